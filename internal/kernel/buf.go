@@ -1,0 +1,93 @@
+package kernel
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// DType is the type of a buffer's elements.
+type DType uint8
+
+const (
+	F32 DType = iota // float32: values, gradients, optimiser state
+	F64              // float64: gradient checks; the reference set alone computes in it
+	I32              // int32: token ids, positions, labels
+)
+
+// String returns the name used in error messages: "f32", "f64", "i32".
+func (d DType) String() string { return [...]string{"f32", "f64", "i32"}[d] }
+
+// Size is the number of bytes of one element.
+func (d DType) Size() int { return [...]int{4, 8, 4}[d] }
+
+// Buf is a handle to consecutive elements of one dtype in a device's memory; it is passed by value and owns nothing.
+// The zero Buf is "none". Element access as a Go slice (F32, F64, I32) is for host memory only.
+type Buf struct {
+	ptr   unsafe.Pointer
+	n     int
+	dtype DType
+}
+
+// Alloc returns a zeroed buffer of n elements in host memory.
+func Alloc(d DType, n int) Buf {
+	switch d {
+	case F64:
+		return OfF64(make([]float64, n))
+	case I32:
+		return OfI32(make([]int32, n))
+	}
+	return OfF32(make([]float32, n))
+}
+
+// OfF32 returns a handle to s; the two share memory.
+func OfF32(s []float32) Buf { return Buf{unsafe.Pointer(unsafe.SliceData(s)), len(s), F32} }
+
+// OfF64 returns a handle to s; the two share memory.
+func OfF64(s []float64) Buf { return Buf{unsafe.Pointer(unsafe.SliceData(s)), len(s), F64} }
+
+// OfI32 returns a handle to s; the two share memory.
+func OfI32(s []int32) Buf { return Buf{unsafe.Pointer(unsafe.SliceData(s)), len(s), I32} }
+
+// Len is the number of elements.
+func (b Buf) Len() int { return b.n }
+
+// DType is the type of the elements.
+func (b Buf) DType() DType { return b.dtype }
+
+// None reports whether b is the zero handle: an optional operand that is absent.
+func (b Buf) None() bool { return b.ptr == nil && b.n == 0 }
+
+// F32 returns the elements; nil for none. It panics when the dtype is another.
+func (b Buf) F32() []float32 {
+	b.check(F32)
+	return unsafe.Slice((*float32)(b.ptr), b.n)
+}
+
+// F64 returns the elements; nil for none. It panics when the dtype is another.
+func (b Buf) F64() []float64 {
+	b.check(F64)
+	return unsafe.Slice((*float64)(b.ptr), b.n)
+}
+
+// I32 returns the elements; nil for none. It panics when the dtype is another.
+func (b Buf) I32() []int32 {
+	b.check(I32)
+	return unsafe.Slice((*int32)(b.ptr), b.n)
+}
+
+func (b Buf) check(d DType) {
+	if b.dtype != d && !b.None() {
+		panic(fmt.Sprintf("kernel: buffer of %s read as %s", b.dtype, d))
+	}
+}
+
+// Slice returns elements [from, to).
+func (b Buf) Slice(from, to int) Buf {
+	if from < 0 || to < from || to > b.n {
+		panic(fmt.Sprintf("kernel: slice [%d:%d] of a buffer of %d", from, to, b.n))
+	}
+	return Buf{unsafe.Add(b.ptr, from*b.dtype.Size()), to - from, b.dtype}
+}
+
+// SameMemory reports whether the two handles start at one address.
+func (b Buf) SameMemory(c Buf) bool { return b.ptr == c.ptr }

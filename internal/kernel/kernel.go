@@ -1,0 +1,181 @@
+// Package kernel defines the op set that the tensor engine runs on: a Set is a struct of functions over plain
+// buffers. Two sets exist: package ref, the readable definition of every function in float32 and float64, and package
+// cpu, the fast one. A device is one more Set.
+//
+// Size letters: N rows (tokens of all sequences), C width, V vocabulary or rows of a table, H heads, D head dim, K and M as in a product.
+// Buffers are row-major and dense unless a stride is given. Gradients are d+name. A gradient of an activation is written
+// (dx = ...) or, when acc is true, added to (dx += ...); a gradient of a parameter (dw, db) is always added to.
+//
+// The promise: each output element is reduced in an order that depends on the problem's inner sizes only, never on the
+// number of rows, threads or on neighbouring sequences.
+package kernel
+
+// Set is one implementation of the ops. All functions are safe for one caller at a time.
+type Set struct {
+	Name    string // "ref", "cpu avx2", ...
+	Threads int    // workers used, 1 for ref
+
+	// MatMul computes a product with its epilogue.
+	MatMul func(m *MatMul)
+	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
+	Pack func(dst *Packed, b Buf, trans bool, k, n int)
+
+	Fill  func(y Buf, v float64)
+	Copy  func(y, x Buf)
+	Add   func(y, a, b Buf)             // y = a + b
+	Mul   func(y, a, b Buf)             // y = a * b
+	MulTo func(y, a, b Buf)             // y += a * b
+	Axpy  func(y Buf, a float64, x Buf) // y += a * x
+	Scale func(y Buf, a float64, x Buf) // y = a * x
+
+	// Act is y = f(x); ActGrad is dx = dy * f'(x). f is one of the Act constants.
+	Act     func(f Act, y, x Buf)
+	ActGrad func(f Act, dx, dy, x Buf, acc bool)
+	// SwiGLU is y = silu(gate) * up (Shazeer 2020, GLU Variants, eq. 6 without the products).
+	SwiGLU     func(y, gate, up Buf)
+	SwiGLUGrad func(dgate, dup, dy, gate, up Buf, acc bool)
+
+	// Softmax is over rows of length c; an all -Inf row gives zeros.
+	Softmax     func(y, x Buf, c int)
+	SoftmaxGrad func(dx, dy, y Buf, c int, acc bool)
+
+	// LayerNorm normalises each row of x [N,C]: y = (x-mean)*rstd*w + b. w [C]; b [C] or none; mean, rstd [N] are kept for the gradient.
+	LayerNorm     func(y, mean, rstd, x, w, b Buf, eps float64)
+	LayerNormGrad func(dx, dw, db, dy, x, w, mean, rstd Buf, acc bool) // any of dx, dw, db may be none
+	// RMSNorm is y = x*rstd*w with rstd = 1/sqrt(mean(x^2)+eps) (Zhang & Sennrich 2019, eq. 4).
+	RMSNorm     func(y, rstd, x, w Buf, eps float64)
+	RMSNormGrad func(dx, dw, dy, x, w, rstd Buf, acc bool)
+
+	// Gather copies rows: y[i] = w[ids[i]] (or += with acc). w [V,C], ids I32 [N], y [N,C].
+	Gather func(y, w, ids Buf, c int, acc bool)
+	// ScatterAdd is its gradient: dw[ids[i]] += dy[i], in ascending i.
+	ScatterAdd func(dw, dy, ids Buf, c int)
+	// SumRows adds the rows of x [N,C] to y [C]: the gradient of a bias.
+	SumRows func(y, x Buf)
+	// SeqMean averages the rows of each span: y [len(spans),C], x [N,C]; SeqMeanGrad spreads dy back.
+	SeqMean     func(y, x Buf, spans []Span, c int)
+	SeqMeanGrad func(dx, dy Buf, spans []Span, c int, acc bool)
+
+	// Rope rotates q or k in place of y (which may be x); see Rope.
+	Rope func(y, x Buf, r *Rope)
+
+	Attention     func(a *Attention)
+	AttentionGrad func(a *Attention, g *AttentionGrad)
+
+	// CrossEntropy is the fused linear layer + softmax cross-entropy; see CrossEntropy.
+	CrossEntropy func(c *CrossEntropy)
+
+	AdamW      func(p, g, m, v Buf, s *AdamW)
+	SumSquares func(x Buf) float64 // summed over fixed chunks in ascending order
+}
+
+// Act names an activation function.
+type Act uint8
+
+const (
+	Identity Act = iota
+	GELU         // x Φ(x) with the exact normal distribution (Hendrycks & Gimpel 2016, eq. 1)
+	GELUTanh     // its tanh approximation (eq. 2), GPT-2's gelu_new
+	ReLU
+	SiLU
+	Tanh
+	Sigmoid
+)
+
+// String returns the name used in messages.
+func (a Act) String() string {
+	return [...]string{"identity", "gelu", "gelu_tanh", "relu", "silu", "tanh", "sigmoid"}[a]
+}
+
+// MatMul describes C = f(Alpha·op(A)·op(B) + Bias) + Residual.
+type MatMul struct {
+	M, N, K        int
+	A, B, C        Buf // op(A) [M,K], op(B) [K,N], C [M,N]
+	LDA, LDB, LDC  int // row strides of A, B, C as stored; 0 means dense
+	TransA, TransB bool
+	Packed         *Packed // op(B) packed beforehand; B is then not read
+	Alpha          float64 // 0 means 1
+	Accumulate     bool    // C += product; excludes Bias, Act, Residual
+	Bias           Buf     // [N] or none
+	Act            Act
+	Pre            Buf // when present, receives the value before Act, [M,N] with stride LDC
+	Residual       Buf // [M,N] with stride LDC, added after Act, or none
+}
+
+// Packed holds a matrix in a set's own layout. The zero value is empty and ready for Pack.
+type Packed struct {
+	K, N int
+	Data any // the set's own
+}
+
+// Span is a run of consecutive rows.
+type Span struct{ Start, Len int }
+
+// End is the row after the last.
+func (s Span) End() int { return s.Start + s.Len }
+
+// Rope describes rotary position embedding (Su et al. 2021, eq. 34): pair i of each head at position p turns by the angle
+// whose cosine and sine are Cos[p*D/2+i], Sin[p*D/2+i].
+type Rope struct {
+	Heads, HeadDim int
+	Stride         int  // elements between rows of x and y; 0 means Heads*HeadDim
+	Pairs          bool // rotate elements (2i, 2i+1) as GPT-J does; otherwise (i, i+D/2) as Llama and NeoX do
+	Inverse        bool // turn back: the gradient
+	Pos            Buf  // I32 [N], position of each row
+	Cos, Sin       Buf  // [positions, D/2]
+}
+
+// Attention describes O = softmax(Q Kᵀ·Scale + Bias + mask) V for ragged sequences, without storing the scores
+// (Dao et al. 2022, FlashAttention, algorithms 1 and 4). Sequence s owns the query rows Queries[s] and the key rows
+// Keys[s]; its last query stands at its last key (query j of Tq at key position Tk-Tq+j), so that cached decoding and
+// chunked prefill are the same call. Padding and document masks are sequence boundaries: nothing outside Keys[s] is seen.
+// Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of a fixed size counted from Keys[s].Start.
+type Attention struct {
+	Heads, KVHeads, HeadDim int
+	Q, K, V, O              Buf // rows of Heads*D, KVHeads*D, KVHeads*D, Heads*D elements
+	LDQ, LDK, LDV, LDO      int // row strides; 0 means dense
+	LSE                     Buf // [rows of Q, Heads] log-sum-exp of the scores, kept for the gradient; none when not needed
+	Queries, Keys           []Span
+	Scale                   float64 // 0 means 1/sqrt(D)
+	Causal                  bool
+	Window                  int // 0 unlimited; else |query position - key position| < Window
+	Bias                    Buf // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
+	BiasQ, BiasK            int
+}
+
+// AttentionGrad holds the gradients of an Attention whose forward call is done. They have the strides of their values.
+// DQ, DK, DV are written for the rows of the spans; DBias is added to.
+type AttentionGrad struct {
+	DO, DQ, DK, DV Buf // DO has the stride LDO
+	DBias          Buf // or none
+}
+
+// CrossEntropy describes loss_i = -log softmax(x_i Wᵀ + Bias)[target_i] + ZLoss·lse_i², with the logits made in chunks of rows and
+// never stored whole. With gradients asked for, they are computed in the same pass:
+// the gradient of Scale·Σ loss_i.
+type CrossEntropy struct {
+	X       Buf // [N,C]
+	W       Buf // [V,C]
+	Bias    Buf // [V] or none
+	Targets Buf // I32 [N]; negative: the row counts nothing
+	Weights Buf // [N] factor of each row's loss in the gradient; or none
+	V, C    int
+	ZLoss   float64 // PaLM section 5: 1e-4
+	Scale   float64 // factor of the gradient, e.g. 1/tokens of the whole batch
+
+	Loss Buf // [N]: loss_i without the z term, unweighted; 0 where the target is negative
+	LSE  Buf // [N] or none
+	DX   Buf // [N,C] written, or none for loss only
+	DW   Buf // [V,C] added to, or none
+	DB   Buf // [V] added to, or none
+}
+
+// AdamW is one step of decoupled weight decay Adam (Loshchilov & Hutter 2019, algorithm 2, with PyTorch's constants):
+// g *= GradScale; p *= 1-LR·WeightDecay; m = β1 m + (1-β1) g; v = β2 v + (1-β2) g²;
+// p -= LR · m/(1-β1^t) / (sqrt(v/(1-β2^t)) + Eps).
+type AdamW struct {
+	LR, Beta1, Beta2, Eps, WeightDecay float64
+	Step                               int     // t, from 1
+	GradScale                          float64 // clipping and averaging; 0 means 1
+	ZeroGrad                           bool    // leave g zero in the same sweep
+}
