@@ -1,0 +1,25 @@
+package vec
+
+// F32FromF16 widens the half-precision bits x into y, exactly; a signalling NaN becomes quiet.
+func F32FromF16(y []float32, x []uint16) {
+	need("F32FromF16", "x", len(x), len(y))
+	active.f32FromF16(y, x[:len(y)])
+}
+
+// F16FromF32 rounds x to half precision, to nearest even; too large is infinite, too small is subnormal or 0.
+func F16FromF32(y []uint16, x []float32) {
+	need("F16FromF32", "x", len(x), len(y))
+	active.f16FromF32(y, x[:len(y)])
+}
+
+// F32FromBF16 widens the bfloat16 bits x into y, exactly.
+func F32FromBF16(y []float32, x []uint16) {
+	need("F32FromBF16", "x", len(x), len(y))
+	active.f32FromBF16(y, x[:len(y)])
+}
+
+// BF16FromF32 rounds x to bfloat16, to nearest even; a NaN stays a NaN and becomes quiet.
+func BF16FromF32(y []uint16, x []float32) {
+	need("BF16FromF32", "x", len(x), len(y))
+	active.bf16FromF32(y, x[:len(y)])
+}
