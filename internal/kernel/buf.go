@@ -91,3 +91,7 @@ func (b Buf) Slice(from, to int) Buf {
 
 // SameMemory reports whether the two handles start at one address.
 func (b Buf) SameMemory(c Buf) bool { return b.ptr == c.ptr }
+
+// Full returns the handle with n elements from the same start, for an allocator that hands out shorter slices of
+// the buffers it made; the memory must be that long.
+func (b Buf) Full(n int) Buf { return Buf{b.ptr, n, b.dtype} }

@@ -1,0 +1,161 @@
+// Package gpt is GPT-2 (Radford et al. 2019, Language Models are Unsupervised Multitask Learners) and GPT-3 (Brown et al. 2020,
+// Language Models are Few-Shot Learners): a pre-norm decoder with learned positions, GELU and tied embeddings. In GPT-3 the odd
+// layers attend within a local band.
+package gpt
+
+import (
+	"math"
+
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+// Model is a GPT. Its tags are Hugging Face's tensor names.
+type Model struct {
+	Config      Config
+	Transformer Transformer `name:"transformer"`
+}
+
+// Transformer is everything below the head, which is the token embedding again.
+type Transformer struct {
+	Tokens    *nn.Embedding `name:"wte"` // [V, C]
+	Positions *nn.Embedding `name:"wpe"` // [T, C]
+	Blocks    []*Block      `name:"h"`
+	Norm      *nn.LayerNorm `name:"ln_f"`
+}
+
+// Block is attention and MLP, each pre-normed, each added to the residual stream.
+type Block struct {
+	Norm1 *nn.LayerNorm `name:"ln_1"`
+	Attn  *Attention    `name:"attn"`
+	Norm2 *nn.LayerNorm `name:"ln_2"`
+	MLP   *MLP          `name:"mlp"`
+}
+
+// Attention is causal self-attention; queries, keys and values come from one product.
+type Attention struct {
+	QKV  *nn.Linear `name:"c_attn"` // [C, 3·H·D]
+	Proj *nn.Linear `name:"c_proj"` // [H·D, C]
+	spec tensor.Attention
+}
+
+// MLP is two linear layers with a GELU between.
+type MLP struct {
+	Up   *nn.Linear `name:"c_fc"`   // [C, F]
+	Down *nn.Linear `name:"c_proj"` // [F, C]
+	act  tensor.Act
+}
+
+// New returns a model of shapes without memory; nn.Init or a loader gives it values. The first values are GPT-2's: N(0, 0.02²),
+// projections into the residual stream scaled by 1/sqrt(2L).
+func New(c Config) (*Model, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	C, F, inner, std := c.Width, c.hidden(), c.Heads*c.headDim(), c.InitStd
+	residual := std / math.Sqrt(2*float64(c.Layers))
+	m := &Model{Config: c, Transformer: Transformer{
+		Tokens:    nn.NewEmbedding(c.Vocab, C, std),
+		Positions: nn.NewEmbedding(c.Context, C, std),
+		Norm:      nn.NewLayerNorm(C, c.LayerNormEps),
+	}}
+	for l := range c.Layers {
+		m.Transformer.Blocks = append(m.Transformer.Blocks, &Block{
+			Norm1: nn.NewLayerNorm(C, c.LayerNormEps),
+			Attn: &Attention{
+				QKV:  nn.NewConv1D(C, 3*inner, std),
+				Proj: nn.NewConv1D(inner, C, residual),
+				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Causal: true, Window: c.window(l)},
+			},
+			Norm2: nn.NewLayerNorm(C, c.LayerNormEps),
+			MLP:   &MLP{Up: nn.NewConv1D(C, F, std), Down: nn.NewConv1D(F, C, residual), act: activations[c.Activation]},
+		})
+	}
+	return m, nil
+}
+
+// Params lists the parameters under Hugging Face's names.
+func (m *Model) Params() []nn.Named { return nn.Params(m) }
+
+// Embed adds token and position embeddings: ids I32 [N] to [N, C].
+func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
+	return t.Embed(m.Transformer.Tokens.Weight.T(), ids, m.Transformer.Positions.Weight.T(), seqs.Positions)
+}
+
+// Body runs blocks [from, to) on x [N, C].
+func (m *Model) Body(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV, from, to int) *tensor.Tensor {
+	for l := from; l < to; l++ {
+		x = t.Scope(func() *tensor.Tensor { return m.Transformer.Blocks[l].Forward(t, x, seqs, kv, l) })
+	}
+	return x
+}
+
+// Forward is attention then MLP, each pre-normed with a residual. x is [N, C], the tokens of all sequences.
+func (b *Block) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV, layer int) *tensor.Tensor {
+	x = b.Attn.Forward(t, b.Norm1.Forward(t, x), x, seqs, kv, layer)
+	return b.MLP.Forward(t, b.Norm2.Forward(t, x), x)
+}
+
+// Forward returns attention of x [N, C] plus residual [N, C].
+func (a *Attention) Forward(t *tensor.Tape, x, residual *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV, layer int) *tensor.Tensor {
+	qkv := a.QKV.Forward(t, x, tensor.Identity, nil) // [N, 3·H·D]
+	spec := a.spec
+	spec.Queries = seqs.Spans
+	var y *tensor.Tensor // [N, H·D]
+	if kv == nil {
+		y = t.AttentionQKV(qkv, spec)
+	} else {
+		inner := spec.Heads * spec.HeadDim
+		kv.Append(layer, qkv, inner, 2*inner, seqs)
+		var k, v tensor.Buf
+		k, v, spec.Keys = kv.Layer(layer)
+		y = t.CachedAttention(qkv, k, v, spec)
+	}
+	return a.Proj.Forward(t, y, tensor.Identity, residual)
+}
+
+// Forward returns the MLP of x [N, C] plus residual [N, C].
+func (m *MLP) Forward(t *tensor.Tape, x, residual *tensor.Tensor) *tensor.Tensor {
+	return m.Down.Forward(t, m.Up.Forward(t, x, m.act, nil), tensor.Identity, residual)
+}
+
+// Norm is the final norm on x [N, C].
+func (m *Model) Norm(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	return m.Transformer.Norm.Forward(t, x)
+}
+
+// Head is the token embedding [V, C], tied; there is no bias.
+func (m *Model) Head() (w, b *tensor.Tensor) { return m.Transformer.Tokens.Weight.T(), nil }
+
+// Sizes are the facts that callers plan with.
+func (m *Model) Sizes() model.Sizes { return m.Config.Sizes() }
+
+// Sizes are the facts that callers plan with.
+func (c Config) Sizes() model.Sizes {
+	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Vocab: c.Vocab, Context: c.Context, Window: c.Window}
+}
+
+// Cost counts the arithmetic per token for sequences of seq tokens.
+func (c Config) Cost(seq int) model.Cost {
+	C, F, inner, L := float64(c.Width), float64(c.hidden()), float64(c.Heads*c.headDim()), c.Layers
+	m, err := New(c)
+	if err != nil {
+		return model.Cost{}
+	}
+	cost := model.Cost{Params: nn.Count(m.Params())}
+	cost.Matrix = 2 * (float64(L)*(4*C*inner+2*C*F) + float64(c.Vocab)*C)
+	for l := range L {
+		cost.Attention += 4 * inner * meanKeys(seq, c.window(l))
+	}
+	return cost
+}
+
+// meanKeys is the mean number of keys that a query of a causal sequence sees.
+func meanKeys(seq, window int) float64 {
+	T, W := float64(seq), float64(window)
+	if window == 0 || window >= seq {
+		return (T + 1) / 2
+	}
+	return (W*(W+1)/2 + (T-W)*W) / T
+}

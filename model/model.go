@@ -1,0 +1,59 @@
+// Package model says what the engine asks of a model family, and counts parameters and arithmetic. Each family is a sub-package.
+package model
+
+import (
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+// Decoder is a causal language model.
+type Decoder interface {
+	// Params lists the parameters under their checkpoint names.
+	Params() []nn.Named
+	// Embed maps ids I32 [N] to [N, C].
+	Embed(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor
+	// Body runs layers [from, to) on x [N, C]. kv is nil, or the cache that holds the earlier positions (see nn.KV).
+	Body(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV, from, to int) *tensor.Tensor
+	// Norm is the final norm: it maps x [N, C] to the features [N, C] that heads read.
+	Norm(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor
+	// Head returns the output embedding w [V, C] and its bias [V] or nil.
+	Head() (w, b *tensor.Tensor)
+	// Sizes are the facts that callers plan with.
+	Sizes() Sizes
+}
+
+// Sizes of a decoder.
+type Sizes struct {
+	Layers, Width, Heads, KVHeads, HeadDim int
+	Vocab, Context                         int
+	Window                                 int // of locally banded layers, 0 for none
+}
+
+// Features runs the whole decoder up to the final norm: ids I32 [N] to [N, C].
+func Features(d Decoder, t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs, kv *nn.KV) *tensor.Tensor {
+	x := d.Embed(t, ids, seqs)
+	return d.Norm(t, d.Body(t, x, seqs, kv, 0, d.Sizes().Layers))
+}
+
+// Logits multiplies features [N, C] with the head: [N, V].
+func Logits(d Decoder, t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	w, b := d.Head()
+	return t.Linear(x, w, b, tensor.Linear{})
+}
+
+// NewKV returns a cache for the decoder with the given number of slots of at most max positions.
+func NewKV(d Decoder, slots, max int) *nn.KV {
+	s := d.Sizes()
+	return nn.NewKV(s.Layers, slots, max, s.KVHeads*s.HeadDim)
+}
+
+// Cost is the arithmetic of one token, in floating-point operations (a multiply-add is two), for sequences of a given length.
+// Attention is counted for the score and value products that a causal (or banded) mask leaves, recomputation is not counted.
+type Cost struct {
+	Params    int64   // parameters, embeddings included
+	Matrix    float64 // forward, products with weights, the head included
+	Attention float64 // forward, scores and values, average over the sequence
+}
+
+// Train is the cost of forward and backward: three times forward.
+func (c Cost) Train() float64 { return 3 * (c.Matrix + c.Attention) }

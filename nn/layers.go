@@ -1,0 +1,72 @@
+package nn
+
+import "github.com/plinth-ml/plinth/tensor"
+
+// Linear is y = act(x·w + b). The weight is stored [out, in], or [in, out] when InOut (GPT-2's Conv1D).
+type Linear struct {
+	Weight *Param `name:"weight"`
+	Bias   *Param `name:"bias"` // [out], or nil
+	InOut  bool
+}
+
+// NewLinear returns a layer that starts as N(0, std²) with a zero bias.
+func NewLinear(in, out int, std float64, bias bool) *Linear {
+	l := &Linear{Weight: NewParam(std, out, in)}
+	if bias {
+		l.Bias = NewConstant(0, out)
+	}
+	return l
+}
+
+// NewConv1D is NewLinear with the weight stored [in, out].
+func NewConv1D(in, out int, std float64) *Linear {
+	return &Linear{Weight: NewParam(std, in, out), Bias: NewConstant(0, out), InOut: true}
+}
+
+// Forward maps x [N, in] to [N, out]: act(x·w + b) + residual, which may be nil.
+func (l *Linear) Forward(t *tensor.Tape, x *tensor.Tensor, act tensor.Act, residual *tensor.Tensor) *tensor.Tensor {
+	return t.Linear(x, l.Weight.T(), l.Bias.T(), tensor.Linear{InOut: l.InOut, Act: act, Residual: residual})
+}
+
+// LayerNorm normalises rows, then scales and shifts them (Ba et al. 2016).
+type LayerNorm struct {
+	Weight *Param `name:"weight"` // [C]
+	Bias   *Param `name:"bias"`   // [C], or nil
+	Eps    float64
+}
+
+// NewLayerNorm returns the identity scale and shift.
+func NewLayerNorm(width int, eps float64) *LayerNorm {
+	return &LayerNorm{Weight: NewConstant(1, width), Bias: NewConstant(0, width), Eps: eps}
+}
+
+// Forward normalises x [N, C].
+func (l *LayerNorm) Forward(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	return t.LayerNorm(x, l.Weight.T(), l.Bias.T(), l.Eps)
+}
+
+// RMSNorm scales rows to unit root-mean-square (Zhang & Sennrich 2019).
+type RMSNorm struct {
+	Weight *Param `name:"weight"` // [C]
+	Eps    float64
+}
+
+// NewRMSNorm returns the identity scale.
+func NewRMSNorm(width int, eps float64) *RMSNorm {
+	return &RMSNorm{Weight: NewConstant(1, width), Eps: eps}
+}
+
+// Forward normalises x [N, C].
+func (l *RMSNorm) Forward(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+	return t.RMSNorm(x, l.Weight.T(), l.Eps)
+}
+
+// Embedding is a table of rows.
+type Embedding struct {
+	Weight *Param `name:"weight"` // [V, C]
+}
+
+// NewEmbedding returns a table that starts as N(0, std²).
+func NewEmbedding(rows, width int, std float64) *Embedding {
+	return &Embedding{Weight: NewParam(std, rows, width)}
+}

@@ -1,0 +1,128 @@
+package nn
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+
+	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+// Param is a trainable tensor and how it starts: constant, or normal when Std is above zero.
+type Param struct {
+	tensor   *tensor.Tensor
+	Std      float64 // standard deviation of the first values
+	Constant float64 // the first value when Std is 0
+}
+
+// NewParam returns a parameter that starts as N(0, std²). It has no memory yet.
+func NewParam(std float64, shape ...int) *Param {
+	return &Param{tensor: tensor.New(shape...), Std: std}
+}
+
+// NewConstant returns a parameter that starts at value everywhere. It has no memory yet.
+func NewConstant(value float64, shape ...int) *Param {
+	return &Param{tensor: tensor.New(shape...), Constant: value}
+}
+
+// T is the tensor; nil for a nil (absent) parameter.
+func (p *Param) T() *tensor.Tensor {
+	if p == nil {
+		return nil
+	}
+	return p.tensor
+}
+
+// Decays reports whether weight decay applies: to matrices, not to biases and norm weights.
+func (p *Param) Decays() bool { return p.tensor.Rank() >= 2 }
+
+// Named is a parameter with its path.
+type Named struct {
+	Name string
+	*Param
+}
+
+// Params lists the parameters of a model, a pointer to a struct, in the order of its fields. A field tagged `name:"x"` adds x
+// to the path; a field tagged `name:""` adds nothing; an untagged field is not looked at. Slices add the index. A nil
+// *Param or layer is absent. A parameter that is reached twice (tied weights) is listed once, under its first path.
+func Params(model any) []Named {
+	var list []Named
+	seen := map[*Param]bool{}
+	walk(reflect.ValueOf(model), "", func(path string, p *Param) {
+		if !seen[p] {
+			seen[p] = true
+			list = append(list, Named{path, p})
+		}
+	})
+	return list
+}
+
+var paramType = reflect.TypeFor[*Param]()
+
+func walk(v reflect.Value, path string, visit func(string, *Param)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return
+		}
+		if v.Type() == paramType {
+			visit(path, v.Interface().(*Param))
+			return
+		}
+		walk(v.Elem(), path, visit)
+	case reflect.Slice:
+		for i := range v.Len() {
+			walk(v.Index(i), join(path, strconv.Itoa(i)), visit)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if tag, ok := v.Type().Field(i).Tag.Lookup("name"); ok {
+				walk(v.Field(i), join(path, tag), visit)
+			}
+		}
+	default:
+		panic(fmt.Sprintf("nn: a field of type %v at %q is tagged as a parameter", v.Type(), path))
+	}
+}
+
+func join(path, name string) string {
+	if path == "" || name == "" {
+		return path + name
+	}
+	return path + "." + name
+}
+
+// Count is the number of elements of all parameters.
+func Count(params []Named) int64 {
+	n := int64(0)
+	for _, p := range params {
+		n += int64(p.tensor.Len())
+	}
+	return n
+}
+
+// Init gives every parameter float32 memory (with a gradient when train is true) and its first values, a pure function of
+// seed, path and index.
+func Init(params []Named, seed uint64, train bool) {
+	for _, p := range params {
+		p.tensor.Alloc(tensor.F32, train)
+		key := random.NewKey(seed).Named(p.Name)
+		data := p.tensor.F32()
+		for i := range data {
+			if p.Std > 0 {
+				data[i] = float32(p.Std * key.Normal(uint64(i)))
+			} else {
+				data[i] = float32(p.Constant)
+			}
+		}
+		p.tensor.Changed()
+	}
+}
+
+// Alloc gives every parameter zeroed float32 memory, for a loader to fill.
+func Alloc(params []Named, train bool) {
+	for _, p := range params {
+		p.tensor.Alloc(tensor.F32, train)
+	}
+}

@@ -1,0 +1,151 @@
+package tensor
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/plinth-ml/plinth/internal/kernel"
+)
+
+// Aliases of the kernel's vocabulary, so that packages above need not import it.
+type (
+	Buf   = kernel.Buf
+	DType = kernel.DType
+	Span  = kernel.Span
+	Act   = kernel.Act
+)
+
+// Element types and activation functions; see package kernel.
+const (
+	F32 = kernel.F32
+	F64 = kernel.F64
+	I32 = kernel.I32
+
+	Identity = kernel.Identity
+	GELU     = kernel.GELU
+	GELUTanh = kernel.GELUTanh
+	ReLU     = kernel.ReLU
+	SiLU     = kernel.SiLU
+	Tanh     = kernel.Tanh
+	Sigmoid  = kernel.Sigmoid
+)
+
+// Shape is up to three sizes, outermost first.
+type Shape []int
+
+// Elements is the product of the sizes.
+func (s Shape) Elements() int {
+	n := 1
+	for _, d := range s {
+		n *= d
+	}
+	return n
+}
+
+// String is "[2, 3]".
+func (s Shape) String() string {
+	parts := make([]string, len(s))
+	for i, d := range s {
+		parts[i] = fmt.Sprint(d)
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+// Tensor is a dense row-major array. A leaf (weights, inputs) is made by New or FromF32 and lives as long as it is referenced;
+// what a Tape's op returns belongs to the tape and is valid until its Reset, or until Backward has passed it.
+type Tensor struct {
+	Data Buf // the values; none while the tensor is only a shape
+	Grad Buf // the gradient; for a parameter it is there from Alloc on, otherwise only during Backward
+
+	dims    [3]int
+	rank    int
+	needs   bool // a gradient flows through it
+	gradSet bool // Grad holds a value: the next contribution adds
+	node    int  // index of the tape node that made it, -1 for a leaf
+
+	packed   kernel.Packed // of a weight, for inference
+	isPacked bool
+}
+
+// New returns a leaf that is only a shape; Alloc gives it memory.
+func New(shape ...int) *Tensor {
+	x := &Tensor{node: -1}
+	x.setShape(shape)
+	return x
+}
+
+// FromF32 returns a constant leaf over s, whose length must match the shape.
+func FromF32(s []float32, shape ...int) *Tensor { return fromBuf(kernel.OfF32(s), shape) }
+
+// FromF64 returns a constant float64 leaf over s, for gradient checks.
+func FromF64(s []float64, shape ...int) *Tensor { return fromBuf(kernel.OfF64(s), shape) }
+
+// IDs returns a buffer over token ids, positions or labels.
+func IDs(s []int32) Buf { return kernel.OfI32(s) }
+
+func fromBuf(b Buf, shape []int) *Tensor {
+	x := New(shape...)
+	if b.Len() != x.Len() {
+		panic(fmt.Sprintf("tensor: %d elements for shape %v", b.Len(), Shape(shape)))
+	}
+	x.Data = b
+	return x
+}
+
+func (x *Tensor) setShape(shape []int) {
+	if len(shape) < 1 || len(shape) > len(x.dims) {
+		panic(fmt.Sprintf("tensor: rank %d is not 1 to %d", len(shape), len(x.dims)))
+	}
+	x.rank = copy(x.dims[:], shape)
+}
+
+// Alloc gives a shape memory, zeroed, with a gradient when train is true. It does nothing to a tensor that has memory,
+// but for adding the gradient.
+func (x *Tensor) Alloc(d DType, train bool) {
+	if x.Data.None() {
+		x.Data = kernel.Alloc(d, x.Len())
+	}
+	x.SetTrain(train)
+}
+
+// Memory gives a shape float32 memory, zeroed, and returns it.
+func (x *Tensor) Memory() Buf {
+	x.Alloc(F32, false)
+	return x.Data
+}
+
+// SetTrain turns the gradient of a leaf on (zeroed) or off: a frozen parameter has none.
+func (x *Tensor) SetTrain(train bool) {
+	x.needs, x.gradSet = train, train
+	if !train {
+		x.Grad = Buf{}
+	} else if x.Grad.None() {
+		x.Grad = kernel.Alloc(x.Data.DType(), x.Len())
+	}
+}
+
+// Trains reports whether a gradient is wanted.
+func (x *Tensor) Trains() bool { return x.needs }
+
+// Changed must be called after the values of a weight were changed: it drops copies kept in a packed layout.
+func (x *Tensor) Changed() { x.isPacked = false }
+
+// Shape is a copy of the sizes.
+func (x *Tensor) Shape() Shape { return append(Shape(nil), x.dims[:x.rank]...) }
+
+// Rank is the number of sizes.
+func (x *Tensor) Rank() int { return x.rank }
+
+// Len is the number of elements.
+func (x *Tensor) Len() int { return Shape(x.dims[:x.rank]).Elements() }
+
+// Dims2 returns the sizes of a matrix [N, C]; it panics on another rank.
+func (x *Tensor) Dims2() (n, c int) {
+	if x.rank != 2 {
+		panic(fmt.Sprintf("tensor: shape %v is not a matrix", x.Shape()))
+	}
+	return x.dims[0], x.dims[1]
+}
+
+// F32 returns the values of a host float32 tensor.
+func (x *Tensor) F32() []float32 { return x.Data.F32() }
