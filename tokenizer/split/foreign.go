@@ -1,0 +1,102 @@
+package split
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dlclark/regexp2/v2"
+)
+
+const (
+	matchLimit = 2 * time.Second        // for one match
+	probeLimit = 500 * time.Millisecond // for one match on a probe, where the expression is refused
+)
+
+// foreign runs an expression that has no scanner.
+type foreign struct {
+	expr string
+	re   *regexp2.Regexp
+}
+
+func newForeign(expr string) (*foreign, error) {
+	re, err := regexp2.Compile(expr)
+	if err != nil {
+		return nil, fmt.Errorf("split: pattern %q: %w", expr, err)
+	}
+	f := &foreign{expr, re}
+	re.MatchTimeout = probeLimit
+	for _, text := range probes(expr) {
+		if _, err := f.ends(nil, text); err != nil {
+			return nil, err
+		}
+	}
+	re.MatchTimeout = matchLimit
+	return f, nil
+}
+
+// probes returns short texts that make an expression with exponential backtracking run out of time: each of its characters
+// many times, and then one that ends the match.
+func probes(expr string) [][]byte {
+	var all [][]byte
+	seen := map[rune]bool{}
+	for _, r := range expr + "a 1\n" {
+		if len(seen) == 64 {
+			break
+		}
+		if !seen[r] {
+			seen[r] = true
+			all = append(all, []byte(strings.Repeat(string(r), 48)+"\x00"))
+		}
+	}
+	return all
+}
+
+// decode returns the characters of text[from:], U+FFFD for each invalid byte, and the offset of each plus len(text).
+func decode(text []byte, from int) (runes []rune, offset []int) {
+	n := utf8.RuneCount(text[from:])
+	runes, offset = make([]rune, 0, n), make([]int, 0, n+1)
+	for i := from; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		runes, offset = append(runes, r), append(offset, i)
+		i += size
+	}
+	return runes, append(offset, len(text))
+}
+
+// ends appends the ends of the matches and of what lies between them. An empty match cuts too.
+func (f *foreign) ends(dst []int, text []byte) ([]int, error) {
+	runes, offset := decode(text, 0)
+	at := 0
+	m, err := f.re.FindRunesMatch(runes)
+	for ; m != nil && err == nil; m, err = f.re.FindNextMatch(m) {
+		for _, end := range [2]int{m.RuneIndex, m.RuneIndex + m.RuneLength} {
+			if end > at {
+				dst = append(dst, offset[end])
+				at = end
+			}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("split: pattern %q: %w", f.expr, err)
+	}
+	if at < len(runes) {
+		dst = append(dst, len(text))
+	}
+	return dst, nil
+}
+
+// next returns the end of the piece at text[at], or -1 on the time limit.
+func (f *foreign) next(text []byte, at int) int {
+	ends, err := f.ends(nil, text)
+	if err != nil {
+		return -1
+	}
+	for _, end := range ends {
+		if end > at {
+			return end
+		}
+	}
+	return len(text)
+}
