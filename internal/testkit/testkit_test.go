@@ -163,6 +163,25 @@ func TestGreedyGolden(t *testing.T) {
 	}
 }
 
+// TestOpsGolden: every "d"+name of an operation's file has the shape of name.
+func TestOpsGolden(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(Root(), "internal", "testkit", "golden", "ops", "*.safetensors"))
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		c := Open(t, file)
+		if c.Has("y") == c.Has("loss") || c.Meta["writer"] != "tools/golden/ops.py" {
+			t.Errorf("%s: tensors %v, metadata %v", file, c.Names(""), c.Meta)
+		}
+		for _, name := range c.Names("d") {
+			if got, want := c.Shape("d"+name), c.Shape(name); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s: d%s is %v, %s is %v", file, name, got, name, want)
+			}
+		}
+	}
+}
+
 func TestDataSkips(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PLINTH_DATA", dir)
