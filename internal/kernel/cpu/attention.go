@@ -1,0 +1,270 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/plinth-ml/plinth/internal/gemm"
+	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/vec"
+)
+
+// Tile sizes of attention. They do not depend on the problem, and key tiles start at multiples of keyTile from the
+// sequence's first key, so that a query's result does not depend on its neighbours: a product with more rows, or with
+// more keys whose probability is zero, gives a row the same bits.
+const (
+	keyTile   = 128
+	queryTile = 64  // rows of one product: (query, head) pairs of one key head
+	queryRows = 512 // rows of one task, which shares the transposed keys between its query tiles
+)
+
+// attn is the attention call in progress: operands as slices, sizes resolved.
+type attn struct {
+	heads, kv, group, d int // group query heads read one key head
+	q, k, v, o, lse     []float32
+	ldq, ldk, ldv, ldo  int
+	queries, keys       []kernel.Span
+	scale               float32
+	causal              bool
+	window              int
+	bias                []float32
+	biasQ, biasK        int
+	blocks              []block
+	full                bool // gradient: both passes in one
+
+	do, dq, dk, dv, dbias []float32
+}
+
+// block is the work of one task for each key head: queries [q0, q1) of a sequence against its keys [k0, k1).
+type block struct{ seq, q0, q1, k0, k1 int }
+
+// set checks the operands of a and resolves its sizes.
+func (t *attn) set(op string, a *kernel.Attention) {
+	h, kv, d := a.Heads, a.KVHeads, a.HeadDim
+	if h <= 0 || kv <= 0 || d <= 0 || h%kv != 0 {
+		panic(fmt.Sprintf("cpu: %s: %d heads of %d over %d key heads", op, h, d, kv))
+	}
+	if len(a.Queries) != len(a.Keys) {
+		panic(fmt.Sprintf("cpu: %s: %d query spans, %d key spans", op, len(a.Queries), len(a.Keys)))
+	}
+	blocks := t.blocks[:0]
+	*t = attn{
+		heads: h, kv: kv, group: h / kv, d: d, blocks: blocks,
+		q: f32(op, a.Q), k: f32(op, a.K), v: f32(op, a.V), o: f32(op, a.O), lse: f32(op, a.LSE),
+		ldq: dense(a.LDQ, h*d), ldk: dense(a.LDK, kv*d), ldv: dense(a.LDV, kv*d), ldo: dense(a.LDO, h*d),
+		queries: a.Queries, keys: a.Keys, scale: float32(a.Scale), causal: a.Causal, window: a.Window,
+		bias: f32(op, a.Bias), biasQ: a.BiasQ, biasK: a.BiasK,
+	}
+	if a.Scale == 0 {
+		t.scale = float32(1 / math.Sqrt(float64(d)))
+	}
+	for i, q := range a.Queries {
+		k := a.Keys[i]
+		if q.Start < 0 || q.Len < 0 || k.Start < 0 || k.Len < 0 {
+			panic(fmt.Sprintf("cpu: %s: sequence %d has queries %v, keys %v", op, i, q, k))
+		}
+		if q.Len > 0 {
+			needMin(op, "q", len(t.q), (q.End()-1)*t.ldq+h*d)
+			needMin(op, "o", len(t.o), (q.End()-1)*t.ldo+h*d)
+			if t.lse != nil {
+				needMin(op, "lse", len(t.lse), q.End()*h)
+			}
+		}
+		if k.Len > 0 {
+			needMin(op, "k", len(t.k), (k.End()-1)*t.ldk+kv*d)
+			needMin(op, "v", len(t.v), (k.End()-1)*t.ldv+kv*d)
+		}
+		if t.bias != nil && q.Len > 0 && (k.Len > t.biasK || k.Len > t.biasQ || q.Len > k.Len) {
+			panic(fmt.Sprintf("cpu: %s: sequence %d has %d queries and %d keys; the bias is [%d, %d, %d]", op, i, q.Len, k.Len, h, t.biasQ, t.biasK))
+		}
+	}
+	if t.bias != nil {
+		need(op, "bias", len(t.bias), h*t.biasQ*t.biasK)
+	}
+}
+
+func dense(ld, width int) int {
+	if ld == 0 {
+		return width
+	}
+	return ld
+}
+
+// first is the key position of query 0 of sequence s; negative where there are more queries than keys.
+func (t *attn) first(s int) int { return t.keys[s].Len - t.queries[s].Len }
+
+// sees returns the range [lo, hi) of the keys of sequence s that its query q attends to, cut to [k0, k1);
+// hi <= lo when there are none.
+func (t *attn) sees(s, q, k0, k1 int) (lo, hi int) {
+	at := t.first(s) + q
+	if t.causal {
+		k1 = min(k1, at+1)
+	}
+	if t.window > 0 {
+		k0, k1 = max(k0, at-t.window+1), min(k1, at+t.window)
+	}
+	return k0, k1
+}
+
+// reach narrows the queries [q0, q1) of sequence s to those that see any of its keys [k0, k1), and k1 to the last key
+// that any of them sees.
+func (t *attn) reach(s, q0, q1, k0, k1 int) (r0, r1, end int) {
+	for q0 < q1 {
+		if lo, hi := t.sees(s, q0, k0, k1); lo < hi {
+			break
+		}
+		q0++
+	}
+	for q0 < q1 {
+		if lo, hi := t.sees(s, q1-1, k0, k1); lo < hi {
+			break
+		}
+		q1--
+	}
+	if q0 == q1 {
+		return q0, q1, k0
+	}
+	_, end = t.sees(s, q1-1, k0, k1)
+	return q0, q1, end
+}
+
+// perTile is the number of queries whose rows fill about the given number of rows.
+func (t *attn) perTile(rows int) int { return max(1, rows/t.group) }
+
+func (e *engine) attention(a *kernel.Attention) {
+	t := &e.attn
+	t.set("Attention", a)
+	step, elements := t.perTile(queryRows), 0
+	for s, q := range t.queries {
+		for q0 := 0; q0 < q.Len; q0 += step {
+			t.blocks = append(t.blocks, block{s, q0, min(q.Len, q0+step), 0, t.keys[s].Len})
+		}
+		elements += q.Len * t.keys[s].Len * t.heads * t.d
+	}
+	e.runBlocks(elements, func(e *engine, _ *job, lo, hi, worker int) {
+		for i := lo; i < hi; i++ {
+			e.attn.forward(e, e.attn.blocks[i/e.attn.kv], i%e.attn.kv, worker)
+		}
+	})
+}
+
+// runBlocks runs body over (block, key head); a call of few multiply-adds stays on the caller.
+func (e *engine) runBlocks(elements int, body func(e *engine, j *job, lo, hi, worker int)) {
+	n := len(e.attn.blocks) * e.attn.kv
+	chunk := 1
+	if elements <= 1<<16 {
+		chunk = max(1, n)
+	}
+	e.run(n, chunk, job{body: body})
+}
+
+// rows copies the rows of queries [q0, q1) of one key head's query heads from src, times a, to dst [(q1-q0)*group, D].
+func (t *attn) rows(dst, src []float32, ld int, a float32, s, kv, q0, q1 int) {
+	n := t.group * t.d
+	for q := q0; q < q1; q++ {
+		at := (t.queries[s].Start+q)*ld + kv*n
+		vec.Scale(dst[(q-q0)*n:(q-q0+1)*n], a, src[at:at+n])
+	}
+}
+
+// tile returns the rows [k0, k1) of one key head of src (keys or values with row stride ld).
+func (t *attn) tile(src []float32, ld, s, kv, k0, k1 int) []float32 {
+	at := (t.keys[s].Start+k0)*ld + kv*t.d
+	return src[at : at+(k1-k0-1)*ld+t.d]
+}
+
+// forward computes one block for key head kv with a running maximum and sum for each row (Dao et al. 2022, algorithm 1).
+func (t *attn) forward(e *engine, b block, kv, worker int) {
+	w := &e.scratch[worker]
+	G, D := t.group, t.d
+	R := (b.q1 - b.q0) * G
+	step := t.perTile(queryTile)
+	buf := w.floats(2*R*D + 2*R + step*G*keyTile)
+	q, buf := buf[:R*D], buf[R*D:] // q, o [R, D]
+	o, buf := buf[:R*D], buf[R*D:]
+	top, buf := buf[:R], buf[R:]
+	sum, p := buf[:R], buf[R:] // p [step*G, keyTile]
+	t.rows(q, t.q, t.ldq, t.scale, b.seq, kv, b.q0, b.q1)
+	clear(o)
+	clear(sum)
+	vec.Fill(top, float32(math.Inf(-1)))
+
+	for k0 := 0; k0 < b.k1; k0 += keyTile {
+		q0, q1, k1 := t.reach(b.seq, b.q0, b.q1, k0, min(b.k1, k0+keyTile))
+		if q0 == q1 {
+			continue
+		}
+		many := q1-q0 > step
+		kT := w.operand(e, 0, t.tile(t.k, t.ldk, b.seq, kv, k0, k1), t.ldk, true, D, k1-k0, many)
+		v := w.operand(e, 1, t.tile(t.v, t.ldv, b.seq, kv, k0, k1), t.ldv, false, k1-k0, D, many)
+		for a0 := b.q0 + (q0-b.q0)/step*step; a0 < q1; a0 += step {
+			r0, r1, end := t.reach(b.seq, max(a0, q0), min(q1, a0+step), k0, k1)
+			if r0 == r1 {
+				continue
+			}
+			n, at := end-k0, (r0-b.q0)*G
+			m := (r1 - r0) * G
+			w.mul(e, gemm.Product{M: m, N: n, K: D, A: q[at*D:], LDA: D, C: p, LDC: keyTile}, &kT)
+			for i := range m {
+				t.online(p[i*keyTile:][:n], o[(at+i)*D:][:D], &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+			}
+			w.mul(e, gemm.Product{M: m, N: D, K: n, A: p, LDA: keyTile, C: o[at*D:], LDC: D, Accumulate: true}, &v)
+		}
+	}
+	t.finish(o, top, sum, b, kv)
+}
+
+// online turns the scores of one row against the keys from k0 on into probabilities relative to the row's running
+// maximum, and brings its running sum and output to that maximum. A row that sees none of the keys keeps its state.
+func (t *attn) online(p, o []float32, top, sum *float32, s, h, q, k0 int) {
+	lo, hi := t.sees(s, q, k0, k0+len(p))
+	if hi <= lo {
+		clear(p)
+		return
+	}
+	lo, hi = lo-k0, hi-k0
+	clear(p[:lo])
+	clear(p[hi:])
+	p = p[lo:hi]
+	if t.bias != nil {
+		vec.AddTo(p, t.biasRow(t.bias, s, h, q, k0+lo, k0+hi))
+	}
+	old := *top
+	now := max(old, vec.Max(p))
+	if math.IsInf(float64(now), -1) {
+		clear(p)
+		return
+	}
+	if now != old {
+		*top = now
+		if !math.IsInf(float64(old), -1) {
+			a := float32(math.Exp(float64(old - now)))
+			*sum *= a
+			vec.Scale(o, a, o)
+		}
+	}
+	*sum += vec.ExpSum(p, p, now)
+}
+
+// biasRow returns the part of bias (or of its gradient) for query q of sequence s and its keys [k0, k1).
+func (t *attn) biasRow(bias []float32, s, h, q, k0, k1 int) []float32 {
+	at := (h*t.biasQ + t.first(s) + q) * t.biasK
+	return bias[at+k0 : at+k1]
+}
+
+// finish writes a block's output and log-sum-exp; rows that saw nothing are zero with a log-sum-exp of -Inf.
+func (t *attn) finish(o, top, sum []float32, b block, kv int) {
+	for i := range top {
+		q, h := t.queries[b.seq].Start+b.q0+i/t.group, kv*t.group+i%t.group
+		out, lse := t.o[q*t.ldo+h*t.d:][:t.d], math.Inf(-1)
+		if sum[i] == 0 {
+			clear(out)
+		} else {
+			vec.Scale(out, 1/sum[i], o[i*t.d:][:t.d])
+			lse = float64(top[i]) + math.Log(float64(sum[i]))
+		}
+		if t.lse != nil {
+			t.lse[q*t.heads+h] = float32(lse)
+		}
+	}
+}
