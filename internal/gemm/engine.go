@@ -1,0 +1,91 @@
+package gemm
+
+import (
+	"time"
+
+	"github.com/plinth-ml/plinth/internal/pool"
+)
+
+// Engine runs products of one kernel over the workers of one pool and owns the memory that this takes.
+// Its methods must not be called from two goroutines at once, nor from inside a task of the pool.
+type Engine struct {
+	k       *Kernel
+	p       *pool.Pool
+	job     job
+	scratch []Scratch // one for each worker; the first holds the packed operands
+
+	weights struct { // of the Pack in progress
+		dst   *Packed
+		b     []float32
+		ldb   int
+		trans bool
+	}
+	packWork, tileWork, weightWork func(task, worker int) // stored once, so that Run allocates nothing
+}
+
+// smallFLOPs is the size of a product below which waking a worker costs more than it saves.
+const smallFLOPs = 1 << 20
+
+// New returns an engine for kernel k on pool p.
+func New(k *Kernel, p *pool.Pool) *Engine {
+	e := &Engine{k: k, p: p, scratch: make([]Scratch, p.Threads())}
+	e.packWork = func(task, _ int) { e.job.pack(task) }
+	e.tileWork = func(task, worker int) { e.job.run(task, &e.scratch[worker]) }
+	e.weightWork = func(task, _ int) {
+		w := &e.weights
+		k.packPanel(w.dst.data[task*w.dst.k*k.nr:], w.b, w.ldb, w.trans, task, w.dst.k, w.dst.n)
+	}
+	return e
+}
+
+// Kernel is the variant that the engine runs.
+func (e *Engine) Kernel() *Kernel { return e.k }
+
+// Mul computes m on all workers. It panics when sizes are inconsistent.
+func (e *Engine) Mul(m *Product) {
+	if 2*m.M*m.N*m.K < smallFLOPs {
+		e.k.Serial(&e.scratch[0], m)
+		return
+	}
+	all := *m
+	all.resolve(e.k.nr)
+	rows, cols := e.k.chunk(&all)
+	j := &e.job
+	for n := 0; n < all.N; n += cols {
+		for i := 0; i < all.M; i += rows {
+			j.plan(e.k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), &e.scratch[0])
+			e.p.Run(j.packA+j.packB, e.packWork)
+			e.p.Run(j.tasks, e.tileWork)
+		}
+	}
+	*j = job{} // keep no reference to the operands
+}
+
+// Pack is Kernel.Pack on all workers.
+func (e *Engine) Pack(dst *Packed, b []float32, ldb int, trans bool, k, n int) {
+	w := &e.weights
+	w.ldb = dst.reset(b, ldb, trans, k, n, e.k.nr)
+	w.dst, w.b, w.trans = dst, b, trans
+	e.p.Run(panels(n, e.k.nr), e.weightWork)
+	w.dst, w.b = nil, nil
+}
+
+// PeakFLOPs measures for about d how many FLOPs per second all workers together do in a loop of independent
+// multiply-adds on registers: the ceiling of a product by this kernel at this moment.
+func (e *Engine) PeakFLOPs(d time.Duration) float64 {
+	const n = 4096 // iterations in a call: tens of microseconds
+	counts := make([]int, e.p.Threads())
+	start := time.Now()
+	e.p.Run(len(counts), func(task, _ int) {
+		for time.Since(start) < d {
+			e.k.peak(n)
+			counts[task]++
+		}
+	})
+	elapsed := time.Since(start).Seconds()
+	total := 0
+	for _, c := range counts {
+		total += c
+	}
+	return float64(total) * n * float64(e.k.peakFLOPs) / elapsed
+}

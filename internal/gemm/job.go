@@ -1,0 +1,246 @@
+package gemm
+
+// Scratch is the memory that a product needs beside its operands. The zero value is ready; it grows on demand and is
+// then reused. It must not be used by two products at once.
+type Scratch struct {
+	job    job
+	ap, bp []float32 // packed operands
+	panel  []float32 // one panel of one block of B, when B is not packed as a whole
+	tile   []float32 // one tile of C, for kernels that are not masked
+}
+
+// Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
+const (
+	packLimit = 8 << 20 // larger operands are taken in chunks of rows or columns
+	taskCols  = 256     // columns of a task, fewer where that leaves less than minTasks
+	minTasks  = 16
+)
+
+// job is a product cut into tasks. Tasks of phase 1 (pack) may run in any order, then those of phase 2 (run).
+type job struct {
+	Product // resolved
+	k       *Kernel
+	ap, bp  []float32 // packed A: panels of mr rows, each [K,mr]; packed B as in Packed; or nil
+	rows    int       // of C in a task, a multiple of mr
+	cols    int       // a multiple of nr
+	blocks  int       // tasks along M
+	tasks   int
+	packA   int // tasks of phase 1
+	packB   int
+}
+
+// plan cuts m into tasks; the packed operands live in s.
+func (j *job) plan(k *Kernel, m Product, s *Scratch) {
+	*j = job{Product: m, k: k}
+	if m.M == 0 || m.N == 0 {
+		return
+	}
+	j.blocks = panels(m.M, k.block)
+	j.rows = panels(panels(m.M, j.blocks), k.mr) * k.mr
+	np := panels(m.N, k.nr)
+	switch {
+	case m.Packed != nil:
+		j.bp = m.Packed.data
+	case j.blocks > 1 && m.K > 0: // else each panel has one user, who packs it
+		s.bp = grow(s.bp, np*k.nr*m.K)
+		j.bp, j.packB = s.bp, np
+	}
+	if m.M > k.mr && np >= 4 && m.K > 0 {
+		j.packA = panels(m.M, k.mr)
+		s.ap = grow(s.ap, j.packA*k.mr*m.K)
+		j.ap = s.ap
+	}
+	per := max(1, taskCols/k.nr)
+	for per > 1 && j.blocks*panels(np, per) < minTasks {
+		per = (per + 1) / 2
+	}
+	if m.M == 1 && k.row4 != nil {
+		per = (per + 3) &^ 3
+	}
+	j.cols = per * k.nr
+	for j.bp != nil && j.rows > 2*k.mr && j.blocks*panels(np, per) < minTasks {
+		j.rows = panels(j.rows/2, k.mr) * k.mr
+		j.blocks = panels(m.M, j.rows)
+	}
+	j.blocks = panels(m.M, j.rows)
+	j.tasks = j.blocks * panels(np, per)
+}
+
+// pack does one task of phase 1: a panel of A or B.
+func (j *job) pack(task int) {
+	k := j.k
+	if task < j.packB {
+		k.packPanel(j.bp[task*j.K*k.nr:], j.B, j.LDB, j.TransB, task, j.K, j.N)
+		return
+	}
+	task -= j.packB
+	at := task * k.mr
+	w := min(k.mr, j.M-at)
+	dst := j.ap[at*j.K:]
+	if j.TransA {
+		k.strip(dst, k.mr, j.A[at:], j.LDA, false, w, j.K)
+	} else {
+		k.strip(dst, k.mr, j.A[at*j.LDA:], j.LDA, true, w, j.K)
+	}
+}
+
+// run does one task of phase 2: a rectangle of C, all of K, and its epilogue.
+func (j *job) run(task int, s *Scratch) {
+	i0 := task % j.blocks * j.rows
+	n0 := task / j.blocks * j.cols
+	i1, n1 := min(i0+j.rows, j.M), min(n0+j.cols, j.N)
+	if j.K == 0 && !j.Accumulate {
+		for i := i0; i < i1; i++ {
+			clear(j.C[i*j.LDC+n0 : i*j.LDC+n1])
+		}
+	}
+	for k0 := 0; k0 < j.K; k0 += KC {
+		kc := min(KC, j.K-k0)
+		n := n0
+		if i1-i0 == 1 {
+			n = j.row(i0, n0, n1, k0, kc)
+		}
+		for ; n < n1; n += j.k.nr {
+			j.column(i0, i1, n, min(j.k.nr, n1-n), k0, kc, s)
+		}
+	}
+	j.epilogue(i0, i1, n0, n1)
+}
+
+// row computes row i of C over groups of four whole panels and returns the first column that is left.
+func (j *job) row(i, n0, n1, k0, kc int) int {
+	nr := j.k.nr
+	if j.k.row4 == nil || j.bp == nil && j.TransB {
+		return n0
+	}
+	a, _, acs := j.left(i, k0)
+	load := j.Accumulate || k0 > 0
+	for ; n0+4*nr <= n1; n0 += 4 * nr {
+		c := &j.C[i*j.LDC+n0]
+		if j.bp != nil {
+			j.k.row4(kc, a, acs, &j.bp[n0*j.K+k0*nr], nr, j.K*nr, c, j.Alpha, load)
+		} else {
+			j.k.row4(kc, a, acs, &j.B[k0*j.LDB+n0], j.LDB, nr, c, j.Alpha, load)
+		}
+	}
+	return n0
+}
+
+// left returns where A has element (i,k0) and its strides; i is a multiple of mr.
+func (j *job) left(i, k0 int) (a *float32, ars, acs int) {
+	switch mr := j.k.mr; {
+	case j.ap != nil:
+		return &j.ap[i*j.K+k0*mr], 1, mr
+	case j.TransA:
+		return &j.A[k0*j.LDA+i], 1, j.LDA
+	default:
+		return &j.A[i*j.LDA+k0], j.LDA, 1
+	}
+}
+
+// column adds block [k0,k0+kc) of K to rows [i0,i1) of the w columns from n, a multiple of nr.
+func (j *job) column(i0, i1, n, w, k0, kc int, s *Scratch) {
+	k := j.k
+	var b *float32
+	ldb := k.nr
+	whole := w == k.nr || k.masked
+	switch {
+	case j.bp != nil:
+		b = &j.bp[n*j.K+k0*k.nr]
+	case !j.TransB && whole && i1-i0 <= k.mr:
+		b, ldb = &j.B[k0*j.LDB+n], j.LDB
+	default:
+		s.panel = grow(s.panel, KC*k.nr)
+		b = &s.panel[0]
+		if j.TransB {
+			k.strip(s.panel, k.nr, j.B[n*j.LDB+k0:], j.LDB, true, w, kc)
+		} else {
+			k.strip(s.panel, k.nr, j.B[k0*j.LDB+n:], j.LDB, false, w, kc)
+		}
+	}
+	load := j.Accumulate || k0 > 0
+	for i := i0; i < i1; i += k.mr {
+		m := min(k.mr, i1-i)
+		a, ars, acs := j.left(i, k0)
+		at := i*j.LDC + n
+		if whole {
+			k.tile(kc, a, ars, acs, b, ldb, &j.C[at], j.LDC, m, w, j.Alpha, load)
+			continue
+		}
+		s.tile = grow(s.tile, k.mr*k.nr)
+		for r := 0; load && r < m; r++ {
+			copy(s.tile[r*k.nr:][:w], j.C[at+r*j.LDC:])
+		}
+		k.tile(kc, a, ars, acs, b, ldb, &s.tile[0], k.nr, m, k.nr, j.Alpha, load)
+		for r := range m {
+			copy(j.C[at+r*j.LDC:][:w], s.tile[r*k.nr:])
+		}
+	}
+}
+
+// epilogue applies Bias, Pre, Act and Residual to a rectangle of C that is still in the cache.
+func (j *job) epilogue(i0, i1, n0, n1 int) {
+	if j.Bias == nil && j.Act == nil && j.Pre == nil && j.Residual == nil {
+		return
+	}
+	for i := i0; i < i1; i++ {
+		at := i*j.LDC + n0
+		w := n1 - n0
+		c := j.C[at:][:w]
+		if j.Bias != nil {
+			j.k.addTo(c, j.Bias[n0:n1])
+		}
+		if j.Pre != nil {
+			copy(j.Pre[at:][:w], c)
+		}
+		if j.Act != nil {
+			j.Act(c, c)
+		}
+		if j.Residual != nil {
+			j.k.addTo(c, j.Residual[at:][:w])
+		}
+	}
+}
+
+// addTo is y += x.
+func (k *Kernel) addTo(y, x []float32) {
+	x = x[:len(y)]
+	i := 0
+	if k.addTo8 != nil && len(y) >= 8 {
+		i = len(y) &^ 7
+		k.addTo8(&y[0], &x[0], i)
+	}
+	for ; i < len(y); i++ {
+		y[i] += x[i]
+	}
+}
+
+// chunk is the size of a product along M and N that is planned at once, so that packed operands stay bounded.
+func (k *Kernel) chunk(m *Product) (rows, cols int) {
+	cols = max(packLimit/max(m.K, 1)/k.nr, 1) * k.nr
+	if m.Packed != nil {
+		cols = max(m.N, 1)
+	}
+	return max(packLimit/max(m.K, 1)/k.block, 1) * k.block, cols
+}
+
+// Serial computes m on the calling goroutine, with the same bits as Engine.Mul; it may run inside a task of a pool.
+// It allocates nothing once s is warm. It panics when sizes are inconsistent.
+func (k *Kernel) Serial(s *Scratch, m *Product) {
+	all := *m
+	all.resolve(k.nr)
+	rows, cols := k.chunk(&all)
+	j := &s.job
+	for n := 0; n < all.N; n += cols {
+		for i := 0; i < all.M; i += rows {
+			j.plan(k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), s)
+			for t := range j.packA + j.packB {
+				j.pack(t)
+			}
+			for t := range j.tasks {
+				j.run(t, s)
+			}
+		}
+	}
+	*j = job{} // keep no reference to the operands
+}

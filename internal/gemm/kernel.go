@@ -1,0 +1,111 @@
+package gemm
+
+import (
+	"fmt"
+	"sync"
+)
+
+// KC is the length of a block of K. Each block is one chain of multiply-adds from zero, for every variant and path.
+const KC = 256
+
+// tileFunc computes C[m,n] = alpha*(A·B) + (C when load, else 0) for one tile and one block of K.
+// Element (i,p) of A is a[i*ars+p*acs], (p,j) of B is b[p*ldb+j], (i,j) of C is c[i*ldc+j].
+// 1 <= k, 1 <= m <= mr, 1 <= n <= nr; a variant that is not masked takes n = nr only.
+type tileFunc func(k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, m, n int, alpha float32, load bool)
+
+// rowFunc computes one row of C over four panels of nr columns: element (p,j) of panel q is b[q*panel+p*ldb+j].
+type rowFunc func(k int, a *float32, acs int, b *float32, ldb, panel int, c *float32, alpha float32, load bool)
+
+// moveFunc copies or transposes a strip: dst[p*w+i] = src[p*ld+i] or src[i*ld+p] for p < k and a fixed count of i.
+type moveFunc func(dst *float32, w int, src *float32, ld, k int)
+
+// mover holds the data movements of a variant; the zero value means plain Go.
+type mover struct {
+	transpose4    moveFunc // k a multiple of 8
+	copy4, copy16 moveFunc // k >= 1
+	addTo8        func(y, x *float32, n int)
+}
+
+// Kernel is one variant of the product: a micro-kernel that computes tiles of mr x nr elements, with its packing.
+type Kernel struct {
+	name   string
+	mr, nr int
+	block  int  // rows of A in a task, a multiple of mr: block*KC floats stay in the second-level cache
+	masked bool // tile takes any n
+	mover
+	tile      tileFunc
+	row4      rowFunc // or nil
+	peak      func(n int)
+	peakFLOPs int // FLOPs of one iteration of peak
+}
+
+// Name is "go", "avx2" or "avx512".
+func (k *Kernel) Name() string { return k.name }
+
+// Variants lists the kernels that this CPU can run and that pass their self-check, slowest first; "go" is always the
+// first. Do not modify the list.
+func Variants() []*Kernel { return variants() }
+
+var variants = sync.OnceValue(func() []*Kernel {
+	ks := []*Kernel{goKernel()}
+	for _, k := range simdKernels() {
+		if k.selfCheck() == nil {
+			ks = append(ks, k)
+		}
+	}
+	return ks
+})
+
+// Best is the fastest variant.
+func Best() *Kernel {
+	ks := Variants()
+	return ks[len(ks)-1]
+}
+
+// ByName returns the variant of that name, or an error that lists those there are.
+func ByName(name string) (*Kernel, error) {
+	var names []string
+	for _, k := range Variants() {
+		if k.name == name {
+			return k, nil
+		}
+		names = append(names, k.name)
+	}
+	return nil, fmt.Errorf("gemm: no kernel %q on this CPU; there are %v", name, names)
+}
+
+// selfCheck compares small products that take every path with a plain loop.
+func (k *Kernel) selfCheck() error {
+	M, N, K := k.mr+1, 4*k.nr+3, 19
+	a, b := make([]float32, M*K), make([]float32, K*N)
+	for i := range a {
+		a[i] = float32(i%7) - 3
+	}
+	for i := range b {
+		b[i] = float32(i%11) - 5
+	}
+	c := make([]float32, M*N)
+	var s Scratch
+	for _, rows := range []int{M, 1} {
+		for _, trans := range []bool{false, true} {
+			p := Product{M: rows, N: N, K: K, A: a, B: b, C: c, TransA: trans, TransB: trans}
+			k.Serial(&s, &p)
+			for i := range rows {
+				for j := range N {
+					var want float32 // exact: small integers
+					for q := range K {
+						if trans {
+							want += a[q*rows+i] * b[j*K+q]
+						} else {
+							want += a[i*K+q] * b[q*N+j]
+						}
+					}
+					if c[i*N+j] != want {
+						return fmt.Errorf("gemm: %s: element %d,%d is %v, want %v", k.name, i, j, c[i*N+j], want)
+					}
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package gemm
+
+import "golang.org/x/sys/cpu"
+
+// The functions below are in the .s files; see tileFunc, rowFunc and moveFunc for their contracts.
+
+//go:noescape
+func tile256(k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, m, n int, alpha float32, load bool)
+
+//go:noescape
+func row256(k int, a *float32, acs int, b *float32, ldb, panel int, c *float32, alpha float32, load bool)
+
+//go:noescape
+func tile512(k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, m, n int, alpha float32, load bool)
+
+//go:noescape
+func row512(k int, a *float32, acs int, b *float32, ldb, panel int, c *float32, alpha float32, load bool)
+
+//go:noescape
+func transpose4(dst *float32, w int, src *float32, ld, k int)
+
+//go:noescape
+func copy4(dst *float32, w int, src *float32, ld, k int)
+
+//go:noescape
+func copy16(dst *float32, w int, src *float32, ld, k int)
+
+//go:noescape
+func addTo8(y, x *float32, n int)
+
+func peak256(n int)
+func peak512(n int)
+
+// simdKernels lists the variants that this CPU can run, slowest first.
+func simdKernels() []*Kernel {
+	var ks []*Kernel
+	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasBMI2 {
+		return ks
+	}
+	move := mover{transpose4: transpose4, copy4: copy4, copy16: copy16, addTo8: addTo8}
+	ks = append(ks, &Kernel{
+		name: "avx2", mr: 6, nr: 16, block: 120, mover: move,
+		tile: tile256, row4: row256, peak: peak256, peakFLOPs: 12 * 8 * 2,
+	})
+	if cpu.X86.HasAVX512F {
+		ks = append(ks, &Kernel{
+			name: "avx512", mr: 12, nr: 32, block: 120, masked: true, mover: move,
+			tile: tile512, row4: row512, peak: peak512, peakFLOPs: 16 * 16 * 2,
+		})
+	}
+	return ks
+}

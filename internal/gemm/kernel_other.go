@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package gemm
+
+// simdKernels lists the variants that this CPU can run beside the portable one.
+func simdKernels() []*Kernel { return nil }

@@ -1,0 +1,117 @@
+package gemm
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Packed holds a matrix op(B) [K,N] as one kernel reads it fastest: panels of nr columns, each [K,nr] and padded with
+// zeros. The zero value is empty and ready for Pack. Its memory belongs to the Go heap.
+type Packed struct {
+	k, n, nr int
+	data     []float32
+}
+
+// Dims returns K and N of the packed matrix.
+func (p *Packed) Dims() (k, n int) { return p.k, p.n }
+
+// Bytes is the memory that the packed matrix takes.
+func (p *Packed) Bytes() int { return 4 * cap(p.data) }
+
+// reset makes room for a matrix [k,n].
+func (p *Packed) reset(b []float32, ldb int, trans bool, k, n, nr int) (ld int) {
+	rows, cols := k, n
+	if trans {
+		rows, cols = n, k
+	}
+	if ldb == 0 {
+		ldb = cols
+	}
+	if k < 0 || n < 0 || rows > 0 && cols > 0 && (ldb < cols || len(b) < (rows-1)*ldb+cols) {
+		panic(fmt.Sprintf("gemm: packing [%d,%d] from %d elements with stride %d", rows, cols, len(b), ldb))
+	}
+	p.k, p.n, p.nr = k, n, nr
+	p.data = grow(p.data, panels(n, nr)*nr*k)
+	return ldb
+}
+
+// Pack stores op(B) [k,n] in dst; with trans, b is stored [n,k]. ldb is the row stride of b, 0 means dense.
+// The memory of dst is reused when large enough.
+func (k *Kernel) Pack(dst *Packed, b []float32, ldb int, trans bool, kk, n int) {
+	ldb = dst.reset(b, ldb, trans, kk, n, k.nr)
+	for j := range panels(n, k.nr) {
+		k.packPanel(dst.data[j*kk*k.nr:], b, ldb, trans, j, kk, n)
+	}
+}
+
+// packPanel stores panel j of op(B) [kk,n] at dst.
+func (k *Kernel) packPanel(dst, b []float32, ldb int, trans bool, j, kk, n int) {
+	if kk == 0 {
+		return
+	}
+	at := j * k.nr
+	w := min(k.nr, n-at)
+	if trans {
+		k.strip(dst, k.nr, b[at*ldb:], ldb, true, w, kk)
+	} else {
+		k.strip(dst, k.nr, b[at:], ldb, false, w, kk)
+	}
+}
+
+// strip stores kk rows of w <= width elements at dst[p*width+i], i < w, and zeros for i >= w; the elements come from
+// src[i*ld+p] when across, else from src[p*ld+i].
+func (k *Kernel) strip(dst []float32, width int, src []float32, ld int, across bool, w, kk int) {
+	dst = dst[:kk*width]
+	if w < width {
+		clear(dst)
+	}
+	if across {
+		_ = src[(w-1)*ld+kk-1]
+		done := 0 // columns moved in groups of eight
+		if k.transpose4 != nil && w >= 4 {
+			done = kk &^ 7
+			for i := 0; i < w && done > 0; i += 4 {
+				i = min(i, w-4) // the last group may overlap the one before
+				k.transpose4(&dst[i], width, &src[i*ld], ld, done)
+			}
+		}
+		for i := range w {
+			for p, v := range src[i*ld+done:][:kk-done] {
+				dst[(done+p)*width+i] = v
+			}
+		}
+		return
+	}
+	_ = src[(kk-1)*ld+w-1]
+	i := 0
+	if k.copy16 != nil {
+		for ; i+16 <= w; i += 16 {
+			k.copy16(&dst[i], width, &src[i], ld, kk)
+		}
+	}
+	if k.copy4 != nil && w >= 4 {
+		for ; i < w; i += 4 {
+			i = min(i, w-4)
+			k.copy4(&dst[i], width, &src[i], ld, kk)
+		}
+		return
+	}
+	if i < w {
+		for p := range kk {
+			copy(dst[p*width+i:p*width+w], src[p*ld+i:])
+		}
+	}
+}
+
+// panels is the number of panels of width w that n columns take.
+func panels(n, w int) int { return (n + w - 1) / w }
+
+// grow returns a slice of n elements at an address that is a multiple of 64 bytes, s itself when it has room.
+func grow(s []float32, n int) []float32 {
+	if cap(s) >= n {
+		return s[:n]
+	}
+	s = make([]float32, n+15)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(s)))%64) / 4
+	return s[skip:][:n]
+}
