@@ -1,0 +1,58 @@
+#include "textflag.h"
+#include "avx2_amd64.h"
+
+// func expAVX2(y, x []float32)
+TEXT ·expAVX2(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	EXPREGS
+#define EXPBODY EXP(Y0, Y2, Y3)
+	MAP1(EXPBODY)
+
+// func sigmoidAVX2(y, x []float32)
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	EXPREGS
+	VMOVUPS cOne, Y11
+	VMOVUPS cSign, Y10
+#define SIGMOIDBODY VXORPS Y10, Y0, Y0; EXP(Y0, Y2, Y3); VADDPS Y11, Y0, Y0; VDIVPS Y0, Y11, Y0
+	MAP1(SIGMOIDBODY)
+
+// func expSumAVX2(y, x []float32, max float32) float32
+TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	VBROADCASTSS max+48(FP), Y11
+	VXORPS Y10, Y10, Y10 // the eight sums
+	EXPREGS
+loop:
+	CMPQ CX, $8
+	JLT tail
+	VMOVUPS (SI), Y0
+	VSUBPS Y11, Y0, Y0
+	EXP(Y0, Y2, Y3)
+	VADDPS Y0, Y10, Y10
+	VMOVUPS Y0, (DI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JMP loop
+tail:
+	TESTQ CX, CX
+	JE done
+	MASK
+	VMASKMOVPS (SI), Y8, Y0
+	VSUBPS Y11, Y0, Y0
+	EXP(Y0, Y2, Y3)
+	VMASKMOVPS Y0, Y8, (DI)
+	VANDPS Y8, Y0, Y0
+	VADDPS Y0, Y10, Y10
+done:
+	HSUM(Y10, X10, X0)
+	VMOVSS X10, ret+56(FP)
+	VZEROUPPER
+	RET
