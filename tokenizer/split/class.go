@@ -10,14 +10,14 @@ import (
 type class uint8
 
 const (
-	symbol  class = iota // none of the below
-	upper                // \p{Lu} \p{Lt}
-	lower                // \p{Ll}
-	caseless             // \p{Lm} \p{Lo}
-	mark                 // \p{M}
-	number               // \p{N}
-	space                // \s other than \r and \n
-	newline              // \r \n
+	symbol   class = iota // none of the below
+	upper                 // \p{Lu} \p{Lt}
+	lower                 // \p{Ll}
+	caseless              // \p{Lm} \p{Lo}
+	mark                  // \p{M}
+	number                // \p{N}
+	space                 // \s other than \r and \n
+	newline               // \r \n
 )
 
 // A set is a bit mask of classes.

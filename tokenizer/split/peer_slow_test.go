@@ -1,0 +1,8 @@
+//go:build slow
+
+package split
+
+const (
+	peerTexts     = 100_000
+	tiktokenShare = 1
+)
