@@ -56,3 +56,15 @@ done:
 	VMOVSS X10, ret+56(FP)
 	VZEROUPPER
 	RET
+
+// func softmaxGradScaleAVX2(dx, dy, y []float32, s float32)
+//
+// dx = y * (dy - s)
+TEXT ·softmaxGradScaleAVX2(SB), NOSPLIT, $0-76
+	MOVQ dx_base+0(FP), DI
+	MOVQ dx_len+8(FP), CX
+	MOVQ dy_base+24(FP), SI
+	MOVQ y_base+48(FP), R8
+	VBROADCASTSS s+72(FP), Y9
+#define SOFTMAXGRADBODY VSUBPS Y9, Y0, Y0; VMULPS Y1, Y0, Y0
+	MAP2(SOFTMAXGRADBODY)

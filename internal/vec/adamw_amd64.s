@@ -1,0 +1,74 @@
+#include "textflag.h"
+#include "avx2_amd64.h"
+
+// ADAMW takes g in Y0, m in Y1, v in Y2, p in Y3 and leaves the new m, v, p there.
+#define ADAMW \
+	VMULPS Y15, Y0, Y0; \
+	VMULPS Y13, Y1, Y1; \
+	VFMADD231PS Y12, Y0, Y1; \
+	VMULPS Y11, Y2, Y2; \
+	VMULPS Y10, Y0, Y4; \
+	VFMADD231PS Y4, Y0, Y2; \
+	VSQRTPS Y2, Y4; \
+	VFMADD213PS Y6, Y7, Y4; \
+	VMULPS Y9, Y1, Y0; \
+	VDIVPS Y4, Y0, Y4; \
+	VFMSUB213PS Y4, Y14, Y3
+
+// func adamWAVX2(p, g, m, v []float32, c adamWConsts)
+TEXT ·adamWAVX2(SB), NOSPLIT, $0-136
+	MOVQ p_base+0(FP), DI
+	MOVQ p_len+8(FP), CX
+	MOVQ g_base+24(FP), SI
+	MOVQ m_base+48(FP), R8
+	MOVQ v_base+72(FP), R9
+	VBROADCASTSS c_scale+96(FP), Y15
+	VBROADCASTSS c_decay+100(FP), Y14
+	VBROADCASTSS c_b1+104(FP), Y13
+	VBROADCASTSS c_c1+108(FP), Y12
+	VBROADCASTSS c_b2+112(FP), Y11
+	VBROADCASTSS c_c2+116(FP), Y10
+	VBROADCASTSS c_step+120(FP), Y9
+	VBROADCASTSS c_invBias+124(FP), Y7
+	VBROADCASTSS c_eps+128(FP), Y6
+	MOVL c_keep+132(FP), DX
+	VXORPS Y5, Y5, Y5
+loop:
+	CMPQ CX, $8
+	JLT tail
+	VMOVUPS (SI), Y0
+	VMOVUPS (R8), Y1
+	VMOVUPS (R9), Y2
+	VMOVUPS (DI), Y3
+	ADAMW
+	VMOVUPS Y1, (R8)
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, (DI)
+	TESTL DX, DX
+	JNE next
+	VMOVUPS Y5, (SI)
+next:
+	ADDQ $32, SI
+	ADDQ $32, R8
+	ADDQ $32, R9
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JMP loop
+tail:
+	TESTQ CX, CX
+	JE done
+	MASK
+	VMASKMOVPS (SI), Y8, Y0
+	VMASKMOVPS (R8), Y8, Y1
+	VMASKMOVPS (R9), Y8, Y2
+	VMASKMOVPS (DI), Y8, Y3
+	ADAMW
+	VMASKMOVPS Y1, Y8, (R8)
+	VMASKMOVPS Y2, Y8, (R9)
+	VMASKMOVPS Y3, Y8, (DI)
+	TESTL DX, DX
+	JNE done
+	VMASKMOVPS Y5, Y8, (SI)
+done:
+	VZEROUPPER
+	RET
