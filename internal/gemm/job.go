@@ -12,7 +12,7 @@ type Scratch struct {
 // Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
 const (
 	packLimit = 8 << 20 // larger operands are taken in chunks of rows or columns
-	taskCols  = 256     // columns of a task, fewer where that leaves less than minTasks
+	taskCols  = 1024     // columns of a task, fewer where that leaves less than minTasks
 	minTasks  = 16
 )
 

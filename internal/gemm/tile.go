@@ -1,6 +1,9 @@
 package gemm
 
-import "unsafe"
+import (
+	"runtime"
+	"unsafe"
+)
 
 // tileGo is the portable tile, see tileFunc.
 func tileGo(k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, m, n int, alpha float32, load bool) {
@@ -62,9 +65,6 @@ func tile4x4(k int, a []float32, ars, acs int, b []float32, ldb int) (sum [4][4]
 	return sum
 }
 
-// peakSink keeps the compiler from dropping peakGo's loop.
-var peakSink [8]float32
-
 // peakGo does n iterations of eight independent multiply-adds.
 func peakGo(n int) {
 	var s0, s1, s2, s3, s4, s5, s6, s7 float32
@@ -79,7 +79,5 @@ func peakGo(n int) {
 		s6 = float32(s6*y) + x
 		s7 = float32(s7*y) + x
 	}
-	if n < 0 { // never: but the compiler cannot know
-		peakSink = [8]float32{s0, s1, s2, s3, s4, s5, s6, s7}
-	}
+	runtime.KeepAlive(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7)
 }
