@@ -1,0 +1,120 @@
+package cpu
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/plinth-ml/plinth/internal/gemm"
+	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/pool"
+)
+
+func TestCeilings(t *testing.T) {
+	c := Ceilings(2, time.Millisecond)
+	if c.Threads != 2 || c.FMA1 <= 0 || c.FMA <= 0 || c.Read <= 0 || c.Copy <= 0 {
+		t.Fatalf("%+v", c)
+	}
+}
+
+// share reports the FLOP/s of the benchmark and its share of the multiply-add peak measured beside it.
+func share(b *testing.B, flops float64) {
+	rate := flops * float64(b.N) / b.Elapsed().Seconds()
+	p := pool.New(0)
+	defer p.Close()
+	peak := gemm.New(gemm.Best(), p).PeakFLOPs(100 * time.Millisecond)
+	b.ReportMetric(rate/1e9, "GFLOP/s")
+	b.ReportMetric(100*rate/peak, "%peak")
+}
+
+// The FLOPs of attention count what the causal mask leaves: 4 T(T+1)/2 D a head forward, 10 T(T+1)/2 D backward.
+func BenchmarkAttention(b *testing.B) {
+	for _, p := range []struct{ seqs, t, heads, kv, d int }{{8, 256, 6, 6, 64}, {32, 64, 6, 6, 32}, {16, 128, 4, 4, 32}, {2, 1024, 6, 2, 64}} {
+		n, c := p.seqs*p.t, p.heads*p.d
+		a := &kernel.Attention{Heads: p.heads, KVHeads: p.kv, HeadDim: p.d, Q: random(1, n*c), K: random(2, n*p.kv*p.d), V: random(3, n*p.kv*p.d),
+			O: zeros(n * c), LSE: zeros(n * p.heads), Causal: true}
+		for i := range p.seqs {
+			a.Queries = append(a.Queries, kernel.Span{Start: i * p.t, Len: p.t})
+		}
+		a.Keys = a.Queries
+		g := &kernel.AttentionGrad{DO: random(4, n*c), DQ: zeros(n * c), DK: zeros(n * p.kv * p.d), DV: zeros(n * p.kv * p.d)}
+		s := New(Options{})
+		flops := 2 * float64(p.seqs*p.heads*p.t*(p.t+1)/2*p.d)
+		s.Attention(a)
+		b.Run(fmt.Sprintf("B=%d/T=%d/H=%d/KV=%d/D=%d/forward", p.seqs, p.t, p.heads, p.kv, p.d), func(b *testing.B) {
+			for b.Loop() {
+				s.Attention(a)
+			}
+			share(b, 2*flops)
+		})
+		b.Run(fmt.Sprintf("B=%d/T=%d/H=%d/KV=%d/D=%d/backward", p.seqs, p.t, p.heads, p.kv, p.d), func(b *testing.B) {
+			for b.Loop() {
+				s.AttentionGrad(a, g)
+			}
+			share(b, 5*flops)
+		})
+	}
+}
+
+// BenchmarkDecode is one query over 512 keys in each of 8 sequences.
+func BenchmarkDecode(b *testing.B) {
+	const seqs, keys, heads, d = 8, 512, 6, 64
+	c := heads * d
+	a := &kernel.Attention{Heads: heads, KVHeads: heads, HeadDim: d, Q: random(1, seqs*c), K: random(2, seqs*keys*c), V: random(3, seqs*keys*c), O: zeros(seqs * c), Causal: true}
+	for i := range seqs {
+		a.Queries = append(a.Queries, kernel.Span{Start: i, Len: 1})
+		a.Keys = append(a.Keys, kernel.Span{Start: i * keys, Len: keys})
+	}
+	s := New(Options{})
+	b.SetBytes(seqs * keys * int64(c) * 8)
+	for b.Loop() {
+		s.Attention(a)
+	}
+}
+
+func BenchmarkCrossEntropy(b *testing.B) {
+	const n, c = 2048, 384
+	for _, v := range []int{1024, 8192} {
+		targets := make([]int32, n)
+		for i := range targets {
+			targets[i] = int32(i * 7 % v)
+		}
+		e := &kernel.CrossEntropy{X: random(1, n*c), W: random(2, v*c), Targets: kernel.OfI32(targets), V: v, C: c, Scale: 1,
+			Loss: zeros(n), DX: zeros(n * c), DW: zeros(v * c)}
+		s := New(Options{})
+		b.Run(fmt.Sprintf("V=%d", v), func(b *testing.B) {
+			for b.Loop() {
+				s.CrossEntropy(e)
+			}
+			share(b, 6*float64(n*c*v))
+		})
+	}
+}
+
+func BenchmarkRows(b *testing.B) {
+	const n, c = 2048, 384
+	x, y, dy, dx := random(1, n*c), zeros(n*c), random(2, n*c), zeros(n*c)
+	w, bias, dw, db, mean, rstd := random(3, c), random(4, c), zeros(c), zeros(c), zeros(n), zeros(n)
+	m, v := zeros(n*c), zeros(n*c)
+	s := New(Options{})
+	s.LayerNorm(y, mean, rstd, x, w, bias, 1e-5)
+	for _, f := range []struct {
+		name string
+		run  func()
+	}{
+		{"add", func() { s.Add(y, x, dy) }},
+		{"gelu", func() { s.Act(kernel.GELU, y, x) }},
+		{"gelu_grad", func() { s.ActGrad(kernel.GELU, dx, dy, x, false) }},
+		{"layernorm", func() { s.LayerNorm(y, mean, rstd, x, w, bias, 1e-5) }},
+		{"layernorm_grad", func() { s.LayerNormGrad(dx, dw, db, dy, x, w, mean, rstd, true) }},
+		{"sum_rows", func() { s.SumRows(db, x) }},
+		{"adamw", func() { s.AdamW(y, dy, m, v, &kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: 1}) }},
+	} {
+		b.Run(f.name, func(b *testing.B) {
+			b.SetBytes(n * c * 4)
+			for b.Loop() {
+				f.run()
+			}
+		})
+	}
+}
