@@ -54,3 +54,137 @@ TEXT ·geluTanhGradAVX2(SB), NOSPLIT, $0-72
 	VFMADD231PS Y3, Y5, Y2; \
 	VMULPS Y2, Y0, Y0
 	MAP2(GELUTANHGRADBODY)
+
+// TAIL takes x in X; it sets A = min(|x|, 15), E = e^(-a^2/2), P = Phi(-a); K and T are temporaries (see act_go.go).
+// It wants cOne in Y11 and EXPREGS.
+#define TAIL(X, A, E, P, K, T) \
+	VANDPS cAbs, X, A; \
+	VMOVUPS cTailMax, T; \
+	VMINPS A, T, A; \
+	VMULPS A, A, E; \
+	VMULPS cNegHalf, E, E; \
+	EXP(E, K, T); \
+	VMOVUPS cTailK, K; \
+	VFMADD213PS Y11, A, K; \
+	VDIVPS K, Y11, K; \
+	VSUBPS cTailC, K, T; \
+	VMOVUPS cTail7, P; \
+	VFMADD213PS cTail6, T, P; \
+	VFMADD213PS cTail5, T, P; \
+	VFMADD213PS cTail4, T, P; \
+	VFMADD213PS cTail3, T, P; \
+	VFMADD213PS cTail2, T, P; \
+	VFMADD213PS cTail1, T, P; \
+	VFMADD213PS cTail0, T, P; \
+	VMULPS K, P, P; \
+	VMULPS E, P, P
+
+// func geluAVX2(y, x []float32)
+TEXT ·geluAVX2(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	EXPREGS
+	VMOVUPS cOne, Y11
+	VXORPS Y10, Y10, Y10
+	// max(x, 0) - a * Phi(-a)
+#define GELUBODY \
+	TAIL(Y0, Y1, Y2, Y3, Y4, Y5); \
+	VMAXPS Y0, Y10, Y0; \
+	VFNMADD231PS Y1, Y3, Y0
+	MAP1(GELUBODY)
+
+// func geluGradAVX2(dx, dy, x []float32)
+TEXT ·geluGradAVX2(SB), NOSPLIT, $0-72
+	MOVQ dx_base+0(FP), DI
+	MOVQ dx_len+8(FP), CX
+	MOVQ dy_base+24(FP), SI
+	MOVQ x_base+48(FP), R8
+	EXPREGS
+	VMOVUPS cOne, Y11
+	// Y2 = a*phi(a), Y3 = Phi(-a); slope = Phi(-a) - a*phi(a), one minus that where the sign of x is clear
+#define GELUGRADBODY \
+	TAIL(Y1, Y7, Y2, Y3, Y4, Y5); \
+	VMULPS Y7, Y2, Y2; \
+	VFNMADD231PS cInvSqrt2Pi, Y2, Y3; \
+	VSUBPS Y3, Y11, Y2; \
+	VBLENDVPS Y1, Y3, Y2, Y2; \
+	VMULPS Y2, Y0, Y0
+	MAP2(GELUGRADBODY)
+
+// func reluAVX2(y, x []float32)
+TEXT ·reluAVX2(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	VXORPS Y10, Y10, Y10
+	// the comparison is "not x <= 0", true for NaN
+#define RELUBODY VCMPPS $6, Y10, Y0, Y1; VANDPS Y1, Y0, Y0
+	MAP1(RELUBODY)
+
+// func reluGradAVX2(dx, dy, x []float32)
+TEXT ·reluGradAVX2(SB), NOSPLIT, $0-72
+	MOVQ dx_base+0(FP), DI
+	MOVQ dx_len+8(FP), CX
+	MOVQ dy_base+24(FP), SI
+	MOVQ x_base+48(FP), R8
+	VXORPS Y10, Y10, Y10
+	// 0 < x, false for NaN
+#define RELUGRADBODY VCMPPS $1, Y1, Y10, Y1; VANDPS Y1, Y0, Y0
+	MAP2(RELUGRADBODY)
+
+// SILU is X = x/(1 + e^-x); D, A, B are temporaries. It wants cOne in Y11, cSign in Y10 and EXPREGS.
+#define SILU(X, D, A, B) \
+	VXORPS Y10, X, D; \
+	EXP(D, A, B); \
+	VADDPS Y11, D, D; \
+	VDIVPS D, X, X
+
+// SILUSLOPE is X = s + x * e^-x * s^2 with x in [-80, 80]; E, A, B are temporaries. Registers as in SILU.
+#define SILUSLOPE(X, E, A, B) \
+	VMOVUPS cEMin, A; \
+	VMOVUPS cEMax, B; \
+	VMAXPS X, A, X; \
+	VMINPS X, B, X; \
+	VXORPS Y10, X, E; \
+	EXP(E, A, B); \
+	VADDPS Y11, E, A; \
+	VDIVPS A, Y11, A; \
+	VMULPS A, E, E; \
+	VMULPS A, E, E; \
+	VFMADD213PS A, E, X
+
+// func siluAVX2(y, x []float32)
+TEXT ·siluAVX2(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	EXPREGS
+	VMOVUPS cOne, Y11
+	VMOVUPS cSign, Y10
+#define SILUBODY SILU(Y0, Y1, Y2, Y3)
+	MAP1(SILUBODY)
+
+// func siluGradAVX2(dx, dy, x []float32)
+TEXT ·siluGradAVX2(SB), NOSPLIT, $0-72
+	MOVQ dx_base+0(FP), DI
+	MOVQ dx_len+8(FP), CX
+	MOVQ dy_base+24(FP), SI
+	MOVQ x_base+48(FP), R8
+	EXPREGS
+	VMOVUPS cOne, Y11
+	VMOVUPS cSign, Y10
+#define SILUGRADBODY SILUSLOPE(Y1, Y2, Y3, Y4); VMULPS Y1, Y0, Y0
+	MAP2(SILUGRADBODY)
+
+// func swiGLUAVX2(y, gate, up []float32)
+TEXT ·swiGLUAVX2(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ gate_base+24(FP), SI
+	MOVQ up_base+48(FP), R8
+	EXPREGS
+	VMOVUPS cOne, Y11
+	VMOVUPS cSign, Y10
+#define SWIGLUBODY SILU(Y0, Y2, Y3, Y4); VMULPS Y1, Y0, Y0
+	MAP2(SWIGLUBODY)

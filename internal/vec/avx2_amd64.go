@@ -21,6 +21,33 @@ func geluTanhAVX2(y, x []float32)
 func geluTanhGradAVX2(dx, dy, x []float32)
 
 //go:noescape
+func tanhAVX2(y, x []float32)
+
+//go:noescape
+func geluAVX2(y, x []float32)
+
+//go:noescape
+func geluGradAVX2(dx, dy, x []float32)
+
+//go:noescape
+func reluAVX2(y, x []float32)
+
+//go:noescape
+func reluGradAVX2(dx, dy, x []float32)
+
+//go:noescape
+func siluAVX2(y, x []float32)
+
+//go:noescape
+func siluGradAVX2(dx, dy, x []float32)
+
+//go:noescape
+func swiGLUAVX2(y, gate, up []float32)
+
+//go:noescape
+func rotateHalfAVX2(y, x, cos, sin []float32, sign float32)
+
+//go:noescape
 func addAVX2(y, a, b []float32)
 
 //go:noescape

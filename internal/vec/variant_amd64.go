@@ -22,5 +22,9 @@ func avx2Variant() *variant {
 	v.layerNorm, v.layerNormGrad = layerNormAVX2, layerNormGradAVX2
 	v.rmsNorm, v.rmsNormGrad = rmsNormAVX2, rmsNormGradAVX2
 	v.adamW = adamWAVX2
+	v.tanh, v.gelu, v.geluGrad = tanhAVX2, geluAVX2, geluGradAVX2
+	v.relu, v.reluGrad, v.silu, v.siluGrad = reluAVX2, reluGradAVX2, siluAVX2, siluGradAVX2
+	v.swiGLU = swiGLUAVX2
+	v.rotateHalf = rotateHalfAVX2
 	return &v
 }
