@@ -23,6 +23,11 @@
 	ADDQ R12, R10 \
 	DECQ CX
 
+#define PREFETCHROW \
+	PREFETCHT0 (BX) \
+	PREFETCHT0 60(BX) \
+	ADDQ       DX, BX
+
 #define ZERO(x, y) \
 	VXORPS x, x, x \
 	VXORPS y, y, y
@@ -73,12 +78,24 @@ TEXT ·tile256(SB), NOSPLIT, $0-85
 	JEQ  rows4
 	JMP  rows5
 
-	PCALIGN $32
 rows6:
+	// Fetch the tile of C: each row is in a page of its own, which no hardware prefetcher foresees.
+	MOVQ c+48(FP), BX
+	MOVQ ldc+56(FP), DX
+	SHLQ $2, DX
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+
+	PCALIGN $32
+full:
 	LOADB
 	ROWS6
 	NEXTA
-	JNZ rows6
+	JNZ full
 	JMP store
 
 rows5:

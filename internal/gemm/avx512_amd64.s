@@ -47,6 +47,12 @@
 	ROW((48*u+40)(SI), Z28, Z29) \
 	ROW((48*u+44)(SI), Z30, Z31)
 
+#define PREFETCHROW \
+	PREFETCHT0 (BX) \
+	PREFETCHT0 64(BX) \
+	PREFETCHT0 124(BX) \
+	ADDQ       DX, BX
+
 #define ZERO(x, y) \
 	VPXORD x, x, x \
 	VPXORD y, y, y
@@ -111,6 +117,23 @@ TEXT ·tile512(SB), NOSPLIT, $0-85
 	JNE  rows12
 	CMPQ R13, $128
 	JNE  rows12
+
+	// Fetch the tile of C: each row is in a page of its own, which no hardware prefetcher foresees.
+	MOVQ c+48(FP), BX
+	MOVQ ldc+56(FP), DX
+	SHLQ $2, DX
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
+	PREFETCHROW
 	MOVQ CX, BX
 	SHRQ $2, BX
 	JZ   packed1
