@@ -6,38 +6,32 @@ import (
 	"unicode/utf8"
 )
 
-// A class says all that the known patterns ask about a character. The values are those of tables.go.
+// A class says all that the known patterns ask about a character: one bit, in the order of the digits of tables.go.
+// Several bits are a set of classes.
 type class uint8
 
 const (
-	symbol   class = iota // none of the below
-	upper                 // \p{Lu} \p{Lt}
-	lower                 // \p{Ll}
-	caseless              // \p{Lm} \p{Lo}
-	mark                  // \p{M}
-	number                // \p{N}
-	space                 // \s other than \r and \n
-	newline               // \r \n
+	symbol   class = 1 << iota // none of the below
+	upper                      // \p{Lu} \p{Lt}
+	lower                      // \p{Ll}
+	caseless                   // \p{Lm} \p{Lo}
+	mark                       // \p{M}
+	number                     // \p{N}
+	space                      // \s other than \r and \n
+	newline                    // \r \n
+
+	letters    = upper | lower | caseless
+	spaces     = space | newline
+	symbols    = symbol | mark   // [^\s\p{L}\p{N}]
+	prefixes   = symbols | space // [^\r\n\p{L}\p{N}]
+	upperWord  = upper | caseless | mark
+	lowerWord  = lower | caseless | mark
+	eitherWord = upperWord & lowerWord
+
+	notASCII class = 0 // in asciiClass only
 )
 
-// A set is a bit mask of classes.
-type set uint16
-
-const (
-	letters     set = 1<<upper | 1<<lower | 1<<caseless
-	numbers     set = 1 << number
-	spaces      set = 1<<space | 1<<newline
-	symbols     set = 1<<symbol | 1<<mark // [^\s\p{L}\p{N}]
-	prefixes    set = symbols | 1<<space  // [^\r\n\p{L}\p{N}]
-	upperWord   set = 1<<upper | 1<<caseless | 1<<mark
-	lowerWord   set = 1<<lower | 1<<caseless | 1<<mark
-	eitherWord  set = upperWord & lowerWord
-	newlineOnly set = 1 << newline
-)
-
-func (s set) has(c class) bool { return s>>c&1 != 0 }
-
-// asciiClass is the class of each byte below 0x80, and notASCII for the others.
+// asciiClass is the class of each byte below 0x80.
 var asciiClass = func() (t [256]class) {
 	for i := range t {
 		t[i] = notASCII
@@ -48,10 +42,8 @@ var asciiClass = func() (t [256]class) {
 	return t
 }()
 
-const notASCII class = 8 // in no set
-
 func runeClass(r rune) class {
-	return class(blockClasses[int(blockOf[r>>8])<<8|int(r&0xff)] & 7)
+	return 1 << (blockClasses[int(blockOf[r>>8])<<8|int(r&0xff)] & 7)
 }
 
 // classAt returns the class and the length in bytes of the character at text[i]. A byte that is not part of valid UTF-8
@@ -80,10 +72,10 @@ func classOr(text []byte, i int) (class, int) {
 }
 
 // run returns the end of the longest run of characters in s that starts at i.
-func run(text []byte, i int, s set) int {
+func run(text []byte, i int, s class) int {
 	for i < len(text) {
 		c, n := classAt(text, i)
-		if !s.has(c) {
+		if s&c == 0 {
 			break
 		}
 		i += n
@@ -96,26 +88,47 @@ const (
 	highs = 0x80 * ones
 )
 
+// load returns text[i:i+8], the first byte lowest.
+func load(text []byte, i int) uint64 { return binary.LittleEndian.Uint64(text[i : i+8]) }
+
+// asciiLetters returns 0x80 in each byte of w that is an ASCII letter, 0 in the others.
+func asciiLetters(w uint64) uint64 {
+	low := (w | 0x20*ones) &^ highs
+	return (low + (0x80-'a')*ones) &^ (low + (0x80-'z'-1)*ones) &^ w & highs
+}
+
+// firstNot returns the number of bytes that are 0x80 before the first of mask that is not; 8 if all are.
+func firstNot(mask uint64) int { return bits.TrailingZeros64(mask^highs) >> 3 }
+
 // letterRun is run for letters, eight ASCII letters at a time.
 func letterRun(text []byte, i int) int {
 	for {
 		for i+8 <= len(text) {
-			w := binary.LittleEndian.Uint64(text[i:]) | 0x20*ones
-			low := w &^ highs
-			isLetter := (low + (0x80-'a')*ones) &^ (low + (0x80-'z'-1)*ones) &^ w & highs
-			if isLetter != highs {
-				i += bits.TrailingZeros64(isLetter^highs) >> 3
+			n := firstNot(asciiLetters(load(text, i)))
+			i += n
+			if n < 8 {
 				break
 			}
-			i += 8
 		}
 		if i >= len(text) {
 			return i
 		}
 		c, n := classAt(text, i)
-		if !letters.has(c) {
+		if letters&c == 0 {
 			return i
 		}
 		i += n
 	}
+}
+
+// shortWord returns the end of a run of less than eight ASCII letters, or i where it is empty, longer, next to a character
+// that is not ASCII, or near the end of text: the usual word without a loop.
+func shortWord(text []byte, i int) int {
+	if i+8 <= len(text) {
+		n := firstNot(asciiLetters(load(text, i)))
+		if n < 8 && text[i+n] < 0x80 {
+			return i + n
+		}
+	}
+	return i
 }

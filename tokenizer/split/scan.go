@@ -6,7 +6,7 @@ func blank(text []byte, at int) int {
 	last, i := at, at // last character's start, end of the run
 	for i < len(text) {
 		c, n := classAt(text, i)
-		if !spaces.has(c) {
+		if spaces&c == 0 {
 			break
 		}
 		last = i
@@ -23,7 +23,7 @@ func blankLines(text []byte, at int) int {
 	last, i, behind := at, at, -1
 	for i < len(text) {
 		c, n := classAt(text, i)
-		if !spaces.has(c) {
+		if spaces&c == 0 {
 			break
 		}
 		last = i
@@ -89,21 +89,21 @@ func gpt2(text []byte, at int) int {
 	i := at
 	if b := text[at]; b == ' ' {
 		i++
-		if i == len(text) {
-			return i
-		}
 	} else if b == '\'' {
 		if end := contraction(text, at); end > at {
 			return end
 		}
 	}
-	c, n := classAt(text, i)
+	if end := shortWord(text, i); end > i {
+		return end
+	}
+	c, n := classOr(text, i)
 	switch {
-	case letters.has(c):
+	case letters&c != 0:
 		return letterRun(text, i+n)
-	case numbers.has(c):
-		return run(text, i+n, numbers)
-	case symbols.has(c):
+	case number&c != 0:
+		return run(text, i+n, number)
+	case symbols&c != 0:
 		return run(text, i+n, symbols)
 	}
 	return blank(text, at)
@@ -117,7 +117,7 @@ func qwen2(text []byte, at int) int { return wordsAndDigits(text, at, 1) }
 
 // cl100kEnd is cl100k with \s++$ before \s*[\r\n]: white space at the end of the text is one piece.
 func cl100kEnd(text []byte, at int) int {
-	if c, _ := classAt(text, at); spaces.has(c) && run(text, at, spaces) == len(text) {
+	if c, _ := classAt(text, at); spaces&c != 0 && run(text, at, spaces) == len(text) {
 		return len(text)
 	}
 	return cl100k(text, at)
@@ -125,9 +125,16 @@ func cl100kEnd(text []byte, at int) int {
 
 func wordsAndDigits(text []byte, at, digits int) int {
 	c, n := classAt(text, at)
-	i := at + n
+	i := at
+	if c&prefixes != 0 && text[at] != '\'' {
+		i += n
+	}
+	if end := shortWord(text, i); end > i {
+		return end
+	}
+	i = at + n
 	switch {
-	case letters.has(c):
+	case letters&c != 0:
 		return letterRun(text, i)
 	case c == number:
 		return upTo(text, i, digits-1)
@@ -141,12 +148,12 @@ func wordsAndDigits(text []byte, at, digits int) int {
 	}
 	next, m := classOr(text, i)
 	switch {
-	case letters.has(next):
+	case letters&next != 0:
 		return letterRun(text, i+m)
 	case c != space:
-		return run(text, run(text, i, symbols), newlineOnly)
-	case text[at] == ' ' && symbols.has(next):
-		return run(text, run(text, i+m, symbols), newlineOnly)
+		return run(text, run(text, i, symbols), newline)
+	case text[at] == ' ' && symbols&next != 0:
+		return run(text, run(text, i+m, symbols), newline)
 	}
 	return blankLines(text, at)
 }
@@ -171,26 +178,31 @@ func upTo(text []byte, i, n int) int {
 // with U = \p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M} and W = \p{Ll}\p{Lm}\p{Lo}\p{M}.
 func o200k(text []byte, at int) int {
 	c, n := classAt(text, at)
-	i := at + n
-	switch {
-	case letters.has(c):
-		end, _ := casedWord(text, at)
-		return contractionFold(text, end)
-	case c == number:
-		return upTo(text, i, 2)
-	case c == newline:
+	i := at
+	if c&prefixes != 0 {
+		i += n
+	}
+	if c&(letters|prefixes) != 0 {
+		end, capitals := casedWord(text, i)
+		if c == mark && capitals {
+			// As a prefix it needs the first alternative, which capitals alone do not match; so it is a word of its own.
+			end = i
+		}
+		if end > i || c == mark {
+			if end < len(text) && text[end] == '\'' {
+				return contractionFold(text, end)
+			}
+			return end
+		}
+	}
+	switch c {
+	case number:
+		return upTo(text, at+n, 2)
+	case newline:
 		return blankLines(text, at)
-	}
-	switch end, capitals := casedWord(text, i); {
-	case c == mark && capitals:
-		// As a prefix it needs the first alternative, which capitals alone do not match; so it is a word of its own.
-		return contractionFold(text, i)
-	case end > i:
-		return contractionFold(text, end)
-	}
-	if c == space {
+	case space:
 		next, m := classOr(text, i)
-		if text[at] != ' ' || !symbols.has(next) {
+		if text[at] != ' ' || symbols&next == 0 {
 			return blankLines(text, at)
 		}
 		i += m
@@ -202,19 +214,32 @@ func o200k(text []byte, at int) int {
 	return i
 }
 
-// casedWord returns the end of [U]*[W]+|[U]+[W]* at text[at], at where neither matches, and whether only the second one does.
+// casedWord returns the end of [U]*[W]+|[U]+[W]* at text[at], at where neither matches, and whether the first one does not.
 func casedWord(text []byte, at int) (end int, capitals bool) {
+	if at+8 <= len(text) {
+		w := load(text, at)
+		isLetter := asciiLetters(w)
+		isLower := isLetter & (w << 2) // 0x20 to 0x80
+		u := firstNot(isLetter &^ isLower)
+		n := firstNot(isLower | (1<<(8*u)-1)&highs)
+		switch {
+		case n < 8 && text[at+n] < 0x80:
+			return at + n, n == u
+		case n == 8 && u < 8:
+			return run(text, at+8, lowerWord), false
+		}
+	}
 	i, behind := at, at // behind: the last character of the run that is in both U and W
 	for i < len(text) {
 		c, n := classAt(text, i)
-		if !upperWord.has(c) {
+		if upperWord&c == 0 {
 			if c == lower {
 				return run(text, i+n, lowerWord), false
 			}
 			break
 		}
 		i += n
-		if eitherWord.has(c) {
+		if eitherWord&c != 0 {
 			behind = i
 		}
 	}

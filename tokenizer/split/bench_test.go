@@ -1,0 +1,43 @@
+package split
+
+import (
+	"bytes"
+	"go/build"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// BenchmarkNext reads a book where the data folder is, and Go's own source.
+func BenchmarkNext(b *testing.B) {
+	texts := map[string][]byte{}
+	root := os.Getenv("PLINTH_DATA")
+	if root == "" {
+		root = "../../../shared/data"
+	}
+	if book, err := os.ReadFile(filepath.Join(root, "corpora/tinyshakespeare.txt")); err == nil {
+		texts["english"] = book
+	}
+	files, _ := filepath.Glob(filepath.Join(build.Default.GOROOT, "src/net/http/*.go"))
+	for _, f := range files {
+		s, err := os.ReadFile(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		texts["go"] = append(texts["go"], s...)
+	}
+	texts["mixed"] = bytes.Repeat([]byte(strings.Join(randomTexts(1000, 20, anyRune), " ")), 10)
+	for _, p := range []*Pattern{GPT2, CL100K, O200K} {
+		for name, text := range texts {
+			b.Run(p.Name+"/"+name, func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					for at := 0; at < len(text); {
+						at = p.Next(text, at)
+					}
+				}
+			})
+		}
+	}
+}
