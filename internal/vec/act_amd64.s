@@ -188,3 +188,52 @@ TEXT ·swiGLUAVX2(SB), NOSPLIT, $0-72
 	VMOVUPS cSign, Y10
 #define SWIGLUBODY SILU(Y0, Y2, Y3, Y4); VMULPS Y1, Y0, Y0
 	MAP2(SWIGLUBODY)
+
+// func swiGLUGradAVX2(dgate, dup, dy, gate, up []float32)
+TEXT ·swiGLUGradAVX2(SB), NOSPLIT, $0-120
+	MOVQ dgate_base+0(FP), DI
+	MOVQ dgate_len+8(FP), CX
+	MOVQ dup_base+24(FP), R9
+	MOVQ dy_base+48(FP), SI
+	MOVQ gate_base+72(FP), R8
+	MOVQ up_base+96(FP), R10
+	EXPREGS
+	VMOVUPS cOne, Y11
+	VMOVUPS cSign, Y10
+	// Y0 = dy, Y1 = gate, Y2 = up; leaves dgate in Y1 and dup in Y3
+#define SWIGLUGRADBODY \
+	VMOVAPS Y1, Y3; \
+	SILU(Y3, Y4, Y5, Y6); \
+	VMULPS Y3, Y0, Y3; \
+	SILUSLOPE(Y1, Y4, Y5, Y6); \
+	VMULPS Y2, Y0, Y0; \
+	VMULPS Y1, Y0, Y1
+loop:
+	CMPQ CX, $8
+	JLT tail
+	VMOVUPS (SI), Y0
+	VMOVUPS (R8), Y1
+	VMOVUPS (R10), Y2
+	SWIGLUGRADBODY
+	VMOVUPS Y1, (DI)
+	VMOVUPS Y3, (R9)
+	ADDQ $32, SI
+	ADDQ $32, R8
+	ADDQ $32, R10
+	ADDQ $32, DI
+	ADDQ $32, R9
+	SUBQ $8, CX
+	JMP loop
+tail:
+	TESTQ CX, CX
+	JE done
+	MASK
+	VMASKMOVPS (SI), Y8, Y0
+	VMASKMOVPS (R8), Y8, Y1
+	VMASKMOVPS (R10), Y8, Y2
+	SWIGLUGRADBODY
+	VMASKMOVPS Y1, Y8, (DI)
+	VMASKMOVPS Y3, Y8, (R9)
+done:
+	VZEROUPPER
+	RET

@@ -48,6 +48,24 @@ func swiGLUAVX2(y, gate, up []float32)
 func rotateHalfAVX2(y, x, cos, sin []float32, sign float32)
 
 //go:noescape
+func swiGLUGradAVX2(dgate, dup, dy, gate, up []float32)
+
+//go:noescape
+func rotatePairsAVX2(y, x, cos, sin []float32, sign float32)
+
+//go:noescape
+func f32FromF16AVX2(y []float32, x []uint16)
+
+//go:noescape
+func f16FromF32AVX2(y []uint16, x []float32)
+
+//go:noescape
+func f32FromBF16AVX2(y []float32, x []uint16)
+
+//go:noescape
+func bf16FromF32AVX2(y []uint16, x []float32)
+
+//go:noescape
 func addAVX2(y, a, b []float32)
 
 //go:noescape

@@ -24,7 +24,9 @@ func avx2Variant() *variant {
 	v.adamW = adamWAVX2
 	v.tanh, v.gelu, v.geluGrad = tanhAVX2, geluAVX2, geluGradAVX2
 	v.relu, v.reluGrad, v.silu, v.siluGrad = reluAVX2, reluGradAVX2, siluAVX2, siluGradAVX2
-	v.swiGLU = swiGLUAVX2
-	v.rotateHalf = rotateHalfAVX2
+	v.swiGLU, v.swiGLUGrad = swiGLUAVX2, swiGLUGradAVX2
+	v.rotateHalf, v.rotatePairs = rotateHalfAVX2, rotatePairsAVX2
+	v.f32FromF16, v.f16FromF32 = f32FromF16AVX2, f16FromF32AVX2
+	v.f32FromBF16, v.bf16FromF32 = f32FromBF16AVX2, bf16FromF32AVX2
 	return &v
 }
