@@ -14,12 +14,8 @@ type Engine struct {
 	job     job
 	scratch []Scratch // one for each worker; the first holds the packed operands
 
-	weights struct { // of the Pack in progress
-		dst   *Packed
-		b     []float32
-		ldb   int
-		trans bool
-	}
+	weights packing // the Pack in progress
+
 	packWork, tileWork, weightWork func(task, worker int) // stored once, so that Run allocates nothing
 }
 
@@ -31,10 +27,7 @@ func New(k *Kernel, p *pool.Pool) *Engine {
 	e := &Engine{k: k, p: p, scratch: make([]Scratch, p.Threads())}
 	e.packWork = func(task, _ int) { e.job.pack(task) }
 	e.tileWork = func(task, worker int) { e.job.run(task, &e.scratch[worker]) }
-	e.weightWork = func(task, _ int) {
-		w := &e.weights
-		k.packPanel(w.dst.data[task*w.dst.k*k.nr:], w.b, w.ldb, w.trans, task, w.dst.k, w.dst.n)
-	}
+	e.weightWork = func(task, _ int) { e.weights.run(k, task) }
 	return e
 }
 
@@ -54,7 +47,7 @@ func (e *Engine) Mul(m *Product) {
 	for n := 0; n < all.N; n += cols {
 		for i := 0; i < all.M; i += rows {
 			j.plan(e.k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), &e.scratch[0])
-			e.p.Run(j.packA+j.packB, e.packWork)
+			e.p.Run(j.packs(), e.packWork)
 			e.p.Run(j.tasks, e.tileWork)
 		}
 	}
@@ -63,11 +56,9 @@ func (e *Engine) Mul(m *Product) {
 
 // Pack is Kernel.Pack on all workers.
 func (e *Engine) Pack(dst *Packed, b []float32, ldb int, trans bool, k, n int) {
-	w := &e.weights
-	w.ldb = dst.reset(b, ldb, trans, k, n, e.k.nr)
-	w.dst, w.b, w.trans = dst, b, trans
-	e.p.Run(panels(n, e.k.nr), e.weightWork)
-	w.dst, w.b = nil, nil
+	e.weights = dst.reset(b, ldb, trans, k, n, e.k.nr)
+	e.p.Run(e.weights.tasks(), e.weightWork)
+	e.weights = packing{}
 }
 
 // PeakFLOPs measures for about d how many FLOPs per second all workers together do in a loop of independent

@@ -12,7 +12,7 @@ type Scratch struct {
 // Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
 const (
 	packLimit = 8 << 20 // larger operands are taken in chunks of rows or columns
-	taskCols  = 1024     // columns of a task, fewer where that leaves less than minTasks
+	taskCols  = 256     // columns of a task, fewer where that leaves less than minTasks
 	minTasks  = 16
 )
 
@@ -25,8 +25,7 @@ type job struct {
 	cols    int       // a multiple of nr
 	blocks  int       // tasks along M
 	tasks   int
-	packA   int // tasks of phase 1
-	packB   int
+	pa, pb  packing // phase 1
 }
 
 // plan cuts m into tasks; the packed operands live in s.
@@ -43,12 +42,13 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 		j.bp = m.Packed.data
 	case j.blocks > 1 && m.K > 0: // else each panel has one user, who packs it
 		s.bp = grow(s.bp, np*k.nr*m.K)
-		j.bp, j.packB = s.bp, np
+		j.bp = s.bp
+		j.pb = packing{dst: s.bp, src: m.B, ld: m.LDB, across: m.TransB, width: k.nr, n: m.N, k: m.K}
 	}
 	if m.M > k.mr && np >= 4 && m.K > 0 {
-		j.packA = panels(m.M, k.mr)
-		s.ap = grow(s.ap, j.packA*k.mr*m.K)
+		s.ap = grow(s.ap, panels(m.M, k.mr)*k.mr*m.K)
 		j.ap = s.ap
+		j.pa = packing{dst: s.ap, src: m.A, ld: m.LDA, across: !m.TransA, width: k.mr, n: m.M, k: m.K}
 	}
 	per := max(1, taskCols/k.nr)
 	for per > 1 && j.blocks*panels(np, per) < minTasks {
@@ -66,21 +66,15 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 	j.tasks = j.blocks * panels(np, per)
 }
 
-// pack does one task of phase 1: a panel of A or B.
+// packs is the number of tasks of phase 1.
+func (j *job) packs() int { return j.pa.tasks() + j.pb.tasks() }
+
+// pack does one task of phase 1: a part of A or B.
 func (j *job) pack(task int) {
-	k := j.k
-	if task < j.packB {
-		k.packPanel(j.bp[task*j.K*k.nr:], j.B, j.LDB, j.TransB, task, j.K, j.N)
-		return
-	}
-	task -= j.packB
-	at := task * k.mr
-	w := min(k.mr, j.M-at)
-	dst := j.ap[at*j.K:]
-	if j.TransA {
-		k.strip(dst, k.mr, j.A[at:], j.LDA, false, w, j.K)
+	if n := j.pb.tasks(); task >= n {
+		j.pa.run(j.k, task-n)
 	} else {
-		k.strip(dst, k.mr, j.A[at*j.LDA:], j.LDA, true, w, j.K)
+		j.pb.run(j.k, task)
 	}
 }
 
@@ -234,7 +228,7 @@ func (k *Kernel) Serial(s *Scratch, m *Product) {
 	for n := 0; n < all.N; n += cols {
 		for i := 0; i < all.M; i += rows {
 			j.plan(k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), s)
-			for t := range j.packA + j.packB {
+			for t := range j.packs() {
 				j.pack(t)
 			}
 			for t := range j.tasks {

@@ -39,12 +39,12 @@ func simdKernels() []*Kernel {
 	}
 	move := mover{transpose4: transpose4, copy4: copy4, copy16: copy16, addTo8: addTo8}
 	ks = append(ks, &Kernel{
-		name: "avx2", mr: 6, nr: 16, block: 480, mover: move,
+		name: "avx2", mr: 6, nr: 16, block: 120, mover: move,
 		tile: tile256, row4: row256, peak: peak256, peakFLOPs: 12 * 8 * 2,
 	})
 	if cpu.X86.HasAVX512F {
 		ks = append(ks, &Kernel{
-			name: "avx512", mr: 12, nr: 32, block: 480, masked: true, mover: move,
+			name: "avx512", mr: 12, nr: 32, block: 120, masked: true, mover: move,
 			tile: tile512, row4: row512, peak: peak512, peakFLOPs: 16 * 16 * 2,
 		})
 	}

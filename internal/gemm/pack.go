@@ -18,8 +18,8 @@ func (p *Packed) Dims() (k, n int) { return p.k, p.n }
 // Bytes is the memory that the packed matrix takes.
 func (p *Packed) Bytes() int { return 4 * cap(p.data) }
 
-// reset makes room for a matrix [k,n].
-func (p *Packed) reset(b []float32, ldb int, trans bool, k, n, nr int) (ld int) {
+// reset makes room for op(b) [k,n] and returns the move that fills it.
+func (p *Packed) reset(b []float32, ldb int, trans bool, k, n, nr int) packing {
 	rows, cols := k, n
 	if trans {
 		rows, cols = n, k
@@ -32,30 +32,64 @@ func (p *Packed) reset(b []float32, ldb int, trans bool, k, n, nr int) (ld int) 
 	}
 	p.k, p.n, p.nr = k, n, nr
 	p.data = grow(p.data, panels(n, nr)*nr*k)
-	return ldb
+	return packing{dst: p.data, src: b, ld: ldb, across: trans, width: nr, n: n, k: k}
 }
 
-// Pack stores op(B) [k,n] in dst; with trans, b is stored [n,k]. ldb is the row stride of b, 0 means dense.
+// Pack stores op(B) [kk,n] in dst; with trans, b is stored [n,kk]. ldb is the row stride of b, 0 means dense.
 // The memory of dst is reused when large enough.
 func (k *Kernel) Pack(dst *Packed, b []float32, ldb int, trans bool, kk, n int) {
-	ldb = dst.reset(b, ldb, trans, kk, n, k.nr)
-	for j := range panels(n, k.nr) {
-		k.packPanel(dst.data[j*kk*k.nr:], b, ldb, trans, j, kk, n)
+	p := dst.reset(b, ldb, trans, kk, n, k.nr)
+	for t := range p.tasks() {
+		p.run(k, t)
 	}
 }
 
-// packPanel stores panel j of op(B) [kk,n] at dst.
-func (k *Kernel) packPanel(dst, b []float32, ldb int, trans bool, j, kk, n int) {
-	if kk == 0 {
+// packing is the move of a matrix into panels [k,width] of n columns in all, cut into tasks.
+type packing struct {
+	dst, src    []float32
+	ld          int
+	across      bool // column i, row p is at src[i*ld+p], else at src[p*ld+i]
+	width, n, k int
+}
+
+// packRows is how many rows of a panel are filled in one go: they stay in the first-level cache, and their sources in
+// its translation buffer.
+const packRows = 64
+
+// tasks is the number of tasks: one for each panel where the source holds columns one after the other, else one for each
+// packRows rows, so that memory is read in long runs.
+func (p *packing) tasks() int {
+	switch {
+	case p.k == 0 || p.n == 0:
+		return 0
+	case p.across:
+		return panels(p.n, p.width)
+	default:
+		return panels(p.k, packRows)
+	}
+}
+
+// run does one task.
+func (p *packing) run(k *Kernel, task int) {
+	if p.across {
+		for row := 0; row < p.k; row += packRows {
+			p.part(k, task*p.width, row)
+		}
 		return
 	}
-	at := j * k.nr
-	w := min(k.nr, n-at)
-	if trans {
-		k.strip(dst, k.nr, b[at*ldb:], ldb, true, w, kk)
-	} else {
-		k.strip(dst, k.nr, b[at:], ldb, false, w, kk)
+	for at := 0; at < p.n; at += p.width {
+		p.part(k, at, task*packRows)
 	}
+}
+
+// part fills packRows rows from row of the panel that begins at column at.
+func (p *packing) part(k *Kernel, at, row int) {
+	from := row*p.ld + at
+	if p.across {
+		from = at*p.ld + row
+	}
+	dst := p.dst[at*p.k+row*p.width:]
+	k.strip(dst, p.width, p.src[from:], p.ld, p.across, min(p.width, p.n-at), min(packRows, p.k-row))
 }
 
 // strip stores kk rows of w <= width elements at dst[p*width+i], i < w, and zeros for i >= w; the elements come from
