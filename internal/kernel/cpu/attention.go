@@ -158,12 +158,45 @@ func (e *engine) runBlocks(elements int, body func(e *engine, j *job, lo, hi, wo
 	e.run(n, chunk, job{body: body})
 }
 
-// rows copies the rows of queries [q0, q1) of one key head's query heads from src, times a, to dst [(q1-q0)*group, D].
-func (t *attn) rows(dst, src []float32, ld int, a float32, s, kv, q0, q1 int) {
+// view is rows of D elements with a stride: row i is that of query q0 + i/group and query head kv*group + i%group.
+type view struct {
+	s  []float32
+	ld int
+}
+
+func (v view) row(i, d int) []float32 { return v.s[i*v.ld : i*v.ld+d] }
+func (v view) from(i int) []float32   { return v.s[i*v.ld:] }
+
+// view returns the rows of queries [q0, q1) of one key head's query heads in x (row stride ld): in place where their
+// stride is even, else in buf [(q1-q0)*group, D], which load fills.
+func (t *attn) view(buf, x []float32, ld, s, kv, q0, q1 int, load bool) view {
 	n := t.group * t.d
+	at := (t.queries[s].Start+q0)*ld + kv*n
+	switch {
+	case q0 == q1:
+		return view{}
+	case t.group == 1:
+		return view{x[at:], ld}
+	case ld == n:
+		return view{x[at:], t.d}
+	}
+	for q := q0; load && q < q1; q++ {
+		copy(buf[(q-q0)*n:(q-q0+1)*n], x[at:at+n])
+		at += ld
+	}
+	return view{buf, t.d}
+}
+
+// store copies v back to x where it is not in place; the arguments are those of view.
+func (t *attn) store(v view, buf, x []float32, ld, s, kv, q0, q1 int) {
+	if q0 == q1 || &v.s[0] != &buf[0] {
+		return
+	}
+	n := t.group * t.d
+	at := (t.queries[s].Start+q0)*ld + kv*n
 	for q := q0; q < q1; q++ {
-		at := (t.queries[s].Start+q)*ld + kv*n
-		vec.Scale(dst[(q-q0)*n:(q-q0+1)*n], a, src[at:at+n])
+		copy(x[at:at+n], buf[(q-q0)*n:])
+		at += ld
 	}
 }
 
@@ -180,12 +213,15 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	R := (b.q1 - b.q0) * G
 	step := t.perTile(queryTile)
 	buf := w.floats(2*R*D + 2*R + step*G*keyTile)
-	q, buf := buf[:R*D], buf[R*D:] // q, o [R, D]
-	o, buf := buf[:R*D], buf[R*D:]
+	qBuf, buf := buf[:R*D], buf[R*D:]
+	oBuf, buf := buf[:R*D], buf[R*D:]
 	top, buf := buf[:R], buf[R:]
-	sum, p := buf[:R], buf[R:] // p [step*G, keyTile]
-	t.rows(q, t.q, t.ldq, t.scale, b.seq, kv, b.q0, b.q1)
-	clear(o)
+	sum, p := buf[:R], buf[R:]                                 // p [step*G, keyTile]
+	q := t.view(qBuf, t.q, t.ldq, b.seq, kv, b.q0, b.q1, true) // [R, D]
+	o := t.view(oBuf, t.o, t.ldo, b.seq, kv, b.q0, b.q1, false)
+	for i := range R {
+		clear(o.row(i, D))
+	}
 	clear(sum)
 	vec.Fill(top, float32(math.Inf(-1)))
 
@@ -204,14 +240,15 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 			}
 			n, at := end-k0, (r0-b.q0)*G
 			m := (r1 - r0) * G
-			w.mul(e, gemm.Product{M: m, N: n, K: D, A: q[at*D:], LDA: D, C: p, LDC: keyTile}, &kT)
+			w.mul(e, gemm.Product{M: m, N: n, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
 			for i := range m {
-				t.online(p[i*keyTile:][:n], o[(at+i)*D:][:D], &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+				t.online(p[i*keyTile:][:n], o.row(at+i, D), &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
 			}
-			w.mul(e, gemm.Product{M: m, N: D, K: n, A: p, LDA: keyTile, C: o[at*D:], LDC: D, Accumulate: true}, &v)
+			w.mul(e, gemm.Product{M: m, N: D, K: n, A: p, LDA: keyTile, C: o.from(at), LDC: o.ld, Accumulate: true}, &v)
 		}
 	}
 	t.finish(o, top, sum, b, kv)
+	t.store(o, oBuf, t.o, t.ldo, b.seq, kv, b.q0, b.q1)
 }
 
 // online turns the scores of one row against the keys from k0 on into probabilities relative to the row's running
@@ -252,19 +289,20 @@ func (t *attn) biasRow(bias []float32, s, h, q, k0, k1 int) []float32 {
 	return bias[at+k0 : at+k1]
 }
 
-// finish writes a block's output and log-sum-exp; rows that saw nothing are zero with a log-sum-exp of -Inf.
-func (t *attn) finish(o, top, sum []float32, b block, kv int) {
+// finish divides the output by the sums and writes the log-sum-exp; rows that saw nothing are zero with -Inf.
+func (t *attn) finish(o view, top, sum []float32, b block, kv int) {
 	for i := range top {
-		q, h := t.queries[b.seq].Start+b.q0+i/t.group, kv*t.group+i%t.group
-		out, lse := t.o[q*t.ldo+h*t.d:][:t.d], math.Inf(-1)
-		if sum[i] == 0 {
-			clear(out)
-		} else {
-			vec.Scale(out, 1/sum[i], o[i*t.d:][:t.d])
+		if sum[i] != 0 {
+			row := o.row(i, t.d)
+			vec.Scale(row, 1/sum[i], row)
+		}
+		if t.lse == nil {
+			continue
+		}
+		lse := math.Inf(-1)
+		if sum[i] != 0 {
 			lse = float64(top[i]) + math.Log(float64(sum[i]))
 		}
-		if t.lse != nil {
-			t.lse[q*t.heads+h] = float32(lse)
-		}
+		t.lse[(t.queries[b.seq].Start+b.q0+i/t.group)*t.heads+kv*t.group+i%t.group] = float32(lse)
 	}
 }

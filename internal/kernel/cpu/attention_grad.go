@@ -93,18 +93,24 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 	step := t.perTile(queryTile)
 	S := step * G * keyTile
 	buf := w.floats(3*R*D + R + 2*S)
-	q, buf := buf[:R*D], buf[R*D:] // q, do, dq [R, D]
-	do, buf := buf[:R*D], buf[R*D:]
-	dq, buf := buf[:R*D], buf[R*D:]
+	qBuf, buf := buf[:R*D], buf[R*D:]
+	doBuf, buf := buf[:R*D], buf[R*D:]
+	dqBuf, buf := buf[:R*D], buf[R*D:]
 	delta, buf := buf[:R], buf[R:]
-	p, ds := buf[:S], buf[S:] // [step*G, keyTile]
-	t.rows(q, t.q, t.ldq, t.scale, b.seq, kv, b.q0, b.q1)
-	t.rows(do, t.do, t.ldo, 1, b.seq, kv, b.q0, b.q1)
+	p, ds := buf[:S], buf[S:]                                  // [step*G, keyTile]
+	q := t.view(qBuf, t.q, t.ldq, b.seq, kv, b.q0, b.q1, true) // [R, D]
+	do := t.view(doBuf, t.do, t.ldo, b.seq, kv, b.q0, b.q1, true)
+	dq := view{dqBuf, D}
+	if wantQ {
+		dq = t.view(dqBuf, t.dq, t.ldq, b.seq, kv, b.q0, b.q1, false)
+		for i := range R {
+			clear(dq.row(i, D))
+		}
+	}
 	for i := range delta {
 		at := (t.queries[b.seq].Start+b.q0+i/G)*t.ldo + (kv*G+i%G)*D
-		delta[i] = vec.Dot(do[i*D:(i+1)*D], t.o[at:at+D])
+		delta[i] = vec.Dot(do.row(i, D), t.o[at:at+D])
 	}
-	clear(dq)
 
 	for k0 := b.k0; k0 < b.k1; k0 += keyTile {
 		kEnd := min(b.k1, k0+keyTile)
@@ -131,28 +137,24 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 			}
 			n, at := end-k0, (r0-b.q0)*G
 			m := (r1 - r0) * G
-			w.mul(e, gemm.Product{M: m, N: n, K: D, A: q[at*D:], LDA: D, C: p, LDC: keyTile}, &kT)
-			w.mul(e, gemm.Product{M: m, N: n, K: D, A: do[at*D:], LDA: D, C: ds, LDC: keyTile}, &vT)
+			w.mul(e, gemm.Product{M: m, N: n, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
+			w.mul(e, gemm.Product{M: m, N: n, K: D, A: do.from(at), LDA: do.ld, C: ds, LDC: keyTile}, &vT)
 			for i := range m {
 				t.gradRow(p[i*keyTile:][:n], ds[i*keyTile:][:n], delta[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
 			}
 			if wantQ {
-				w.mul(e, gemm.Product{M: m, N: D, K: n, A: ds, LDA: keyTile, C: dq[at*D:], LDC: D, Accumulate: true}, &right)
+				w.mul(e, gemm.Product{M: m, N: D, K: n, A: ds, LDA: keyTile, C: dq.from(at), LDC: dq.ld, Accumulate: true, Alpha: t.scale}, &right)
 			}
 			if wantKV {
 				w.mul(e, gemm.Product{M: n, N: D, K: m, A: p, LDA: keyTile, TransA: true,
-					C: t.tile(t.dv, t.ldv, b.seq, kv, k0, end), LDC: t.ldv, Accumulate: true}, &operand{b: do[at*D:]})
+					C: t.tile(t.dv, t.ldv, b.seq, kv, k0, end), LDC: t.ldv, Accumulate: true}, &operand{b: do.from(at), ld: do.ld})
 				w.mul(e, gemm.Product{M: n, N: D, K: m, A: ds, LDA: keyTile, TransA: true,
-					C: t.tile(t.dk, t.ldk, b.seq, kv, k0, end), LDC: t.ldk, Accumulate: true}, &operand{b: q[at*D:]})
+					C: t.tile(t.dk, t.ldk, b.seq, kv, k0, end), LDC: t.ldk, Accumulate: true, Alpha: t.scale}, &operand{b: q.from(at), ld: q.ld})
 			}
 		}
 	}
 	if wantQ {
-		n := G * D
-		for i := b.q0; i < b.q1; i++ {
-			at := (t.queries[b.seq].Start+i)*t.ldq + kv*n
-			vec.Scale(t.dq[at:at+n], t.scale, dq[(i-b.q0)*n:][:n])
-		}
+		t.store(dq, dqBuf, t.dq, t.ldq, b.seq, kv, b.q0, b.q1)
 	}
 }
 

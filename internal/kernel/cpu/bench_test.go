@@ -41,13 +41,13 @@ func BenchmarkAttention(b *testing.B) {
 		s := New(Options{})
 		flops := 2 * float64(p.seqs*p.heads*p.t*(p.t+1)/2*p.d)
 		s.Attention(a)
-		b.Run(fmt.Sprintf("B=%d/T=%d/H=%d/KV=%d/D=%d/forward", p.seqs, p.t, p.heads, p.kv, p.d), func(b *testing.B) {
+		b.Run(fmt.Sprintf("B=%d,T=%d,H=%d,KV=%d,D=%d/forward", p.seqs, p.t, p.heads, p.kv, p.d), func(b *testing.B) {
 			for b.Loop() {
 				s.Attention(a)
 			}
 			share(b, 2*flops)
 		})
-		b.Run(fmt.Sprintf("B=%d/T=%d/H=%d/KV=%d/D=%d/backward", p.seqs, p.t, p.heads, p.kv, p.d), func(b *testing.B) {
+		b.Run(fmt.Sprintf("B=%d,T=%d,H=%d,KV=%d,D=%d/backward", p.seqs, p.t, p.heads, p.kv, p.d), func(b *testing.B) {
 			for b.Loop() {
 				s.AttentionGrad(a, g)
 			}
@@ -82,6 +82,7 @@ func BenchmarkCrossEntropy(b *testing.B) {
 		e := &kernel.CrossEntropy{X: random(1, n*c), W: random(2, v*c), Targets: kernel.OfI32(targets), V: v, C: c, Scale: 1,
 			Loss: zeros(n), DX: zeros(n * c), DW: zeros(v * c)}
 		s := New(Options{})
+		s.Scale(e.W, 0.05, e.W) // logits of about unit size
 		b.Run(fmt.Sprintf("V=%d", v), func(b *testing.B) {
 			for b.Loop() {
 				s.CrossEntropy(e)
