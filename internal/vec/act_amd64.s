@@ -6,7 +6,7 @@ TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-48
 	MOVQ y_base+0(FP), DI
 	MOVQ y_len+8(FP), CX
 	MOVQ x_base+24(FP), SI
-	EXPREGS
+	EXPFASTREGS
 	VMOVUPS cOne, Y11
 	VMOVUPS cTanhGelu0, Y10
 	VMOVUPS cTanhGelu1, Y9
@@ -16,7 +16,7 @@ TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-48
 	VFMADD213PS Y10, Y9, Y1; \
 	VMULPS Y0, Y1, Y1; \
 	VXORPS cSign, Y1, Y1; \
-	EXP(Y1, Y2, Y3); \
+	EXPFAST(Y1, Y2, Y3); \
 	VADDPS Y11, Y1, Y1; \
 	VDIVPS Y1, Y0, Y0
 	MAP1(GELUTANHBODY)
@@ -27,7 +27,7 @@ TEXT ·geluTanhGradAVX2(SB), NOSPLIT, $0-72
 	MOVQ dx_len+8(FP), CX
 	MOVQ dy_base+24(FP), SI
 	MOVQ x_base+48(FP), R8
-	EXPREGS
+	EXPFASTREGS
 	VMOVUPS cOne, Y11
 	VMOVUPS cTanhGelu0, Y10
 	// Y1 = x in [-16, 16], Y4 = x^2, Y5 = e = e^min(-2u, 80), Y2 = s; slope = s + x * 2u' * e s^2
@@ -43,7 +43,7 @@ TEXT ·geluTanhGradAVX2(SB), NOSPLIT, $0-72
 	VXORPS cSign, Y5, Y5; \
 	VMOVUPS cEMax, Y3; \
 	VMINPS Y5, Y3, Y5; \
-	EXP(Y5, Y2, Y3); \
+	EXPFAST(Y5, Y2, Y3); \
 	VADDPS Y11, Y5, Y2; \
 	VDIVPS Y2, Y11, Y2; \
 	VMULPS Y2, Y5, Y5; \
@@ -56,14 +56,14 @@ TEXT ·geluTanhGradAVX2(SB), NOSPLIT, $0-72
 	MAP2(GELUTANHGRADBODY)
 
 // TAIL takes x in X; it sets A = min(|x|, 15), E = e^(-a^2/2), P = Phi(-a); K and T are temporaries (see act_go.go).
-// It wants cOne in Y11 and EXPREGS.
+// It wants cOne in Y11 and EXPFASTREGS.
 #define TAIL(X, A, E, P, K, T) \
 	VANDPS cAbs, X, A; \
 	VMOVUPS cTailMax, T; \
 	VMINPS A, T, A; \
 	VMULPS A, A, E; \
 	VMULPS cNegHalf, E, E; \
-	EXP(E, K, T); \
+	EXPFAST(E, K, T); \
 	VMOVUPS cTailK, K; \
 	VFMADD213PS Y11, A, K; \
 	VDIVPS K, Y11, K; \
@@ -84,7 +84,7 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 	MOVQ y_base+0(FP), DI
 	MOVQ y_len+8(FP), CX
 	MOVQ x_base+24(FP), SI
-	EXPREGS
+	EXPFASTREGS
 	VMOVUPS cOne, Y11
 	VXORPS Y10, Y10, Y10
 	// max(x, 0) - a * Phi(-a)
@@ -100,7 +100,7 @@ TEXT ·geluGradAVX2(SB), NOSPLIT, $0-72
 	MOVQ dx_len+8(FP), CX
 	MOVQ dy_base+24(FP), SI
 	MOVQ x_base+48(FP), R8
-	EXPREGS
+	EXPFASTREGS
 	VMOVUPS cOne, Y11
 	// Y2 = a*phi(a), Y3 = Phi(-a); slope = Phi(-a) - a*phi(a), one minus that where the sign of x is clear
 #define GELUGRADBODY \
@@ -133,10 +133,10 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-72
 #define RELUGRADBODY VCMPPS $1, Y1, Y10, Y1; VANDPS Y1, Y0, Y0
 	MAP2(RELUGRADBODY)
 
-// SILU is X = x/(1 + e^-x); D, A, B are temporaries. It wants cOne in Y11, cSign in Y10 and EXPREGS.
+// SILU is X = x/(1 + e^-x); D, A, B are temporaries. It wants cOne in Y11, cSign in Y10 and EXPFASTREGS.
 #define SILU(X, D, A, B) \
 	VXORPS Y10, X, D; \
-	EXP(D, A, B); \
+	EXPFAST(D, A, B); \
 	VADDPS Y11, D, D; \
 	VDIVPS D, X, X
 
@@ -147,7 +147,7 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-72
 	VMAXPS X, A, X; \
 	VMINPS X, B, X; \
 	VXORPS Y10, X, E; \
-	EXP(E, A, B); \
+	EXPFAST(E, A, B); \
 	VADDPS Y11, E, A; \
 	VDIVPS A, Y11, A; \
 	VMULPS A, E, E; \
@@ -159,7 +159,7 @@ TEXT ·siluAVX2(SB), NOSPLIT, $0-48
 	MOVQ y_base+0(FP), DI
 	MOVQ y_len+8(FP), CX
 	MOVQ x_base+24(FP), SI
-	EXPREGS
+	EXPFASTREGS
 	VMOVUPS cOne, Y11
 	VMOVUPS cSign, Y10
 #define SILUBODY SILU(Y0, Y1, Y2, Y3)
@@ -171,7 +171,7 @@ TEXT ·siluGradAVX2(SB), NOSPLIT, $0-72
 	MOVQ dx_len+8(FP), CX
 	MOVQ dy_base+24(FP), SI
 	MOVQ x_base+48(FP), R8
-	EXPREGS
+	EXPFASTREGS
 	VMOVUPS cOne, Y11
 	VMOVUPS cSign, Y10
 #define SILUGRADBODY SILUSLOPE(Y1, Y2, Y3, Y4); VMULPS Y1, Y0, Y0
@@ -183,7 +183,7 @@ TEXT ·swiGLUAVX2(SB), NOSPLIT, $0-72
 	MOVQ y_len+8(FP), CX
 	MOVQ gate_base+24(FP), SI
 	MOVQ up_base+48(FP), R8
-	EXPREGS
+	EXPFASTREGS
 	VMOVUPS cOne, Y11
 	VMOVUPS cSign, Y10
 #define SWIGLUBODY SILU(Y0, Y2, Y3, Y4); VMULPS Y1, Y0, Y0
@@ -197,7 +197,7 @@ TEXT ·swiGLUGradAVX2(SB), NOSPLIT, $0-120
 	MOVQ dy_base+48(FP), SI
 	MOVQ gate_base+72(FP), R8
 	MOVQ up_base+96(FP), R10
-	EXPREGS
+	EXPFASTREGS
 	VMOVUPS cOne, Y11
 	VMOVUPS cSign, Y10
 	// Y0 = dy, Y1 = gate, Y2 = up; leaves dgate in Y1 and dup in Y3

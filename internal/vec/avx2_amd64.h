@@ -52,6 +52,7 @@
 #define cInvSqrt2Pi ·vecConst+1568(SB)
 #define cBF16Bias ·vecConst+1600(SB)
 #define cBF16Quiet ·vecConst+1632(SB)
+#define cExpFastMin ·vecConst+1696(SB)
 #define cIntOne ·vecConst+1664(SB)
 
 // MASK sets Y8 to the first CX lanes, 0 < CX < 8. It uses AX, BX.
@@ -117,8 +118,16 @@ done: \
 	VMOVUPS cLog2e, Y13; \
 	VMOVUPS cRounder, Y12
 
-// EXP is X = e^X with temporaries A, B (see exp_go.go). The limits come first in MIN and MAX, so that NaN passes.
-#define EXP(X, A, B) \
+// EXPFASTREGS is EXPREGS for EXPFAST.
+#define EXPFASTREGS \
+	VMOVUPS cExpMax, Y15; \
+	VMOVUPS cExpFastMin, Y14; \
+	VMOVUPS cLog2e, Y13; \
+	VMOVUPS cRounder, Y12
+
+// EXPPOLY takes X to B = e^r and leaves n + 1.5*2^23 in A (see exp_go.go). In MIN and MAX the limit is the first
+// operand, so that NaN passes.
+#define EXPPOLY(X, A, B) \
 	VMAXPS X, Y14, X; \
 	VMINPS X, Y15, X; \
 	VMOVAPS Y12, A; \
@@ -132,7 +141,11 @@ done: \
 	VFMADD213PS cExpP1, X, B; \
 	VFMADD213PS cExpP0, X, B; \
 	VFMADD213PS cOne, X, B; \
-	VFMADD213PS cOne, X, B; \
+	VFMADD213PS cOne, X, B
+
+// EXP is X = e^X over the whole range, with temporaries A, B. It multiplies by 2^n in two halves.
+#define EXP(X, A, B) \
+	EXPPOLY(X, A, B); \
 	VPSUBD Y12, A, A; \
 	VPSRAD $1, A, X; \
 	VPSUBD X, A, A; \
@@ -141,6 +154,13 @@ done: \
 	VPSLLD $23, X, X; \
 	VPSLLD $23, A, A; \
 	VMULPS X, B, B; \
+	VMULPS A, B, X
+
+// EXPFAST is EXP for n in [-126, 127]; n = -127 makes the factor and the result 0, n = 128 makes both +Inf.
+#define EXPFAST(X, A, B) \
+	EXPPOLY(X, A, B); \
+	VPSLLD $23, A, A; \
+	VPADDD cOne, A, A; \
 	VMULPS A, B, X
 
 // HSUM adds the eight lanes of Y into the low lane of X, the same register, in one fixed order; XT is a temporary.

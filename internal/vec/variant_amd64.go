@@ -4,7 +4,7 @@ import "golang.org/x/sys/cpu"
 
 // machineVariants lists the assembly variants that this processor can run, slowest first.
 func machineVariants() []*variant {
-	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA {
+	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasF16C {
 		return nil
 	}
 	return []*variant{avx2Variant()}
