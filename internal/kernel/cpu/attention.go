@@ -128,6 +128,13 @@ func (t *attn) reach(s, q0, q1, k0, k1 int) (r0, r1, end int) {
 	return q0, q1, end
 }
 
+// extent cuts the keys of b to those that its queries see, from a multiple of keyTile on.
+func (t *attn) extent(b block) (k0, k1 int) {
+	k0, _ = t.sees(b.seq, b.q0, b.k0, b.k1)
+	_, k1 = t.sees(b.seq, b.q1-1, b.k0, b.k1)
+	return k0 / keyTile * keyTile, k1
+}
+
 // perTile is the number of queries whose rows fill about the given number of rows.
 func (t *attn) perTile(rows int) int { return max(1, rows/t.group) }
 
@@ -225,8 +232,8 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	clear(sum)
 	vec.Fill(top, float32(math.Inf(-1)))
 
-	for k0 := 0; k0 < b.k1; k0 += keyTile {
-		q0, q1, k1 := t.reach(b.seq, b.q0, b.q1, k0, min(b.k1, k0+keyTile))
+	for k0, last := t.extent(b); k0 < last; k0 += keyTile {
+		q0, q1, k1 := t.reach(b.seq, b.q0, b.q1, k0, min(last, k0+keyTile))
 		if q0 == q1 {
 			continue
 		}

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
@@ -77,6 +79,23 @@ func TestUnknownVariantPanics(t *testing.T) {
 		}
 	}()
 	New(Options{Variant: "mmx"})
+}
+
+// The workers of a set that is no longer used end.
+func TestWorkersEnd(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 5 {
+		s := New(Options{Threads: 4})
+		s.SumSquares(random(1, 10*light))
+	}
+	for range 200 {
+		runtime.GC()
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 }
 
 // allOps runs every op on inputs large enough for several tasks and returns all results by name. The sizes are scaled

@@ -21,8 +21,9 @@ type entropy struct {
 	counted     []int32 // the rows that count, those with a target
 	at          int     // first of the chunk in counted
 	logits      []float32
-	xs, dxs     []float32 // x and dx of a chunk whose rows are not consecutive
-	right, down gemm.Packed
+	xs, dxs     []float32   // x and dx of a chunk whose rows are not consecutive
+	several     bool        // chunks: W is then packed beforehand
+	right, down gemm.Packed // W for x·Wᵀ, for dlogits·W
 }
 
 // chunkRows is the number of rows whose logits exist at once: few enough that they stay near 4 MB, but enough that
@@ -52,11 +53,13 @@ func (e *engine) crossEntropy(c *kernel.CrossEntropy) {
 	if len(t.counted) == 0 {
 		return
 	}
-	e.gemm.Pack(&t.right, t.w, 0, true, t.c, t.v)
-	if dx != nil {
-		e.gemm.Pack(&t.down, t.w, 0, false, t.v, t.c)
-	}
 	rows := chunkRows(t.v)
+	if t.several = len(t.counted) > rows; t.several {
+		e.gemm.Pack(&t.right, t.w, 0, true, t.c, t.v)
+		if dx != nil {
+			e.gemm.Pack(&t.down, t.w, 0, false, t.v, t.c)
+		}
+	}
 	t.logits = room(t.logits, min(rows, len(t.counted))*t.v)
 	for t.at = 0; t.at < len(t.counted); t.at += rows {
 		m := min(rows, len(t.counted)-t.at)
@@ -112,11 +115,17 @@ func (e *engine) entropyChunk(m int, dx, dw, db []float32) {
 	case dx != nil:
 		out = dx[first*C:]
 	}
-	e.product = gemm.Product{M: m, N: V, K: C, A: x, Packed: &t.right, C: t.logits, Bias: t.bias}
+	e.product = gemm.Product{M: m, N: V, K: C, A: x, B: t.w, TransB: true, C: t.logits, Bias: t.bias}
+	if t.several {
+		e.product.Packed = &t.right
+	}
 	e.gemm.Mul(&e.product)
 	e.run(m, rowsFor(light, V), job{body: entropyRows})
 	if dx != nil {
-		e.product = gemm.Product{M: m, N: C, K: V, A: t.logits, Packed: &t.down, C: out}
+		e.product = gemm.Product{M: m, N: C, K: V, A: t.logits, B: t.w, C: out}
+		if t.several {
+			e.product.Packed = &t.down
+		}
 		e.gemm.Mul(&e.product)
 		if !direct {
 			for i, id := range ids {
