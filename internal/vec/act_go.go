@@ -22,7 +22,7 @@ const (
 
 // normal returns a = min(|x|, tailMax), Phi(-a) and e^(-a^2/2).
 func normal(x float32) (a, tail, e float32) {
-	a = min(float32(math.Abs(float64(x))), tailMax)
+	a = clamp(float32(math.Abs(float64(x))), 0, tailMax)
 	e = exp1(float32(a*a) * -0.5)
 	k := 1 / (1 + float32(tailK*a))
 	s := k - tailC
@@ -37,10 +37,17 @@ func normal(x float32) (a, tail, e float32) {
 	return a, p * k * e, e
 }
 
+func relu1(x float32) float32 {
+	if x <= 0 {
+		return 0
+	}
+	return x // NaN too
+}
+
 // x*Phi(x) = max(x, 0) - |x|*Phi(-|x|): nothing cancels.
 func gelu1(x float32) float32 {
 	a, tail, _ := normal(x)
-	return max(x, 0) - float32(a*tail)
+	return relu1(x) - float32(a*tail)
 }
 
 // Phi(x) + x*phi(x)
@@ -58,7 +65,7 @@ const (
 	tanhGelu0 = 1.5957691216057308
 	tanhGelu1 = 0.07135481627159664
 	slopeMax  = 16 // beyond it the slopes of both GELU forms are 0 or 1
-	eMax      = 80 // largest exponent for which e^x and its square root of range stay finite in a product
+	eMax      = 80 // e^80 and its products with s = 1/(1+e^80) are finite
 )
 
 func geluTanh1(x float32) float32 {
@@ -67,9 +74,9 @@ func geluTanh1(x float32) float32 {
 
 // With s = sigmoid(2u): s + x * s*(1-s) * 2u', and 1-s = e^(-2u)*s without cancellation.
 func geluTanhSlope(x float32) float32 {
-	x = min(max(x, -slopeMax), slopeMax)
+	x = clamp(x, -slopeMax, slopeMax)
 	xx := x * x
-	e := exp1(min(-x*(float32(tanhGelu1*xx)+tanhGelu0), eMax))
+	e := exp1(clamp(-x*(float32(tanhGelu1*xx)+tanhGelu0), expMin, eMax))
 	s := 1 / (1 + e)
 	return s + float32(x*(float32(3*tanhGelu1*xx)+tanhGelu0))*(e*s*s)
 }
@@ -78,7 +85,7 @@ func silu1(x float32) float32 { return x / (1 + exp1(-x)) }
 
 // s + x*s*(1-s)
 func siluSlope(x float32) float32 {
-	x = min(max(x, -eMax), eMax)
+	x = clamp(x, -eMax, eMax)
 	e := exp1(-x)
 	s := 1 / (1 + e)
 	return s + float32(x*(e*s*s))
@@ -115,7 +122,7 @@ func geluTanhGradGo(dx, dy, x []float32) {
 func reluGo(y, x []float32) {
 	x = x[:len(y)]
 	for i := range y {
-		y[i] = max(x[i], 0)
+		y[i] = relu1(x[i])
 	}
 }
 

@@ -73,7 +73,11 @@ func sumSquaresGo(x []float32) float64 {
 func maxGo(x []float32) float32 {
 	m := float32(math.Inf(-1))
 	for _, v := range x {
-		m = max(m, v)
+		if v > m {
+			m = v
+		} else if v != v {
+			return v
+		}
 	}
 	return m
 }

@@ -18,6 +18,17 @@ const (
 	expP4   = 0.0013814598475487053
 )
 
+// clamp is x within [low, high]; NaN passes. The min and max of the language cost several times as much.
+func clamp(x, low, high float32) float32 {
+	if x < low {
+		return low
+	}
+	if x > high {
+		return high
+	}
+	return x
+}
+
 func exp1(x float32) float32 {
 	if !(x >= expMin) { // NaN too
 		if x < expMin {
@@ -62,7 +73,7 @@ const (
 )
 
 func tanh1(x float32) float32 {
-	x = min(max(x, -tanhMax), tanhMax)
+	x = clamp(x, -tanhMax, tanhMax)
 	s := x * x
 	p := float32(tanhA6)
 	p = float32(p*s) + tanhA5
@@ -75,7 +86,7 @@ func tanh1(x float32) float32 {
 	q = float32(q*s) + tanhB2
 	q = float32(q*s) + tanhB1
 	q = float32(q*s) + tanhB0
-	return x * min(p/q, 1) // the quotient first, so that a subnormal x keeps its bits
+	return x * clamp(p/q, 0, 1) // the quotient first, so that a subnormal x keeps its bits
 }
 
 func sigmoid1(x float32) float32 { return 1 / (1 + exp1(-x)) }
