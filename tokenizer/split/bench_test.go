@@ -9,15 +9,21 @@ import (
 	"testing"
 )
 
-// BenchmarkNext reads a book where the data folder is, and Go's own source.
+// BenchmarkNext reads books where the data folder is, and Go's own source.
 func BenchmarkNext(b *testing.B) {
 	texts := map[string][]byte{}
 	root := os.Getenv("PLINTH_DATA")
 	if root == "" {
 		root = "../../../shared/data"
 	}
-	if book, err := os.ReadFile(filepath.Join(root, "corpora/tinyshakespeare.txt")); err == nil {
-		texts["english"] = book
+	for name, path := range map[string]string{"english": "gutenberg/austen-emma.txt", "verse": "tinyshakespeare.txt", "chinese": "zh/*.txt"} {
+		if found, _ := filepath.Glob(filepath.Join(root, "corpora", path)); len(found) > 0 {
+			text, err := os.ReadFile(found[0])
+			if err != nil {
+				b.Fatal(err)
+			}
+			texts[name] = text
+		}
 	}
 	files, _ := filepath.Glob(filepath.Join(build.Default.GOROOT, "src/net/http/*.go"))
 	for _, f := range files {

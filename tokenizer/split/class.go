@@ -48,11 +48,12 @@ func runeClass(r rune) class {
 
 // classAt returns the class and the length in bytes of the character at text[i]. A byte that is not part of valid UTF-8
 // is a symbol of length 1.
-func classAt(text []byte, i int) (class, int) {
-	if c := asciiClass[text[i]]; c != notASCII {
-		return c, 1
+func classAt(text []byte, i int) (c class, n int) {
+	c, n = asciiClass[text[i]], 1
+	if c == notASCII {
+		c, n = wideClassAt(text, i)
 	}
-	return wideClassAt(text, i)
+	return
 }
 
 func wideClassAt(text []byte, i int) (class, int) {
@@ -73,14 +74,19 @@ func classOr(text []byte, i int) (class, int) {
 
 // run returns the end of the longest run of characters in s that starts at i.
 func run(text []byte, i int, s class) int {
-	for i < len(text) {
-		c, n := classAt(text, i)
+	for {
+		for i < len(text) && asciiClass[text[i]]&s != 0 {
+			i++
+		}
+		if i == len(text) || text[i] < utf8.RuneSelf {
+			return i
+		}
+		c, n := wideClassAt(text, i)
 		if s&c == 0 {
-			break
+			return i
 		}
 		i += n
 	}
-	return i
 }
 
 const (
@@ -110,14 +116,19 @@ func letterRun(text []byte, i int) int {
 				break
 			}
 		}
-		if i >= len(text) {
+		for i < len(text) && asciiClass[text[i]]&letters != 0 { // near the end of text
+			i++
+		}
+		if i == len(text) || text[i] < utf8.RuneSelf {
 			return i
 		}
-		c, n := classAt(text, i)
-		if letters&c == 0 {
-			return i
+		for i < len(text) && text[i] >= utf8.RuneSelf {
+			c, n := wideClassAt(text, i)
+			if letters&c == 0 {
+				return i
+			}
+			i += n
 		}
-		i += n
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 const (
 	matchLimit = 2 * time.Second        // for one match
 	probeLimit = 500 * time.Millisecond // for one match on a probe, where the expression is refused
+	byteLimit  = 20 * time.Microsecond  // for each byte of a text, on top of one match's
+	stackLimit = 1 << 26                // entries of the engine's backtracking stack
 )
 
 // foreign runs an expression that has no scanner.
@@ -21,7 +23,7 @@ type foreign struct {
 }
 
 func newForeign(expr string) (*foreign, error) {
-	re, err := regexp2.Compile(expr)
+	re, err := regexp2.Compile(expr, regexp2.OptionMaxBacktrackingStackSize(stackLimit))
 	if err != nil {
 		return nil, fmt.Errorf("split: pattern %q: %w", expr, err)
 	}
@@ -68,6 +70,7 @@ func decode(text []byte, from int) (runes []rune, offset []int) {
 // ends appends the ends of the matches and of what lies between them. An empty match cuts too.
 func (f *foreign) ends(dst []int, text []byte) ([]int, error) {
 	runes, offset := decode(text, 0)
+	start, limit := time.Now(), f.re.MatchTimeout+time.Duration(len(text))*byteLimit
 	at := 0
 	m, err := f.re.FindRunesMatch(runes)
 	for ; m != nil && err == nil; m, err = f.re.FindNextMatch(m) {
@@ -76,6 +79,9 @@ func (f *foreign) ends(dst []int, text []byte) ([]int, error) {
 				dst = append(dst, offset[end])
 				at = end
 			}
+		}
+		if time.Since(start) > limit {
+			return nil, fmt.Errorf("split: pattern %q: %d of %d bytes after %v", f.expr, offset[at], len(text), limit)
 		}
 	}
 	if err != nil {

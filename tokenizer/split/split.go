@@ -60,7 +60,7 @@ var (
 var Known = []*Pattern{GPT2, CL100K, CL100KTiktoken, O200K, Llama3, Qwen2}
 
 // ByRegex returns the known pattern that expr spells, or else a pattern that runs expr on a backtracking engine with .NET's
-// syntax. Text between two matches is a piece too. An expression that does not compile, or that takes too long on a short
+// syntax and package unicode's tables. Text between two matches is a piece too. An expression that does not compile, or that takes too long on a short
 // text made of its own characters, is an error.
 func ByRegex(expr string) (*Pattern, error) {
 	for _, p := range Known {
@@ -97,7 +97,8 @@ func (p *Pattern) NextString(text string, at int) int {
 	return p.Next(unsafe.Slice(unsafe.StringData(text), len(text)), at)
 }
 
-// Ends appends the end of each piece of text to dst. It fails only without a scanner, on the time limit.
+// Ends appends the end of each piece of text to dst. It fails only without a scanner: where a match takes more than two seconds
+// or much backtracking memory, or the text more than 20 microseconds a byte.
 func (p *Pattern) Ends(dst []int, text []byte) ([]int, error) {
 	if p.scan == nil {
 		return p.foreign.ends(dst, text)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dlclark/regexp2/v2"
 )
@@ -67,7 +68,9 @@ var oracles = func() (fs []*foreign) {
 			expr = `'(?i:[sdmt]|ll|ve|re)|(?>[^\r\n\p{L}\p{N}]?)(?>\p{L}+)|(?>\p{N}{1,3})| ?(?>[^\s\p{L}\p{N}]+)(?>[\r\n]*)` +
 				`|(?>\s+)\z|\s*[\r\n]|\s+(?!\S)|\s`
 		}
-		fs = append(fs, &foreign{expr, regexp2.MustCompile(expr)})
+		re := regexp2.MustCompile(expr)
+		re.MatchTimeout = time.Minute
+		fs = append(fs, &foreign{expr, re})
 	}
 	return fs
 }()
@@ -206,6 +209,22 @@ func TestByRegexRefuses(t *testing.T) {
 		if _, err := ByRegex(expr); err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), fmt.Sprintf("%q", expr)) {
 			t.Errorf("%q: error %v, want one with %q", expr, err, why)
 		}
+	}
+}
+
+// TestForeignTimeLimit has short matches that each look at all the text.
+func TestForeignTimeLimit(t *testing.T) {
+	var expr strings.Builder
+	for c := 'k'; c <= 'z'; c++ {
+		fmt.Fprintf(&expr, "a(?=[^%c]*%[1]c)|", c)
+	}
+	p, err := ByRegex(expr.String() + "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.foreign.re.MatchTimeout = 200 * time.Millisecond
+	if _, err := p.Ends(nil, []byte(strings.Repeat("a", 1<<15))); err == nil || !strings.Contains(err.Error(), "bytes after") {
+		t.Errorf("error %v, want one of the time limit", err)
 	}
 }
 
