@@ -1,0 +1,122 @@
+package tokenizer
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/plinth-ml/plinth/tokenizer/split"
+	"golang.org/x/sync/errgroup"
+)
+
+// counted is a distinct piece of the training text.
+type counted struct {
+	piece string
+	count int64
+}
+
+// batch is some documents, copied: data up to ends[0], from there to ends[1], and so on.
+type batch struct {
+	data []byte
+	ends []int
+}
+
+const batchSize = 256 << 10 // bytes
+
+// countPieces counts the pieces of all documents on several threads. The result is sorted by piece.
+func countPieces(ctx context.Context, docs iter.Seq[[]byte], p *split.Pattern, threads int) ([]counted, error) {
+	g, ctx := errgroup.WithContext(ctx)
+	batches := make(chan *batch, threads)
+	g.Go(func() error {
+		defer close(batches)
+		return sendBatches(ctx, docs, batches)
+	})
+	counts := make([]map[string]*int64, threads)
+	for i := range counts {
+		counts[i] = map[string]*int64{}
+		g.Go(func() error {
+			var ends []int
+			for b := range batches {
+				from := 0
+				for _, end := range b.ends {
+					var err error
+					if ends, err = countDoc(counts[i], p, b.data[from:end], ends[:0]); err != nil {
+						return err
+					}
+					from = end
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	total := counts[0]
+	for _, m := range counts[1:] {
+		for piece, n := range m {
+			if sum := total[piece]; sum != nil {
+				*sum += *n
+			} else {
+				total[piece] = n
+			}
+		}
+	}
+	words := make([]counted, 0, len(total))
+	for piece, n := range total {
+		words = append(words, counted{piece, *n})
+	}
+	slices.SortFunc(words, func(a, b counted) int { return strings.Compare(a.piece, b.piece) })
+	return words, nil
+}
+
+func sendBatches(ctx context.Context, docs iter.Seq[[]byte], to chan<- *batch) error {
+	b := &batch{}
+	send := func() error {
+		select {
+		case to <- b:
+			b = &batch{}
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for doc := range docs {
+		b.data = append(b.data, doc...)
+		b.ends = append(b.ends, len(b.data))
+		if len(b.data) >= batchSize || len(b.ends) >= batchSize/8 {
+			if err := send(); err != nil {
+				return err
+			}
+		}
+	}
+	return send()
+}
+
+// countDoc adds the pieces of one document. ends is scratch.
+func countDoc(counts map[string]*int64, p *split.Pattern, doc []byte, ends []int) ([]int, error) {
+	add := func(piece []byte) {
+		if n := counts[string(piece)]; n != nil {
+			*n++
+			return
+		}
+		one := int64(1)
+		counts[string(piece)] = &one
+	}
+	if p.Scanned() {
+		for at := 0; at < len(doc); {
+			end := p.Next(doc, at)
+			add(doc[at:end])
+			at = end
+		}
+		return ends, nil
+	}
+	ends, err := p.Ends(ends, doc)
+	at := 0
+	for _, end := range ends {
+		add(doc[at:end])
+		at = end
+	}
+	return ends, err
+}

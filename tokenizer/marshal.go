@@ -1,0 +1,169 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+)
+
+// marshal is for values that always marshal. It leaves <, > and & alone.
+func marshal(v any) json.RawMessage {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(fmt.Sprintf("tokenizer: %v", err))
+	}
+	return bytes.TrimSpace(b.Bytes())
+}
+
+// Marshal returns the tokenizer as tokenizer.json, byte for byte as Hugging Face tokenizers saves it.
+func (t *Tokenizer) Marshal() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString("{\n  \"version\": \"1.0\"")
+	section := func(name string, raw json.RawMessage) {
+		fmt.Fprintf(&b, ",\n  %q: ", name)
+		if len(raw) == 0 {
+			b.WriteString("null")
+		} else if err := json.Indent(&b, raw, "  ", "  "); err != nil {
+			panic(fmt.Sprintf("tokenizer: %s: %v", name, err)) // it was valid when it was read
+		}
+	}
+	s := &t.sections
+	section("truncation", s.truncation)
+	section("padding", s.padding)
+	t.writeAdded(&b)
+	section("normalizer", s.normalizer)
+	section("pre_tokenizer", s.preTokenizer)
+	section("post_processor", s.postProcessor)
+	section("decoder", s.decoder)
+	section("model", s.model)
+	b.Truncate(b.Len() - len("\n  }"))
+	t.writeVocab(&b)
+	t.writeMerges(&b)
+	b.WriteString("\n  }\n}")
+	return b.Bytes(), nil
+}
+
+func (t *Tokenizer) writeAdded(b *bytes.Buffer) {
+	b.WriteString(",\n  \"added_tokens\": [")
+	added := t.Added()
+	slices.SortFunc(added, func(x, y AddedToken) int { return int(x.ID) - int(y.ID) })
+	for i, a := range added {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n    {\n      \"id\": " + strconv.Itoa(int(a.ID)) + ",\n      \"content\": ")
+		quote(b, a.Content)
+		for _, f := range []struct {
+			name string
+			on   bool
+		}{{"single_word", a.SingleWord}, {"lstrip", a.LStrip}, {"rstrip", a.RStrip}, {"normalized", a.Normalized}, {"special", a.Special}} {
+			fmt.Fprintf(b, ",\n      %q: %t", f.name, f.on)
+		}
+		b.WriteString("\n    }")
+	}
+	closeList(b, len(added), "\n  ", ']')
+}
+
+func (t *Tokenizer) writeVocab(b *bytes.Buffer) {
+	b.WriteString(",\n    \"vocab\": {")
+	n := 0
+	for id, name := range t.names {
+		if !t.listed[id] {
+			continue
+		}
+		if n++; n > 1 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n      ")
+		quote(b, name)
+		b.WriteString(": " + strconv.Itoa(id))
+	}
+	closeList(b, n, "\n    ", '}')
+}
+
+func (t *Tokenizer) writeMerges(b *bytes.Buffer) {
+	b.WriteString(",\n    \"merges\": [")
+	for i, m := range t.merges {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n      [\n        ")
+		quote(b, t.names[m[0]])
+		b.WriteString(",\n        ")
+		quote(b, t.names[m[1]])
+		b.WriteString("\n      ]")
+	}
+	closeList(b, len(t.merges), "\n    ", ']')
+}
+
+func closeList(b *bytes.Buffer, n int, indent string, with byte) {
+	if n > 0 {
+		b.WriteString(indent)
+	}
+	b.WriteByte(with)
+}
+
+// quote writes a JSON string with no more escapes than must be, as serde does.
+func quote(b *bytes.Buffer, s string) {
+	b.WriteByte('"')
+	for _, r := range s {
+		switch r {
+		case '"', '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case '\b':
+			b.WriteString(`\b`)
+		case '\f':
+			b.WriteString(`\f`)
+		case '\n':
+			b.WriteString(`\n`)
+		case '\r':
+			b.WriteString(`\r`)
+		case '\t':
+			b.WriteString(`\t`)
+		default:
+			if r < ' ' {
+				fmt.Fprintf(b, `\u%04x`, r)
+			} else {
+				b.WriteRune(r)
+			}
+		}
+	}
+	b.WriteByte('"')
+}
+
+// Save writes tokenizer.json to path. The file is either the old one or whole.
+func (t *Tokenizer) Save(path string) error {
+	data, err := t.Marshal()
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	defer os.Remove(f.Name()) // gone already where all went well
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("tokenizer: saving %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package tokenizer
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/plinth-ml/plinth/tokenizer/split"
+)
+
+// Open reads a tokenizer: a tokenizer.json, a directory that holds one or else vocab.json and merges.txt, or one of OpenAI's
+// rank files (r50k_base.tiktoken, p50k_base.tiktoken, cl100k_base.tiktoken; others through LoadTiktoken).
+func Open(path string) (*Tokenizer, error) {
+	t, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+func open(path string) (*Tokenizer, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		data, err := readFile(filepath.Join(path, "tokenizer.json"))
+		if err == nil {
+			return Load(data)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		vocab, err := readFile(filepath.Join(path, "vocab.json"))
+		if err != nil {
+			return nil, err
+		}
+		merges, err := readFile(filepath.Join(path, "merges.txt"))
+		if err != nil {
+			return nil, err
+		}
+		return LoadGPT2(vocab, merges)
+	}
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasSuffix(path, ".tiktoken") {
+		return Load(data)
+	}
+	switch name := filepath.Base(path); name {
+	case "r50k_base.tiktoken", "gpt2.tiktoken", "p50k_base.tiktoken":
+		return LoadTiktoken(data, split.GPT2, map[string]int32{EndOfText: 50256})
+	case "cl100k_base.tiktoken":
+		return LoadTiktoken(data, split.CL100KTiktoken, map[string]int32{EndOfText: 100257, "<|fim_prefix|>": 100258,
+			"<|fim_middle|>": 100259, "<|fim_suffix|>": 100260, "<|endofprompt|>": 100276})
+	default:
+		return nil, fmt.Errorf("tokenizer: the split pattern of rank file %q is not known", name)
+	}
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("tokenizer: more than %d bytes", maxFile)
+	}
+	return data, err
+}
+
+// LoadGPT2 reads vocab.json and merges.txt with GPT-2's split pattern. <|endoftext|>, where the vocabulary has it, is special.
+func LoadGPT2(vocab, merges []byte) (*Tokenizer, error) {
+	m := &model{}
+	if err := json.Unmarshal(vocab, &m.vocab); err != nil {
+		return nil, fmt.Errorf("tokenizer: vocab.json: %w", err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(merges))
+	lines.Buffer(nil, 2*maxToken)
+	for n := 1; lines.Scan(); n++ {
+		line := lines.Text()
+		if line == "" || n == 1 && strings.HasPrefix(line, "#version") {
+			continue
+		}
+		a, b, ok := strings.Cut(line, " ")
+		if !ok || a == "" || b == "" || strings.Contains(b, " ") {
+			return nil, fmt.Errorf("tokenizer: merges.txt:%d: %q is not two tokens", n, line)
+		}
+		m.merges = append(m.merges, [2]string{a, b})
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("tokenizer: merges.txt: %w", err)
+	}
+	if id, ok := m.vocab[EndOfText]; ok {
+		m.added = []AddedToken{{ID: id, Content: EndOfText, Special: true}}
+	}
+	m.setSections(split.GPT2)
+	return build(m)
+}
+
+// setSections makes the sections of a byte-level BPE that cuts by p.
+func (m *model) setSections(p *split.Pattern) {
+	byteLevel := jsonByteLevel{"ByteLevel", false, true, p == split.GPT2}
+	m.stages = []*split.Pattern{p}
+	m.sections.preTokenizer = marshal(byteLevel)
+	if p != split.GPT2 {
+		m.sections.preTokenizer = marshal(struct {
+			Type string `json:"type"`
+			Pre  []any  `json:"pretokenizers"`
+		}{"Sequence", []any{jsonSplit{"Split", map[string]string{"Regex": p.Regex}, "Isolated", false}, byteLevel}})
+	}
+	m.sections.decoder = marshal(jsonByteLevel{"ByteLevel", true, true, true})
+	m.sections.model = marshal(jsonModel{Type: "BPE", IgnoreMerges: m.ignoreMerges})
+}
+
+// LoadTiktoken reads a rank file: lines of a base64 token and its rank, which is its id. It encodes as tiktoken does: a piece
+// that is a token is that token; otherwise any two neighbours merge whose bytes together are a token, lowest rank first.
+func LoadTiktoken(data []byte, p *split.Pattern, special map[string]int32) (*Tokenizer, error) {
+	ranks := map[string]int32{}
+	byRank := map[int32]string{}
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		fields := bytes.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		if len(fields) != 2 {
+			return nil, fmt.Errorf("tokenizer: rank file, line %d: %d fields, want 2", n, len(fields))
+		}
+		raw, err := base64.StdEncoding.DecodeString(string(fields[0]))
+		if err != nil || len(raw) == 0 || len(raw) > 1024 {
+			return nil, fmt.Errorf("tokenizer: rank file, line %d: %q is not a token in base64", n, fields[0])
+		}
+		id, err := strconv.ParseInt(string(fields[1]), 10, 32)
+		if err != nil || id < 0 || id >= maxID {
+			return nil, fmt.Errorf("tokenizer: rank file, line %d: rank %q is not in [0, %d)", n, fields[1], maxID)
+		}
+		if _, twice := ranks[string(raw)]; twice {
+			return nil, fmt.Errorf("tokenizer: rank file, line %d: token %q appears twice", n, raw)
+		}
+		if old, twice := byRank[int32(id)]; twice {
+			return nil, fmt.Errorf("tokenizer: rank file, line %d: rank %d is that of %q too", n, id, old)
+		}
+		ranks[string(raw)], byRank[int32(id)] = int32(id), string(raw)
+	}
+	for b := range 256 {
+		if _, ok := ranks[string([]byte{byte(b)})]; !ok {
+			return nil, fmt.Errorf("tokenizer: rank file: byte %#x has no rank", b)
+		}
+	}
+	return build(tiktokenModel(ranks, p, special))
+}
+
+func tiktokenModel(ranks map[string]int32, p *split.Pattern, special map[string]int32) *model {
+	m := &model{vocab: make(map[string]int32, len(ranks)), ignoreMerges: true}
+	type pair struct{ id, a, b int32 }
+	var pairs []pair
+	names := make(map[int32]string, len(ranks))
+	for raw, id := range ranks {
+		name := string(spell(nil, raw))
+		m.vocab[name], names[id] = id, name
+		for cut := 1; cut < len(raw); cut++ {
+			if a, ok := ranks[raw[:cut]]; ok {
+				if b, ok := ranks[raw[cut:]]; ok {
+					pairs = append(pairs, pair{id, a, b})
+				}
+			}
+		}
+	}
+	slices.SortFunc(pairs, func(x, y pair) int {
+		return slices.Compare([]int32{x.id, x.a, x.b}, []int32{y.id, y.a, y.b})
+	})
+	for _, x := range pairs {
+		m.merges = append(m.merges, [2]string{names[x.a], names[x.b]})
+		m.ranks = append(m.ranks, x.id)
+	}
+	for name, id := range special {
+		m.added = append(m.added, AddedToken{ID: id, Content: name, Special: true})
+	}
+	slices.SortFunc(m.added, func(x, y AddedToken) int { return int(x.ID) - int(y.ID) })
+	m.setSections(p)
+	return m
+}
