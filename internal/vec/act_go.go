@@ -22,7 +22,10 @@ const (
 
 // normal returns a = min(|x|, tailMax), Phi(-a) and e^(-a^2/2).
 func normal(x float32) (a, tail, e float32) {
-	a = clamp(float32(math.Abs(float64(x))), 0, tailMax)
+	a = math.Float32frombits(math.Float32bits(x) &^ (1 << 31))
+	if a > tailMax {
+		a = tailMax
+	}
 	e = exp1(float32(a*a) * -0.5)
 	k := 1 / (1 + float32(tailK*a))
 	s := k - tailC
