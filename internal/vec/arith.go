@@ -46,10 +46,10 @@ func Axpy(y []float32, a float32, x []float32) {
 // Fill sets every element of y to a.
 func Fill(y []float32, a float32) { active.fill(y, a) }
 
-// Sum adds up x; 0 for an empty slice. The error is at most (8 + n/32) * 2^-24 * sum |x|.
+// Sum adds up x; 0 for an empty slice. The error is at most (10 + n/32) * 2^-24 * sum |x|.
 func Sum(x []float32) float32 { return active.sum(x) }
 
-// Dot is the sum of a * b. The error is at most (9 + n/32) * 2^-24 * sum |a*b|.
+// Dot is the sum of a * b. The error is at most (10 + n/32) * 2^-24 * sum |a*b|.
 func Dot(a, b []float32) float32 {
 	need("Dot", "b", len(b), len(a))
 	return active.dot(a, b[:len(a)])

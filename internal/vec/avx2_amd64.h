@@ -1,4 +1,4 @@
-// Constants and macros shared by the AVX2 files. Every constant is eight equal lanes in vecConst.
+// Constants and macros shared by the assembly files. Every constant is eight equal lanes in vecConst.
 
 #define cOne ·vecConst+0(SB)
 #define cExpMin ·vecConst+32(SB)

@@ -73,7 +73,7 @@ func usable() []*variant {
 	return list
 }
 
-// Variant is the name of the variant in use: "go", "avx2".
+// Variant is the name of the variant in use: "go", "avx2" or "avx512".
 func Variant() string { return active.name }
 
 // Variants lists the names that Use accepts on this machine, slowest first.

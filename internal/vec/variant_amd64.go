@@ -7,7 +7,12 @@ func machineVariants() []*variant {
 	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasF16C {
 		return nil
 	}
-	return []*variant{avx2Variant()}
+	list := []*variant{avx2Variant()}
+	// VBMI2 came with Ice Lake and Zen 4; older processors lower their clock for 512-bit arithmetic.
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512VBMI2 {
+		list = append(list, avx512Variant())
+	}
+	return list
 }
 
 // avx2Variant is the Go variant with the functions that have assembly replaced.
@@ -29,4 +34,13 @@ func avx2Variant() *variant {
 	v.f32FromF16, v.f16FromF32 = f32FromF16AVX2, f16FromF32AVX2
 	v.f32FromBF16, v.bf16FromF32 = f32FromBF16AVX2, bf16FromF32AVX2
 	return &v
+}
+
+// avx512Variant is the AVX2 variant with the functions built on exp widened.
+func avx512Variant() *variant {
+	v := avx2Variant()
+	v.name = "avx512"
+	v.exp, v.expSum = expAVX512, expSumAVX512
+	v.geluTanh, v.geluTanhGrad = geluTanhAVX512, geluTanhGradAVX512
+	return v
 }
