@@ -346,3 +346,16 @@ loop:
 done:
 	VZEROUPPER
 	RET
+
+// func fetch(p *float32, n int)
+// Asks for n elements from p to come into the second-level cache.
+TEXT ·fetch(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), SI
+	MOVQ n+8(FP), CX
+
+loop:
+	PREFETCHT1 (SI)
+	ADDQ       $64, SI
+	SUBQ       $16, CX
+	JG         loop
+	RET

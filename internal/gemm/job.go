@@ -12,7 +12,6 @@ type Scratch struct {
 // Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
 const (
 	packLimit = 8 << 20 // larger operands are taken in chunks of rows or columns
-	taskCols  = 256     // columns of a task, fewer where that leaves less than minTasks
 	minTasks  = 16
 )
 
@@ -50,7 +49,7 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 		j.ap = s.ap
 		j.pa = packing{dst: s.ap, src: m.A, ld: m.LDA, across: !m.TransA, width: k.mr, n: m.M, k: m.K}
 	}
-	per := max(1, taskCols/k.nr)
+	per := k.cols / k.nr
 	for per > 1 && j.blocks*panels(np, per) < minTasks {
 		per = (per + 1) / 2
 	}
@@ -95,7 +94,7 @@ func (j *job) run(task int, s *Scratch) {
 			n = j.row(i0, n0, n1, k0, kc)
 		}
 		for ; n < n1; n += j.k.nr {
-			j.column(i0, i1, n, min(j.k.nr, n1-n), k0, kc, s)
+			j.column(i0, i1, n, min(j.k.nr, n1-n), k0, kc, j.after(n, n0, n1, k0), s)
 		}
 	}
 	j.epilogue(i0, i1, n0, n1)
@@ -132,8 +131,21 @@ func (j *job) left(i, k0 int) (a *float32, ars, acs int) {
 	}
 }
 
-// column adds block [k0,k0+kc) of K to rows [i0,i1) of the w columns from n, a multiple of nr.
-func (j *job) column(i0, i1, n, w, k0, kc int, s *Scratch) {
+// after is the part of packed B that run needs after columns n and block k0; nil when there is none.
+func (j *job) after(n, n0, n1, k0 int) []float32 {
+	n += j.k.nr
+	if n >= n1 {
+		n, k0 = n0, k0+KC
+	}
+	if j.bp == nil || j.k.fetch == nil || k0 >= j.K {
+		return nil
+	}
+	return j.bp[n*j.K+k0*j.k.nr:][:min(KC, j.K-k0)*j.k.nr]
+}
+
+// column adds block [k0,k0+kc) of K to rows [i0,i1) of the w columns from n, a multiple of nr. Each tile fetches a share of
+// next into the cache.
+func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 	k := j.k
 	var b *float32
 	ldb := k.nr
@@ -152,11 +164,16 @@ func (j *job) column(i0, i1, n, w, k0, kc int, s *Scratch) {
 			k.strip(s.panel, k.nr, j.B[k0*j.LDB+n:], j.LDB, false, w, kc)
 		}
 	}
+	share := len(next) / panels(i1-i0, k.mr)
 	load := j.Accumulate || k0 > 0
 	for i := i0; i < i1; i += k.mr {
 		m := min(k.mr, i1-i)
 		a, ars, acs := j.left(i, k0)
 		at := i*j.LDC + n
+		if share > 0 {
+			k.fetch(&next[0], share)
+			next = next[share:]
+		}
 		if whole {
 			k.tile(kc, a, ars, acs, b, ldb, &j.C[at], j.LDC, m, w, j.Alpha, load)
 			continue

@@ -24,6 +24,7 @@ type mover struct {
 	transpose4    moveFunc // k a multiple of 8
 	copy4, copy16 moveFunc // k >= 1
 	addTo8        func(y, x *float32, n int)
+	fetch         func(p *float32, n int) // starts to move n elements into the cache
 }
 
 // Kernel is one variant of the product: a micro-kernel that computes tiles of mr x nr elements, with its packing.
@@ -31,6 +32,7 @@ type Kernel struct {
 	name   string
 	mr, nr int
 	block  int  // rows of A in a task, a multiple of mr: block*KC floats stay in the second-level cache
+	cols   int  // columns of a task, fewer where that leaves less than minTasks; a multiple of nr
 	masked bool // tile takes any n
 	mover
 	tile      tileFunc

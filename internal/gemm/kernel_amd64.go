@@ -28,6 +28,9 @@ func copy16(dst *float32, w int, src *float32, ld, k int)
 //go:noescape
 func addTo8(y, x *float32, n int)
 
+//go:noescape
+func fetch(p *float32, n int)
+
 func peak256(n int)
 func peak512(n int)
 
@@ -37,14 +40,14 @@ func simdKernels() []*Kernel {
 	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasBMI2 {
 		return ks
 	}
-	move := mover{transpose4: transpose4, copy4: copy4, copy16: copy16, addTo8: addTo8}
+	move := mover{transpose4: transpose4, copy4: copy4, copy16: copy16, addTo8: addTo8, fetch: fetch}
 	ks = append(ks, &Kernel{
-		name: "avx2", mr: 6, nr: 16, block: 120, mover: move,
+		name: "avx2", mr: 6, nr: 16, block: 240, cols: 512, mover: move,
 		tile: tile256, row4: row256, peak: peak256, peakFLOPs: 12 * 8 * 2,
 	})
 	if cpu.X86.HasAVX512F {
 		ks = append(ks, &Kernel{
-			name: "avx512", mr: 12, nr: 32, block: 120, masked: true, mover: move,
+			name: "avx512", mr: 12, nr: 32, block: 240, cols: 512, masked: true, mover: move,
 			tile: tile512, row4: row512, peak: peak512, peakFLOPs: 16 * 16 * 2,
 		})
 	}
