@@ -57,21 +57,26 @@ var goVariant = variant{
 	f32FromF16: f32FromF16Go, f32FromBF16: f32FromBF16Go, f16FromF32: f16FromF32Go, bf16FromF32: bf16FromF32Go,
 }
 
-// variants lists what this machine can run and what passed its self-check, slowest first.
-var variants = usable()
+// variants lists what this machine can run and what passed its self-check, slowest first; rejected, what did not pass.
+var variants, rejected = usable()
 
 // active is the variant in use.
 var active = variants[len(variants)-1]
 
-func usable() []*variant {
-	list := []*variant{&goVariant}
+func usable() (list []*variant, rejected []error) {
+	list = []*variant{&goVariant}
 	for _, v := range machineVariants() {
-		if selfCheck(v) == nil {
-			list = append(list, v)
+		if err := selfCheck(v); err != nil {
+			rejected = append(rejected, err)
+			continue
 		}
+		list = append(list, v)
 	}
-	return list
+	return list, rejected
 }
+
+// Rejected tells which variants this machine can run but failed the self-check at start-up, and how; normally none.
+func Rejected() []error { return rejected }
 
 // Variant is the name of the variant in use: "go", "avx2" or "avx512".
 func Variant() string { return active.name }
