@@ -1,0 +1,261 @@
+package file
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// faulty fails its nth operation.
+type faulty struct {
+	osFS
+	n, at int
+	err   error
+	op    string // the failed operation
+}
+
+func (s *faulty) step(op string) error {
+	s.n++
+	if s.n == s.at {
+		s.op = op
+		return s.err
+	}
+	return nil
+}
+
+type faultyFile struct {
+	handle
+	s *faulty
+}
+
+func (s *faulty) wrap(h handle, err error) (handle, error) {
+	if err != nil {
+		return nil, err
+	}
+	return faultyFile{h, s}, nil
+}
+
+func (s *faulty) CreateTemp(dir, pattern string) (handle, error) {
+	if err := s.step("create"); err != nil {
+		return nil, err
+	}
+	return s.wrap(s.osFS.CreateTemp(dir, pattern))
+}
+
+func (s *faulty) Create(path string) (handle, error) {
+	if err := s.step("create"); err != nil {
+		return nil, err
+	}
+	return s.wrap(s.osFS.Create(path))
+}
+
+func (s *faulty) MkdirTemp(dir, pattern string) (string, error) {
+	if err := s.step("mkdir"); err != nil {
+		return "", err
+	}
+	return s.osFS.MkdirTemp(dir, pattern)
+}
+
+func (s *faulty) SyncFile(path string) error {
+	return errors.Join(s.step("fsync"), s.osFS.SyncFile(path))
+}
+
+func (s *faulty) SyncDir(path string) error {
+	return errors.Join(s.step("dir fsync"), s.osFS.SyncDir(path))
+}
+
+func (s *faulty) Rename(from, to string) error {
+	if err := s.step("rename"); err != nil {
+		return err
+	}
+	return s.osFS.Rename(from, to)
+}
+
+func (f faultyFile) Write(p []byte) (int, error) {
+	if err := f.s.step("write"); err != nil {
+		n, _ := f.handle.Write(p[:len(p)/2])
+		return n, err
+	}
+	return f.handle.Write(p)
+}
+
+func (f faultyFile) Sync() error  { return errors.Join(f.s.step("fsync"), f.handle.Sync()) }
+func (f faultyFile) Close() error { return errors.Join(f.handle.Close(), f.s.step("close")) }
+
+func TestEveryFaultKeepsAWholeFile(t *testing.T) {
+	for _, fault := range []error{syscall.ENOSPC, syscall.EIO} {
+		seen := map[string]bool{}
+		for at := 1; ; at++ {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "x")
+			if err := os.WriteFile(path, []byte("old content"), 0o640); err != nil {
+				t.Fatal(err)
+			}
+			s := &faulty{at: at, err: fault}
+			err := writeAtomic(s, path, 0o600, func(w io.Writer) error {
+				for range 3 {
+					if _, err := io.WriteString(w, "new "); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if s.op == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+			seen[s.op] = true
+			if !errors.Is(err, fault) || errors.Is(err, ErrDiskFull) != errors.Is(fault, syscall.ENOSPC) {
+				t.Errorf("%s %d: error %v", s.op, at, err)
+			}
+			want := "old content"
+			if s.op == "dir fsync" {
+				want = "new new new "
+			}
+			if got, err := os.ReadFile(path); err != nil || string(got) != want {
+				t.Errorf("%s %d: %q, %v", s.op, at, got, err)
+			}
+			noTemps(t, dir, 1)
+		}
+		for _, op := range []string{"create", "write", "fsync", "close", "rename", "dir fsync"} {
+			if !seen[op] {
+				t.Errorf("%s never failed", op)
+			}
+		}
+	}
+}
+
+func noTemps(t *testing.T, dir string, want int) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil || len(list) != want {
+		t.Errorf("%s holds %v, %v; want %d names", dir, list, err, want)
+	}
+}
+
+func fill(tmp string) error {
+	if err := os.Mkdir(filepath.Join(tmp, "sub"), 0o755); err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(filepath.Join(tmp, "a"), []byte("alpha"), 0o644),
+		os.WriteFile(filepath.Join(tmp, "sub", "b"), []byte("beta"), 0o644))
+}
+
+func TestEveryFaultLeavesNoHalfDirectory(t *testing.T) {
+	for at := 1; ; at++ {
+		parent := t.TempDir()
+		s := &faulty{at: at, err: syscall.EIO}
+		dir := filepath.Join(parent, "step-1")
+		err := writeDirAtomic(s, dir, fill)
+		if s.op == "" {
+			if err != nil || at < 8 {
+				t.Fatalf("%d operations, %v", at, err)
+			}
+			break
+		}
+		if !errors.Is(err, syscall.EIO) {
+			t.Errorf("%s %d: %v", s.op, at, err)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			if err := VerifyDir(dir); err != nil {
+				t.Error(err)
+			}
+			noTemps(t, parent, 1)
+		} else {
+			noTemps(t, parent, 0)
+		}
+	}
+}
+
+func TestVerifyDirFindsEveryFlip(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	if err := WriteDirAtomic(dir, fill); err != nil {
+		t.Fatal(err)
+	}
+	if err := VerifyDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteDirAtomic(dir, fill); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("second write: %v", err)
+	}
+	for _, name := range []string{"a", "sub/b", ManifestName} {
+		path := filepath.Join(dir, name)
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := func(data []byte, what string) {
+			if err := os.WriteFile(path, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			var damage *DamageError
+			if err := VerifyDir(dir); !errors.As(err, &damage) {
+				t.Errorf("%s %s: %v", name, what, err)
+			}
+		}
+		for i := range whole {
+			flipped := bytes.Clone(whole)
+			flipped[i] ^= 1
+			bad(flipped, fmt.Sprint("flip ", i))
+			bad(whole[:i], fmt.Sprint("cut ", i))
+		}
+		os.WriteFile(path, whole, 0o644)
+	}
+	os.WriteFile(filepath.Join(dir, "extra"), nil, 0o644)
+	if VerifyDir(dir) == nil {
+		t.Error("added file not seen")
+	}
+}
+
+func TestMapCutShort(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	data := bytes.Repeat([]byte("0123456789abcdef"), 4096)
+	if err := WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Map(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	got := make([]byte, len(data))
+	if err := m.CopyFrom(got, 0); err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("copy: %v", err)
+	}
+	if m.CopyFrom(got, 1) == nil || m.CopyFrom(got[:1], -1) == nil {
+		t.Error("copy out of range")
+	}
+	if !m.mapped {
+		t.Skip("not mapped here")
+	}
+	if err := os.Truncate(path, 100); err != nil {
+		t.Skip("a mapped file cannot be cut here: ", err)
+	}
+	if err := m.CopyFrom(got, 0); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("copy from a cut file: %v", err)
+	}
+}
+
+func TestCleanTempsAndSpace(t *testing.T) {
+	parent := t.TempDir()
+	os.Mkdir(filepath.Join(parent, "a.tmp-1"), 0o755)
+	os.Mkdir(filepath.Join(parent, "keep"), 0o755)
+	if err := CleanTemps(parent); err != nil {
+		t.Fatal(err)
+	}
+	noTemps(t, parent, 1)
+	if err := NeedSpace(parent, 1<<62); !errors.Is(err, ErrDiskFull) {
+		t.Error(err)
+	}
+	if err := NeedSpace(parent, 1); err != nil {
+		t.Error(err)
+	}
+}
