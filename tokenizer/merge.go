@@ -9,13 +9,7 @@ type word struct {
 	to   [shortWord]int32
 	prev []int32
 	next []int32
-	heap []candidate
-}
-
-// candidate is a merge of the symbol at a position with the one behind it. Heap order: lowest rank, then leftmost.
-type candidate struct {
-	key uint64 // rank<<32 | position
-	id  int32  // what it becomes
+	heap []uint64 // rank<<32 | position of a pair that may merge: lowest rank first, then leftmost
 }
 
 // merge merges ids in place, always the pair of lowest rank, the leftmost of those, and returns how many are left.
@@ -70,8 +64,8 @@ func (w *word) long(t *pairTable, ids []int32) int {
 	for i := range n {
 		w.prev[i], w.next[i] = int32(i-1), int32(i+1)
 		if i+1 < n {
-			if rank, id := t.get(ids[i], ids[i+1]); rank != noRank {
-				w.heap = append(w.heap, candidate{uint64(rank)<<32 | uint64(i), id})
+			if rank, _ := t.get(ids[i], ids[i+1]); rank != noRank {
+				w.heap = append(w.heap, uint64(rank)<<32|uint64(i))
 			}
 		}
 	}
@@ -84,15 +78,16 @@ func (w *word) long(t *pairTable, ids []int32) int {
 		w.heap[0] = w.heap[last]
 		w.heap = w.heap[:last]
 		w.down(0)
-		at := int32(uint32(c.key))
+		at := int32(uint32(c))
 		if ids[at] < 0 || w.next[at] >= int32(n) {
 			continue
 		}
 		right := w.next[at]
-		if rank, id := t.get(ids[at], ids[right]); id != c.id || rank != int32(c.key>>32) {
+		rank, id := t.get(ids[at], ids[right])
+		if rank != int32(c>>32) { // entered for what has merged since
 			continue
 		}
-		ids[at], ids[right] = c.id, -1
+		ids[at], ids[right] = id, -1
 		w.next[at] = w.next[right]
 		if w.next[at] < int32(n) {
 			w.prev[w.next[at]] = at
@@ -116,14 +111,14 @@ func (w *word) long(t *pairTable, ids []int32) int {
 }
 
 func (w *word) enter(t *pairTable, ids []int32, left, right int32) {
-	rank, id := t.get(ids[left], ids[right])
+	rank, _ := t.get(ids[left], ids[right])
 	if rank == noRank {
 		return
 	}
-	w.heap = append(w.heap, candidate{uint64(rank)<<32 | uint64(left), id})
+	w.heap = append(w.heap, uint64(rank)<<32|uint64(left))
 	for i := len(w.heap) - 1; i > 0; {
 		up := (i - 1) / 4
-		if w.heap[up].key <= w.heap[i].key {
+		if w.heap[up] <= w.heap[i] {
 			break
 		}
 		w.heap[up], w.heap[i] = w.heap[i], w.heap[up]
@@ -137,7 +132,7 @@ func (w *word) down(i int) {
 	for {
 		least := i
 		for k := 4*i + 1; k <= 4*i+4 && k < len(h); k++ {
-			if h[k].key < h[least].key {
+			if h[k] < h[least] {
 				least = k
 			}
 		}

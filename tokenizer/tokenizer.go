@@ -31,7 +31,7 @@ type AddedToken struct {
 // Tokenizer is a byte-level BPE tokenizer. It does not change once made; all methods are safe for concurrent use.
 type Tokenizer struct {
 	listed []bool   // by id, whether model.vocab has it
-	names  []string // by id, as the files spell it; "" where the id is unused
+	names  []string // by id, as the files spell it
 	raw    []string // by id, the bytes that the token stands for
 	ids    map[string]int32
 	merges [][2]int32 // in order of rank
@@ -119,10 +119,7 @@ func (t *Tokenizer) setVocab(m *model) error {
 		special[a.Content] = a.Special
 	}
 	for name, id := range m.vocab {
-		if name == "" {
-			return fmt.Errorf("tokenizer: model.vocab: id %d has an empty token", id)
-		}
-		if old := t.names[id]; old != "" {
+		if old := t.names[id]; t.listed[id] {
 			return fmt.Errorf("tokenizer: model.vocab: %q and %q both have id %d", min(old, name), max(old, name), id)
 		}
 		t.names[id], t.ids[name], t.listed[id] = name, id, true
@@ -150,7 +147,7 @@ func (t *Tokenizer) setAdded() error {
 		if id, ok := t.ids[a.Content]; ok && id != a.ID {
 			return fmt.Errorf("tokenizer: added_tokens: %q has ids %d and %d", a.Content, id, a.ID)
 		}
-		if old := t.names[a.ID]; old != "" && old != a.Content {
+		if old := t.names[a.ID]; t.listed[a.ID] && old != a.Content {
 			return fmt.Errorf("tokenizer: added_tokens: id %d of %q is that of %q", a.ID, a.Content, old)
 		}
 		t.names[a.ID], t.raw[a.ID], t.ids[a.Content] = a.Content, a.Content, a.ID
@@ -192,15 +189,24 @@ func (t *Tokenizer) ID(token string) (int32, bool) {
 
 // Name returns a token as tokenizer.json spells it, or "" if no token has that id.
 func (t *Tokenizer) Name(id int32) string {
-	if id < 0 || int(id) >= len(t.names) {
+	if !t.Has(id) {
 		return ""
 	}
 	return t.names[id]
 }
 
+// Has reports whether a token has that id. Vocabularies may have holes.
+func (t *Tokenizer) Has(id int32) bool {
+	if id < 0 || int(id) >= len(t.names) {
+		return false
+	}
+	_, added := t.addedAt[id]
+	return added || t.listed[id]
+}
+
 // Token returns the bytes that a token stands for, or nil if no token has that id. An added token stands for its content.
 func (t *Tokenizer) Token(id int32) []byte {
-	if t.Name(id) == "" {
+	if !t.Has(id) {
 		return nil
 	}
 	return []byte(t.raw[id])

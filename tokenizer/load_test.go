@@ -1,0 +1,181 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/plinth-ml/plinth/tokenizer/split"
+)
+
+const tinyFile = `{"version": "1.0", "truncation": null, "padding": null,
+"added_tokens": [{"id": 4, "content": "<|x|>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+"normalizer": null, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+"post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true},
+"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "Ġ": 3}, "merges": ["a b"]}}`
+
+func TestLoadTiny(t *testing.T) {
+	tok, err := Load([]byte(tinyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids := tok.Encode("abba ab"); !slices.Equal(ids, []int32{2, 1, 0, 3, 2}) {
+		t.Errorf("have %v", ids)
+	}
+	if tok.VocabSize() != 5 || tok.HasAllBytes() || string(tok.Token(3)) != " " || tok.Name(3) != "Ġ" || tok.Token(5) != nil || tok.Token(-1) != nil {
+		t.Errorf("size %d, token 3 %q", tok.VocabSize(), tok.Token(3))
+	}
+	if text := tok.Decode([]int32{2, 99, -1, 4}); text != "ab<|x|>" {
+		t.Errorf("decoded %q", text)
+	}
+}
+
+// TestLoadErrors changes one thing in a good file; the error must name the field.
+func TestLoadErrors(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{`"1.0"`, `"2.0"`, "version"},
+		{`"padding"`, `"paddling"`, "paddling"},
+		{`"normalizer": null`, `"normalizer": {"type": "Lowercase"}`, "normalizer"},
+		{`"normalizer": null`, `"normalizer": 7`, "normalizer"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `null`, "pre_tokenizer"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": []}`, "pre_tokenizer"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}`, "pretokenizers[0]"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": false}, {"type": "ByteLevel"}]}`, "pretokenizers[0].pattern"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Removed", "invert": false}, {"type": "ByteLevel"}]}`, "Removed"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "ByteLevel", "shine": 1}`, "shine"},
+		{`"post_processor": null`, `"post_processor": {"type": "Odd"}`, "post_processor"},
+		{`"post_processor": null`, `"post_processor": {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}`, "post_processor.single"},
+		{`"decoder": {"type": "ByteLevel"`, `"decoder": {"type": "Fuse"`, "decoder"},
+		{`"type": "BPE"`, `"type": "Unigram"`, "model"},
+		{`"type": "BPE"`, `"type": "BPE", "dropout": 0.1`, "model.dropout"},
+		{`"type": "BPE"`, `"type": "BPE", "unk_token": "a"`, "model.unk_token"},
+		{`"type": "BPE"`, `"type": "BPE", "end_of_word_suffix": "</w>"`, "end_of_word_suffix"},
+		{`"type": "BPE"`, `"type": "BPE", "continuing_subword_prefix": "##"`, "continuing_subword_prefix"},
+		{`"type": "BPE"`, `"type": "BPE", "byte_fallback": true`, "byte_fallback"},
+		{`"type": "BPE"`, `"type": "BPE", "odd": 1`, "odd"},
+		{`"vocab"`, `"Vokab"`, "Vokab"},
+		{`"b": 1`, `"b": 0`, "both have id 0"},
+		{`"b": 1`, `"b": -1`, "model.vocab"},
+		{`"b": 1`, `"b": 2000000000`, "model.vocab"},
+		{`"b": 1`, `"b": 1e30`, "model"},
+		{`"ab": 2`, `"abc": 2`, "merges[0]"},
+		{`["a b"]`, `["a"]`, "merges[0]"},
+		{`["a b"]`, `["a b c"]`, "merges[0]"},
+		{`["a b"]`, `[["a"]]`, "merges[0]"},
+		{`["a b"]`, `[["a", "b", "c"]]`, "merges[0]"},
+		{`["a b"]`, `["a c"]`, `"c"`},
+		{`["a b"]`, `[3]`, "merges"},
+		{`"id": 4`, `"id": 2`, "added_tokens"},
+		{`"id": 4`, `"id": -2`, "added_tokens"},
+		{`"id": 4`, `"id": 2000000000`, "added_tokens"},
+		{`"<|x|>"`, `""`, "added_tokens"},
+		{`"<|x|>"`, `"a"`, "added_tokens"},
+		{`"<|x|>"`, "\"\xff\"", "UTF-8"},
+		{`["a b"]}}`, `["a b"]}} {}`, "more than one"},
+		{`["a b"]}}`, `["a b"]`, "EOF"},
+	} {
+		file := strings.Replace(tinyFile, c.old, c.new, 1)
+		if file == tinyFile {
+			t.Fatalf("nothing to replace: %s", c.old)
+		}
+		if _, err := Load([]byte(file)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", c.new, err, c.want)
+		}
+	}
+}
+
+func TestTiktokenErrors(t *testing.T) {
+	good := string(allBytes())
+	for bad, want := range map[string]string{
+		good + "YWI=":                   "fields",
+		good + "??? 256":                "base64",
+		good + "YWI= x":                 "rank",
+		good + "YWI= 99999999":          "rank",
+		good + "YWI= 256\nYWI= 257":     "twice",
+		good + "YWI= 7":                 "rank 7",
+		strings.Repeat("YQ== 0\n", 1):   "byte 0x0",
+		good[:len(good)-8] + "YWI= 300": "line",
+	} {
+		if _, err := LoadTiktoken([]byte(bad), split.GPT2, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q...: error %v, want one with %q", bad[max(0, len(bad)-20):], err, want)
+		}
+	}
+	if _, err := LoadTiktoken([]byte(good), split.GPT2, map[string]int32{"<x>": 3}); err == nil {
+		t.Error("a special token on the id of a byte loads")
+	}
+}
+
+// allBytes is a rank file of single bytes.
+func allBytes() []byte {
+	var b bytes.Buffer
+	for i := range 256 {
+		data, _ := json.Marshal([]byte{byte(i)}) // base64 in quotes
+		fmt.Fprintf(&b, "%s %d\n", bytes.Trim(data, `"`), i)
+	}
+	return b.Bytes()
+}
+
+// FuzzLoad reads hostile files: what loads must be written and read again, and then do the same.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(tinyFile))
+	f.Add([]byte(strings.Replace(tinyFile, `"post_processor": null`, `"post_processor": {"type": "RobertaProcessing", "sep": ["a", 0], "cls": ["b", 1], "trim_offsets": true, "add_prefix_space": true}`, 1)))
+	f.Add([]byte(strings.Replace(tinyFile, `{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}"}, "behavior": "Isolated", "invert": false}, {"type": "ByteLevel", "use_regex": false}]}`, 1)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		start := time.Now()
+		tok, err := Load(data)
+		if err != nil {
+			return
+		}
+		if d := time.Since(start); d > 20*time.Second {
+			t.Errorf("%d bytes took %v", len(data), d)
+		}
+		first, err := tok.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := Load(first)
+		if err != nil {
+			t.Fatalf("does not load again: %v\n%s", err, first)
+		}
+		if second, err := back.Marshal(); err != nil || !bytes.Equal(first, second) {
+			t.Fatalf("other bytes when saved again (%v):\n%s\n%s", err, first, second)
+		}
+		text := "ab <|x|> ab 12345 \xff é"
+		if a, b := tok.EncodeSpecial(text), back.EncodeSpecial(text); !slices.Equal(a, b) {
+			t.Errorf("ids %v, then %v", a, b)
+		}
+	})
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	tok := trained(f, TrainOptions{})
+	cl := trained(f, TrainOptions{Pattern: split.CL100K})
+	f.Add("hello  world\n\n 北京 \xff\xc3")
+	f.Add(strings.Repeat("a", 100) + EndOfText + strings.Repeat(" ", 77))
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, tok := range []*Tokenizer{tok, cl} {
+			ids := tok.Encode(text)
+			if got := tok.Decode(ids); got != text {
+				t.Fatalf("%q comes back as %q", text, got)
+			}
+			if eos, _ := tok.EOS(); slices.Contains(ids, eos) {
+				t.Fatalf("%q has a special token", text)
+			}
+			if got := tok.Decode(tok.EncodeSpecial(text)); got != text {
+				t.Fatalf("%q comes back as %q with special tokens", text, got)
+			}
+			var b strings.Builder
+			s := tok.NewStream()
+			for _, id := range ids {
+				b.WriteString(s.Push(id))
+			}
+			if b.WriteString(s.Flush()); b.String() != text {
+				t.Fatalf("%q streams as %q", text, b.String())
+			}
+		}
+	})
+}

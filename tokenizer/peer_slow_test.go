@@ -1,0 +1,5 @@
+//go:build slow
+
+package tokenizer
+
+const peerTexts = 100_000
