@@ -1,0 +1,37 @@
+package ref
+
+import (
+	"fmt"
+
+	"github.com/plinth-ml/plinth/internal/kernel"
+)
+
+func rope[T float](y, x Buf, r *kernel.Rope) {
+	N, D := r.Pos.Len(), r.HeadDim
+	if D <= 0 || D%2 != 0 {
+		panic(fmt.Sprintf("ref: Rope: head dim %d is not even", D))
+	}
+	half, ld := D/2, dense(r.Stride, r.Heads*D)
+	wantRows("Rope", "x", x, N, r.Heads*D, ld)
+	wantRows("Rope", "y", y, N, r.Heads*D, ld)
+	want("Rope", "Sin", r.Sin, r.Cos.Len())
+	pos := rowIDs("Rope", r.Pos, rowsOf("Rope", "Cos", r.Cos, half))
+	ys, xs, cs, ss := of[T](y), of[T](x), of[T](r.Cos), of[T](r.Sin)
+	for n, p := range pos {
+		for h := range r.Heads {
+			base := n*ld + h*D
+			for i := range half {
+				a, b := base+i, base+i+half
+				if r.Pairs {
+					a, b = base+2*i, base+2*i+1
+				}
+				cos, sin := float64(cs[int(p)*half+i]), float64(ss[int(p)*half+i])
+				if r.Inverse {
+					sin = -sin
+				}
+				u, v := float64(xs[a]), float64(xs[b])
+				ys[a], ys[b] = T(u*cos-v*sin), T(u*sin+v*cos)
+			}
+		}
+	}
+}
