@@ -26,13 +26,15 @@
 //	1024   103 GF 86 %     199 GF 91 %    154 GF 76 %       310 GF 74 %    174 GF
 //	2048    97 GF 86 %     191 GF 87 %    143 GF 73 %       297 GF 70 %    166 GF
 //
-// Alone on data in the second-level cache the tiles reach 94 % (avx2) and 90 % (avx512). What is lost at 1024: packing, 5 %
-// for avx2 and 7 % for avx512; waiting for the shared cache, the rest. Waking the second worker costs most at 512 and below.
+// Alone on data in the second-level cache the tiles reach about 94 % (avx2) and 90 % (avx512). What is lost at 1024:
+// packing, 5 % for avx2 and 7 % for avx512; waiting for the shared cache, the rest. Waking the second worker costs most at
+// 512 and below.
 //
-// Tried, and what it gave: packing in runs of whole rows instead of one panel after the other, packing time halved;
-// asking for the next panel of B while a panel is used, and tasks of 240x512 instead of 120x256, together +5 % at 1024 and
-// 2048; asking for C ahead of the loop, +3 %. No gain: huge pages for operands and packed copies; asking for the next rows of
-// A; each task packing its own rows of A (less packing, slower tiles); unrolling the avx512 loop by 16 instead of 4.
+// Tried, and what it gave (readings of one shape differ by some 3 % of the ceiling between runs): packing in runs of whole rows
+// instead of one panel after the other, packing time halved; asking for the next panel of B while a panel is used, with tasks
+// of 240x512 instead of 120x256, avx2 80 to 86 % at 1024 and 76 to 82 % at 2048, avx512 64 to 70 % at 2048 and nothing at 1024;
+// asking for C ahead of the loop, a few percent. No gain seen: huge pages for operands and packed copies; asking for the next
+// rows of A; each task packing its own rows of A (less packing, slower tiles); unrolling the avx512 loop by 16 instead of 4.
 // Next: one phase instead of two, where the first user of a panel of B packs it, which saves a barrier and a trip
 // through the shared cache; a second row kernel for 2 to 4 rows.
 package gemm

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/plinth-ml/plinth/internal/pool"
 )
@@ -364,6 +365,55 @@ func TestAllocatesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPackReusesMemory: a smaller matrix fits in the memory of a larger one, and gives its own product.
+func TestPackReusesMemory(t *testing.T) {
+	each(t, func(t *testing.T, k *Kernel) {
+		var s Scratch
+		p := new(Packed)
+		k.Pack(p, random(90*100), 0, false, 90, 100)
+		bytes := p.Bytes()
+		got := shape{m: 5, n: 70, k: 80, tb: true}.make()
+		if n := testing.AllocsPerRun(5, func() { k.Pack(p, got.B, got.LDB, true, got.K, got.N) }); n > 0 {
+			t.Fatalf("Pack allocates %v times", n)
+		}
+		if kk, n := p.Dims(); kk != 80 || n != 70 || p.Bytes() != bytes {
+			t.Fatalf("packed [%d,%d] in %d bytes, want [80,70] in %d", kk, n, p.Bytes(), bytes)
+		}
+		want := clone(got)
+		oracle(k, want)
+		got.Packed, got.B = p, nil
+		k.Serial(&s, got)
+		sameBits(t, "C", got.C, want.C)
+	})
+}
+
+func TestPeakFLOPs(t *testing.T) {
+	p := pool.New(2)
+	defer p.Close()
+	each(t, func(t *testing.T, k *Kernel) {
+		// The slowest machine does more than 10 MFLOP/s, no pair of cores 10 TFLOP/s.
+		if f := New(k, p).PeakFLOPs(2 * time.Millisecond); f < 1e7 || f > 1e13 {
+			t.Fatalf("%g FLOP/s", f)
+		}
+	})
+}
+
+func ExampleEngine_Mul() {
+	p := pool.New(0)
+	defer p.Close()
+	e := New(Best(), p)
+	c := make([]float32, 4)
+	e.Mul(&Product{
+		M: 2, N: 2, K: 3,
+		A:    []float32{1, 2, 3, 4, 5, 6}, // [2,3]
+		B:    []float32{1, 0, 0, 1, 1, 1}, // [3,2]
+		C:    c,
+		Bias: []float32{10, 20},
+	})
+	fmt.Println(c)
+	// Output: [14 25 20 31]
 }
 
 func TestPanicsOnSizes(t *testing.T) {
