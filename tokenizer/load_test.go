@@ -49,6 +49,7 @@ func TestLoadErrors(t *testing.T) {
 		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "ByteLevel", "shine": 1}`, "shine"},
 		{`"post_processor": null`, `"post_processor": {"type": "Odd"}`, "post_processor"},
 		{`"post_processor": null`, `"post_processor": {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}`, "post_processor.single"},
+		{`"post_processor": null`, `"post_processor": {"type": "BertProcessing", "sep": ["a", 0], "cls": ["z", 77]}`, "post_processor: no token has id 77"},
 		{`"decoder": {"type": "ByteLevel"`, `"decoder": {"type": "Fuse"`, "decoder"},
 		{`"type": "BPE"`, `"type": "Unigram"`, "model"},
 		{`"type": "BPE"`, `"type": "BPE", "dropout": 0.1`, "model.dropout"},

@@ -98,7 +98,7 @@ func (w *word) long(t *pairTable, ids []int32) int {
 		}
 	}
 	if cap(w.prev) > 1<<20 { // one huge piece should not hold memory for ever
-		defer func() { w.prev, w.next, w.heap = nil, nil, nil }()
+		w.prev, w.next, w.heap = nil, nil, nil
 	}
 	kept := 0
 	for _, id := range ids {

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
@@ -102,6 +103,11 @@ func build(m *model) (*Tokenizer, error) {
 	}
 	if err := t.setMerges(m); err != nil {
 		return nil, err
+	}
+	for _, id := range slices.Concat(t.before, t.after) {
+		if !t.Has(id) {
+			return nil, fmt.Errorf("tokenizer: post_processor: no token has id %d", id)
+		}
 	}
 	t.encoders.New = func() any { return t.NewEncoder() }
 	return t, nil

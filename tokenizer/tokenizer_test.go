@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -184,6 +185,48 @@ func TestStream(t *testing.T) {
 		t.Errorf("flushed %q", tail)
 	} else if all.String()+tail != text {
 		t.Errorf("have %q", all.String()+tail)
+	}
+}
+
+// TestConcurrent encodes different texts with one tokenizer at once.
+func TestConcurrent(t *testing.T) {
+	tok := trained(t, TrainOptions{})
+	docs := sample(t)
+	var g sync.WaitGroup
+	for i := range 8 {
+		g.Go(func() {
+			for k := range 20 {
+				doc := docs[(i+k)%len(docs)]
+				if tok.Decode(tok.Encode(doc)) != doc {
+					t.Error("text does not come back")
+				}
+			}
+		})
+	}
+	g.Wait()
+}
+
+// TestForeignPattern encodes through an expression that has no scanner, behind another stage.
+func TestForeignPattern(t *testing.T) {
+	p, err := split.ByRegex(`[a-z]+|[^a-z]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok := trained(t, TrainOptions{Pattern: p})
+	for _, doc := range sample(t) {
+		ids := tok.Encode(doc)
+		if tok.Decode(ids) != doc {
+			t.Error("text does not come back")
+		}
+		for _, id := range ids {
+			if b := string(tok.Token(id)); len(b) > 1 && strings.Trim(b, "abcdefghijklmnopqrstuvwxyz") != "" {
+				t.Fatalf("token %q crosses pieces", b)
+			}
+		}
+	}
+	e := tok.NewEncoder()
+	if e.AppendEncode(nil, []byte("ok")); e.Err() != nil {
+		t.Error(e.Err())
 	}
 }
 
