@@ -260,6 +260,10 @@ func (m *model) readSplit(where string, raw json.RawMessage) (json.RawMessage, e
 	if s.Behavior != "Isolated" || s.Invert {
 		return nil, fmt.Errorf("tokenizer: %s: behavior %q, invert %t is not supported", where, s.Behavior, s.Invert)
 	}
+	if expr == portableCL100K {
+		m.stages = append(m.stages, split.CL100KTiktoken)
+		return marshal(s), nil
+	}
 	p, err := split.ByRegex(expr)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s.pattern: %w", where, err)

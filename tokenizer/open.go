@@ -111,16 +111,24 @@ func LoadGPT2(vocab, merges []byte) (*Tokenizer, error) {
 	return build(m)
 }
 
+// portableCL100K is split.CL100KTiktoken for tokenizer.json: Hugging Face's engine reads {1,3}+ and $ of tiktoken's spelling in
+// another way.
+const portableCL100K = `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+\z|\s*[\r\n]|\s+(?!\S)|\s`
+
 // setSections makes the sections of a byte-level BPE that cuts by p.
 func (m *model) setSections(p *split.Pattern) {
 	byteLevel := jsonByteLevel{"ByteLevel", false, true, p == split.GPT2}
 	m.stages = []*split.Pattern{p}
 	m.sections.preTokenizer = marshal(byteLevel)
 	if p != split.GPT2 {
+		expr := p.Regex
+		if p == split.CL100KTiktoken {
+			expr = portableCL100K
+		}
 		m.sections.preTokenizer = marshal(struct {
 			Type string `json:"type"`
 			Pre  []any  `json:"pretokenizers"`
-		}{"Sequence", []any{jsonSplit{"Split", map[string]string{"Regex": p.Regex}, "Isolated", false}, byteLevel}})
+		}{"Sequence", []any{jsonSplit{"Split", map[string]string{"Regex": expr}, "Isolated", false}, byteLevel}})
 	}
 	m.sections.decoder = marshal(jsonByteLevel{"ByteLevel", true, true, true})
 	m.sections.model = marshal(jsonModel{Type: "BPE", IgnoreMerges: m.ignoreMerges})

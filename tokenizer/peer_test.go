@@ -110,7 +110,19 @@ func TestPeerTiktoken(t *testing.T) {
 		path := dataFile(t, "tokenizers", "tiktoken", name+".tiktoken")
 		var want [][]int32
 		ask(t, map[string]any{"do": "tiktoken", "path": path, "pattern": p.Regex, "texts": texts}, &want)
-		compareIDs(t, texts, openData(t, "tokenizers", "tiktoken", name+".tiktoken").Encode, want)
+		tok := openData(t, "tokenizers", "tiktoken", name+".tiktoken")
+		compareIDs(t, texts, tok.Encode, want)
+		file := filepath.Join(t.TempDir(), "tokenizer.json") // must do the same there and here
+		if err := tok.Save(file); err != nil {
+			t.Fatal(err)
+		}
+		back, err := Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compareIDs(t, texts, back.Encode, want)
+		ask(t, map[string]any{"do": "encode", "path": file, "texts": texts, "plain": true}, &want)
+		compareIDs(t, texts, tok.Encode, want)
 	}
 }
 
