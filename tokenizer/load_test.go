@@ -62,6 +62,7 @@ func TestLoadErrors(t *testing.T) {
 		{`"b": 1`, `"b": 0`, "both have id 0"},
 		{`"b": 1`, `"b": -1`, "model.vocab"},
 		{`"b": 1`, `"b": 2000000000`, "model.vocab"},
+		{`"b": 1`, `"b": 4000000`, "only 5 tokens"},
 		{`"b": 1`, `"b": 1e30`, "model"},
 		{`"ab": 2`, `"abc": 2`, "merges[0]"},
 		{`["a b"]`, `["a"]`, "merges[0]"},

@@ -2,4 +2,4 @@
 
 package tokenizer
 
-const peerTexts = 5_000
+const peerTexts = 3_000

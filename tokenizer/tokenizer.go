@@ -93,6 +93,9 @@ func build(m *model) (*Tokenizer, error) {
 		}
 		top = max(top, a.ID)
 	}
+	if n := len(m.vocab) + len(m.added); int(top) >= 1<<16+16*n { // holes cost memory
+		return nil, fmt.Errorf("tokenizer: model.vocab or added_tokens: id %d among only %d tokens", top, n)
+	}
 	t.names, t.raw = make([]string, top+1), make([]string, top+1)
 	t.listed = make([]bool, top+1)
 	if err := t.setVocab(m); err != nil {
