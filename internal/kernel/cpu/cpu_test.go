@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/kernel/ref"
 )
 
 // random returns n values of about unit size.
@@ -174,6 +175,18 @@ func TestThreadsGiveTheSameBits(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAgreesWithReference(t *testing.T) {
+	each(t, func(t *testing.T, s *kernel.Set) {
+		for _, size := range []int{1, 6} {
+			names, want := allOps(ref.New(), size)
+			_, got := allOps(s, size)
+			for i, name := range names {
+				near(t, fmt.Sprintf("size %d: %s", size, name), got[i], wide(want[i]), 2e-5)
+			}
+		}
+	})
 }
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
