@@ -102,6 +102,15 @@ func (t *Tape) Backward() {
 	t.backward(0)
 }
 
+// Seed makes the sum of y's elements a loss: its gradient starts as ones.
+func (t *Tape) Seed(y *Tensor) {
+	if dy, acc := t.grad(y); !acc {
+		t.k.Fill(dy, 1)
+	} else {
+		panic("tensor: Seed of a tensor that has a gradient")
+	}
+}
+
 // backward passes the nodes from the last down to base, and drops them.
 func (t *Tape) backward(base int) {
 	for i := len(t.nodes) - 1; i >= base; i-- {

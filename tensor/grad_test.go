@@ -1,0 +1,253 @@
+package tensor_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+// gradCase is one op with leaves; f returns the tensor whose weighted sum is differentiated.
+type gradCase struct {
+	name   string
+	leaves [][]int // shapes
+	f      func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor
+}
+
+var (
+	spans = []tensor.Span{{Start: 0, Len: 3}, {Start: 3, Len: 1}, {Start: 4, Len: 4}}
+	ids   = tensor.IDs([]int32{1, 0, 3, 1, 4, 4, 2, 1})
+	pos   = tensor.IDs([]int32{0, 1, 2, 0, 0, 1, 2, 3})
+)
+
+func ops() []gradCase {
+	cases := []gradCase{
+		{"Add", [][]int{{4, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Add(x[0], x[1]) }},
+		{"Add itself", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			y := t.Scale(x[0], 2)
+			return t.Add(y, y)
+		}},
+		{"Mul", [][]int{{4, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Mul(x[0], x[1]) }},
+		{"Mul itself", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Mul(x[0], x[0]) }},
+		{"Scale", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Scale(x[0], -1.5) }},
+		{"MatMul", [][]int{{4, 3}, {3, 5}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.MatMul(x[0], x[1]) }},
+		{"MatMul of activations", [][]int{{3, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			a := t.Scale(x[0], 0.5)
+			return t.MatMul(t.MatMul(a, a), x[0])
+		}},
+		{"Linear", [][]int{{4, 3}, {5, 3}, {5}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.Linear(x[0], x[1], x[2], tensor.Linear{})
+		}},
+		{"Linear residual chain", [][]int{{4, 3}, {3, 3}, {3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			h := t.Scale(x[0], 1)
+			h = t.Linear(h, x[1], x[2], tensor.Linear{InOut: true, Act: tensor.GELUTanh, Residual: h})
+			return t.Linear(h, x[1], nil, tensor.Linear{Residual: h, Act: tensor.SiLU})
+		}},
+		{"SwiGLU", [][]int{{4, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.SwiGLU(x[0], x[1]) }},
+		{"SwiGLU of one", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.SwiGLU(x[0], x[0]) }},
+		{"LayerNorm", [][]int{{4, 6}, {6}, {6}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.LayerNorm(x[0], x[1], x[2], 1e-5)
+		}},
+		{"RMSNorm", [][]int{{4, 6}, {6}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.RMSNorm(x[0], x[1], 1e-5) }},
+		{"Softmax", [][]int{{4, 6}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Softmax(x[0]) }},
+		{"Gather", [][]int{{5, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Gather(x[0], ids) }},
+		{"Gather of an activation", [][]int{{5, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.Gather(t.Scale(x[0], 2), ids)
+		}},
+		{"Embed", [][]int{{5, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Embed(x[0], ids, x[1], pos) }},
+		{"SeqMean", [][]int{{9, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.SeqMean(t.Scale(x[0], 1), spans) // row 8 is outside
+		}},
+		{"Recompute", [][]int{{4, 3}, {3, 3}, {3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.Recompute(t.Scale(x[0], 1), func(h *tensor.Tensor) *tensor.Tensor {
+				return t.Linear(t.RMSNorm(h, x[2], 1e-5), x[1], nil, tensor.Linear{Act: tensor.GELU, Residual: h})
+			})
+		}},
+	}
+	for _, act := range []tensor.Act{tensor.GELU, tensor.GELUTanh, tensor.ReLU, tensor.SiLU, tensor.Tanh, tensor.Sigmoid} {
+		cases = append(cases, gradCase{"Act " + act.String(), [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Act(act, x[0]) }},
+			gradCase{"Linear " + act.String(), [][]int{{4, 3}, {5, 3}, {5}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+				return t.Linear(x[0], x[1], x[2], tensor.Linear{Act: act})
+			}})
+	}
+	for _, pairs := range []bool{false, true} {
+		table := tensor.NewRopeTable(tensor.F64, 8, 4, 10000, pairs)
+		cases = append(cases, gradCase{fmt.Sprint("Rope pairs ", pairs), [][]int{{8, 8}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.Rope(x[0], table, pos)
+		}})
+	}
+	for _, a := range []tensor.Attention{
+		{Heads: 2, KVHeads: 2, HeadDim: 3, Causal: true},
+		{Heads: 2, KVHeads: 2, HeadDim: 3},
+		{Heads: 4, KVHeads: 2, HeadDim: 2, Causal: true, Window: 2},
+		{Heads: 2, KVHeads: 1, HeadDim: 3, Window: 3, Scale: 0.3},
+	} {
+		a.Queries = spans
+		name := fmt.Sprintf("heads %d of %d causal %v window %d", a.Heads, a.KVHeads, a.Causal, a.Window)
+		width := (a.Heads + 2*a.KVHeads) * a.HeadDim
+		cases = append(cases,
+			gradCase{"AttentionQKV " + name, [][]int{{9, width}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { // row 8 is outside
+				return t.AttentionQKV(t.Scale(x[0], 1), a)
+			}},
+			gradCase{"AttentionQKV of a leaf " + name, [][]int{{8, width}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.AttentionQKV(x[0], a) }},
+			gradCase{"Attention " + name, [][]int{{8, a.Heads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {a.Heads, 4, 4}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+				b := a
+				b.Bias = x[3]
+				return t.Attention(x[0], t.Scale(x[1], 1), x[2], b)
+			}},
+			gradCase{"cross attention " + name, [][]int{{8, a.Heads * a.HeadDim}, {14, a.KVHeads * a.HeadDim}, {14, a.KVHeads * a.HeadDim}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+				b := a
+				b.Keys = []tensor.Span{{Start: 0, Len: 5}, {Start: 5, Len: 2}, {Start: 8, Len: 6}}
+				return t.Attention(x[0], x[1], x[2], b)
+			}})
+	}
+	return cases
+}
+
+// TestGradients compares every op's gradient with central differences in float64 on the reference kernels.
+func TestGradients(t *testing.T) {
+	for _, c := range ops() {
+		t.Run(c.name, func(t *testing.T) {
+			tape := tensor.Training(ref.New())
+			leaves := make([]*tensor.Tensor, len(c.leaves))
+			for i, shape := range c.leaves {
+				data := make([]float64, tensor.Shape(shape).Elements())
+				key := random.NewKey(uint64(i), uint64(len(c.name)))
+				for j := range data {
+					data[j] = key.Normal(uint64(j))
+				}
+				leaves[i] = tensor.FromF64(data, shape...)
+				leaves[i].SetTrain(true)
+			}
+			// The loss is Σ y·weights, made by a product with a constant so that dy is not uniform.
+			loss := func() float64 {
+				tape.Reset()
+				y := c.f(tape, leaves)
+				w := weights(y)
+				z := tape.Mul(y, w)
+				tape.Seed(z)
+				sum := 0.0
+				for _, v := range z.Data.F64() {
+					sum += v
+				}
+				return sum
+			}
+			loss()
+			tape.Backward()
+			var got [][]float64
+			for _, x := range leaves {
+				got = append(got, append([]float64(nil), x.Grad.F64()...))
+			}
+			const h = 1e-5
+			for i, x := range leaves {
+				data := x.Data.F64()
+				for j := range data {
+					old := data[j]
+					data[j] = old + h
+					up := loss()
+					data[j] = old - h
+					down := loss()
+					data[j] = old
+					if want := (up - down) / (2 * h); math.Abs(want-got[i][j]) > 1e-6*(1+math.Abs(want)) {
+						t.Fatalf("leaf %d element %d: gradient %v, difference quotient %v", i, j, got[i][j], want)
+					}
+				}
+			}
+			before := tape.Bytes() // the memory is reused: a further step takes nothing
+			loss()
+			tape.Backward()
+			loss()
+			tape.Backward()
+			if tape.Bytes() != before {
+				t.Errorf("the tape grew from %d to %d bytes", before, tape.Bytes())
+			}
+		})
+	}
+}
+
+// weights is a constant of y's shape.
+func weights(y *tensor.Tensor) *tensor.Tensor {
+	w := make([]float64, y.Len())
+	for i := range w {
+		w[i] = math.Sin(float64(3*i + 1))
+	}
+	return tensor.FromF64(w, y.Shape()...)
+}
+
+// TestCrossEntropyGradients does the same for the loss op, whose gradient comes with its value.
+func TestCrossEntropyGradients(t *testing.T) {
+	const N, C, V = 6, 4, 7
+	targets := tensor.IDs([]int32{3, -1, 0, 6, 6, 2})
+	weight := []float64{1, 2, 0.5, 0, 1, 3}
+	for _, z := range []float64{0, 0.1} {
+		tape := tensor.Training(ref.New())
+		var leaves []*tensor.Tensor
+		for i, shape := range [][]int{{N, C}, {V, C}, {V}} {
+			data := make([]float64, tensor.Shape(shape).Elements())
+			for j := range data {
+				data[j] = random.NewKey(9, uint64(i)).Normal(uint64(j))
+			}
+			x := tensor.FromF64(data, shape...)
+			x.SetTrain(true)
+			leaves = append(leaves, x)
+		}
+		x, w, b := leaves[0], leaves[1], leaves[2]
+		const scale = 0.25
+		run := func() { // two heads on one x: contributions add
+			tape.Reset()
+			h := tape.Scale(x, 1)
+			o := tensor.CrossEntropy{Targets: targets, Weights: kernel.OfF64(weight), Scale: scale, ZLoss: z}
+			tape.CrossEntropy(h, w, b, o)
+			tape.CrossEntropy(h, w, nil, o)
+		}
+		// loss is written out: -log softmax + z·lse².
+		loss := func() float64 {
+			sum := 0.0
+			for _, bias := range []bool{true, false} {
+				for n := range N {
+					target := targets.I32()[n]
+					if target < 0 {
+						continue
+					}
+					total, hit := 0.0, 0.0
+					for v := range V {
+						logit := 0.0
+						for c := range C {
+							logit += x.Data.F64()[n*C+c] * w.Data.F64()[v*C+c]
+						}
+						if bias {
+							logit += b.Data.F64()[v]
+						}
+						total += math.Exp(logit)
+						if v == int(target) {
+							hit = logit
+						}
+					}
+					lse := math.Log(total)
+					sum += scale * weight[n] * (lse - hit + z*lse*lse)
+				}
+			}
+			return sum
+		}
+		run()
+		tape.Backward()
+		for i, x := range leaves {
+			got := append([]float64(nil), x.Grad.F64()...)
+			for j := range got {
+				old, h := x.Data.F64()[j], 1e-5
+				x.Data.F64()[j] = old + h
+				up := loss()
+				x.Data.F64()[j] = old - h
+				down := loss()
+				x.Data.F64()[j] = old
+				if want := (up - down) / (2 * h); math.Abs(want-got[j]) > 1e-7 {
+					t.Fatalf("z %v leaf %d element %d: gradient %v, difference quotient %v", z, i, j, got[j], want)
+				}
+			}
+		}
+	}
+}
