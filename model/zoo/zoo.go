@@ -1,0 +1,165 @@
+// Package zoo is the one table of model families, and what turns a folder into a model with its tokenizer and back. A run directory
+// holds config.json, tokenizer.json and model.safetensors with Hugging Face's names, so that transformers loads it too.
+package zoo
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/gpt"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tokenizer"
+)
+
+// Model is a decoder that can be stored.
+type Model interface {
+	model.Decoder
+	ConfigJSON() ([]byte, error)
+	Aliases(name string) []string // other names of a parameter in published files
+	Ignored(name string) bool     // tensors of published files that hold no parameter
+	Cost(seq int) model.Cost
+}
+
+// Families maps config.json's model_type to a constructor from the file's bytes. The model has shapes only.
+var Families = map[string]func(config []byte) (Model, error){
+	gpt.TypeGPT2: newGPT,
+	gpt.TypeGPT3: newGPT,
+}
+
+func newGPT(config []byte) (Model, error) {
+	c, err := gpt.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	return gpt.New(c)
+}
+
+// Names of the files in a run directory.
+const (
+	ConfigFile    = "config.json"
+	TokenizerFile = "tokenizer.json"
+	WeightsFile   = "model.safetensors"
+)
+
+// maxConfig bounds config.json.
+const maxConfig = 16 << 20
+
+// Describe returns the model of a folder's config.json, shapes only.
+func Describe(dir string) (Model, error) {
+	path := filepath.Join(dir, ConfigFile)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is no model folder: it has no %s", dir, ConfigFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxConfig {
+		return nil, fmt.Errorf("%s has %d bytes, more than %d", path, info.Size(), maxConfig)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var head struct {
+		Type string `json:"model_type"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	family, ok := Families[head.Type]
+	if !ok {
+		return nil, fmt.Errorf("%s: model_type %q is not implemented; implemented: %s", path, head.Type, strings.Join(slices.Sorted(maps.Keys(Families)), ", "))
+	}
+	m, err := family(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+// Open reads a folder's model with its weights; with train they get gradients. Every parameter must be filled and every tensor used.
+func Open(dir string, train bool) (Model, error) {
+	m, err := Describe(dir)
+	if err != nil {
+		return nil, err
+	}
+	f, err := checkpoint.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	nn.Alloc(m.Params(), train)
+	if err := checkpoint.LoadStrict(f, Bindings(m), m.Ignored); err != nil {
+		return nil, err
+	}
+	for _, p := range m.Params() {
+		p.T().Changed()
+	}
+	return m, nil
+}
+
+// Bindings connects the parameters, which must have memory, to their names in a file.
+func Bindings(m Model) []checkpoint.Binding {
+	var list []checkpoint.Binding
+	for _, p := range m.Params() {
+		list = append(list, checkpoint.Binding{Name: p.Name, Shape: p.T().Shape(), Data: p.T().F32(), Aliases: m.Aliases(p.Name)})
+	}
+	return list
+}
+
+// Tokenizer reads a folder's tokenizer and checks that the model has a row for each of its ids.
+func Tokenizer(dir string, m model.Decoder) (*tokenizer.Tokenizer, error) {
+	tok, err := tokenizer.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if v := m.Sizes().Vocab; tok.VocabSize() > v {
+		return nil, fmt.Errorf("%s: the tokenizer has %d ids, the model's vocabulary %d", dir, tok.VocabSize(), v)
+	}
+	return tok, nil
+}
+
+// Save writes the folder's config.json, tokenizer.json (when tok is not nil) and model.safetensors, each atomically, the weights last.
+func Save(dir string, m Model, tok *tokenizer.Tokenizer) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	config, err := m.ConfigJSON()
+	if err != nil {
+		return err
+	}
+	if err := file.WriteFile(filepath.Join(dir, ConfigFile), config, 0o644); err != nil {
+		return err
+	}
+	if tok != nil {
+		if err := tok.Save(filepath.Join(dir, TokenizerFile)); err != nil {
+			return err
+		}
+	}
+	var tensors []checkpoint.Tensor
+	for _, p := range m.Params() {
+		tensors = append(tensors, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.T().Shape(), Data: littleEndian(p.T().F32())})
+	}
+	return checkpoint.Write(filepath.Join(dir, WeightsFile), tensors, nil)
+}
+
+func littleEndian(x []float32) []byte {
+	b := make([]byte, 0, 4*len(x))
+	for _, v := range x {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b
+}
