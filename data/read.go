@@ -1,0 +1,281 @@
+package data
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Document is one text of a corpus. Text belongs to the receiver.
+type Document struct {
+	Name  string // file, with :line for a record of a file
+	Group string // folder of the file
+	Text  []byte // valid UTF-8
+}
+
+// Skips counts what a reader left out.
+type Skips struct{ Hidden, Binary, Bad, Generated int }
+
+// ReadOptions are the settings of Documents.
+type ReadOptions struct {
+	Field    string // field of JSON lines and column of CSV; "": text
+	OnBad    string // "" or "error": stop at bad input; "skip": leave it out and count it
+	MaxBytes int    // of one document or record; 0: 64 MiB
+	Skipped  *Skips // where to count; nil: nowhere
+}
+
+var errTooLong = errors.New("longer than the limit")
+
+type reader struct {
+	ctx   context.Context
+	o     ReadOptions
+	yield func(Document, error) bool
+}
+
+var errStop = errors.New("stop")
+
+// Documents reads files and folders in the order given, folders in lexical order, without following links. A .jsonl or .csv file
+// holds a document per record, any other a single one; .gz and .zst are unpacked. Hidden and binary files in folders are left
+// out and counted. An error names file and line, and ends the sequence.
+func Documents(ctx context.Context, paths []string, o ReadOptions) iter.Seq2[Document, error] {
+	if o.Field == "" {
+		o.Field = "text"
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 64 << 20
+	}
+	if o.Skipped == nil {
+		o.Skipped = new(Skips)
+	}
+	return func(yield func(Document, error) bool) {
+		r := &reader{ctx, o, yield}
+		if o.OnBad != "" && o.OnBad != "error" && o.OnBad != "skip" {
+			yield(Document{}, fmt.Errorf("data: OnBad %q is neither error nor skip", o.OnBad))
+			return
+		}
+		for _, root := range paths {
+			err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+				if err == nil {
+					err = ctx.Err()
+				}
+				if err != nil {
+					return err
+				}
+				if path != root && strings.HasPrefix(d.Name(), ".") {
+					o.Skipped.Hidden++
+					if d.IsDir() {
+						return filepath.SkipDir
+					}
+					return nil
+				}
+				if d.IsDir() || path != root && !d.Type().IsRegular() {
+					return nil
+				}
+				return r.file(path)
+			})
+			if errors.Is(err, errStop) {
+				return
+			}
+			if err != nil {
+				yield(Document{}, fmt.Errorf("data: %w", err))
+				return
+			}
+		}
+	}
+}
+
+// bad reports or counts one bad input.
+func (r *reader) bad(name string, err error) error {
+	if r.o.OnBad == "skip" {
+		r.o.Skipped.Bad++
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+func (r *reader) emit(path, name string, text []byte) error {
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	if len(text) > r.o.MaxBytes {
+		return r.bad(name, errTooLong)
+	}
+	if !utf8.Valid(text) {
+		return r.bad(name, errors.New("not valid UTF-8"))
+	}
+	if !r.yield(Document{name, filepath.ToSlash(filepath.Dir(path)), text}, nil) {
+		return errStop
+	}
+	return nil
+}
+
+func (r *reader) file(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var in io.Reader = f
+	base := strings.ToLower(path)
+	switch filepath.Ext(base) {
+	case ".gz":
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			return r.bad(path, err)
+		}
+		defer z.Close()
+		in, base = z, strings.TrimSuffix(base, ".gz")
+	case ".zst":
+		z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+		if err != nil {
+			return r.bad(path, err)
+		}
+		defer z.Close()
+		in, base = z, strings.TrimSuffix(base, ".zst")
+	}
+	switch filepath.Ext(base) {
+	case ".jsonl":
+		return r.jsonl(path, in)
+	case ".csv":
+		return r.csv(path, in)
+	}
+	text, err := io.ReadAll(io.LimitReader(in, int64(r.o.MaxBytes)+1))
+	if err != nil {
+		return r.bad(path, err)
+	}
+	if bytes.IndexByte(text[:min(len(text), 8000)], 0) >= 0 {
+		r.o.Skipped.Binary++
+		return nil
+	}
+	return r.emit(path, path, text)
+}
+
+// line reads one line of at most limit bytes; of a longer one it drops the rest and returns errTooLong.
+func line(in *bufio.Reader, limit int) ([]byte, error) {
+	var text []byte
+	long := false
+	for {
+		part, err := in.ReadSlice('\n')
+		if long = long || len(text)+len(part) > limit; !long {
+			text = append(text, part...)
+		}
+		switch {
+		case err == bufio.ErrBufferFull:
+			continue
+		case err != nil && err != io.EOF:
+			return nil, err
+		case long:
+			return nil, errTooLong
+		}
+		return text, err
+	}
+}
+
+func (r *reader) jsonl(path string, src io.Reader) error {
+	in := bufio.NewReaderSize(src, 64<<10)
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("%s:%d", path, n)
+		raw, err := line(in, r.o.MaxBytes)
+		if err == errTooLong {
+			if err := r.bad(name, err); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil && err != io.EOF {
+			return r.bad(name, err)
+		}
+		if len(bytes.TrimSpace(raw)) > 0 {
+			if e := r.record(path, name, raw); e != nil {
+				return e
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}
+
+func (r *reader) record(path, name string, raw []byte) error {
+	if !utf8.Valid(raw) {
+		return r.bad(name, errors.New("not valid UTF-8"))
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return r.bad(name, err)
+	}
+	var text *string
+	if err := json.Unmarshal(fields[r.o.Field], &text); err != nil || text == nil {
+		return r.bad(name, fmt.Errorf("no string in field %q", r.o.Field))
+	}
+	return r.emit(path, name, []byte(*text))
+}
+
+// bounded fails once more than left bytes were read since left was last set.
+type bounded struct {
+	in   io.Reader
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := b.in.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+func (r *reader) csv(path string, src io.Reader) error {
+	in := &bounded{src, r.o.MaxBytes + 64<<10}
+	c := csv.NewReader(in)
+	head, err := c.Read()
+	if err != nil {
+		return r.bad(path+":1", fmt.Errorf("header: %w", err))
+	}
+	col := -1
+	for i, name := range head {
+		if strings.TrimPrefix(name, "\ufeff") == r.o.Field {
+			col = i
+		}
+	}
+	if col < 0 {
+		return fmt.Errorf("%s:1: no column %q", path, r.o.Field)
+	}
+	for {
+		in.left = r.o.MaxBytes + 64<<10
+		row, err := c.Read()
+		if err == io.EOF {
+			return nil
+		}
+		var parse *csv.ParseError
+		if errors.As(err, &parse) {
+			if err := r.bad(fmt.Sprintf("%s:%d", path, parse.Line), err); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			n, _ := c.FieldPos(0)
+			return r.bad(fmt.Sprintf("%s: after line %d", path, n), err)
+		}
+		n, _ := c.FieldPos(col)
+		if err := r.emit(path, fmt.Sprintf("%s:%d", path, n), []byte(row[col])); err != nil {
+			return err
+		}
+	}
+}
