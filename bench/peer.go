@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+)
+
+// Peer is a process that answers each line on its standard input by one line of JSON.
+type Peer struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// Start runs a command and waits for its first line, {"ready": true, ...}.
+func Start(name string, args ...string) (*Peer, error) {
+	p := &Peer{cmd: exec.Command(name, args...)}
+	p.cmd.Stderr = os.Stderr
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.out = bufio.NewReader(out)
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	var hello struct {
+		Ready bool
+		Torch string
+	}
+	if err := p.read(&hello); err != nil {
+		return nil, err
+	}
+	if !hello.Ready {
+		return nil, fmt.Errorf("bench: %s: the first line does not say that it is ready", p.cmd)
+	}
+	return p, nil
+}
+
+// Ask sends one line and decodes the answer into v.
+func (p *Peer) Ask(line string, v any) error {
+	if _, err := fmt.Fprintln(p.in, line); err != nil {
+		return fmt.Errorf("bench: %s: %w", p.cmd, err)
+	}
+	return p.read(v)
+}
+
+func (p *Peer) read(v any) error {
+	line, err := p.out.ReadBytes('\n')
+	if err != nil {
+		return fmt.Errorf("bench: %s: %w", p.cmd, err)
+	}
+	if err := json.Unmarshal(line, v); err != nil {
+		return fmt.Errorf("bench: %s: %q: %w", p.cmd, line, err)
+	}
+	return nil
+}
+
+// Close ends the input and decodes the last line, unless v is nil.
+func (p *Peer) Close(v any) error {
+	if err := p.in.Close(); err != nil {
+		return err
+	}
+	if v != nil {
+		if err := p.read(v); err != nil {
+			return err
+		}
+	}
+	return p.cmd.Wait()
+}

@@ -1,0 +1,209 @@
+package kernel
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Times is what the functions of a profiled set took, per op and shape.
+type Times struct {
+	entries map[timesKey]*OpTime
+	order   []*OpTime
+}
+
+// timesKey names an op and its sizes without an allocation.
+type timesKey struct {
+	op      string
+	m, n, k int
+}
+
+// OpTime is the sum over all calls of one op on one shape. FLOPs counts multiplications and additions of products (of
+// attention only the pairs that are seen, without recomputation); Bytes counts each operand once, moved to or from memory.
+type OpTime struct {
+	Op    string
+	Shape string
+	Calls int
+	Time  time.Duration
+	FLOPs float64
+	Bytes float64
+}
+
+// Reset forgets everything measured.
+func (t *Times) Reset() { t.entries, t.order = map[timesKey]*OpTime{}, nil }
+
+// Ops lists what was measured, the longest first.
+func (t *Times) Ops() []OpTime {
+	var list []OpTime
+	for _, o := range t.order {
+		list = append(list, *o)
+	}
+	slices.SortStableFunc(list, func(a, b OpTime) int { return cmp.Compare(b.Time, a.Time) })
+	return list
+}
+
+// Total is the time inside all ops.
+func (t *Times) Total() time.Duration {
+	var sum time.Duration
+	for _, o := range t.order {
+		sum += o.Time
+	}
+	return sum
+}
+
+func (t *Times) add(key timesKey, start time.Time, flops, elements float64) {
+	d := time.Since(start)
+	o := t.entries[key]
+	if o == nil {
+		o = &OpTime{Op: key.op}
+		switch {
+		case key.k > 0:
+			o.Shape = fmt.Sprintf("%dx%dx%d", key.m, key.n, key.k)
+		case key.n > 0:
+			o.Shape = fmt.Sprintf("%dx%d", key.m, key.n)
+		default:
+			o.Shape = fmt.Sprint(key.m)
+		}
+		t.entries[key] = o
+		t.order = append(t.order, o)
+	}
+	o.Calls++
+	o.Time += d
+	o.FLOPs += flops
+	o.Bytes += 4 * elements
+}
+
+// Profile returns a set that does what s does and measures the time of every call. Calls of one set must not overlap.
+func Profile(s *Set) (*Set, *Times) {
+	t := new(Times)
+	t.Reset()
+	p := *s
+	p.MatMul = func(m *MatMul) {
+		start := time.Now()
+		s.MatMul(m)
+		size := float64(m.M)*float64(m.K) + float64(m.K)*float64(m.N) + float64(m.M)*float64(m.N)
+		for _, b := range []Buf{m.Residual, m.Pre} {
+			size += float64(b.Len())
+		}
+		t.add(timesKey{productName(m), m.M, m.N, m.K}, start, 2*float64(m.M)*float64(m.N)*float64(m.K), size)
+	}
+	p.Pack = func(dst *Packed, b Buf, trans bool, k, n int) {
+		start := time.Now()
+		s.Pack(dst, b, trans, k, n)
+		t.add(timesKey{"Pack", k, n, 0}, start, 0, 2*float64(b.Len()))
+	}
+	p.Attention = func(a *Attention) {
+		start := time.Now()
+		s.Attention(a)
+		flops, rows := a.work()
+		t.add(timesKey{"Attention", rows, a.Heads, a.HeadDim}, start, 4*flops, 4*float64(rows*a.Heads*a.HeadDim))
+	}
+	p.AttentionGrad = func(a *Attention, g *AttentionGrad) {
+		start := time.Now()
+		s.AttentionGrad(a, g)
+		flops, rows := a.work()
+		t.add(timesKey{"AttentionGrad", rows, a.Heads, a.HeadDim}, start, 8*flops, 8*float64(rows*a.Heads*a.HeadDim))
+	}
+	p.CrossEntropy = func(c *CrossEntropy) {
+		start := time.Now()
+		s.CrossEntropy(c)
+		n := c.Targets.Len()
+		flops := 2 * float64(n) * float64(c.V) * float64(c.C)
+		for _, b := range []Buf{c.DX, c.DW} {
+			if !b.None() {
+				flops += 2 * float64(n) * float64(c.V) * float64(c.C)
+			}
+		}
+		t.add(timesKey{"CrossEntropy", n, c.V, c.C}, start, flops, float64(c.X.Len()+c.W.Len()+c.DX.Len()+2*c.DW.Len()))
+	}
+	t.wrapPlain(s, &p)
+	return &p, t
+}
+
+// productName tells an epilogue and the transposes apart: "MatMul nt+gelu" takes B stored transposed.
+func productName(m *MatMul) string {
+	name := "MatMul " + map[bool]string{false: "n", true: "t"}[m.TransA] + map[bool]string{false: "n", true: "t"}[m.TransB]
+	if m.Accumulate {
+		name += "+acc"
+	}
+	if m.Act != Identity {
+		name += "+" + m.Act.String()
+	}
+	if !m.Residual.None() {
+		name += "+residual"
+	}
+	return name
+}
+
+// work is the number of (query, key) pairs seen, over all heads, times the head dim; and the query rows.
+func (a *Attention) work() (pairs float64, rows int) {
+	for i, q := range a.Queries {
+		keys := a.Keys[i].Len
+		for j := range q.Len {
+			lo, hi, at := 0, keys, keys-q.Len+j
+			if a.Causal {
+				hi = min(hi, at+1)
+			}
+			if a.Window > 0 {
+				lo, hi = max(lo, at-a.Window+1), min(hi, at+a.Window)
+			}
+			pairs += float64(max(0, hi-lo))
+		}
+		rows += q.Len
+	}
+	return pairs * float64(a.Heads*a.HeadDim), rows
+}
+
+// wrapPlain wraps the ops that are bound by memory.
+func (t *Times) wrapPlain(s, p *Set) {
+	timed := func(op string, n int, operands float64, f func()) {
+		start := time.Now()
+		f()
+		t.add(timesKey{op, n, 0, 0}, start, 0, operands*float64(n))
+	}
+	p.Fill = func(y Buf, v float64) { timed("Fill", y.Len(), 1, func() { s.Fill(y, v) }) }
+	p.Copy = func(y, x Buf) { timed("Copy", y.Len(), 2, func() { s.Copy(y, x) }) }
+	p.Add = func(y, a, b Buf) { timed("Add", y.Len(), 3, func() { s.Add(y, a, b) }) }
+	p.Mul = func(y, a, b Buf) { timed("Mul", y.Len(), 3, func() { s.Mul(y, a, b) }) }
+	p.MulTo = func(y, a, b Buf) { timed("MulTo", y.Len(), 4, func() { s.MulTo(y, a, b) }) }
+	p.Axpy = func(y Buf, a float64, x Buf) { timed("Axpy", y.Len(), 3, func() { s.Axpy(y, a, x) }) }
+	p.Scale = func(y Buf, a float64, x Buf) { timed("Scale", y.Len(), 2, func() { s.Scale(y, a, x) }) }
+	p.Act = func(f Act, y, x Buf) { timed("Act "+f.String(), y.Len(), 2, func() { s.Act(f, y, x) }) }
+	p.ActGrad = func(f Act, dx, dy, x Buf, acc bool) {
+		timed("ActGrad "+f.String(), x.Len(), 3, func() { s.ActGrad(f, dx, dy, x, acc) })
+	}
+	p.SwiGLU = func(y, gate, up Buf) { timed("SwiGLU", y.Len(), 3, func() { s.SwiGLU(y, gate, up) }) }
+	p.SwiGLUGrad = func(dgate, dup, dy, gate, up Buf, acc bool) {
+		timed("SwiGLUGrad", dy.Len(), 5, func() { s.SwiGLUGrad(dgate, dup, dy, gate, up, acc) })
+	}
+	p.Softmax = func(y, x Buf, c int) { timed("Softmax", y.Len(), 2, func() { s.Softmax(y, x, c) }) }
+	p.SoftmaxGrad = func(dx, dy, y Buf, c int, acc bool) {
+		timed("SoftmaxGrad", dy.Len(), 3, func() { s.SoftmaxGrad(dx, dy, y, c, acc) })
+	}
+	p.LayerNorm = func(y, mean, rstd, x, w, b Buf, eps float64) {
+		timed("LayerNorm", x.Len(), 2, func() { s.LayerNorm(y, mean, rstd, x, w, b, eps) })
+	}
+	p.LayerNormGrad = func(dx, dw, db, dy, x, w, mean, rstd Buf, acc bool) {
+		timed("LayerNormGrad", x.Len(), 3, func() { s.LayerNormGrad(dx, dw, db, dy, x, w, mean, rstd, acc) })
+	}
+	p.RMSNorm = func(y, rstd, x, w Buf, eps float64) { timed("RMSNorm", x.Len(), 2, func() { s.RMSNorm(y, rstd, x, w, eps) }) }
+	p.RMSNormGrad = func(dx, dw, dy, x, w, rstd Buf, acc bool) {
+		timed("RMSNormGrad", x.Len(), 3, func() { s.RMSNormGrad(dx, dw, dy, x, w, rstd, acc) })
+	}
+	p.Gather = func(y, w, ids Buf, c int, acc bool) { timed("Gather", y.Len(), 2, func() { s.Gather(y, w, ids, c, acc) }) }
+	p.ScatterAdd = func(dw, dy, ids Buf, c int) { timed("ScatterAdd", dy.Len(), 3, func() { s.ScatterAdd(dw, dy, ids, c) }) }
+	p.SumRows = func(y, x Buf) { timed("SumRows", x.Len(), 1, func() { s.SumRows(y, x) }) }
+	p.SeqMean = func(y, x Buf, spans []Span, c int) { timed("SeqMean", x.Len(), 1, func() { s.SeqMean(y, x, spans, c) }) }
+	p.SeqMeanGrad = func(dx, dy Buf, spans []Span, c int, acc bool) {
+		timed("SeqMeanGrad", dx.Len(), 2, func() { s.SeqMeanGrad(dx, dy, spans, c, acc) })
+	}
+	p.Rope = func(y, x Buf, r *Rope) { timed("Rope", y.Len(), 2, func() { s.Rope(y, x, r) }) }
+	p.AdamW = func(w, g, m, v Buf, o *AdamW) { timed("AdamW", w.Len(), 7, func() { s.AdamW(w, g, m, v, o) }) }
+	p.SumSquares = func(x Buf) float64 {
+		start := time.Now()
+		sum := s.SumSquares(x)
+		t.add(timesKey{"SumSquares", x.Len(), 0, 0}, start, 0, float64(x.Len()))
+		return sum
+	}
+}
