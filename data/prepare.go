@@ -72,7 +72,9 @@ func (s *shardWriter) path(ext string) string {
 	return filepath.Join(s.dir, shardName(s.name, len(s.info.Shards)-1, ext))
 }
 
-func shardName(split string, i int, ext string) string { return fmt.Sprintf("%s-%05d.%s", split, i, ext) }
+func shardName(split string, i int, ext string) string {
+	return fmt.Sprintf("%s-%05d.%s", split, i, ext)
+}
 
 func (s *shardWriter) add(ids []int32, text int) (err error) {
 	if s.f == nil {
