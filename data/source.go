@@ -41,15 +41,22 @@ func (l *Loader) Fill(b *Batch, step, from, to int) error {
 		return fmt.Errorf("data: step %d, sequences %d to %d of a batch of %d", step, from, to, l.batch)
 	}
 	b.reset()
-	n := l.split.Info.Sequences
 	for i := from; i < to; i++ {
-		at := uint64(step)*uint64(l.batch) + uint64(i)
-		seq := random.NewPerm(n, random.NewKey(l.seed, at/n)).At(at % n)
-		for k := u64(l.split.plan, seq); k < u64(l.split.plan, seq+1); k++ {
-			start, length, last := l.split.piece(k)
-			if err := l.split.appendPiece(b, start, length, last); err != nil {
-				return err
-			}
+		if err := l.appendSequence(b, uint64(step)*uint64(l.batch)+uint64(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendSequence adds the sequence at a position of the endless row of epochs.
+func (l *Loader) appendSequence(b *Batch, at uint64) error {
+	n := l.split.Info.Sequences
+	seq := random.NewPerm(n, random.NewKey(l.seed, at/n)).At(at % n)
+	for k := u64(l.split.plan, seq); k < u64(l.split.plan, seq+1); k++ {
+		start, length, last := l.split.piece(k)
+		if err := l.split.appendPiece(b, start, length, last); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,0 +1,57 @@
+package data
+
+import (
+	"context"
+	"go/parser"
+	"go/token"
+	"iter"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.\r?$`)
+
+// GoSource reads the .go files below root, such as GOROOT/src, without generated files (counted), vendor and testdata folders, and, unless
+// tests is set, without _test.go files. Group is the package's folder.
+func GoSource(ctx context.Context, root string, tests bool, o ReadOptions) iter.Seq2[Document, error] {
+	if o.Skipped == nil {
+		o.Skipped = new(Skips)
+	}
+	return func(yield func(Document, error) bool) {
+		for d, err := range Documents(ctx, []string{root}, o) {
+			if err == nil {
+				rel := "/" + strings.TrimPrefix(filepath.ToSlash(d.Name), filepath.ToSlash(filepath.Clean(root)))
+				if !strings.HasSuffix(rel, ".go") || strings.Contains(rel, "/vendor/") || strings.Contains(rel, "/testdata/") || !tests && strings.HasSuffix(rel, "_test.go") {
+					continue
+				}
+				if generated.Match(d.Text) {
+					o.Skipped.Generated++
+					continue
+				}
+			}
+			if !yield(d, err) {
+				return
+			}
+		}
+	}
+}
+
+// StripGoHeader returns src from behind its package clause and imports, without what stands before them. Source whose header
+// does not parse comes back as it is.
+func StripGoHeader(src []byte) []byte {
+	set := token.NewFileSet()
+	f, err := parser.ParseFile(set, "", src, parser.ImportsOnly)
+	if err != nil {
+		return src
+	}
+	end := f.Name.End()
+	for _, d := range f.Decls {
+		end = max(end, d.End())
+	}
+	rest := src[set.File(f.FileStart).Offset(end):]
+	for len(rest) > 0 && strings.IndexByte(" \t\r\n;", rest[0]) >= 0 {
+		rest = rest[1:]
+	}
+	return rest
+}
