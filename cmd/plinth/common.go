@@ -1,0 +1,43 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+)
+
+// kernels returns the kernel set of this run.
+func (c *common) kernels() *kernel.Set { return cpu.New(cpu.Options{Threads: c.Threads}) }
+
+// say writes a line of progress or explanation to stderr.
+func (c *common) say(format string, args ...any) { fmt.Fprintf(c.err, format+"\n", args...) }
+
+// finish prints the result: the object with --json, otherwise the text.
+func (c *common) finish(object any, text string) error {
+	if !c.JSON {
+		_, err := fmt.Fprint(c.out, text)
+		return err
+	}
+	b, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "%s\n", b)
+	return err
+}
+
+// count writes a number with its unit of thousands: 1.33 M.
+func count[T int | int64 | float64](n T) string {
+	v := float64(n)
+	for _, u := range []struct {
+		at   float64
+		name string
+	}{{1e15, "P"}, {1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+		if v >= u.at {
+			return fmt.Sprintf("%.4g %s", v/u.at, u.name)
+		}
+	}
+	return fmt.Sprintf("%.4g", v)
+}

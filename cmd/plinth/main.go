@@ -1,0 +1,117 @@
+// Plinth pre-trains a foundation model, adapts it, evaluates it and uses it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 128 // plus the signal: 130 for Ctrl-C, 143 for SIGTERM
+)
+
+// cli is the command line: one field per verb, each in its own file.
+type cli struct {
+	Quickstart quickstartCmd `cmd:"" help:"The whole life cycle of a foundation model on this machine in about two minutes."`
+	Tokenizer  tokenizerCmd  `cmd:"" help:"Train a tokenizer, encode and decode with it."`
+	Data       dataCmd       `cmd:"" help:"Prepare text for training."`
+	Train      trainCmd      `cmd:"" help:"Pre-train a model."`
+	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
+	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
+	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`
+	Show       showCmd       `cmd:"" help:"Describe a model: shape, parameters, arithmetic, memory."`
+	Version    versionCmd    `cmd:"" help:"Print version, CPU features and the kernel variant in use."`
+
+	common
+}
+
+// common are the flags of every verb.
+type common struct {
+	Threads int    `help:"Worker threads; 0 uses all CPUs. Results have the same bits for any number." default:"0" placeholder:"N"`
+	Seed    uint64 `help:"Seed of everything random." default:"1" placeholder:"N"`
+	JSON    bool   `help:"Print one JSON object on stdout at the end, and nothing else there." name:"json"`
+
+	out, err io.Writer
+}
+
+// usageError is a wrong flag value that only the verb could see.
+type usageError struct{ error }
+
+// usagef returns a usageError: the program ends with code 2.
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the whole program but for the process: it returns the exit code.
+func run(args []string, out, errw io.Writer) int {
+	ctx, interrupt := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		s := <-signals
+		interrupt(interrupted{s})
+		<-signals // a second signal ends at once
+		os.Exit(exitInterrupted + number(s))
+	}()
+
+	var c cli
+	c.out, c.err = out, errw
+	exit := -1
+	parser, err := kong.New(&c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train, adapt, evaluate, plan, serve."),
+		kong.Writers(out, errw), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common))
+	if err != nil {
+		fmt.Fprintln(errw, "plinth:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if exit >= 0 { // --help
+		return exit
+	}
+	if err != nil {
+		fmt.Fprintf(errw, "plinth: %v\nplinth --help lists the verbs, plinth VERB --help their flags.\n", err)
+		return exitUsage
+	}
+	if c.Threads < 0 || c.Threads > 1024 {
+		fmt.Fprintf(errw, "plinth: --threads %d is not within 0 to 1024\n", c.Threads)
+		return exitUsage
+	}
+	if err = k.Run(); err == nil {
+		return 0
+	}
+	fmt.Fprintln(errw, "plinth:", err)
+	var sig interrupted
+	switch {
+	case errors.As(context.Cause(ctx), &sig):
+		return exitInterrupted + number(sig.Signal)
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// interrupted is the cause of a context that a signal ended.
+type interrupted struct{ os.Signal }
+
+func (i interrupted) Error() string { return "interrupted by " + i.String() }
+
+func number(s os.Signal) int {
+	if n, ok := s.(syscall.Signal); ok {
+		return int(n)
+	}
+	return int(syscall.SIGINT)
+}

@@ -1,0 +1,113 @@
+package nn
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+type tied struct {
+	In   *Embedding `name:"in"`
+	List []*Linear  `name:"list"`
+	Flat struct {
+		Norm *LayerNorm `name:"norm"`
+	} `name:""`
+	Absent *Linear `name:"absent"`
+	Out    *Param  `name:"out"`
+	other  *Linear // not looked at
+}
+
+func TestParams(t *testing.T) {
+	m := &tied{In: NewEmbedding(5, 4, 0.1), List: []*Linear{NewLinear(4, 3, 0.1, true), NewConv1D(4, 3, 0.1)}, other: NewLinear(1, 1, 1, false)}
+	m.Flat.Norm = NewLayerNorm(4, 1e-5)
+	m.Out = m.In.Weight
+	var names []string
+	for _, p := range Params(m) {
+		names = append(names, p.Name)
+	}
+	want := []string{"in.weight", "list.0.weight", "list.0.bias", "list.1.weight", "list.1.bias", "norm.weight", "norm.bias"}
+	if !slices.Equal(names, want) {
+		t.Errorf("paths %v, want %v", names, want)
+	}
+	if n := Count(Params(m)); n != 20+12+3+12+3+4+4 {
+		t.Errorf("%d elements", n)
+	}
+	if m.other == nil {
+		t.Fatal("unreachable")
+	}
+}
+
+// The first values depend on seed, path and index alone.
+func TestInit(t *testing.T) {
+	values := func(seed uint64) []float32 {
+		m := &tied{In: NewEmbedding(50, 40, 0.5), List: []*Linear{NewLinear(4, 3, 0.1, true)}}
+		m.Flat.Norm = NewLayerNorm(4, 1e-5)
+		Init(Params(m), seed, false)
+		for _, v := range m.Flat.Norm.Weight.T().F32() {
+			if v != 1 {
+				t.Fatalf("norm weight starts at %v", v)
+			}
+		}
+		return m.In.Weight.T().F32()
+	}
+	a, b, c := values(1), values(1), values(2)
+	if !slices.Equal(a, b) || slices.Equal(a, c) {
+		t.Error("the first values are no function of the seed")
+	}
+	sum := 0.0
+	for _, v := range a {
+		sum += float64(v) * float64(v)
+	}
+	if std := sum / float64(len(a)); std < 0.2 || std > 0.3 { // 0.5²
+		t.Errorf("variance %v, want 0.25", std)
+	}
+}
+
+func TestSeqs(t *testing.T) {
+	s := NewSeqs(2, 3)
+	if got := s.Positions.I32(); !slices.Equal(got, []int32{0, 1, 0, 1, 2}) || s.Rows() != 5 {
+		t.Errorf("positions %v rows %d", got, s.Rows())
+	}
+	if want := []tensor.Span{{Start: 0, Len: 2}, {Start: 2, Len: 3}}; !slices.Equal(s.Spans, want) {
+		t.Errorf("spans %v", s.Spans)
+	}
+}
+
+func TestKV(t *testing.T) {
+	c := NewKV(1, 2, 4, 2)
+	row := func(v float32) []float32 { return []float32{v, v, v + 0.5, v + 0.5} } // two key columns, two value columns
+	step := func(slot int, values ...float32) {
+		t.Helper()
+		if _, err := c.Begin([]int{slot}, []int{len(values)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		var x []float32
+		for _, v := range values {
+			x = append(x, row(v)...)
+		}
+		c.Append(0, tensor.FromF32(x, len(values), 4), 0, 2, NewSeqs(len(values)))
+		c.End()
+	}
+	step(1, 1, 2)
+	step(0, 7)
+	step(1, 3)
+	k, v, keys := c.Layer(0)
+	if got := k.F32()[8:14]; !slices.Equal(got, []float32{1, 1, 2, 2, 3, 3}) {
+		t.Errorf("keys of slot 1: %v", got)
+	}
+	if got := v.F32()[:2]; !slices.Equal(got, []float32{7.5, 7.5}) {
+		t.Errorf("values of slot 0: %v", got)
+	}
+	if want := []tensor.Span{{Start: 4, Len: 3}}; !slices.Equal(keys, want) {
+		t.Errorf("rows of the active slot: %v", keys)
+	}
+	if _, err := c.Begin([]int{1}, []int{2}, nil); err == nil {
+		t.Error("five positions fit in a slot of four")
+	}
+	c.Truncate(1, 1)
+	step(1, 9)
+	if got := k.F32()[8:12]; c.Len(1) != 2 || !slices.Equal(got, []float32{1, 1, 9, 9}) {
+		t.Errorf("after truncation: %d positions, keys %v", c.Len(1), got)
+	}
+}
