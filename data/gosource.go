@@ -18,17 +18,15 @@ func GoSource(ctx context.Context, root string, tests bool, o ReadOptions) iter.
 	if o.Skipped == nil {
 		o.Skipped = new(Skips)
 	}
+	o.keep = func(path string) bool {
+		p := filepath.ToSlash(path)
+		return strings.HasSuffix(p, ".go") && !strings.Contains(p, "/vendor/") && !strings.Contains(p, "/testdata/") && (tests || !strings.HasSuffix(p, "_test.go"))
+	}
 	return func(yield func(Document, error) bool) {
 		for d, err := range Documents(ctx, []string{root}, o) {
-			if err == nil {
-				rel := "/" + strings.TrimPrefix(filepath.ToSlash(d.Name), filepath.ToSlash(filepath.Clean(root)))
-				if !strings.HasSuffix(rel, ".go") || strings.Contains(rel, "/vendor/") || strings.Contains(rel, "/testdata/") || !tests && strings.HasSuffix(rel, "_test.go") {
-					continue
-				}
-				if generated.Match(d.Text) {
-					o.Skipped.Generated++
-					continue
-				}
+			if err == nil && generated.Match(d.Text) {
+				o.Skipped.Generated++
+				continue
 			}
 			if !yield(d, err) {
 				return

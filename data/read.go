@@ -36,6 +36,8 @@ type ReadOptions struct {
 	OnBad    string // "" or "error": stop at bad input; "skip": leave it out and count it
 	MaxBytes int    // of one document or record; 0: 64 MiB
 	Skipped  *Skips // where to count; nil: nowhere
+
+	keep func(path string) bool // files in folders to read; nil: all
 }
 
 var errTooLong = errors.New("longer than the limit")
@@ -48,7 +50,7 @@ type reader struct {
 
 var errStop = errors.New("stop")
 
-// Documents reads files and folders in the order given, folders in lexical order, without following links. A .jsonl or .csv file
+// Documents reads files and folders in the order given, folders in lexical order, without following links inside them. A .jsonl or .csv file
 // holds a document per record, any other a single one; .gz and .zst are unpacked. Hidden and binary files in folders are left
 // out and counted. An error names file and line, and ends the sequence.
 func Documents(ctx context.Context, paths []string, o ReadOptions) iter.Seq2[Document, error] {
@@ -68,6 +70,9 @@ func Documents(ctx context.Context, paths []string, o ReadOptions) iter.Seq2[Doc
 			return
 		}
 		for _, root := range paths {
+			if to, err := filepath.EvalSymlinks(root); err == nil {
+				root = to // a link is followed where it is named
+			}
 			err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 				if err == nil {
 					err = ctx.Err()
@@ -82,7 +87,7 @@ func Documents(ctx context.Context, paths []string, o ReadOptions) iter.Seq2[Doc
 					}
 					return nil
 				}
-				if d.IsDir() || path != root && !d.Type().IsRegular() {
+				if d.IsDir() || path != root && (!d.Type().IsRegular() || o.keep != nil && !o.keep(path)) {
 					return nil
 				}
 				return r.file(path)
