@@ -118,7 +118,7 @@ func (s *shardWriter) close() error {
 
 // Prepare tokenises docs, ends each with EOS and writes shards, document boundaries, packing plan, tokenizer and meta.json
 // as the folder out, which must not exist and appears whole or not at all. Memory is bounded by one batch of texts (8 MiB or one document)
-// and 8 bytes per document. The bytes written depend on docs, tok and o only, not on threads.
+// 8 bytes per document and 16 per piece of the plan. The bytes written depend on docs, tok and o only, not on threads.
 func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer, out string, o PrepareOptions) (*Info, error) {
 	if o.Seq == 0 {
 		o.Seq = 1024
