@@ -121,10 +121,10 @@ type dataInfoCmd struct {
 }
 
 func (d *dataInfoCmd) Run(c *common) error {
-	set, err := data.Open(d.Data, data.OpenOptions{Verify: true})
+	set, err := data.Open(d.Data, true)
 	if err != nil {
 		return err
 	}
 	defer set.Close()
-	return c.finish(map[string]any{"data": d.Data, "info": set.Info()}, describe(d.Data, set.Info())+"  checksums verified\n")
+	return c.finish(map[string]any{"data": d.Data, "info": set.Info}, describe(d.Data, &set.Info)+"  checksums verified\n")
 }

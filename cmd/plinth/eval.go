@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/plinth-ml/plinth/data"
+	"github.com/plinth-ml/plinth/eval"
+	"github.com/plinth-ml/plinth/model/zoo"
+)
+
+type evalCmd struct {
+	Model  string   `required:"" help:"Model folder." placeholder:"DIR"`
+	Data   []string `required:"" help:"Files and folders of text (also .jsonl, .csv, .gz, .zst)." placeholder:"PATH"`
+	Seq    int      `default:"0" help:"Tokens per window; 0 means the model's context." placeholder:"N"`
+	Stride int      `default:"0" help:"Tokens between two windows; smaller than --seq gives every token more context. 0 means no overlap." placeholder:"N"`
+	readFlags
+}
+
+func (*evalCmd) Help() string {
+	return "Every token of a document but its first is predicted from what stands before it in its window. Example: plinth eval --model runs/quickstart --data docs/"
+}
+
+func (e *evalCmd) Run(ctx context.Context, c *common) error {
+	m, err := zoo.Open(e.Model, false)
+	if err != nil {
+		return err
+	}
+	tok, err := zoo.Tokenizer(e.Model, m)
+	if err != nil {
+		return err
+	}
+	p, err := eval.NewPerplexity(m, c.kernels(), e.Seq, e.Stride)
+	if err != nil {
+		return usageError{err}
+	}
+	var skips data.Skips
+	documents := 0
+	enc := tok.NewEncoder()
+	var ids []int32
+	for doc, err := range e.documents(ctx, e.Data, &skips) {
+		if err != nil {
+			return err
+		}
+		ids = enc.AppendEncode(ids[:0], doc.Text)
+		if err := enc.Err(); err != nil {
+			return fmt.Errorf("%s: %w", doc.Name, err)
+		}
+		if err := p.Add(ctx, ids, func(id int32) int { return len(tok.Token(id)) }); err != nil {
+			return fmt.Errorf("%s: %w", doc.Name, err)
+		}
+		documents++
+	}
+	if err := p.Flush(ctx); err != nil {
+		return err
+	}
+	if p.Tokens == 0 {
+		return fmt.Errorf("no document of two tokens or more in %s", strings.Join(e.Data, " "))
+	}
+	out := struct {
+		Loss        float64    `json:"loss"`
+		Perplexity  float64    `json:"perplexity"`
+		BitsPerByte float64    `json:"bits_per_byte"`
+		Tokens      int        `json:"tokens"`
+		Bytes       int        `json:"bytes"`
+		Documents   int        `json:"documents"`
+		Skipped     data.Skips `json:"skipped"`
+	}{p.Mean(), math.Exp(p.Mean()), p.BitsPerByte(), p.Tokens, p.Bytes, documents, skips}
+	return c.finish(out, fmt.Sprintf("%d documents, %d tokens, %sB\nloss %.4f nats per token, perplexity %.2f, %.4f bits per byte\n%s",
+		documents, p.Tokens, count(p.Bytes), out.Loss, out.Perplexity, out.BitsPerByte, describeSkips(skips)))
+}
