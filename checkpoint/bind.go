@@ -16,16 +16,18 @@ type Binding struct {
 	Aliases  []string
 }
 
-// LoadStrict fills every binding from f. Each must be found in its shape and each tensor be used or ignored; otherwise nothing is
-// filled and one error lists what is missing, unexpected and mis-shaped, eight of each. A nil ignore ignores nothing.
+// LoadStrict fills every binding from f. Each must be found in its shape, no two in one tensor, and each tensor be used or ignored;
+// otherwise nothing is filled and one error lists what is missing, unexpected, mis-shaped and taken twice, eight of each. A nil ignore
+// ignores nothing. Only a file that is cut short or closed while it is read leaves some bindings filled, and the error says so:
+// the parameters are then not to be used.
 func LoadStrict(f *File, b []Binding, ignore func(name string) bool) error {
 	byName := make(map[string]span, len(f.spans))
 	for _, p := range f.spans {
 		byName[p.name] = p
 	}
-	used := map[string]bool{}
+	taken := map[string]string{} // binding by tensor
 	source := make([]string, len(b))
-	var missing, unexpected, wrong []string
+	var missing, unexpected, wrong, twice []string
 	for i, v := range b {
 		for _, name := range append([]string{v.Name}, v.Aliases...) {
 			if _, ok := byName[name]; ok {
@@ -41,7 +43,10 @@ func LoadStrict(f *File, b []Binding, ignore func(name string) bool) error {
 			missing = append(missing, fmt.Sprintf("%s %v", v.Name, v.Shape))
 			continue
 		}
-		used[p.name] = true
+		if other, ok := taken[p.name]; ok {
+			twice = append(twice, fmt.Sprintf("%s: by %s and %s", p.name, other, v.Name))
+		}
+		taken[p.name] = v.Name
 		if !slices.Equal(p.shape, v.Shape) {
 			wrong = append(wrong, fmt.Sprintf("%s: file %v, model %v", p.name, p.shape, v.Shape))
 		} else if n := (p.end - p.start) / p.dtype.Size(); n != len(v.Data) {
@@ -51,23 +56,39 @@ func LoadStrict(f *File, b []Binding, ignore func(name string) bool) error {
 		}
 	}
 	for _, p := range f.spans {
-		if !used[p.name] && (ignore == nil || !ignore(p.name)) {
+		if _, used := taken[p.name]; !used && (ignore == nil || !ignore(p.name)) {
 			unexpected = append(unexpected, fmt.Sprintf("%s %v", p.name, p.shape))
 		}
 	}
-	if len(missing)+len(unexpected)+len(wrong) > 0 {
-		return fmt.Errorf("checkpoint: %s does not fit the model:%s%s%s", f.path,
-			first("missing in the file", missing), first("unexpected in the file", unexpected), first("mis-shaped", wrong))
+	if len(missing)+len(unexpected)+len(wrong)+len(twice) > 0 {
+		return fmt.Errorf("checkpoint: %s does not fit the model:%s%s%s%s", f.path, first("missing in the file", missing),
+			first("unexpected in the file", unexpected), first("mis-shaped", wrong), first("taken twice", twice))
 	}
 	for i, v := range b {
 		if source[i] == "" {
 			continue
 		}
-		t, err := f.Tensor(source[i])
-		if err != nil {
+		if err := f.float32(byName[source[i]], v.Data); err != nil {
+			return fmt.Errorf("reading stopped at parameter %d of %d, those before it are overwritten: %w", i+1, len(b), err)
+		}
+	}
+	return nil
+}
+
+// float32 decodes the tensor p into dst, a block at a time.
+func (f *File) float32(p span, dst []float32) error {
+	if err := f.reach(p); err != nil {
+		return err
+	}
+	const block = 1 << 18
+	size := p.dtype.Size()
+	buf := make([]byte, min(block, len(dst))*size)
+	for at := 0; at < len(dst); at += block {
+		n := min(block, len(dst)-at)
+		if err := f.read(p, buf[:n*size], at*size); err != nil {
 			return err
 		}
-		if err := t.Float32(v.Data); err != nil {
+		if err := (Tensor{p.name, p.dtype, nil, buf[:n*size]}).Float32(dst[at : at+n]); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,9 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -23,7 +25,8 @@ type span struct {
 	name       string
 	dtype      DType
 	shape      []int
-	start, end int
+	start, end int // in the data of its file
+	shard      int // which file
 }
 
 type pair struct{ key, value string }
@@ -69,10 +72,7 @@ func parseHeader(file []byte, size int) (spans []span, meta []pair, base int, er
 			s.fail("more than %d tensors", maxTensors)
 		}
 	})
-	if s.space(); s.err == nil && s.pos != len(s.text) {
-		s.fail("text after the header object")
-	}
-	if s.err != nil {
+	if s.end(); s.err != nil {
 		return nil, nil, 0, s.err
 	}
 	slices.SortFunc(meta, func(a, b pair) int { return strings.Compare(a.key, b.key) })
@@ -132,12 +132,20 @@ func checkSpans(spans []span, size int) error {
 type scanner struct {
 	text string
 	pos  int
+	keys int // read by skip
 	err  error
 }
 
 func (s *scanner) fail(format string, args ...any) {
 	if s.err == nil {
-		s.err = fmt.Errorf("header byte %d: "+format, append([]any{s.pos}, args...)...)
+		s.err = fmt.Errorf("byte %d: "+format, append([]any{s.pos}, args...)...)
+	}
+}
+
+// end wants nothing but space.
+func (s *scanner) end() {
+	if s.space(); s.err == nil && s.pos != len(s.text) {
+		s.fail("text after the object")
 	}
 }
 
@@ -204,8 +212,9 @@ func (s *scanner) str() string {
 			var v string
 			if err := json.Unmarshal([]byte(s.text[start-1:s.pos]), &v); err != nil {
 				s.fail("string: %v", err)
+				return ""
 			}
-			if strings.ContainsRune(v, utf8.RuneError) && strings.Contains(strings.ToLower(raw), `\ud`) {
+			if halfSurrogate(raw) {
 				s.fail("string with half a surrogate pair")
 			}
 			return v
@@ -219,6 +228,39 @@ func (s *scanner) str() string {
 	}
 	s.fail("string without end")
 	return ""
+}
+
+// halfSurrogate says whether the escapes of the valid JSON string raw name a surrogate without its other half.
+func halfSurrogate(raw string) bool {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		if i++; raw[i] != 'u' {
+			continue
+		}
+		r := escape(raw[i-1:])
+		if i += 4; !utf16.IsSurrogate(r) {
+			continue
+		}
+		if utf16.DecodeRune(r, escape(raw[i+1:])) == utf8.RuneError {
+			return true
+		}
+		i += 6
+	}
+	return false
+}
+
+// escape returns the code unit that s starts with as \uXXXX, 0 where it does not.
+func escape(s string) rune {
+	if len(s) < 6 || s[:2] != `\u` {
+		return 0
+	}
+	v, err := strconv.ParseUint(s[2:6], 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(v)
 }
 
 func (s *scanner) number() int {

@@ -87,17 +87,29 @@ func diskFull(err error, path string, need uint64) error {
 	if ferr != nil {
 		return fmt.Errorf("%w: %s needs at least %d bytes: %w", ErrDiskFull, path, need, err)
 	}
-	return fmt.Errorf("%w: %s needs at least %d bytes, have %d: %w", ErrDiskFull, path, need, have, err)
+	return fmt.Errorf("%w: %s needs at least %d bytes, has %d: %w", ErrDiskFull, path, need, have, err)
 }
 
-// NeedSpace returns an error that wraps ErrDiskFull when fewer than need bytes are free where path lies.
+// NeedSpace returns an error that wraps ErrDiskFull when fewer than need bytes are free where path, which may not exist yet, lies.
 func NeedSpace(path string, need uint64) error {
-	have, err := FreeSpace(path)
+	at := path
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		at = filepath.Dir(path)
+	}
+	have, err := FreeSpace(at)
 	if err != nil {
 		return fmt.Errorf("file: free space of %s: %w", path, err)
 	}
 	if have < need {
-		return fmt.Errorf("%w: %s: need %d bytes, have %d", ErrDiskFull, path, need, have)
+		return fmt.Errorf("%w: %s needs %d bytes, has %d", ErrDiskFull, path, need, have)
 	}
 	return nil
+}
+
+// Remove removes the file path and syncs its directory, so that it stays removed after a power loss.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return osFS{}.SyncDir(filepath.Dir(path))
 }

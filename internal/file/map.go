@@ -19,6 +19,13 @@ type Mapping struct {
 
 // Map maps path read-only. An empty file, or one on a file system without maps, is read into memory.
 func Map(path string) (*Mapping, error) {
+	info, err := os.Stat(path) // before opening, which could wait for ever on a pipe
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("file: %s is not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,287 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/plinth-ml/plinth/internal/file"
+)
+
+// The names that Open looks for in a directory and WriteSharded writes.
+const (
+	WeightsFile = "model.safetensors"
+	IndexFile   = "model.safetensors.index.json"
+)
+
+// File is an open checkpoint: one safetensors file or the shards of an index, memory-mapped.
+type File struct {
+	path   string
+	shards []shard
+	spans  []span // of all shards, by name
+	meta   []pair // of the first shard
+}
+
+type shard struct {
+	name string // in the directory, empty for a single file
+	m    *file.Mapping
+	base int // where its data starts
+}
+
+// Open maps the checkpoint at path and checks all of it but the values. A path is a safetensors file, an index (*.index.json), or a
+// directory with WeightsFile or else IndexFile. What a directory or an index names must lie in that directory, links followed. An
+// index must name each tensor of each of its shards, and no other. Errors name the file and the tensor.
+func Open(path string) (*File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	f := &File{path: path}
+	switch {
+	case info.IsDir():
+		err = f.openDir()
+	case strings.HasSuffix(path, ".index.json"):
+		err = inRoot(filepath.Dir(path), func(root *os.Root) error { return f.openIndex(root, filepath.Base(path)) })
+	case slices.Contains(foreign, filepath.Ext(path)):
+		err = errForeign
+	default:
+		var m *file.Mapping
+		if m, err = file.Map(path); err == nil {
+			err = f.add("", m)
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("checkpoint: %s: %w", f.path, err)
+	}
+	return f, nil
+}
+
+// foreign are endings of files that may hold code.
+var foreign = []string{".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+
+var errForeign = errors.New("is not a safetensors file: pickled files can hold code and are not read; " +
+	"save the model again with transformers, save_pretrained(dir, safe_serialization=True)")
+
+func inRoot(dir string, use func(*os.Root) error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return use(root)
+}
+
+func (f *File) openDir() error {
+	dir := f.path
+	return inRoot(dir, func(root *os.Root) error {
+		m, err := mapIn(root, WeightsFile)
+		if err == nil {
+			f.path = filepath.Join(dir, WeightsFile)
+			return f.add("", m)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if _, err := root.Lstat(IndexFile); err == nil {
+			f.path = filepath.Join(dir, IndexFile)
+			return f.openIndex(root, IndexFile)
+		}
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			if slices.Contains(foreign, filepath.Ext(d.Name())) {
+				return fmt.Errorf("neither %s nor %s; %s %w", WeightsFile, IndexFile, d.Name(), errForeign)
+			}
+		}
+		return fmt.Errorf("neither %s nor %s: %w", WeightsFile, IndexFile, fs.ErrNotExist)
+	})
+}
+
+// openIn opens the regular file name, which must not lead out of root. A pipe is not opened, for that could wait for ever.
+func openIn(root *os.Root, name string) (*os.File, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is not a regular file", name)
+	}
+	return root.Open(name)
+}
+
+func mapIn(root *os.Root, name string) (*file.Mapping, error) {
+	f, err := openIn(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return file.MapFile(f)
+}
+
+// add takes over m as the shard called name and checks its header.
+func (f *File) add(name string, m *file.Mapping) error {
+	f.shards = append(f.shards, shard{name: name, m: m})
+	s := &f.shards[len(f.shards)-1]
+	// The header is copied first, so that a file cut short meanwhile gives an error and no fault.
+	head := make([]byte, min(8, m.Len()))
+	if err := m.CopyFrom(head, 0); err != nil {
+		return err
+	}
+	if len(head) == 8 {
+		if n := binary.LittleEndian.Uint64(head); n <= maxHeader && n <= uint64(m.Len()-8) {
+			head = make([]byte, 8+n)
+			if err := m.CopyFrom(head, 0); err != nil {
+				return err
+			}
+		}
+	}
+	spans, meta, base, err := parseHeader(head, m.Len())
+	if err != nil {
+		return err
+	}
+	s.base = base
+	for i := range spans {
+		spans[i].shard = len(f.shards) - 1
+	}
+	if len(f.shards) == 1 {
+		f.spans, f.meta = spans, meta
+	} else {
+		f.spans = append(f.spans, spans...)
+	}
+	return nil
+}
+
+func (f *File) openIndex(root *os.Root, name string) error {
+	r, err := openIn(root, name)
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxIndex+1))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	weights, err := parseIndex(data)
+	if err != nil {
+		return err
+	}
+	counts := map[string]int{} // tensors by shard
+	for _, v := range weights {
+		counts[v]++
+	}
+	if len(counts) > maxShards {
+		return fmt.Errorf("%d shards, at most %d allowed", len(counts), maxShards)
+	}
+	names := make([]string, 0, len(counts))
+	for v := range counts {
+		names = append(names, v)
+	}
+	slices.Sort(names)
+	for _, v := range names {
+		if filepath.Ext(v) != ".safetensors" {
+			return fmt.Errorf("shard %q %w", v, errForeign)
+		}
+		m, err := mapIn(root, v)
+		if err != nil {
+			return fmt.Errorf("shard %q: %w", v, err)
+		}
+		before := len(f.spans)
+		if err := f.add(v, m); err != nil {
+			return fmt.Errorf("shard %q: %w", v, err)
+		}
+		for _, p := range f.spans[before:] {
+			switch at, ok := weights[p.name]; {
+			case !ok:
+				return fmt.Errorf("shard %q holds tensor %q, which the index does not name", v, p.name)
+			case at != v:
+				return fmt.Errorf("shard %q holds tensor %q, which the index puts in %q", v, p.name, at)
+			}
+		}
+		if len(f.spans)-before != counts[v] {
+			return fmt.Errorf("shard %q lacks tensor %q, which the index puts there", v, f.lacking(weights, v))
+		}
+	}
+	slices.SortFunc(f.spans, func(a, b span) int { return strings.Compare(a.name, b.name) })
+	return nil
+}
+
+// lacking returns the first name that weights puts in shard and the file has not.
+func (f *File) lacking(weights map[string]string, shard string) string {
+	have := map[string]bool{}
+	for _, p := range f.spans {
+		have[p.name] = true
+	}
+	first := ""
+	for name, at := range weights {
+		if at == shard && !have[name] && (first == "" || name < first) {
+			first = name
+		}
+	}
+	return first
+}
+
+// Names returns the names of the tensors, sorted.
+func (f *File) Names() []string {
+	names := make([]string, len(f.spans))
+	for i, p := range f.spans {
+		names[i] = p.name
+	}
+	return names
+}
+
+// Tensor returns a copy of the tensor called name; an error where there is none, or where the file was cut short since Open.
+func (f *File) Tensor(name string) (Tensor, error) {
+	i, ok := slices.BinarySearchFunc(f.spans, name, func(p span, name string) int { return strings.Compare(p.name, name) })
+	if !ok {
+		return Tensor{}, fmt.Errorf("checkpoint: %s: no tensor %q", f.path, name)
+	}
+	p := f.spans[i]
+	if err := f.reach(p); err != nil {
+		return Tensor{}, err
+	}
+	t := Tensor{p.name, p.dtype, slices.Clone(p.shape), make([]byte, p.end-p.start)}
+	return t, f.read(p, t.Data, 0)
+}
+
+// reach is an error where the file is closed.
+func (f *File) reach(p span) error {
+	if s := f.shards[p.shard]; s.m.Len() < s.base+p.end {
+		return fmt.Errorf("checkpoint: %s is closed", f.path)
+	}
+	return nil
+}
+
+// read fills dst from byte off of the tensor p.
+func (f *File) read(p span, dst []byte, off int) error {
+	s := f.shards[p.shard]
+	if err := s.m.CopyFrom(dst, int64(s.base+p.start+off)); err != nil {
+		return fmt.Errorf("checkpoint: tensor %q: %w", p.name, err)
+	}
+	return nil
+}
+
+// Metadata returns the free text in the header, of shards in that of the first by name.
+func (f *File) Metadata() map[string]string {
+	m := make(map[string]string, len(f.meta))
+	for _, p := range f.meta {
+		m[p.key] = p.value
+	}
+	return m
+}
+
+// Close unmaps the file. Tensors taken from it stay valid.
+func (f *File) Close() error {
+	var err error
+	for _, s := range f.shards {
+		err = errors.Join(err, s.m.Close())
+	}
+	return err
+}
