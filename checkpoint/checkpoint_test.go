@@ -53,6 +53,7 @@ func TestHostileHeaders(t *testing.T) {
 		"trailing":       {raw(`{"a":{`+one+`}}`, 9), "the file has 9"},
 		"cut":            {raw(`{"a":{`+one+`}}`, 7), "the file has 7"},
 		"float":          {raw(`{"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}}`, 1), "want"},
+		"2^64":           {raw(`{"a":{"dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,0]}}`, 0), "too large"},
 		"negative":       {raw(`{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}`, 1), "whole number"},
 		"dtype":          {raw(`{"a":{"dtype":"X","shape":[1],"data_offsets":[0,1]}}`, 1), "unknown dtype"},
 		"depth":          {raw(strings.Repeat(`{"a":`, 1_000_000), 0), "unknown key"},
@@ -88,7 +89,7 @@ func sample() []Tensor {
 		{"a", F32, []int{1, 2}, []byte{0, 0, 128, 63, 0, 0, 0, 64}}, {"s", BF16, []int{}, []byte{128, 63}}}
 }
 
-func TestRoundTripCutAndFlip(t *testing.T) {
+func TestRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.safetensors")
 	if err := Write(path, sample(), nil); err != nil {
 		t.Fatal(err)
@@ -108,18 +109,6 @@ func TestRoundTripCutAndFlip(t *testing.T) {
 			t.Errorf("%v, %v; want %v", got, err, want)
 		}
 	}
-	for i := range whole {
-		if _, err := open(t, whole[:i]); err == nil {
-			t.Errorf("cut at %d opens", i)
-		}
-		for bit := range 8 {
-			bad := bytes.Clone(whole)
-			bad[i] ^= 1 << bit
-			if _, _, _, err := parseHeader(bad[:min(len(bad), 8+int(min(binary.LittleEndian.Uint64(bad), uint64(len(bad)-8))))], len(bad)); err == nil && i < 8 {
-				t.Errorf("flip of length byte %d accepted", i)
-			}
-		}
-	}
 	a, b := make([]float32, 2), make([]float32, 2)
 	all := []Binding{{Name: "a", Shape: []int{1, 2}, Data: a}, {Name: "B", Aliases: []string{"b"}, Shape: []int{2}, Data: b}, {Name: "no", Optional: true}}
 	if err := LoadStrict(f, all, func(n string) bool { return n == "s" || n == "é\"" }); err != nil || a[1] != 2 || b[0] != 1 || b[1] != 1.0/(1<<24) {
@@ -131,28 +120,4 @@ func TestRoundTripCutAndFlip(t *testing.T) {
 			t.Errorf("%v lacks %q", err, part)
 		}
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add(raw(`{"a":{`+one+`}}`, 8))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) < 8 || binary.LittleEndian.Uint64(data) > uint64(len(data)-8) {
-			return
-		}
-		spans, meta, base, err := parseHeader(data[:8+binary.LittleEndian.Uint64(data)], len(data))
-		if err != nil {
-			return
-		}
-		var list []Tensor
-		for _, p := range spans {
-			list = append(list, Tensor{p.name, p.dtype, p.shape, data[base+p.start : base+p.end]})
-		}
-		m := map[string]string{}
-		for _, p := range meta {
-			m[p.key] = p.value
-		}
-		if _, err := header(list, m); err != nil {
-			t.Errorf("does not re-encode: %v", err)
-		}
-	})
 }

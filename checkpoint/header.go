@@ -267,12 +267,12 @@ func (s *scanner) number() int {
 	s.space()
 	start, v := s.pos, uint64(0)
 	for ; s.pos < len(s.text) && s.text[s.pos] >= '0' && s.text[s.pos] <= '9'; s.pos++ {
-		hi, lo := bits.Mul64(v, 10)
-		v = lo + uint64(s.text[s.pos]-'0')
-		if hi != 0 || v > math.MaxInt {
+		d := uint64(s.text[s.pos] - '0')
+		if v > (math.MaxInt-d)/10 {
 			s.fail("number too large")
 			return 0
 		}
+		v = 10*v + d
 	}
 	if s.pos == start || s.text[start] == '0' && s.pos > start+1 {
 		s.fail("want a whole number")

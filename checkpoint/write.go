@@ -214,6 +214,7 @@ func saved(dir string) ([]string, error) {
 	var lead, shards []string
 	for _, d := range list {
 		switch name := d.Name(); {
+		case d.IsDir():
 		case name == WeightsFile || name == IndexFile:
 			lead = append(lead, name)
 		case shardName.MatchString(name):
