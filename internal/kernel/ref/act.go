@@ -67,7 +67,7 @@ func actSlope(f kernel.Act, x float64) float64 {
 	panic(fmt.Sprintf("ref: activation %d", f))
 }
 
-func act[T float](f kernel.Act, y, x Buf) {
+func act[T float](f kernel.Act, y, x buf) {
 	want("Act", "x", x, y.Len())
 	ys, xs := of[T](y), of[T](x)
 	for i, v := range xs {
@@ -75,7 +75,7 @@ func act[T float](f kernel.Act, y, x Buf) {
 	}
 }
 
-func actGrad[T float](f kernel.Act, dx, dy, x Buf, acc bool) {
+func actGrad[T float](f kernel.Act, dx, dy, x buf, acc bool) {
 	want("ActGrad", "dx", dx, x.Len())
 	want("ActGrad", "dy", dy, x.Len())
 	dxs, dys, xs := of[T](dx), of[T](dy), of[T](x)
@@ -84,11 +84,11 @@ func actGrad[T float](f kernel.Act, dx, dy, x Buf, acc bool) {
 	}
 }
 
-func swiGLU[T float](y, gate, up Buf) {
+func swiGLU[T float](y, gate, up buf) {
 	binary[T]("SwiGLU", y, gate, up, func(_, g, u float64) float64 { return actOf(kernel.SiLU, g) * u })
 }
 
-func swiGLUGrad[T float](dgate, dup, dy, gate, up Buf, acc bool) {
+func swiGLUGrad[T float](dgate, dup, dy, gate, up buf, acc bool) {
 	n := gate.Len()
 	want("SwiGLUGrad", "dgate", dgate, n)
 	want("SwiGLUGrad", "dup", dup, n)

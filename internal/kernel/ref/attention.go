@@ -17,7 +17,7 @@ type heads[T float] struct {
 
 func newHeads[T float](op string, a *kernel.Attention) *heads[T] {
 	D := a.HeadDim
-	if D <= 0 || a.KVHeads <= 0 || a.Heads%a.KVHeads != 0 || len(a.Queries) != len(a.Keys) {
+	if D <= 0 || a.Heads <= 0 || a.KVHeads <= 0 || a.Heads%a.KVHeads != 0 || len(a.Queries) != len(a.Keys) {
 		panic(fmt.Sprintf("ref: %s: %d heads on %d of dim %d, %d query spans, %d key spans", op, a.Heads, a.KVHeads, D, len(a.Queries), len(a.Keys)))
 	}
 	h := &heads[T]{Attention: a, q: of[T](a.Q), k: of[T](a.K), v: of[T](a.V), bias: of[T](a.Bias), scale: a.Scale}

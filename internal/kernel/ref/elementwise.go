@@ -1,18 +1,18 @@
 package ref
 
-func fill[T float](y Buf, v float64) {
+func fill[T float](y buf, v float64) {
 	for i, s := 0, of[T](y); i < len(s); i++ {
 		s[i] = T(v)
 	}
 }
 
-func copyTo[T float](y, x Buf) {
+func copyTo[T float](y, x buf) {
 	want("Copy", "x", x, y.Len())
 	copy(of[T](y), of[T](x))
 }
 
 // binary sets y[i] = f(y[i], a[i], b[i]).
-func binary[T float](op string, y, a, b Buf, f func(y, a, b float64) float64) {
+func binary[T float](op string, y, a, b buf, f func(y, a, b float64) float64) {
 	want(op, "a", a, y.Len())
 	want(op, "b", b, y.Len())
 	ys, as, bs := of[T](y), of[T](a), of[T](b)
@@ -21,22 +21,22 @@ func binary[T float](op string, y, a, b Buf, f func(y, a, b float64) float64) {
 	}
 }
 
-func add[T float](y, a, b Buf) {
+func add[T float](y, a, b buf) {
 	binary[T]("Add", y, a, b, func(_, a, b float64) float64 { return a + b })
 }
 
-func mul[T float](y, a, b Buf) {
+func mul[T float](y, a, b buf) {
 	binary[T]("Mul", y, a, b, func(_, a, b float64) float64 { return a * b })
 }
 
-func mulTo[T float](y, a, b Buf) {
+func mulTo[T float](y, a, b buf) {
 	binary[T]("MulTo", y, a, b, func(y, a, b float64) float64 { return y + a*b })
 }
 
-func axpy[T float](y Buf, a float64, x Buf) {
+func axpy[T float](y buf, a float64, x buf) {
 	binary[T]("Axpy", y, x, x, func(y, x, _ float64) float64 { return y + a*x })
 }
 
-func scale[T float](y Buf, a float64, x Buf) {
+func scale[T float](y buf, a float64, x buf) {
 	binary[T]("Scale", y, x, x, func(_, x, _ float64) float64 { return a * x })
 }

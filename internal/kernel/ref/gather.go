@@ -7,7 +7,7 @@ import (
 )
 
 // rowIDs returns the ids, checked against a table of rows.
-func rowIDs(op string, ids Buf, rows int) []int32 {
+func rowIDs(op string, ids buf, rows int) []int32 {
 	for i, id := range ids.I32() {
 		if id < 0 || int(id) >= rows {
 			panic(fmt.Sprintf("ref: %s: ids[%d] is %d, the table has %d rows", op, i, id, rows))
@@ -16,7 +16,7 @@ func rowIDs(op string, ids Buf, rows int) []int32 {
 	return ids.I32()
 }
 
-func gather[T float](y, w, ids Buf, c int, acc bool) {
+func gather[T float](y, w, ids buf, c int, acc bool) {
 	want("Gather", "y", y, ids.Len()*c)
 	ys, ws := of[T](y), of[T](w)
 	for i, id := range rowIDs("Gather", ids, rowsOf("Gather", "w", w, c)) {
@@ -26,7 +26,7 @@ func gather[T float](y, w, ids Buf, c int, acc bool) {
 	}
 }
 
-func scatterAdd[T float](dw, dy, ids Buf, c int) {
+func scatterAdd[T float](dw, dy, ids buf, c int) {
 	want("ScatterAdd", "dy", dy, ids.Len()*c)
 	dws, dys := of[T](dw), of[T](dy)
 	sums := make([]float64, len(dws))
@@ -38,7 +38,7 @@ func scatterAdd[T float](dw, dy, ids Buf, c int) {
 	addTo(dws, sums)
 }
 
-func sumRows[T float](y, x Buf) {
+func sumRows[T float](y, x buf) {
 	c := y.Len()
 	xs, sums := of[T](x), make([]float64, c)
 	for i := range rowsOf("SumRows", "x", x, c) {
@@ -58,7 +58,7 @@ func checkSpans(op string, spans []kernel.Span, rows int) {
 	}
 }
 
-func seqMean[T float](y, x Buf, spans []kernel.Span, c int) {
+func seqMean[T float](y, x buf, spans []kernel.Span, c int) {
 	want("SeqMean", "y", y, len(spans)*c)
 	checkSpans("SeqMean", spans, rowsOf("SeqMean", "x", x, c))
 	ys, xs := of[T](y), of[T](x)
@@ -77,7 +77,7 @@ func seqMean[T float](y, x Buf, spans []kernel.Span, c int) {
 }
 
 // seqMeanGrad writes zeros to the rows that are in no span, unless acc.
-func seqMeanGrad[T float](dx, dy Buf, spans []kernel.Span, c int, acc bool) {
+func seqMeanGrad[T float](dx, dy buf, spans []kernel.Span, c int, acc bool) {
 	want("SeqMeanGrad", "dy", dy, len(spans)*c)
 	checkSpans("SeqMeanGrad", spans, rowsOf("SeqMeanGrad", "dx", dx, c))
 	dxs, dys := of[T](dx), of[T](dy)

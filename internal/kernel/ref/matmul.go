@@ -73,20 +73,20 @@ func operandB[T float](m *kernel.MatMul) []float64 {
 	return widen(nil, "MatMul", of[T](m.B), m.B, m.TransB, m.K, m.N, m.LDB)
 }
 
-func pack[T float](dst *kernel.Packed, b Buf, trans bool, k, n int) {
+func pack[T float](dst *kernel.Packed, b buf, trans bool, k, n int) {
 	old, _ := dst.Data.([]float64)
 	*dst = kernel.Packed{K: k, N: n, Data: widen(old, "Pack", of[T](b), b, trans, k, n, 0)}
 }
 
 // widen returns op(B) [K,N] in float64, in dst where it has room.
-func widen[T float](dst []float64, op string, b []T, buf Buf, trans bool, K, N, ld int) []float64 {
+func widen[T float](dst []float64, op string, b []T, from buf, trans bool, K, N, ld int) []float64 {
 	if cap(dst) < K*N {
 		dst = make([]float64, K*N)
 	}
 	dst = dst[:K*N]
 	if trans {
 		ld = dense(ld, K)
-		wantRows(op, "B", buf, N, K, ld)
+		wantRows(op, "B", from, N, K, ld)
 		for j := range N {
 			for k, v := range b[j*ld : j*ld+K] {
 				dst[k*N+j] = float64(v)
@@ -95,7 +95,7 @@ func widen[T float](dst []float64, op string, b []T, buf Buf, trans bool, K, N, 
 		return dst
 	}
 	ld = dense(ld, N)
-	wantRows(op, "B", buf, K, N, ld)
+	wantRows(op, "B", from, K, N, ld)
 	for k := range K {
 		for j, v := range b[k*ld : k*ld+N] {
 			dst[k*N+j] = float64(v)

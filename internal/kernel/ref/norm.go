@@ -2,7 +2,7 @@ package ref
 
 import "math"
 
-func layerNorm[T float](y, mean, rstd, x, w, b Buf, eps float64) {
+func layerNorm[T float](y, mean, rstd, x, w, b buf, eps float64) {
 	C := w.Len()
 	N := rowsOf("LayerNorm", "x", x, C)
 	want("LayerNorm", "y", y, N*C)
@@ -34,14 +34,14 @@ func layerNorm[T float](y, mean, rstd, x, w, b Buf, eps float64) {
 	}
 }
 
-func layerNormGrad[T float](dx, dw, db, dy, x, w, mean, rstd Buf, acc bool) {
+func layerNormGrad[T float](dx, dw, db, dy, x, w, mean, rstd buf, acc bool) {
 	N := normSizes("LayerNormGrad", dx, dw, dy, x, w, rstd)
 	want("LayerNormGrad", "mean", mean, N)
 	option("LayerNormGrad", "db", db, w.Len())
 	normGrad(of[T](dx), of[T](dw), of[T](db), of[T](dy), of[T](x), of[T](w), of[T](mean), of[T](rstd), acc)
 }
 
-func rmsNorm[T float](y, rstd, x, w Buf, eps float64) {
+func rmsNorm[T float](y, rstd, x, w buf, eps float64) {
 	C := w.Len()
 	N := rowsOf("RMSNorm", "x", x, C)
 	want("RMSNorm", "y", y, N*C)
@@ -61,13 +61,13 @@ func rmsNorm[T float](y, rstd, x, w Buf, eps float64) {
 	}
 }
 
-func rmsNormGrad[T float](dx, dw, dy, x, w, rstd Buf, acc bool) {
+func rmsNormGrad[T float](dx, dw, dy, x, w, rstd buf, acc bool) {
 	normSizes("RMSNormGrad", dx, dw, dy, x, w, rstd)
 	normGrad(of[T](dx), of[T](dw), nil, of[T](dy), of[T](x), of[T](w), nil, of[T](rstd), acc)
 }
 
 // normSizes checks the operands that both gradients have and returns the number of rows.
-func normSizes(op string, dx, dw, dy, x, w, rstd Buf) int {
+func normSizes(op string, dx, dw, dy, x, w, rstd buf) int {
 	C := w.Len()
 	N := rowsOf(op, "x", x, C)
 	want(op, "dy", dy, N*C)

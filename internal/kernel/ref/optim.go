@@ -7,7 +7,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
 
-func adamW[T float](p, g, m, v Buf, s *kernel.AdamW) {
+func adamW[T float](p, g, m, v buf, s *kernel.AdamW) {
 	want("AdamW", "g", g, p.Len())
 	want("AdamW", "m", m, p.Len())
 	want("AdamW", "v", v, p.Len())
@@ -33,7 +33,7 @@ func adamW[T float](p, g, m, v Buf, s *kernel.AdamW) {
 	}
 }
 
-func sumSquares[T float](x Buf) float64 {
+func sumSquares[T float](x buf) float64 {
 	sum := 0.0
 	for _, v := range of[T](x) {
 		sum += float64(v) * float64(v)

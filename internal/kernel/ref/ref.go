@@ -6,8 +6,8 @@ import (
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
 
-// Buf is short for the handle of the contract.
-type Buf = kernel.Buf
+// buf is short for the handle of the contract.
+type buf = kernel.Buf
 
 type float interface{ float32 | float64 }
 
@@ -16,68 +16,68 @@ func New() *kernel.Set {
 	return &kernel.Set{
 		Name: "ref", Threads: 1,
 		MatMul: func(m *kernel.MatMul) { pick(m.C, matMul[float32], matMul[float64])(m) },
-		Pack: func(dst *kernel.Packed, b Buf, trans bool, k, n int) {
+		Pack: func(dst *kernel.Packed, b buf, trans bool, k, n int) {
 			pick(b, pack[float32], pack[float64])(dst, b, trans, k, n)
 		},
-		Fill:  func(y Buf, v float64) { pick(y, fill[float32], fill[float64])(y, v) },
-		Copy:  func(y, x Buf) { pick(y, copyTo[float32], copyTo[float64])(y, x) },
-		Add:   func(y, a, b Buf) { pick(y, add[float32], add[float64])(y, a, b) },
-		Mul:   func(y, a, b Buf) { pick(y, mul[float32], mul[float64])(y, a, b) },
-		MulTo: func(y, a, b Buf) { pick(y, mulTo[float32], mulTo[float64])(y, a, b) },
-		Axpy:  func(y Buf, a float64, x Buf) { pick(y, axpy[float32], axpy[float64])(y, a, x) },
-		Scale: func(y Buf, a float64, x Buf) { pick(y, scale[float32], scale[float64])(y, a, x) },
-		Act:   func(f kernel.Act, y, x Buf) { pick(y, act[float32], act[float64])(f, y, x) },
-		ActGrad: func(f kernel.Act, dx, dy, x Buf, acc bool) {
+		Fill:  func(y buf, v float64) { pick(y, fill[float32], fill[float64])(y, v) },
+		Copy:  func(y, x buf) { pick(y, copyTo[float32], copyTo[float64])(y, x) },
+		Add:   func(y, a, b buf) { pick(y, add[float32], add[float64])(y, a, b) },
+		Mul:   func(y, a, b buf) { pick(y, mul[float32], mul[float64])(y, a, b) },
+		MulTo: func(y, a, b buf) { pick(y, mulTo[float32], mulTo[float64])(y, a, b) },
+		Axpy:  func(y buf, a float64, x buf) { pick(y, axpy[float32], axpy[float64])(y, a, x) },
+		Scale: func(y buf, a float64, x buf) { pick(y, scale[float32], scale[float64])(y, a, x) },
+		Act:   func(f kernel.Act, y, x buf) { pick(y, act[float32], act[float64])(f, y, x) },
+		ActGrad: func(f kernel.Act, dx, dy, x buf, acc bool) {
 			pick(x, actGrad[float32], actGrad[float64])(f, dx, dy, x, acc)
 		},
-		SwiGLU: func(y, gate, up Buf) { pick(y, swiGLU[float32], swiGLU[float64])(y, gate, up) },
-		SwiGLUGrad: func(dgate, dup, dy, gate, up Buf, acc bool) {
+		SwiGLU: func(y, gate, up buf) { pick(y, swiGLU[float32], swiGLU[float64])(y, gate, up) },
+		SwiGLUGrad: func(dgate, dup, dy, gate, up buf, acc bool) {
 			pick(gate, swiGLUGrad[float32], swiGLUGrad[float64])(dgate, dup, dy, gate, up, acc)
 		},
-		Softmax: func(y, x Buf, c int) { pick(y, softmax[float32], softmax[float64])(y, x, c) },
-		SoftmaxGrad: func(dx, dy, y Buf, c int, acc bool) {
+		Softmax: func(y, x buf, c int) { pick(y, softmax[float32], softmax[float64])(y, x, c) },
+		SoftmaxGrad: func(dx, dy, y buf, c int, acc bool) {
 			pick(y, softmaxGrad[float32], softmaxGrad[float64])(dx, dy, y, c, acc)
 		},
-		LayerNorm: func(y, mean, rstd, x, w, b Buf, eps float64) {
+		LayerNorm: func(y, mean, rstd, x, w, b buf, eps float64) {
 			pick(x, layerNorm[float32], layerNorm[float64])(y, mean, rstd, x, w, b, eps)
 		},
-		LayerNormGrad: func(dx, dw, db, dy, x, w, mean, rstd Buf, acc bool) {
+		LayerNormGrad: func(dx, dw, db, dy, x, w, mean, rstd buf, acc bool) {
 			pick(x, layerNormGrad[float32], layerNormGrad[float64])(dx, dw, db, dy, x, w, mean, rstd, acc)
 		},
-		RMSNorm: func(y, rstd, x, w Buf, eps float64) {
+		RMSNorm: func(y, rstd, x, w buf, eps float64) {
 			pick(x, rmsNorm[float32], rmsNorm[float64])(y, rstd, x, w, eps)
 		},
-		RMSNormGrad: func(dx, dw, dy, x, w, rstd Buf, acc bool) {
+		RMSNormGrad: func(dx, dw, dy, x, w, rstd buf, acc bool) {
 			pick(x, rmsNormGrad[float32], rmsNormGrad[float64])(dx, dw, dy, x, w, rstd, acc)
 		},
-		Gather: func(y, w, ids Buf, c int, acc bool) {
+		Gather: func(y, w, ids buf, c int, acc bool) {
 			pick(w, gather[float32], gather[float64])(y, w, ids, c, acc)
 		},
-		ScatterAdd: func(dw, dy, ids Buf, c int) {
+		ScatterAdd: func(dw, dy, ids buf, c int) {
 			pick(dw, scatterAdd[float32], scatterAdd[float64])(dw, dy, ids, c)
 		},
-		SumRows: func(y, x Buf) { pick(y, sumRows[float32], sumRows[float64])(y, x) },
-		SeqMean: func(y, x Buf, spans []kernel.Span, c int) {
+		SumRows: func(y, x buf) { pick(y, sumRows[float32], sumRows[float64])(y, x) },
+		SeqMean: func(y, x buf, spans []kernel.Span, c int) {
 			pick(x, seqMean[float32], seqMean[float64])(y, x, spans, c)
 		},
-		SeqMeanGrad: func(dx, dy Buf, spans []kernel.Span, c int, acc bool) {
+		SeqMeanGrad: func(dx, dy buf, spans []kernel.Span, c int, acc bool) {
 			pick(dx, seqMeanGrad[float32], seqMeanGrad[float64])(dx, dy, spans, c, acc)
 		},
-		Rope:      func(y, x Buf, r *kernel.Rope) { pick(x, rope[float32], rope[float64])(y, x, r) },
+		Rope:      func(y, x buf, r *kernel.Rope) { pick(x, rope[float32], rope[float64])(y, x, r) },
 		Attention: func(a *kernel.Attention) { pick(a.Q, attention[float32], attention[float64])(a) },
 		AttentionGrad: func(a *kernel.Attention, g *kernel.AttentionGrad) {
 			pick(a.Q, attentionGrad[float32], attentionGrad[float64])(a, g)
 		},
 		CrossEntropy: func(c *kernel.CrossEntropy) { pick(c.X, crossEntropy[float32], crossEntropy[float64])(c) },
-		AdamW: func(p, g, m, v Buf, s *kernel.AdamW) {
+		AdamW: func(p, g, m, v buf, s *kernel.AdamW) {
 			pick(p, adamW[float32], adamW[float64])(p, g, m, v, s)
 		},
-		SumSquares: func(x Buf) float64 { return pick(x, sumSquares[float32], sumSquares[float64])(x) },
+		SumSquares: func(x buf) float64 { return pick(x, sumSquares[float32], sumSquares[float64])(x) },
 	}
 }
 
 // pick returns the function for the dtype of b.
-func pick[F any](b Buf, f32, f64 F) F {
+func pick[F any](b buf, f32, f64 F) F {
 	switch b.DType() {
 	case kernel.F32:
 		return f32
@@ -88,7 +88,7 @@ func pick[F any](b Buf, f32, f64 F) F {
 }
 
 // of returns the elements of b, nil for none.
-func of[T float](b Buf) []T {
+func of[T float](b buf) []T {
 	if b.None() {
 		return nil
 	}
@@ -103,28 +103,28 @@ func of[T float](b Buf) []T {
 }
 
 // want panics unless the operand called name has n elements.
-func want(op, name string, b Buf, n int) {
+func want(op, name string, b buf, n int) {
 	if b.Len() != n {
 		panic(fmt.Sprintf("ref: %s: %s has %d elements, want %d", op, name, b.Len(), n))
 	}
 }
 
 // option is want for an operand that may be none.
-func option(op, name string, b Buf, n int) {
+func option(op, name string, b buf, n int) {
 	if !b.None() {
 		want(op, name, b, n)
 	}
 }
 
 // wantRows panics unless b holds rows of cols elements, ld apart.
-func wantRows(op, name string, b Buf, rows, cols, ld int) {
+func wantRows(op, name string, b buf, rows, cols, ld int) {
 	if ld < cols || rows > 0 && cols > 0 && b.Len() < (rows-1)*ld+cols {
 		panic(fmt.Sprintf("ref: %s: %s has %d elements, want %d rows of %d with stride %d", op, name, b.Len(), rows, cols, ld))
 	}
 }
 
 // rowsOf is the number of rows of c elements in b.
-func rowsOf(op, name string, b Buf, c int) int {
+func rowsOf(op, name string, b buf, c int) int {
 	if c <= 0 || b.Len()%c != 0 {
 		panic(fmt.Sprintf("ref: %s: %s has %d elements, not rows of %d", op, name, b.Len(), c))
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
 
-func rope[T float](y, x Buf, r *kernel.Rope) {
+func rope[T float](y, x buf, r *kernel.Rope) {
 	N, D := r.Pos.Len(), r.HeadDim
 	if D <= 0 || D%2 != 0 {
 		panic(fmt.Sprintf("ref: Rope: head dim %d is not even", D))

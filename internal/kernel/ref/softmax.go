@@ -23,7 +23,7 @@ func softmaxRow(x []float64) float64 {
 	return top + math.Log(sum)
 }
 
-func softmax[T float](y, x Buf, c int) {
+func softmax[T float](y, x buf, c int) {
 	want("Softmax", "x", x, y.Len())
 	ys, xs := of[T](y), of[T](x)
 	row := make([]float64, c)
@@ -38,7 +38,7 @@ func softmax[T float](y, x Buf, c int) {
 	}
 }
 
-func softmaxGrad[T float](dx, dy, y Buf, c int, acc bool) {
+func softmaxGrad[T float](dx, dy, y buf, c int, acc bool) {
 	want("SoftmaxGrad", "dx", dx, y.Len())
 	want("SoftmaxGrad", "dy", dy, y.Len())
 	dxs, dys, ys := of[T](dx), of[T](dy), of[T](y)
