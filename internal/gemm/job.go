@@ -164,8 +164,21 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 			k.strip(s.panel, k.nr, j.B[k0*j.LDB+n:], j.LDB, false, w, kc)
 		}
 	}
-	share := len(next) / panels(i1-i0, k.mr)
 	load := j.Accumulate || k0 > 0
+	if tiles := (i1 - i0) / k.mr; k.panel != nil && j.ap != nil && ldb == k.nr && w == k.nr && tiles > 0 {
+		a, _, _ := j.left(i0, k0)
+		var at *float32
+		if len(next) > 0 {
+			at = &next[0]
+		}
+		k.panel(kc, a, k.mr*j.K, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
+		i0 += tiles * k.mr
+		next = nil
+		if i0 == i1 {
+			return
+		}
+	}
+	share := len(next) / panels(i1-i0, k.mr)
 	for i := i0; i < i1; i += k.mr {
 		m := min(k.mr, i1-i)
 		a, ars, acs := j.left(i, k0)

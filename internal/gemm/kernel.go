@@ -13,6 +13,10 @@ const KC = 256
 // 1 <= k, 1 <= m <= mr, 1 <= n <= nr; a variant that is not masked takes n = nr only.
 type tileFunc func(k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, m, n int, alpha float32, load bool)
 
+// panelFunc computes tiles of mr x nr elements, one below the other, from packed operands. Tile t reads A from a[t*step],
+// each with the strides of a panel, and all read B from b; meanwhile lines of 64 bytes from next on are fetched into the cache.
+type panelFunc func(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
+
 // rowFunc computes one row of C over four panels of nr columns: element (p,j) of panel q is b[q*panel+p*ldb+j].
 type rowFunc func(k int, a *float32, acs int, b *float32, ldb, panel int, c *float32, alpha float32, load bool)
 
@@ -36,6 +40,7 @@ type Kernel struct {
 	masked bool // tile takes any n
 	mover
 	tile      tileFunc
+	panel     panelFunc // or nil
 	row4      rowFunc // or nil
 	peak      func(n int)
 	peakFLOPs int // FLOPs of one iteration of peak

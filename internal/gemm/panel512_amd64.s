@@ -1,0 +1,171 @@
+#include "textflag.h"
+
+// One row of A times 32 columns of B in Z0, Z1.
+#define ROW(addr, x, y) \
+	VBROADCASTSS addr, Z2 \
+	VFMADD231PS  Z0, Z2, x \
+	VFMADD231PS  Z1, Z2, y
+
+// One k of a full tile of packed operands, u steps ahead of the pointers.
+#define STEP(u) \
+	VMOVUPS (128*u)(DI), Z0 \
+	VMOVUPS (128*u+64)(DI), Z1 \
+	ROW((48*u+0)(SI), Z8, Z9) \
+	ROW((48*u+4)(SI), Z10, Z11) \
+	ROW((48*u+8)(SI), Z12, Z13) \
+	ROW((48*u+12)(SI), Z14, Z15) \
+	ROW((48*u+16)(SI), Z16, Z17) \
+	ROW((48*u+20)(SI), Z18, Z19) \
+	ROW((48*u+24)(SI), Z20, Z21) \
+	ROW((48*u+28)(SI), Z22, Z23) \
+	ROW((48*u+32)(SI), Z24, Z25) \
+	ROW((48*u+36)(SI), Z26, Z27) \
+	ROW((48*u+40)(SI), Z28, Z29) \
+	ROW((48*u+44)(SI), Z30, Z31)
+
+#define ZERO(x, y) \
+	VPXORD x, x, x \
+	VPXORD y, y, y
+
+#define ADDTO(x, y) \
+	VFMADD213PS (BX), Z3, x \
+	VFMADD213PS 64(BX), Z3, y \
+	VMOVUPS     x, (BX) \
+	VMOVUPS     y, 64(BX) \
+	ADDQ        DX, BX
+
+// Adding to zero makes a negative zero positive, as the other tiles do.
+#define SET(x, y) \
+	VFMADD213PS Z4, Z3, x \
+	VFMADD213PS Z4, Z3, y \
+	VMOVUPS     x, (BX) \
+	VMOVUPS     y, 64(BX) \
+	ADDQ        DX, BX
+
+// func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
+TEXT ·panel512(SB), NOSPLIT, $0-77
+	MOVQ a+8(FP), R8
+	MOVQ step+16(FP), R9
+	SHLQ $2, R9             // bytes between tiles of A
+	MOVQ b+24(FP), R10
+	MOVQ c+32(FP), R11
+	MOVQ ldc+40(FP), DX
+	SHLQ $2, DX
+	MOVQ tiles+48(FP), R12
+	MOVQ next+56(FP), R13
+	MOVQ lines+64(FP), AX
+	SHLQ $6, AX
+	ADDQ R13, AX            // end of what is fetched
+	VBROADCASTSS alpha+72(FP), Z3
+	VPXORD Z4, Z4, Z4
+
+tile:
+	MOVQ R8, SI
+	MOVQ R10, DI
+	MOVQ R11, BX
+	ZERO(Z8, Z9)
+	ZERO(Z10, Z11)
+	ZERO(Z12, Z13)
+	ZERO(Z14, Z15)
+	ZERO(Z16, Z17)
+	ZERO(Z18, Z19)
+	ZERO(Z20, Z21)
+	ZERO(Z22, Z23)
+	ZERO(Z24, Z25)
+	ZERO(Z26, Z27)
+	ZERO(Z28, Z29)
+	ZERO(Z30, Z31)
+	MOVQ k+0(FP), CX
+	CMPQ CX, $48
+	JLT  small
+
+	// Fetch the tile of C, a row with every four k: each row is in a page of its own, which no hardware prefetcher foresees.
+	MOVQ $12, R15
+	SUBQ $48, CX
+
+	PCALIGN $32
+first:
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 124(BX)
+	ADDQ DX, BX
+	STEP(0)
+	STEP(1)
+	STEP(2)
+	STEP(3)
+	ADDQ $192, SI
+	ADDQ $512, DI
+	DECQ R15
+	JNZ  first
+
+small:
+	MOVQ CX, R15
+	SHRQ $2, R15
+	JZ   rest
+
+	PCALIGN $32
+four:
+	CMPQ R13, AX
+	JAE  fetched
+	PREFETCHT1 (R13)
+	ADDQ $64, R13
+fetched:
+	STEP(0)
+	STEP(1)
+	STEP(2)
+	STEP(3)
+	ADDQ $192, SI
+	ADDQ $512, DI
+	DECQ R15
+	JNZ  four
+
+rest:
+	ANDQ $3, CX
+	JZ   store
+
+one:
+	STEP(0)
+	ADDQ $48, SI
+	ADDQ $128, DI
+	DECQ CX
+	JNZ  one
+
+store:
+	MOVQ R11, BX
+	CMPB load+76(FP), $0
+	JEQ  set
+	ADDTO(Z8, Z9)
+	ADDTO(Z10, Z11)
+	ADDTO(Z12, Z13)
+	ADDTO(Z14, Z15)
+	ADDTO(Z16, Z17)
+	ADDTO(Z18, Z19)
+	ADDTO(Z20, Z21)
+	ADDTO(Z22, Z23)
+	ADDTO(Z24, Z25)
+	ADDTO(Z26, Z27)
+	ADDTO(Z28, Z29)
+	ADDTO(Z30, Z31)
+	JMP  stored
+
+set:
+	SET(Z8, Z9)
+	SET(Z10, Z11)
+	SET(Z12, Z13)
+	SET(Z14, Z15)
+	SET(Z16, Z17)
+	SET(Z18, Z19)
+	SET(Z20, Z21)
+	SET(Z22, Z23)
+	SET(Z24, Z25)
+	SET(Z26, Z27)
+	SET(Z28, Z29)
+	SET(Z30, Z31)
+
+stored:
+	MOVQ BX, R11            // the next tile of C begins where this one ended
+	ADDQ R9, R8
+	DECQ R12
+	JNZ  tile
+	VZEROUPPER
+	RET
