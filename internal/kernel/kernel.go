@@ -8,6 +8,10 @@
 //
 // The promise: each output element is reduced in an order that depends on the problem's inner sizes only, never on the
 // number of rows, threads or on neighbouring sequences.
+//
+// A result must not overlap an operand, except that in the elementwise functions (Add to SwiGLU), in Softmax, SoftmaxGrad
+// and Rope it may be the very operand, from its first element on. N = 0 is allowed everywhere. NaN is not swallowed: the
+// rows that depend on it are NaN. Package suite tests all of this on any set.
 package kernel
 
 // Set is one implementation of the ops. All functions are safe for one caller at a time.
@@ -52,7 +56,8 @@ type Set struct {
 	ScatterAdd func(dw, dy, ids Buf, c int)
 	// SumRows adds the rows of x [N,C] to y [C]: the gradient of a bias.
 	SumRows func(y, x Buf)
-	// SeqMean averages the rows of each span: y [len(spans),C], x [N,C]; SeqMeanGrad spreads dy back.
+	// SeqMean averages the rows of each span: y [len(spans),C], x [N,C]; an empty span gives zeros.
+	// SeqMeanGrad spreads dy back; without acc, rows in no span get 0. The spans do not overlap.
 	SeqMean     func(y, x Buf, spans []Span, c int)
 	SeqMeanGrad func(dx, dy Buf, spans []Span, c int, acc bool)
 
@@ -95,7 +100,7 @@ type MatMul struct {
 	TransA, TransB bool
 	Packed         *Packed // op(B) packed beforehand; B is then not read
 	Alpha          float64 // 0 means 1
-	Accumulate     bool    // C += product; excludes Bias, Act, Residual
+	Accumulate     bool    // C += product; excludes Bias, Act, Pre, Residual
 	Bias           Buf     // [N] or none
 	Act            Act
 	Pre            Buf // when present, receives the value before Act, [M,N] with stride LDC
@@ -129,6 +134,8 @@ type Rope struct {
 // (Dao et al. 2022, FlashAttention, algorithms 1 and 4). Sequence s owns the query rows Queries[s] and the key rows
 // Keys[s]; its last query stands at its last key (query j of Tq at key position Tk-Tq+j), so that cached decoding and
 // chunked prefill are the same call. Padding and document masks are sequence boundaries: nothing outside Keys[s] is seen.
+// Neither Queries nor Keys overlap among themselves; rows in no span are neither read nor written, keys and values in one are finite.
+// A query that sees no key, or only biases of -Inf, gives zeros, an LSE of -Inf and no gradient.
 // Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of a fixed size counted from Keys[s].Start.
 type Attention struct {
 	Heads, KVHeads, HeadDim int
@@ -152,16 +159,16 @@ type AttentionGrad struct {
 
 // CrossEntropy describes loss_i = -log softmax(x_i Wᵀ + Bias)[target_i] + ZLoss·lse_i², with the logits made in chunks of rows and
 // never stored whole. With gradients asked for, they are computed in the same pass:
-// the gradient of Scale·Σ loss_i.
+// the gradient of Scale·Σ Weights_i·loss_i.
 type CrossEntropy struct {
 	X       Buf // [N,C]
 	W       Buf // [V,C]
 	Bias    Buf // [V] or none
-	Targets Buf // I32 [N]; negative: the row counts nothing
+	Targets Buf // I32 [N]; negative: the row counts nothing, its loss, LSE and row of DX are 0
 	Weights Buf // [N] factor of each row's loss in the gradient; or none
 	V, C    int
 	ZLoss   float64 // PaLM section 5: 1e-4
-	Scale   float64 // factor of the gradient, e.g. 1/tokens of the whole batch
+	Scale   float64 // factor of the gradient, e.g. 1/tokens of the whole batch; 0 gives zero gradients
 
 	Loss Buf // [N]: loss_i without the z term, unweighted; 0 where the target is negative
 	LSE  Buf // [N] or none
