@@ -5,7 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"iter"
-	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -13,13 +12,13 @@ import (
 var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.\r?$`)
 
 // GoSource reads the .go files below root, such as GOROOT/src, without generated files (counted), vendor and testdata folders, and, unless
-// tests is set, without _test.go files. Group is the package's folder.
+// tests is set, without _test.go files. Group is the package's folder, as in Documents.
 func GoSource(ctx context.Context, root string, tests bool, o ReadOptions) iter.Seq2[Document, error] {
 	if o.Skipped == nil {
 		o.Skipped = new(Skips)
 	}
-	o.keep = func(path string) bool {
-		p := filepath.ToSlash(path)
+	o.keep = func(rel string) bool {
+		p := "/" + rel
 		return strings.HasSuffix(p, ".go") && !strings.Contains(p, "/vendor/") && !strings.Contains(p, "/testdata/") && (tests || !strings.HasSuffix(p, "_test.go"))
 	}
 	return func(yield func(Document, error) bool) {

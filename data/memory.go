@@ -3,17 +3,29 @@ package data
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
 // FromTokens makes a split in memory of documents as ids below vocab, each with its EOS if it shall have one, packed into sequences
-// of seq tokens as Prepare does. Its batches have Bytes 0, for ids alone do not say what text they stand for.
+// of seq tokens as Prepare does by Concat. Its batches have Bytes 0, for ids alone do not say what text they stand for.
 func FromTokens(docs [][]int32, vocab, seq int, seed uint64) (*Split, error) {
-	if vocab < 1 || vocab > 1<<24 || seq < 1 {
+	return fromTokens(docs, vocab, seq, seed, Concat)
+}
+
+// FromTokensBestFit is FromTokens packed by BestFit.
+func FromTokensBestFit(docs [][]int32, vocab, seq int, seed uint64) (*Split, error) {
+	return fromTokens(docs, vocab, seq, seed, BestFit)
+}
+
+func fromTokens(docs [][]int32, vocab, seq int, seed uint64, pack string) (*Split, error) {
+	if vocab < 1 || vocab > maxVocab || seq < 1 || seq > maxSeq {
 		return nil, fmt.Errorf("data: vocab %d, seq %d", vocab, seq)
 	}
-	s := shard{path: "memory", index: make([]byte, 8)}
-	var ends []uint64
+	var n ShardInfo
+	var ids []byte
+	index := make([]byte, 8)
+	var bounds []uint64
 	for i, doc := range docs {
 		if len(doc) == 0 {
 			return nil, fmt.Errorf("data: document %d is empty", i)
@@ -22,22 +34,27 @@ func FromTokens(docs [][]int32, vocab, seq int, seed uint64) (*Split, error) {
 			if id < 0 || int(id) >= vocab {
 				return nil, fmt.Errorf("data: document %d: token %d is not in the vocabulary of %d", i, id, vocab)
 			}
-			s.ids = binary.LittleEndian.AppendUint32(s.ids, uint32(id))
+			ids = binary.LittleEndian.AppendUint32(ids, uint32(id))
 		}
-		s.n += uint64(len(doc))
-		s.docs++
-		s.index = binary.LittleEndian.AppendUint64(s.index, s.n)
-		ends = append(ends, s.n)
+		n.Documents++
+		n.Tokens += uint64(len(doc))
+		index = binary.LittleEndian.AppendUint64(index, n.Tokens)
+		bounds = append(bounds, n.Tokens)
 	}
-	p := &Split{seq: seq, vocab: vocab, width: 4, shards: []shard{s}, sizes: make([]byte, 4*vocab)}
-	p.Info = SplitInfo{Documents: s.docs, Tokens: s.n, Shards: []uint64{s.n}}
-	p.plan, p.Info.Sequences, p.Info.Pieces = concatPlan(ends, seq, seed)
-	if p.Info.Sequences == 0 {
-		return nil, fmt.Errorf("data: %d tokens are fewer than one sequence of %d", s.n, seq)
+	in := SplitInfo{Documents: n.Documents, Tokens: n.Tokens, Shards: []ShardInfo{n}}
+	plan, err := makePlan(bounds, seq, seed, pack, &in)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if in.Sequences == 0 {
+		return nil, fmt.Errorf("data: %d tokens are fewer than one sequence of %d", n.Tokens, seq)
 	}
 	h := sha256.New()
-	h.Write(s.ids)
-	h.Write(s.index)
-	p.id = fmt.Sprintf("memory %x vocab %d seed %d", h.Sum(nil), vocab, seed)
+	h.Write(ids)
+	h.Write(index)
+	p := newSplit(in, seq, vocab, 4, make([]byte, 4*vocab), fmt.Sprintf("memory %x vocab %d seed %d %s", h.Sum(nil), vocab, seed, pack))
+	if err := errors.Join(p.addShard("memory", "memory", n, ids, index), p.setPlan("memory", plan)); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
 	return p, nil
 }

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	slashpath "path"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
@@ -23,12 +24,17 @@ import (
 // Document is one text of a corpus. Text belongs to the receiver.
 type Document struct {
 	Name  string // file, with :line for a record of a file
-	Group string // folder of the file
+	Group string // folder of the file, from the name of the folder given down: src/net/http for a file below /usr/src
 	Text  []byte // valid UTF-8
 }
 
 // Skips counts what a reader left out.
-type Skips struct{ Hidden, Binary, Bad, Generated int }
+type Skips struct {
+	Hidden    int `json:"hidden"`
+	Binary    int `json:"binary"`
+	Bad       int `json:"bad"`
+	Generated int `json:"generated"`
+}
 
 // ReadOptions are the settings of Documents.
 type ReadOptions struct {
@@ -37,7 +43,7 @@ type ReadOptions struct {
 	MaxBytes int    // of one document or record; 0: 64 MiB
 	Skipped  *Skips // where to count; nil: nowhere
 
-	keep func(path string) bool // files in folders to read; nil: all
+	keep func(rel string) bool // files in folders to read, by slash path below the folder; nil: all
 }
 
 var errTooLong = errors.New("longer than the limit")
@@ -46,13 +52,15 @@ type reader struct {
 	ctx   context.Context
 	o     ReadOptions
 	yield func(Document, error) bool
+	group string // of the file being read
 }
 
 var errStop = errors.New("stop")
 
 // Documents reads files and folders in the order given, folders in lexical order, without following links inside them. A .jsonl or .csv file
 // holds a document per record, any other a single one; .gz and .zst are unpacked. Hidden and binary files in folders are left
-// out and counted. An error names file and line, and ends the sequence.
+// out and counted. An error names file and line, and ends the sequence. Under OnBad "skip" a record that is not JSON, has no such field,
+// is too long or not UTF-8 is left out; of a damaged archive, and of a .csv file with a record that is too long, all that follows is, as one.
 func Documents(ctx context.Context, paths []string, o ReadOptions) iter.Seq2[Document, error] {
 	if o.Field == "" {
 		o.Field = "text"
@@ -64,16 +72,21 @@ func Documents(ctx context.Context, paths []string, o ReadOptions) iter.Seq2[Doc
 		o.Skipped = new(Skips)
 	}
 	return func(yield func(Document, error) bool) {
-		r := &reader{ctx, o, yield}
+		r := &reader{ctx: ctx, o: o, yield: yield}
 		if o.OnBad != "" && o.OnBad != "error" && o.OnBad != "skip" {
 			yield(Document{}, fmt.Errorf("data: OnBad %q is neither error nor skip", o.OnBad))
 			return
 		}
 		for _, root := range paths {
+			named, err := filepath.Abs(root)
+			if err != nil {
+				yield(Document{}, fmt.Errorf("data: %w", err))
+				return
+			}
 			if to, err := filepath.EvalSymlinks(root); err == nil {
 				root = to // a link is followed where it is named
 			}
-			err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 				if err == nil {
 					err = ctx.Err()
 				}
@@ -87,9 +100,21 @@ func Documents(ctx context.Context, paths []string, o ReadOptions) iter.Seq2[Doc
 					}
 					return nil
 				}
-				if d.IsDir() || path != root && (!d.Type().IsRegular() || o.keep != nil && !o.keep(path)) {
+				if d.IsDir() {
 					return nil
 				}
+				if path == root {
+					r.group = filepath.Base(filepath.Dir(named))
+					return r.file(path)
+				}
+				rel, err := filepath.Rel(root, path)
+				if err != nil {
+					return err
+				}
+				if rel = filepath.ToSlash(rel); !d.Type().IsRegular() || o.keep != nil && !o.keep(rel) {
+					return nil
+				}
+				r.group = slashpath.Join(filepath.Base(named), slashpath.Dir(rel))
 				return r.file(path)
 			})
 			if errors.Is(err, errStop) {
@@ -112,7 +137,7 @@ func (r *reader) bad(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-func (r *reader) emit(path, name string, text []byte) error {
+func (r *reader) emit(name string, text []byte) error {
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
@@ -122,7 +147,7 @@ func (r *reader) emit(path, name string, text []byte) error {
 	if !utf8.Valid(text) {
 		return r.bad(name, errors.New("not valid UTF-8"))
 	}
-	if !r.yield(Document{name, filepath.ToSlash(filepath.Dir(path)), text}, nil) {
+	if !r.yield(Document{name, r.group, text}, nil) {
 		return errStop
 	}
 	return nil
@@ -134,18 +159,22 @@ func (r *reader) file(path string) error {
 		return err
 	}
 	defer f.Close()
-	var in io.Reader = f
+	return r.read(path, f)
+}
+
+// read reads the documents of what stands in the file path.
+func (r *reader) read(path string, in io.Reader) error {
 	base := strings.ToLower(path)
 	switch filepath.Ext(base) {
 	case ".gz":
-		z, err := gzip.NewReader(f)
+		z, err := gzip.NewReader(in)
 		if err != nil {
 			return r.bad(path, err)
 		}
 		defer z.Close()
 		in, base = z, strings.TrimSuffix(base, ".gz")
 	case ".zst":
-		z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
 		if err != nil {
 			return r.bad(path, err)
 		}
@@ -166,7 +195,7 @@ func (r *reader) file(path string) error {
 		r.o.Skipped.Binary++
 		return nil
 	}
-	return r.emit(path, path, text)
+	return r.emit(path, text)
 }
 
 // line reads one line of at most limit bytes; of a longer one it drops the rest and returns errTooLong.
@@ -204,8 +233,11 @@ func (r *reader) jsonl(path string, src io.Reader) error {
 		if err != nil && err != io.EOF {
 			return r.bad(name, err)
 		}
+		if n == 1 {
+			raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
+		}
 		if len(bytes.TrimSpace(raw)) > 0 {
-			if e := r.record(path, name, raw); e != nil {
+			if e := r.record(name, raw); e != nil {
 				return e
 			}
 		}
@@ -215,7 +247,7 @@ func (r *reader) jsonl(path string, src io.Reader) error {
 	}
 }
 
-func (r *reader) record(path, name string, raw []byte) error {
+func (r *reader) record(name string, raw []byte) error {
 	if !utf8.Valid(raw) {
 		return r.bad(name, errors.New("not valid UTF-8"))
 	}
@@ -224,10 +256,14 @@ func (r *reader) record(path, name string, raw []byte) error {
 		return r.bad(name, err)
 	}
 	var text *string
-	if err := json.Unmarshal(fields[r.o.Field], &text); err != nil || text == nil {
-		return r.bad(name, fmt.Errorf("no string in field %q", r.o.Field))
+	field, ok := fields[r.o.Field]
+	if !ok {
+		return r.bad(name, fmt.Errorf("field %q is missing", r.o.Field))
 	}
-	return r.emit(path, name, []byte(*text))
+	if err := json.Unmarshal(field, &text); err != nil || text == nil {
+		return r.bad(name, fmt.Errorf("field %q is no string", r.o.Field))
+	}
+	return r.emit(name, []byte(*text))
 }
 
 // bounded fails once more than left bytes were read since left was last set.
@@ -279,7 +315,7 @@ func (r *reader) csv(path string, src io.Reader) error {
 			return r.bad(fmt.Sprintf("%s: after line %d", path, n), err)
 		}
 		n, _ := c.FieldPos(col)
-		if err := r.emit(path, fmt.Sprintf("%s:%d", path, n), []byte(row[col])); err != nil {
+		if err := r.emit(fmt.Sprintf("%s:%d", path, n), []byte(row[col])); err != nil {
 			return err
 		}
 	}

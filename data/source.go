@@ -2,7 +2,6 @@ package data
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/plinth-ml/plinth/internal/random"
@@ -21,7 +20,7 @@ func (p *Split) Source(seed uint64, seq, batch int) (*Loader, error) {
 	switch {
 	case p.plan == nil:
 		return nil, fmt.Errorf("data: the split has no packing plan; only train has one")
-	case seq != p.seq:
+	case uint64(seq) != p.seq:
 		return nil, fmt.Errorf("data: seq %d, but the set was prepared for %d", seq, p.seq)
 	case batch < 1:
 		return nil, fmt.Errorf("data: batch of %d sequences", batch)
@@ -52,52 +51,14 @@ func (l *Loader) Fill(b *Batch, step, from, to int) error {
 // appendSequence adds the sequence at a position of the endless row of epochs.
 func (l *Loader) appendSequence(b *Batch, at uint64) error {
 	n := l.split.Info.Sequences
-	seq := random.NewPerm(n, random.NewKey(l.seed, at/n)).At(at % n)
-	for k := u64(l.split.plan, seq); k < u64(l.split.plan, seq+1); k++ {
-		start, length, last := l.split.piece(k)
-		if err := l.split.appendPiece(b, start, length, last); err != nil {
-			return err
-		}
+	if err := l.split.sequence(b, random.NewPerm(n, random.NewKey(l.seed, at/n)).At(at%n)); err != nil {
+		return fmt.Errorf("data: %w", err)
 	}
 	return nil
 }
 
 func (b *Batch) reset() {
 	b.IDs, b.Targets, b.Lengths, b.Bytes = b.IDs[:0], b.Targets[:0], b.Lengths[:0], 0
-}
-
-// appendPiece adds length tokens of one document to b; last says that the document ends with them.
-func (p *Split) appendPiece(b *Batch, start, length uint64, last bool) error {
-	s := p.shard(start)
-	at := start - s.base
-	first := len(b.IDs)
-	end := at + length
-	if !last {
-		end++ // the true next token is the last target
-	}
-	for i := at; i < end; i++ {
-		var id uint32
-		if p.width == 2 {
-			id = uint32(binary.LittleEndian.Uint16(s.ids[2*i:]))
-		} else {
-			id = binary.LittleEndian.Uint32(s.ids[4*i:])
-		}
-		if id >= uint32(p.vocab) {
-			return fmt.Errorf("data: %s: offset %d: token %d is not in the vocabulary of %d", s.path, i*uint64(p.width), id, p.vocab)
-		}
-		if i > at {
-			b.Targets = append(b.Targets, int32(id))
-			b.Bytes += int(binary.LittleEndian.Uint32(p.sizes[4*id:]))
-		}
-		if i < at+length {
-			b.IDs = append(b.IDs, int32(id))
-		}
-	}
-	if len(b.Targets) < first+int(length) {
-		b.Targets = append(b.Targets, -1)
-	}
-	b.Lengths = append(b.Lengths, int(length))
-	return nil
 }
 
 // Val is a split in fixed order, for evaluation.
@@ -132,10 +93,14 @@ func (v *Val) FillAt(b *Batch, from, to int) error {
 	for i := uint64(from); i < uint64(to); i++ {
 		stop := min((i+1)*v.seq, v.tokens)
 		for at := i * v.seq; at < stop; {
-			end := v.split.docEnd(at)
+			s := v.split.shard(at)
+			end, err := s.docEnd(at)
+			if err != nil {
+				return fmt.Errorf("data: %w", err)
+			}
 			n := min(end, stop) - at
-			if err := v.split.appendPiece(b, at, n, at+n == end); err != nil {
-				return err
+			if err := v.split.appendPiece(b, s, at, n, at+n == end); err != nil {
+				return fmt.Errorf("data: %w", err)
 			}
 			at += n
 		}
