@@ -14,7 +14,7 @@ var ErrDiskFull = errors.New("disk full")
 
 // WriteAtomic replaces path by what write puts out. An existing file keeps its mode, a new one gets perm. On any error before
 // the rename the old content stays and the temporary file is removed; an error of the directory sync after it means that the
-// new content is in place but may not survive a power loss.
+// new content is in place but may not survive a power loss. Writers of one path at once do not mix: the last rename wins.
 func WriteAtomic(path string, perm fs.FileMode, write func(w io.Writer) error) error {
 	return writeAtomic(osFS{}, path, perm, write)
 }

@@ -11,7 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 )
 
 // ManifestName is the file that WriteDirAtomic adds to a directory.
@@ -31,8 +31,9 @@ type DamageError struct{ Dir, File, What string }
 func (e *DamageError) Error() string { return fmt.Sprintf("file: %s: %s %s", e.Dir, e.File, e.What) }
 
 // WriteDirAtomic creates dir as one unit from what fill writes into the folder tmp. dir must not exist. Every file is synced,
-// then a manifest with lengths and SHA-256 sums is written and synced, then the folder renamed. On any error before the rename
-// the temporary folder is removed.
+// read back for a manifest with lengths and SHA-256 sums, which is written and synced, then the folder renamed. On any error, fill's
+// too, before the rename the temporary folder is removed. fill writes as it likes and need not sync, but must return the errors of its
+// writes. Of two writers of one dir at once, at most one succeeds.
 func WriteDirAtomic(dir string, fill func(tmp string) error) error {
 	return writeDirAtomic(osFS{}, dir, fill)
 }
@@ -188,14 +189,19 @@ func VerifyDir(dir string) error {
 	return nil
 }
 
-// CleanTemps removes the folders named *.tmp-* in parent, which an interrupted WriteDirAtomic leaves behind.
+// temp is how os.CreateTemp and os.MkdirTemp name what an atomic write makes first.
+var temp = regexp.MustCompile(`.\.tmp-\d+$`)
+
+// CleanTemps removes the files and folders in parent that an interrupted WriteAtomic or WriteDirAtomic left behind: those whose name
+// ends in .tmp- and digits. It cannot tell them from those of a write at work, so no other write into parent may be under way, in
+// this program or another.
 func CleanTemps(parent string) error {
 	list, err := os.ReadDir(parent)
 	if err != nil {
 		return err
 	}
 	for _, d := range list {
-		if d.IsDir() && strings.Contains(d.Name(), ".tmp-") {
+		if (d.IsDir() || d.Type().IsRegular()) && temp.MatchString(d.Name()) {
 			if err := os.RemoveAll(filepath.Join(parent, d.Name())); err != nil {
 				return err
 			}

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // faulty fails its nth operation.
@@ -244,18 +246,155 @@ func TestMapCutShort(t *testing.T) {
 	}
 }
 
+// TestMapCutInALoop cuts and restores a file while two goroutines copy from its map: right bytes, zeros or an error, never a fault.
+func TestMapCutInALoop(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	data := bytes.Repeat([]byte{7}, 1<<16)
+	if err := WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Map(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if !m.mapped {
+		t.Skip("not mapped here")
+	}
+	stop, done := make(chan struct{}), make(chan [2]int, 2)
+	for range 2 {
+		go func() {
+			var n [2]int // whole, refused
+			got := make([]byte, len(data))
+			for running := true; running; {
+				select {
+				case <-stop:
+					running = false
+				default:
+				}
+				if err := m.CopyFrom(got, 0); err != nil {
+					if !errors.Is(err, io.ErrUnexpectedEOF) {
+						t.Error(err)
+					}
+					n[1]++
+					continue
+				}
+				n[0]++
+				if bytes.Count(got, []byte{7})+bytes.Count(got, []byte{0}) != len(got) {
+					t.Error("other bytes than were written")
+				}
+			}
+			done <- n
+		}()
+	}
+	var skip error
+	for i := range 300 {
+		if skip = os.Truncate(path, int64(i*131%len(data))); skip != nil {
+			break
+		}
+		time.Sleep(20 * time.Microsecond)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	a, b := <-done, <-done
+	if skip != nil {
+		t.Skip("a mapped file cannot be cut here: ", skip)
+	}
+	if a[0]+b[0] == 0 || a[1]+b[1] == 0 {
+		t.Errorf("%d copies went through, %d were refused", a[0]+b[0], a[1]+b[1])
+	}
+}
+
+// TestFillFails has a full disk, or another error, met inside fill.
+func TestFillFails(t *testing.T) {
+	for _, fault := range []error{&fs.PathError{Op: "write", Path: "a", Err: syscall.ENOSPC}, io.ErrClosedPipe} {
+		parent := t.TempDir()
+		dir := filepath.Join(parent, "step-2")
+		if err := WriteDirAtomic(filepath.Join(parent, "step-1"), fill); err != nil {
+			t.Fatal(err)
+		}
+		err := WriteDirAtomic(dir, func(tmp string) error { return errors.Join(fill(tmp), fmt.Errorf("weights: %w", fault)) })
+		if !errors.Is(err, fault) || errors.Is(err, ErrDiskFull) != isFull(fault) || !strings.Contains(err.Error(), dir) {
+			t.Error(err)
+		}
+		noTemps(t, parent, 1)
+		if err := VerifyDir(filepath.Join(parent, "step-1")); err != nil {
+			t.Error(err)
+		}
+	}
+	// The same from a write through the seam.
+	dir := filepath.Join(t.TempDir(), "d")
+	err := writeDirAtomic(&faulty{}, dir, func(tmp string) error {
+		return writeAtomic(&faulty{at: 2, err: syscall.ENOSPC}, filepath.Join(tmp, "a"), 0o644, func(w io.Writer) error {
+			_, err := w.Write([]byte("alpha"))
+			return err
+		})
+	})
+	if !errors.Is(err, ErrDiskFull) {
+		t.Error(err)
+	}
+	noTemps(t, filepath.Dir(dir), 0)
+}
+
+func TestOneOfManyWriters(t *testing.T) {
+	parent := t.TempDir()
+	dir, path := filepath.Join(parent, "d"), filepath.Join(parent, "x")
+	made := make(chan error)
+	for i := range 8 {
+		go func() {
+			if err := WriteFile(path, bytes.Repeat([]byte{byte(i)}, 10_000), 0o644); err != nil {
+				t.Error(err)
+			}
+			made <- WriteDirAtomic(dir, fill)
+		}()
+	}
+	won := 0
+	for range 8 {
+		if <-made == nil {
+			won++
+		}
+	}
+	data, err := os.ReadFile(path)
+	if won != 1 || VerifyDir(dir) != nil || err != nil || !bytes.Equal(data, bytes.Repeat(data[:1], 10_000)) {
+		t.Errorf("%d writers of one folder succeeded, %v; file of %d bytes, %v", won, VerifyDir(dir), len(data), err)
+	}
+	noTemps(t, parent, 2)
+}
+
 func TestCleanTempsAndSpace(t *testing.T) {
 	parent := t.TempDir()
-	os.Mkdir(filepath.Join(parent, "a.tmp-1"), 0o755)
-	os.Mkdir(filepath.Join(parent, "keep"), 0o755)
+	for _, name := range []string{"a.tmp-1", "keep", "keep.tmp-", "keep.tmp-x1", "keep.tmp-1.txt"} {
+		if err := os.Mkdir(filepath.Join(parent, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"x.safetensors.tmp-123", "keep.tmp-notes", "tmp-1"} {
+		if err := os.WriteFile(filepath.Join(parent, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What an interrupted write leaves has such a name.
+	f, err := osFS{}.CreateTemp(parent, "y.tmp-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
 	if err := CleanTemps(parent); err != nil {
 		t.Fatal(err)
 	}
-	noTemps(t, parent, 1)
-	if err := NeedSpace(parent, 1<<62); !errors.Is(err, ErrDiskFull) {
+	noTemps(t, parent, 6)
+	for _, path := range []string{parent, filepath.Join(parent, "new")} {
+		if err := NeedSpace(path, 1<<62); !errors.Is(err, ErrDiskFull) || !strings.Contains(err.Error(), path+" needs 4611686018427387904 bytes, has ") {
+			t.Error(err)
+		}
+		if err := NeedSpace(path, 1); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := Remove(filepath.Join(parent, "tmp-1")); err != nil {
 		t.Error(err)
 	}
-	if err := NeedSpace(parent, 1); err != nil {
-		t.Error(err)
-	}
+	noTemps(t, parent, 5)
 }

@@ -9,7 +9,9 @@ import (
 )
 
 // Mapping is a file's content, memory-mapped where the system can. Its size is fixed when it is opened. A file cut short by
-// another process while mapped makes a plain read of Bytes fault, which ends the program; CopyFrom gives an error instead.
+// another process while mapped makes a plain read of Bytes fault, which ends the program; CopyFrom gives an error instead. Either way
+// the rest of the page in which the file then ends reads as zeros, and a file changed in place reads as changed. Any number of
+// goroutines may read at once; none may when Close is called.
 type Mapping struct {
 	path   string
 	data   []byte
