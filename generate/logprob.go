@@ -15,7 +15,7 @@ func logSum(logits []float32) float64 {
 	return top + math.Log(sum)
 }
 
-// topLogProbs returns the n most probable tokens, lower ids first among equals. logSum is that of logits.
+// topLogProbs returns the n most probable tokens, n above 0, lower ids first among equals. logSum is that of logits.
 func topLogProbs(logits []float32, n int, logSum float64) []TokenProb {
 	top := make([]TokenProb, 0, n+1)
 	for id, l := range logits {
