@@ -9,7 +9,7 @@
 // The promise: each output element is reduced in an order that depends on the problem's inner sizes only, never on the
 // number of rows, threads or on neighbouring sequences.
 //
-// A result must not overlap an operand, except that in the elementwise functions (Add to SwiGLU), in Softmax, SoftmaxGrad
+// A result must not overlap an operand, except that in the elementwise functions (Add to SwiGLUGrad), in Softmax, SoftmaxGrad
 // and Rope it may be the very operand, from its first element on. N = 0 is allowed everywhere. NaN is not swallowed: the
 // rows that depend on it are NaN. Package suite tests all of this on any set.
 package kernel
@@ -24,7 +24,7 @@ type Set struct {
 	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
 	Pack func(dst *Packed, b Buf, trans bool, k, n int)
 
-	Fill  func(y Buf, v float64)
+	Fill  func(y Buf, v float64) // Fill and Copy take I32 too
 	Copy  func(y, x Buf)
 	Add   func(y, a, b Buf)             // y = a + b
 	Mul   func(y, a, b Buf)             // y = a * b

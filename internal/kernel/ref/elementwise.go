@@ -1,12 +1,12 @@
 package ref
 
-func fill[T float](y buf, v float64) {
+func fill[T number](y buf, v float64) {
 	for i, s := 0, of[T](y); i < len(s); i++ {
 		s[i] = T(v)
 	}
 }
 
-func copyTo[T float](y, x buf) {
+func copyTo[T number](y, x buf) {
 	want("Copy", "x", x, y.Len())
 	copy(of[T](y), of[T](x))
 }

@@ -11,6 +11,8 @@ type buf = kernel.Buf
 
 type float interface{ float32 | float64 }
 
+type number interface{ float | int32 }
+
 // New returns the reference set. It runs on the caller's goroutine and keeps no state.
 func New() *kernel.Set {
 	return &kernel.Set{
@@ -19,8 +21,20 @@ func New() *kernel.Set {
 		Pack: func(dst *kernel.Packed, b buf, trans bool, k, n int) {
 			pick(b, pack[float32], pack[float64])(dst, b, trans, k, n)
 		},
-		Fill:  func(y buf, v float64) { pick(y, fill[float32], fill[float64])(y, v) },
-		Copy:  func(y, x buf) { pick(y, copyTo[float32], copyTo[float64])(y, x) },
+		Fill: func(y buf, v float64) {
+			if y.DType() == kernel.I32 {
+				fill[int32](y, v)
+				return
+			}
+			pick(y, fill[float32], fill[float64])(y, v)
+		},
+		Copy: func(y, x buf) {
+			if y.DType() == kernel.I32 {
+				copyTo[int32](y, x)
+				return
+			}
+			pick(y, copyTo[float32], copyTo[float64])(y, x)
+		},
 		Add:   func(y, a, b buf) { pick(y, add[float32], add[float64])(y, a, b) },
 		Mul:   func(y, a, b buf) { pick(y, mul[float32], mul[float64])(y, a, b) },
 		MulTo: func(y, a, b buf) { pick(y, mulTo[float32], mulTo[float64])(y, a, b) },
@@ -88,7 +102,7 @@ func pick[F any](b buf, f32, f64 F) F {
 }
 
 // of returns the elements of b, nil for none.
-func of[T float](b buf) []T {
+func of[T number](b buf) []T {
 	if b.None() {
 		return nil
 	}
@@ -98,6 +112,8 @@ func of[T float](b buf) []T {
 		s = b.F32()
 	case float64:
 		s = b.F64()
+	case int32:
+		s = b.I32()
 	}
 	return s.([]T)
 }

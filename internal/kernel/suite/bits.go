@@ -108,6 +108,15 @@ func productRows(t *testing.T, s *kernel.Set, d *data) {
 			for i := range M {
 				equal(t, name, run(i, 1, nil), all, i, 1, N)
 			}
+			part := func(i, n int) kernel.Buf { // the rows are columns of A
+				m := &kernel.MatMul{M: n, N: N, K: K, A: a.Slice(i, M*K-(M-i-n)), LDA: M, TransA: true, B: b, TransB: transB, C: d.in(n * N)}
+				s.MatMul(m)
+				return m.C
+			}
+			all = part(0, M)
+			for _, r := range [][2]int{{0, 1}, {5, 1}, {M - 1, 1}, {3, 8}, {17, 40}, {0, 63}} {
+				equal(t, name+" transA", part(r[0], r[1]), all, r[0], r[1], N)
+			}
 		}
 	}
 }
@@ -144,9 +153,15 @@ func entropyRows(t *testing.T, s *kernel.Set, d *data) {
 // alone (decoding), in a chunk (of a prompt) or with all queries; and that so do the gradients of a sequence.
 func attentionRows(t *testing.T, s *kernel.Set) {
 	d := newData(kernel.F32)
-	for i, T := range []int{5, 33, 129, 300} {
+	for i, T := range []int{5, 33, 129, 300, 600} {
 		for mode := range 8 {
+			if T > 300 && mode != 0 {
+				continue // one long prompt is enough
+			}
 			h := headings[(i+mode)%len(headings)]
+			if T > 300 {
+				h = headings[5]
+			}
 			wide, narrow := h.H*h.D, h.KV*h.D
 			spans := pieces(0, 3, T, 70)
 			at, n := spans[1].Start, end(spans)
@@ -156,8 +171,8 @@ func attentionRows(t *testing.T, s *kernel.Set) {
 				base.Window = 10
 			}
 			if mode&4 != 0 {
-				base.BiasQ, base.BiasK = 300, 300
-				base.Bias = d.in(h.H * 300 * 300)
+				base.BiasQ, base.BiasK = max(T, 70), max(T, 70)
+				base.Bias = d.in(h.H * base.BiasQ * base.BiasK)
 			}
 			name := fmt.Sprintf("T=%d %+v causal=%v window=%d bias=%v", T, h, base.Causal, base.Window, mode&4 != 0)
 			all := base

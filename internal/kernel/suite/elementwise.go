@@ -61,6 +61,14 @@ func elementwise(t *testing.T, s *kernel.Set, d *data) {
 			dy := d.in(n)
 			s.SwiGLUGrad(d.out(n, "SwiGLUGrad dgate of %d, acc %v", n, acc), d.out(n, "SwiGLUGrad dup of %d, acc %v", n, acc), dy, a, b, acc)
 		}
+		gate, up := d.keep(clone(a), "SwiGLUGrad dgate=gate of %d", n), d.keep(clone(b), "SwiGLUGrad dup=up of %d", n)
+		s.SwiGLUGrad(gate, up, d.in(n), gate, up, false)
+		ids, to := d.ids(n, 0, 1000), d.keep(d.ids(n, 0, 1000), "Copy of %d i32", n)
+		s.Copy(to, ids)
+		s.Fill(d.keep(d.ids(n, 0, 1000), "Fill of %d i32", n), -7)
+		if d.plain() {
+			near(t, "Copy i32", floats(to), floats(ids), 0)
+		}
 		sum := s.SumSquares(a)
 		d.keep(d.from([]float64{sum}), "SumSquares of %d", n)
 		if d.plain() {

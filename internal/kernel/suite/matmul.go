@@ -12,7 +12,7 @@ func matMul(t *testing.T, s *kernel.Set, d *data) {
 	for n := 1; n <= 40; n++ {
 		sizes = append(sizes, [3]int{n, 1 + n*7%40, 1 + n*11%40}, [3]int{1, n, 37}, [3]int{5, 19, n})
 	}
-	sizes = append(sizes, [3]int{0, 5, 3}, [3]int{64, 130, 300}, [3]int{200, 48, 96}, [3]int{3, 700, 64}, [3]int{1, 300, 1025})
+	sizes = append(sizes, [3]int{0, 5, 3}, [3]int{3, 4, 0}, [3]int{3, 0, 4}, [3]int{64, 130, 300}, [3]int{200, 48, 96}, [3]int{3, 700, 64}, [3]int{1, 300, 1025})
 	for i, sz := range sizes {
 		for form := range 4 {
 			m := &kernel.MatMul{M: sz[0], N: sz[1], K: sz[2], TransA: form&1 != 0, TransB: form&2 != 0}
