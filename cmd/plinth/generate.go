@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/tokenizer"
+)
+
+type generateCmd struct {
+	Model  string   `required:"" help:"Model folder." placeholder:"DIR"`
+	Prompt []string `arg:"" optional:"" help:"Text to continue; several prompts are continued at once. Standard input without any." placeholder:"TEXT"`
+
+	N         int  `default:"1" help:"Sequences per prompt, each with a seed of its own." placeholder:"N"`
+	MaxTokens int  `default:"128" help:"Most tokens to write; 0 means as many as the context holds, -1 none (score the prompt with --echo)." placeholder:"N"`
+	Special   bool `help:"Recognise special tokens in the prompt."`
+
+	Temperature float64 `default:"0.8" help:"0 chooses the most probable token, 1 draws from the model's own distribution." placeholder:"F"`
+	TopK        int     `default:"40" help:"Keep the K most probable tokens; 0 keeps all." placeholder:"K"`
+	TopP        float64 `default:"0.95" help:"Keep the most probable tokens that hold this mass." placeholder:"F"`
+	MinP        float64 `default:"0.05" help:"Keep tokens at least this many times as probable as the best." placeholder:"F"`
+	Typical     float64 `default:"1" help:"Keep the most typical tokens that hold this mass." placeholder:"F"`
+
+	RepetitionPenalty float64  `default:"1" help:"Above 1 discourages tokens of prompt and output." placeholder:"F"`
+	PresencePenalty   float64  `default:"0" help:"Taken once from each token already written." placeholder:"F"`
+	FrequencyPenalty  float64  `default:"0" help:"Taken each time a token was written." placeholder:"F"`
+	PenaltyWindow     int      `default:"64" help:"Penalties see this many last tokens; 0 means all." placeholder:"N"`
+	LogitBias         []string `help:"Add to a token's logit; -inf bans it." placeholder:"ID=F"`
+	Stop              []string `help:"End a sequence before this text." placeholder:"TEXT" sep:"none"`
+	IgnoreEOS         bool     `help:"Go on past the end of the document." name:"ignore-eos"`
+
+	LogProbs    bool `help:"With --json: log-probabilities of the tokens written." name:"logprobs"`
+	TopLogProbs int  `help:"With --json: also of the N most probable tokens at each place." name:"top-logprobs" placeholder:"N"`
+	Echo        bool `help:"Also the prompt, and with --logprobs its log-probabilities."`
+}
+
+func (*generateCmd) Help() string {
+	return `Equal requests with equal seeds give equal text, alone or beside others. Example: plinth generate --model runs/quickstart "func main() {"`
+}
+
+// generated is one sequence of the result.
+type generated struct {
+	Prompt   int                    `json:"prompt"` // number of the prompt
+	Text     string                 `json:"text"`   // what was written, behind the prompt with --echo
+	IDs      []int32                `json:"ids"`
+	Finish   string                 `json:"finish_reason"`
+	LogProbs []float64              `json:"logprobs,omitempty"`
+	Top      [][]generate.TokenProb `json:"top_logprobs,omitempty"`
+
+	PromptIDs      []int32                `json:"prompt_ids,omitempty"`
+	PromptLogProbs []float64              `json:"prompt_logprobs,omitempty"`
+	PromptTop      [][]generate.TokenProb `json:"prompt_top_logprobs,omitempty"`
+}
+
+func (g *generateCmd) Run(ctx context.Context, c *common) error {
+	m, err := zoo.Open(g.Model, false)
+	if err != nil {
+		return err
+	}
+	tok, err := zoo.Tokenizer(g.Model, m)
+	if err != nil {
+		return err
+	}
+	options, err := g.options(c, tok)
+	if err != nil {
+		return err
+	}
+	if err := options.Check(m.Sizes().Vocab); err != nil {
+		return usageError{err}
+	}
+	if g.N < 1 || g.N > 4096 {
+		return usagef("--n %d is not within 1 to 4096", g.N)
+	}
+	if len(g.Prompt) == 0 {
+		text, err := textOrStdin("")
+		if err != nil {
+			return err
+		}
+		g.Prompt = []string{text}
+	}
+	var reqs []generate.Request
+	for _, text := range g.Prompt {
+		ids := tok.Encode(text)
+		if g.Special {
+			ids = tok.EncodeSpecial(text)
+		}
+		if eos, ok := tok.EOS(); len(ids) == 0 && ok {
+			ids = []int32{eos} // an empty prompt begins a document
+		}
+		for i := range g.N {
+			r := generate.Request{Prompt: ids, Options: options}
+			r.Seed = c.Seed + uint64(i)
+			r.StopFunc = g.stopper(tok)
+			reqs = append(reqs, r)
+		}
+	}
+	engine := generate.New(m, c.kernels(), generate.EngineOptions{})
+	show := g.live(c, tok, len(reqs))
+	results, err := engine.Generate(ctx, reqs, show.token)
+	if err != nil {
+		return err
+	}
+	show.end()
+	out := struct {
+		Model     string      `json:"model"`
+		Sequences []generated `json:"sequences"`
+	}{Model: g.Model}
+	var b strings.Builder
+	for i, r := range results {
+		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: r.Finish, LogProbs: r.LogProbs, Top: r.Top, Text: g.text(tok, reqs[i].Prompt, r.IDs)}
+		if g.Echo {
+			s.PromptIDs, s.PromptLogProbs, s.PromptTop = reqs[i].Prompt, r.PromptLogProbs, r.PromptTop
+		}
+		if s.IDs == nil {
+			s.IDs = []int32{}
+		}
+		out.Sequences = append(out.Sequences, s)
+		if len(results) > 1 {
+			fmt.Fprintf(&b, "--- prompt %d, sequence %d\n", i/g.N+1, i%g.N+1)
+		}
+		b.WriteString(s.Text + "\n")
+	}
+	if show.streaming {
+		return nil // it is on the screen already
+	}
+	return c.finish(out, b.String())
+}
+
+// options translates the flags; ids and seeds are added per request.
+func (g *generateCmd) options(c *common, tok *tokenizer.Tokenizer) (generate.Options, error) {
+	o := generate.Options{MaxTokens: g.MaxTokens, Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, MinP: g.MinP, Typical: g.Typical,
+		RepetitionPenalty: g.RepetitionPenalty, PresencePenalty: g.PresencePenalty, FrequencyPenalty: g.FrequencyPenalty, PenaltyWindow: g.PenaltyWindow,
+		LogProbs: g.LogProbs, TopLogProbs: g.TopLogProbs, Echo: g.Echo && (g.LogProbs || g.TopLogProbs > 0)}
+	if eos, ok := tok.EOS(); ok && !g.IgnoreEOS {
+		o.Stop = []int32{eos}
+	}
+	for _, s := range g.LogitBias {
+		id, value, ok := strings.Cut(s, "=")
+		n, err := strconv.ParseInt(id, 10, 32)
+		v, err2 := strconv.ParseFloat(value, 32)
+		if !ok || err != nil || err2 != nil || math.IsNaN(v) {
+			return o, usagef("--logit-bias %q is not ID=NUMBER", s)
+		}
+		if o.LogitBias == nil {
+			o.LogitBias = map[int32]float32{}
+		}
+		o.LogitBias[int32(n)] = float32(v)
+	}
+	for _, s := range g.Stop {
+		if s == "" {
+			return o, usagef("--stop is empty")
+		}
+	}
+	return o, nil
+}
+
+// stopper returns the function that looks for the stop texts in what a sequence wrote.
+func (g *generateCmd) stopper(tok *tokenizer.Tokenizer) func([]int32) bool {
+	if len(g.Stop) == 0 {
+		return nil
+	}
+	longest := 0
+	for _, s := range g.Stop {
+		longest = max(longest, len(s))
+	}
+	var text []byte
+	return func(ids []int32) bool {
+		text = tok.AppendDecode(text, ids[len(ids)-1:])
+		tail := text[max(0, len(text)-longest-len(tok.Token(ids[len(ids)-1]))):]
+		for _, s := range g.Stop {
+			if strings.Contains(string(tail), s) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// text is what is printed of a sequence: without the end-of-text token, up to the first stop text.
+func (g *generateCmd) text(tok *tokenizer.Tokenizer, prompt, ids []int32) string {
+	if eos, ok := tok.EOS(); ok && !g.IgnoreEOS && len(ids) > 0 && ids[len(ids)-1] == eos {
+		ids = ids[:len(ids)-1]
+	}
+	text := tok.Decode(ids)
+	for _, s := range g.Stop {
+		if i := strings.Index(text, s); i >= 0 {
+			text = text[:i]
+		}
+	}
+	if g.Echo {
+		return tok.Decode(prompt) + text
+	}
+	return text
+}
+
+// liveText shows a single sequence on stdout as it is written.
+type liveText struct {
+	streaming bool
+	c         *common
+	stream    *tokenizer.Stream
+	eos       int32
+}
+
+// live streams when there is one sequence, no --json and nothing that is only known at the end.
+func (g *generateCmd) live(c *common, tok *tokenizer.Tokenizer, sequences int) *liveText {
+	l := &liveText{streaming: sequences == 1 && !c.JSON && len(g.Stop) == 0, c: c, stream: tok.NewStream(), eos: -1}
+	if eos, ok := tok.EOS(); ok && !g.IgnoreEOS {
+		l.eos = eos
+	}
+	if l.streaming && g.Echo {
+		fmt.Fprint(c.out, strings.Join(g.Prompt, ""))
+	}
+	return l
+}
+
+func (l *liveText) token(_ int, id int32) {
+	if l.streaming && id != l.eos {
+		fmt.Fprint(l.c.out, l.stream.Push(id))
+	}
+}
+
+func (l *liveText) end() {
+	if l.streaming {
+		fmt.Fprintln(l.c.out, l.stream.Flush())
+	}
+}
