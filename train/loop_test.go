@@ -1,0 +1,102 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+func TestRunLearns(t *testing.T) {
+	for _, optimizer := range Optimizers {
+		t.Run(optimizer, func(t *testing.T) {
+			dir := t.TempDir()
+			src := tiny.source()
+			var exported, samples, steps int
+			var l *Loop
+			h := Hooks{
+				Validate: func(ctx context.Context, step int) (float64, float64, error) {
+					s, err := Evaluate(ctx, tensor.Evaluation(l.k), l.m, src, 4)
+					return s.Loss, s.BitsPerByte, err
+				},
+				Sample: func(context.Context, int) (string, error) { samples++; return "text", nil },
+				Export: func(string) error { exported++; return nil },
+				Progress: func(e Event) {
+					if e.Kind == "" {
+						steps++
+					}
+				},
+			}
+			o := Options{Steps: 150, Batch: 8, LR: 1e-2, Optimizer: optimizer, SampleEvery: 50, RunDir: dir, PeakFLOPs: 1e12}
+			l = loop(t, src, o, h)
+			r, err := l.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			// one token in eight is drawn from 19: the best loss there is is H(7/8+1/152) + 18/152·ln 18... about 0.71
+			if r.ValLoss > 1.1 || r.ValLoss < 0.5 || r.Loss > 1.2 {
+				t.Errorf("loss %.3f, held out %.3f", r.Loss, r.ValLoss)
+			}
+			if exported != 1 || samples != 3 || steps != 150 || r.Steps != 150 || r.Tokens != 150*8*12 || r.TokensPerSecond <= 0 || r.FLOPsPerSecond <= 0 || r.PeakShare <= 0 {
+				t.Errorf("exported %d, samples %d, steps %d: %+v", exported, samples, steps, r)
+			}
+			for _, name := range []string{OptionsFile, MetricsFile, EventsFile, ResultFile} {
+				if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+					t.Error(err)
+				}
+			}
+			b, _ := os.ReadFile(filepath.Join(dir, MetricsFile))
+			if n := strings.Count(string(b), "\n"); n != 151 { // and the last validation
+				t.Errorf("%d lines of metrics", n)
+			}
+
+			before := digest(l)
+			o.Resume = true
+			again := loop(t, src, o, h)
+			r2, err := again.Run(t.Context())
+			if err != nil || digest(again) != before || r2.ValLoss != r.ValLoss || r2.Steps != 150 || r2.Seconds != 0 || exported != 1 {
+				t.Errorf("finished run: %+v, %v", r2, err)
+			}
+			o.Resume = false
+			if _, err := New(tiny.model(t), kernels(), src, o, h); err == nil || !strings.Contains(err.Error(), "holds a run") {
+				t.Errorf("a second run in one directory: %v", err)
+			}
+		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	cause := errors.New("terminated")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	o := Options{Steps: 40, Batch: 4, RunDir: dir}
+	l := loop(t, tiny.source(), o, Hooks{Progress: func(e Event) {
+		if e.Kind == "" && e.Step == 13 {
+			cancel(cause)
+		}
+	}})
+	r, err := l.Run(ctx)
+	if !errors.Is(err, ErrInterrupted) || !errors.Is(err, cause) || r.Steps != 13 {
+		t.Fatalf("%v after %d", err, r.Steps)
+	}
+	o.Resume = true
+	resumed := loop(t, tiny.source(), o, Hooks{})
+	if resumed.Step() != 13 {
+		t.Errorf("resumed at %d", resumed.Step())
+	}
+	if _, err := resumed.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.RunDir, o.Resume = t.TempDir(), false
+	whole := loop(t, tiny.source(), o, Hooks{})
+	if _, err := whole.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if digest(whole) != digest(resumed) {
+		t.Error("the interrupted run ends with other bits")
+	}
+}

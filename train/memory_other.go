@@ -1,0 +1,9 @@
+//go:build !linux && !darwin
+
+package train
+
+// availableMemory is 0: unknown on this system.
+func availableMemory() int64 { return 0 }
+
+// peakRSS is 0: unknown on this system.
+func peakRSS() int64 { return 0 }

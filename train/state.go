@@ -1,0 +1,253 @@
+package train
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/internal/file"
+)
+
+// Files of one checkpoint below state/.
+const (
+	weightsFile = "weights.safetensors"
+	momentsFile = "moments.safetensors"
+	stateFile   = "state.json"
+)
+
+// position is everything but weights and moments that a run goes on from. Random numbers are counter-based: they need no state.
+type position struct {
+	Step           int       `json:"step"`
+	DataOffset     int       `json:"data_offset"` // batches left out so far
+	Rewinds        int       `json:"rewinds"`
+	Tokens         int64     `json:"tokens"`
+	Loss           float64   `json:"loss"`
+	ValLoss        float64   `json:"val_loss"`
+	ValBitsPerByte float64   `json:"val_bits_per_byte"`
+	Losses         []float64 `json:"losses"` // the last ones, for the spike detector
+}
+
+// saved is state.json.
+type saved struct {
+	position
+	Source  string          `json:"source"` // fingerprint
+	Options json.RawMessage `json:"options"`
+	Params  []shaped        `json:"parameters"`
+}
+
+type shaped struct {
+	Name  string `json:"name"`
+	Shape []int  `json:"shape"`
+}
+
+func (l *Loop) shapes() []shaped {
+	var list []shaped
+	for _, p := range l.params {
+		list = append(list, shaped{p.Name, p.T().Shape()})
+	}
+	return list
+}
+
+// openState prepares the run directory, and loads the newest whole checkpoint when the run is to be resumed.
+func (l *Loop) openState() error {
+	parent := filepath.Join(l.o.RunDir, StateDir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	list, err := listStates(l.o.RunDir)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 && !l.o.Resume {
+		return fmt.Errorf("train: %s holds a run (%s): resume it, or choose another directory", l.o.RunDir, list[len(list)-1].name())
+	}
+	if err := file.CleanTemps(parent); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	c, err := l.loadNewest(list)
+	if err != nil {
+		return err
+	}
+	l.loaded = true
+	l.tell(Event{Kind: "resume", Step: c.step, Message: "from " + c.name()})
+	return nil
+}
+
+// save writes the state as it is now, unless it is there already, and removes what need not be kept.
+func (l *Loop) save() error {
+	if l.o.RunDir == "" {
+		return nil
+	}
+	c := savedState{step: l.pos.Step, rewinds: l.pos.Rewinds}
+	dir := c.path(l.o.RunDir)
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := file.WriteDirAtomic(dir, l.writeState); err != nil {
+		err = fmt.Errorf("train: checkpoint after step %d: %w", l.pos.Step, err)
+		if list, lerr := listStates(l.o.RunDir); lerr == nil && len(list) > 0 {
+			err = fmt.Errorf("%w; the run can be resumed from %s", err, list[len(list)-1].name())
+		}
+		return err
+	}
+	if err := file.VerifyDir(dir); err != nil {
+		return fmt.Errorf("train: checkpoint after step %d: %w", l.pos.Step, err)
+	}
+	l.tell(Event{Kind: "save", Step: c.step, Message: c.name()})
+	return l.prune()
+}
+
+func (l *Loop) writeState(dir string) error {
+	var weights, moments []checkpoint.Tensor
+	need := uint64(1 << 20)
+	for _, p := range l.params {
+		weights = append(weights, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.T().Shape(), Data: littleEndian(p.T().F32())})
+		need += 4 * uint64(p.T().Len())
+	}
+	for _, s := range l.opt.states() {
+		moments = append(moments, checkpoint.Tensor{Name: s.name, DType: checkpoint.F32, Shape: s.shape, Data: littleEndian(s.data.F32())})
+		need += 4 * uint64(s.data.Len())
+	}
+	if err := file.NeedSpace(dir, need); err != nil {
+		return err
+	}
+	options, err := json.Marshal(l.o)
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(saved{l.pos, l.src.Fingerprint(), options, l.shapes()}, "", " ")
+	if err != nil {
+		return err
+	}
+	meta := map[string]string{"format": "plinth"}
+	if err := checkpoint.Write(filepath.Join(dir, weightsFile), weights, meta); err != nil {
+		return err
+	}
+	if err := checkpoint.Write(filepath.Join(dir, momentsFile), moments, meta); err != nil {
+		return err
+	}
+	return file.WriteFile(filepath.Join(dir, stateFile), append(b, '\n'), 0o644)
+}
+
+var errNoState = errors.New("no whole checkpoint")
+
+// loadNewest loads the last of list that is whole. Damaged ones are told of and removed: they would be in the way of the next save.
+func (l *Loop) loadNewest(list []savedState) (savedState, error) {
+	var damage error
+	for _, c := range slices.Backward(list) {
+		dir := c.path(l.o.RunDir)
+		err := file.VerifyDir(dir)
+		var broken *file.DamageError
+		if errors.As(err, &broken) {
+			damage = errors.Join(damage, err)
+			l.tell(Event{Kind: "damaged", Step: c.step, Message: err.Error() + "; going back to an earlier checkpoint"})
+			continue
+		}
+		if err != nil {
+			return c, fmt.Errorf("train: %w", err)
+		}
+		if err := l.load(dir); err != nil {
+			return c, err
+		}
+		for _, b := range list[slices.Index(list, c)+1:] {
+			if err := os.RemoveAll(b.path(l.o.RunDir)); err != nil {
+				return c, fmt.Errorf("train: %w", err)
+			}
+		}
+		return c, nil
+	}
+	if damage != nil {
+		return savedState{}, fmt.Errorf("train: %s: %w: %w", l.o.RunDir, errNoState, damage)
+	}
+	return savedState{}, errNoState
+}
+
+// load takes over a whole checkpoint, after comparing what it was made with.
+func (l *Loop) load(dir string) error {
+	b, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	var s saved
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("train: %s: %w", filepath.Join(dir, stateFile), err)
+	}
+	if err := l.compare(s); err != nil {
+		return fmt.Errorf("train: %s: %w", dir, err)
+	}
+	var weights, moments []checkpoint.Binding
+	for _, p := range l.params {
+		weights = append(weights, checkpoint.Binding{Name: p.Name, Shape: p.T().Shape(), Data: p.T().F32()})
+	}
+	for _, m := range l.opt.states() {
+		moments = append(moments, checkpoint.Binding{Name: m.name, Shape: m.shape, Data: m.data.F32()})
+	}
+	if err := loadFile(filepath.Join(dir, weightsFile), weights); err != nil {
+		return err
+	}
+	if err := loadFile(filepath.Join(dir, momentsFile), moments); err != nil {
+		return err
+	}
+	for _, p := range l.params {
+		p.T().Changed()
+	}
+	l.pos = s.position
+	return nil
+}
+
+func loadFile(path string, b []checkpoint.Binding) error {
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	if err := errors.Join(checkpoint.LoadStrict(f, b, nil), f.Close()); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return nil
+}
+
+// compare names the first thing in which the saved run differs from this one.
+func (l *Loop) compare(s saved) error {
+	now := l.shapes()
+	for i := range max(len(now), len(s.Params)) {
+		switch {
+		case i >= len(now):
+			return fmt.Errorf("%w: it has parameter %s %v, the model has not", ErrMismatch, s.Params[i].Name, s.Params[i].Shape)
+		case i >= len(s.Params):
+			return fmt.Errorf("%w: the model has parameter %s %v, it has not", ErrMismatch, now[i].Name, now[i].Shape)
+		case now[i].Name != s.Params[i].Name || !slices.Equal(now[i].Shape, s.Params[i].Shape):
+			return fmt.Errorf("%w: its parameter %s %v is %s %v in the model", ErrMismatch, s.Params[i].Name, s.Params[i].Shape, now[i].Name, now[i].Shape)
+		}
+	}
+	options, err := json.Marshal(l.o)
+	if err != nil {
+		return err
+	}
+	var mine, theirs map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(options, &mine), json.Unmarshal(s.Options, &theirs)); err != nil {
+		return err
+	}
+	for _, name := range maths {
+		if l.o.Schedule == "constant" && slices.Contains(longer, name) && s.Step >= l.o.Warmup {
+			continue
+		}
+		if a, b := bytes.TrimSpace(theirs[name]), mine[name]; !bytes.Equal(a, b) {
+			return fmt.Errorf("%w: its option %s is %s, now it is %s", ErrMismatch, name, a, b)
+		}
+	}
+	if got := l.src.Fingerprint(); s.Source != got {
+		return fmt.Errorf("%w: its data have the fingerprint %s, now it is %s", ErrMismatch, s.Source, got)
+	}
+	if s.Step > l.o.Steps {
+		return fmt.Errorf("%w: it has done %d steps, now steps is %d", ErrMismatch, s.Step, l.o.Steps)
+	}
+	return nil
+}

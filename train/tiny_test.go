@@ -1,0 +1,104 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/plinth-ml/plinth/data"
+	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/model/gpt"
+	"github.com/plinth-ml/plinth/nn"
+)
+
+// words is a source of sequences that a small model can learn: each token follows from the one before by a fixed rule, but for one
+// in eight, which is drawn. Each sequence is two documents.
+type words struct {
+	vocab, seq int
+	seed       uint64
+	poison     func(step int) bool // the tokens of such a batch are all drawn, and follow the rule backwards
+}
+
+func (w words) Fill(b *data.Batch, step, from, to int) error {
+	b.IDs, b.Targets, b.Lengths, b.Bytes = b.IDs[:0], b.Targets[:0], b.Lengths[:0], 0
+	for i := from; i < to; i++ {
+		key := random.NewKey(w.seed, uint64(step), uint64(i))
+		id, cut := key.IntN(0, w.vocab), w.seq/3
+		for p := range w.seq {
+			b.IDs = append(b.IDs, int32(id))
+			switch {
+			case w.poison != nil && w.poison(step):
+				id = (id + w.vocab/2 + key.IntN(uint64(p+1), 2)) % w.vocab
+			case key.IntN(uint64(2*p+1), 8) == 0:
+				id = key.IntN(uint64(2*p+2), w.vocab)
+			default:
+				id = (5*id + 3) % w.vocab
+			}
+			if p == cut-1 || p == w.seq-1 {
+				b.Targets = append(b.Targets, -1)
+			} else {
+				b.Targets = append(b.Targets, int32(id))
+				b.Bytes++
+			}
+		}
+		b.Lengths = append(b.Lengths, cut, w.seq-cut)
+	}
+	return nil
+}
+
+func (w words) Fingerprint() string { return fmt.Sprintf("words %d %d %d", w.vocab, w.seq, w.seed) }
+
+// Sequences and FillAt make it a held-out split: that of step 1000000.
+func (w words) Sequences() int { return 16 }
+
+func (w words) FillAt(b *data.Batch, from, to int) error { return w.Fill(b, 1000000, from, to) }
+
+// shape is a model with its source.
+type shape struct{ layers, width, heads, vocab, seq int }
+
+var tiny = shape{2, 16, 2, 19, 12}
+
+func (s shape) model(t testing.TB) *gpt.Model {
+	t.Helper()
+	m, err := gpt.New(gpt.Shape(s.layers, s.width, s.heads, s.vocab, s.seq))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.Init(m.Params(), 1, true)
+	return m
+}
+
+func (s shape) source() words { return words{vocab: s.vocab, seq: s.seq, seed: 7} }
+
+func kernels() *kernel.Set { return cpu.New(cpu.Options{Threads: 1}) }
+
+// loop makes a run of the tiny model.
+func loop(t testing.TB, src data.Source, o Options, h Hooks) *Loop {
+	t.Helper()
+	l, err := New(tiny.model(t), kernels(), src, o, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// digest is the SHA-256 of weights and moments.
+func digest(l *Loop) string {
+	h := sha256.New()
+	add := func(x []float32) {
+		for _, v := range x {
+			h.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)))
+		}
+	}
+	for _, p := range l.params {
+		add(p.T().F32())
+	}
+	for _, s := range l.opt.states() {
+		add(s.data.F32())
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
