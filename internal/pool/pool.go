@@ -3,13 +3,20 @@
 // Kernels split a job into tasks whose boundaries depend on the problem alone, never on the number of workers,
 // and no two tasks add into the same element. Which worker runs which task is therefore free, and the result has
 // the same bits for any thread count.
+//
+// Jobs come in quick succession, and waking a goroutine that sleeps takes microseconds. So a worker that has
+// nothing to do looks for the next job for some microseconds before it sleeps, and so does a caller for the end of its job.
 package pool
 
 import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
+
+// spinTime is how long a goroutine looks for what it waits for before it sleeps.
+const spinTime = 50 * time.Microsecond
 
 // Pool is a set of workers. Run must not be called from inside a task, nor from two goroutines at once
 // (the second caller waits).
@@ -19,8 +26,25 @@ type Pool struct {
 	work    func(task, worker int)
 	tasks   int64
 	next    atomic.Int64
-	wake    []chan struct{} // one per helper worker; the caller itself is worker 0
-	done    sync.WaitGroup
+	job     atomic.Uint64 // number of the job << 16 | helpers in it; closing when the workers are to end
+	spin    atomic.Bool   // there is a processor for every worker
+	helpers []*helper     // worker i+1; the caller itself is worker 0
+	left    atomic.Int64  // helpers not yet done with the job
+	end     sleeper       // of the caller
+}
+
+const closing = ^uint64(0)
+
+// helper is a worker with a goroutine of its own.
+type helper struct {
+	sleeper
+	_ [64]byte // keeps two of them off one cache line
+}
+
+// sleeper is where one goroutine waits.
+type sleeper struct {
+	asleep atomic.Bool
+	wake   chan struct{}
 }
 
 // New returns a pool of the given number of workers; 0 means GOMAXPROCS. Close stops the workers.
@@ -28,11 +52,11 @@ func New(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads}
+	p := &Pool{threads: threads, end: sleeper{wake: make(chan struct{}, 1)}}
 	for w := 1; w < threads; w++ {
-		wake := make(chan struct{}, 1)
-		p.wake = append(p.wake, wake)
-		go p.loop(w, wake)
+		h := &helper{sleeper: sleeper{wake: make(chan struct{}, 1)}}
+		p.helpers = append(p.helpers, h)
+		go p.loop(w, h)
 	}
 	return p
 }
@@ -49,28 +73,70 @@ func (p *Pool) Run(tasks int, work func(task, worker int)) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	helpers := min(len(p.wake), tasks-1)
+	helpers := min(len(p.helpers), tasks-1)
 	if helpers == 0 {
 		for i := range tasks {
 			work(i, 0)
 		}
 		return
 	}
+	p.spin.Store(min(runtime.GOMAXPROCS(0), runtime.NumCPU()) >= p.threads)
 	p.work, p.tasks = work, int64(tasks)
 	p.next.Store(0)
-	p.done.Add(helpers)
-	for _, wake := range p.wake[:helpers] {
-		wake <- struct{}{}
+	p.left.Store(int64(helpers))
+	p.job.Store((p.job.Load()>>16+1)<<16 | uint64(helpers))
+	for _, h := range p.helpers[:helpers] {
+		h.rouse()
 	}
 	p.drain(0)
-	p.done.Wait()
+	p.end.wait(p.spin.Load(), func() bool { return p.left.Load() == 0 })
 	p.work = nil
 }
 
-func (p *Pool) loop(worker int, wake chan struct{}) {
-	for range wake {
+// loop is the life of a helper.
+func (p *Pool) loop(worker int, h *helper) {
+	seen := uint64(0)
+	changed := func() bool { return p.job.Load() != seen }
+	for {
+		h.wait(p.spin.Load(), changed)
+		seen = p.job.Load()
+		if seen == closing {
+			return
+		}
+		if worker > int(seen&0xffff) {
+			continue // a small job
+		}
 		p.drain(worker)
-		p.done.Done()
+		if p.left.Add(-1) == 0 {
+			p.end.rouse()
+		}
+	}
+}
+
+// wait returns when done reports true; after done has become true, rouse must be called.
+func (s *sleeper) wait(spin bool, done func() bool) {
+	if spin {
+		for start := time.Now(); time.Since(start) < spinTime; {
+			for range 64 {
+				if done() {
+					return
+				}
+			}
+		}
+	}
+	for !done() {
+		s.asleep.Store(true)
+		if done() && s.asleep.CompareAndSwap(true, false) {
+			return // before any rouse saw it asleep
+		}
+		<-s.wake
+	}
+}
+
+// rouse wakes the goroutine if it sleeps.
+func (s *sleeper) rouse() {
+	if s.asleep.CompareAndSwap(true, false) {
+		s.wake <- struct{}{}
 	}
 }
 
@@ -86,8 +152,11 @@ func (p *Pool) drain(worker int) {
 
 // Close stops the workers. The pool must not be used afterwards.
 func (p *Pool) Close() {
-	for _, wake := range p.wake {
-		close(wake)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.job.Store(closing)
+	for _, h := range p.helpers {
+		h.rouse()
 	}
-	p.wake = nil
+	p.helpers = nil
 }

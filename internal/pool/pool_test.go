@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestRunCallsEveryTaskOnce(t *testing.T) {
@@ -36,4 +38,88 @@ func TestRunReusedFuncAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { p.Run(16, work) }); n > 0 {
 		t.Fatalf("Run allocates %v times", n)
 	}
+}
+
+func TestIdleWorkersSleep(t *testing.T) {
+	p := New(3)
+	defer p.Close()
+	for range 50 { // jobs with and without the last worker, in quick succession and after a sleep
+		p.Run(8, func(task, worker int) {})
+		p.Run(2, func(task, worker int) {})
+		time.Sleep(100 * time.Microsecond)
+	}
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		asleep := 0
+		for _, h := range p.helpers {
+			if h.asleep.Load() {
+				asleep++
+			}
+		}
+		if asleep == len(p.helpers) {
+			break
+		}
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("%d of %d workers sleep after a job", asleep, len(p.helpers))
+		}
+	}
+	p.Run(4, func(task, worker int) {})
+}
+
+func TestCloseEndsWorkers(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 20 {
+		p := New(4)
+		p.Run(8, func(task, worker int) {})
+		p.Close()
+	}
+	for start := time.Now(); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		}
+	}
+}
+
+func TestTwoCallers(t *testing.T) {
+	p := New(2)
+	defer p.Close()
+	var sum atomic.Int64
+	work := func(task, worker int) { sum.Add(1) }
+	done := make(chan bool)
+	for range 2 {
+		go func() {
+			for range 2000 {
+				p.Run(3, work)
+			}
+			done <- true
+		}()
+	}
+	<-done
+	<-done
+	if sum.Load() != 2*2000*3 {
+		t.Fatalf("%d tasks ran", sum.Load())
+	}
+}
+
+// BenchmarkRun has two tasks of about 10 microseconds: what a job takes longer than one task is the price of the pool.
+func BenchmarkRun(b *testing.B) {
+	p := New(2)
+	defer p.Close()
+	var sums [2][16]float32
+	work := func(task, _ int) {
+		s := float32(1)
+		for range 8000 {
+			s = s*0.5 + 1
+		}
+		sums[task][0] = s
+	}
+	b.Run("task", func(b *testing.B) {
+		for b.Loop() {
+			work(0, 0)
+		}
+	})
+	b.Run("job", func(b *testing.B) {
+		for b.Loop() {
+			p.Run(2, work)
+		}
+	})
 }
