@@ -1,20 +1,21 @@
 package data
 
 import (
+	"iter"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/plinth-ml/plinth/tokenizer"
 )
 
-func BenchmarkPrepare(b *testing.B) {
+// goCorpus is about 30 MB of the Go distribution's source.
+func goCorpus(b *testing.B) (docs []Document, size int) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		b.Skip(err)
 	}
-	tok := testTokenizer(b)
-	var docs []Document
-	size := 0
 	for d, err := range GoSource(b.Context(), filepath.Join(strings.TrimSpace(string(root)), "src"), false, ReadOptions{OnBad: "skip"}) {
 		if err != nil {
 			b.Skip(err)
@@ -24,11 +25,45 @@ func BenchmarkPrepare(b *testing.B) {
 			break
 		}
 	}
-	b.SetBytes(int64(size))
-	for b.Loop() {
-		if _, err := Prepare(b.Context(), all(docs), tok, filepath.Join(b.TempDir(), "set"), PrepareOptions{}); err != nil {
-			b.Fatal(err)
+	return docs, size
+}
+
+func bytesOf(docs []Document) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, d := range docs {
+			if !yield(d.Text) {
+				return
+			}
 		}
+	}
+}
+
+// BenchmarkPrepare is of a vocabulary of 8192 trained on the corpus itself; encode is the tokenizer's part of it.
+func BenchmarkPrepare(b *testing.B) {
+	docs, size := goCorpus(b)
+	tok, err := tokenizer.Train(b.Context(), bytesOf(docs), tokenizer.TrainOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("encode", func(b *testing.B) {
+		b.SetBytes(int64(size))
+		e := tok.NewEncoder()
+		var ids []int32
+		for b.Loop() {
+			for _, d := range docs {
+				ids = e.AppendEncode(ids[:0], d.Text)
+			}
+		}
+	})
+	for _, pack := range []string{Concat, BestFit} {
+		b.Run(pack, func(b *testing.B) {
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				if _, err := Prepare(b.Context(), all(docs), tok, filepath.Join(b.TempDir(), "set"), PrepareOptions{Pack: pack}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

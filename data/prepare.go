@@ -106,7 +106,7 @@ func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenize
 		info.Width = 4
 	}
 	err = file.WriteDirAtomic(out, func(tmp string) error {
-		w := &writer{tok: tok, eos: eos, width: info.Width, o: o,
+		w := &writer{tok: tok, eos: eos, width: info.Width, atWork: 32 << 20, o: o,
 			train: shardWriter{dir: tmp, name: "train", limit: uint64(o.ShardTokens)}, val: shardWriter{dir: tmp, name: "val", limit: uint64(o.ShardTokens)}}
 		err := w.run(ctx, docs)
 		if err := errors.Join(err, w.train.close(), w.val.close()); err != nil {

@@ -297,25 +297,24 @@ func (r *reader) csv(path string, src io.Reader) error {
 	if col < 0 {
 		return fmt.Errorf("%s:1: no column %q", path, r.o.Field)
 	}
-	for {
+	for last := 1; ; {
 		in.left = r.o.MaxBytes + 64<<10
 		row, err := c.Read()
 		if err == io.EOF {
 			return nil
 		}
 		var parse *csv.ParseError
-		if errors.As(err, &parse) {
+		if errors.As(err, &parse) && parse.Err != errTooLong {
 			if err := r.bad(fmt.Sprintf("%s:%d", path, parse.Line), err); err != nil {
 				return err
 			}
 			continue
 		}
 		if err != nil {
-			n, _ := c.FieldPos(0)
-			return r.bad(fmt.Sprintf("%s: after line %d", path, n), err)
+			return r.bad(fmt.Sprintf("%s: record after line %d", path, last), err)
 		}
-		n, _ := c.FieldPos(col)
-		if err := r.emit(fmt.Sprintf("%s:%d", path, n), []byte(row[col])); err != nil {
+		last, _ = c.FieldPos(col)
+		if err := r.emit(fmt.Sprintf("%s:%d", path, last), []byte(row[col])); err != nil {
 			return err
 		}
 	}

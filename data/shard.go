@@ -82,15 +82,13 @@ type writer struct {
 	tok        *tokenizer.Tokenizer
 	eos        int32
 	width      int
+	atWork     int64 // bytes of text in all stages together, or one document
 	o          PrepareOptions
 	train, val shardWriter
 	corpus     hash.Hash
 }
 
-const (
-	chunkBytes = 512 << 10 // of text that a worker takes at once
-	atWork     = 32 << 20  // bytes of text in all stages together
-)
+const chunkBytes = 512 << 10 // of text that a worker takes at once
 
 // chunk is some documents and what becomes of them.
 type chunk struct {
@@ -110,8 +108,8 @@ func (w *writer) run(ctx context.Context, docs iter.Seq2[Document, error]) error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	w.corpus = sha256.New()
-	work, order := make(chan *chunk), make(chan *chunk, atWork/chunkBytes)
-	room := semaphore.NewWeighted(atWork)
+	work, order := make(chan *chunk), make(chan *chunk, 64)
+	room := semaphore.NewWeighted(w.atWork)
 	pool := sync.Pool{New: func() any { return new(chunk) }}
 
 	var stages sync.WaitGroup
@@ -136,7 +134,7 @@ func (w *writer) run(ctx context.Context, docs iter.Seq2[Document, error]) error
 			if err != nil {
 				cancel(err)
 			}
-			room.Release(int64(min(c.size, atWork)))
+			room.Release(min(int64(c.size), w.atWork))
 			pool.Put(c)
 		}
 	})
@@ -149,7 +147,7 @@ func (w *writer) run(ctx context.Context, docs iter.Seq2[Document, error]) error
 	}
 	c := fresh()
 	send := func() bool {
-		if room.Acquire(ctx, int64(min(c.size, atWork))) != nil {
+		if room.Acquire(ctx, min(int64(c.size), w.atWork)) != nil {
 			return false
 		}
 		order <- c
