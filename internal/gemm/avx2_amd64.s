@@ -302,6 +302,29 @@ loop:
 	JNZ     loop
 	RET
 
+// func copy12(dst *float32, w int, src *float32, ld, k int)
+TEXT ·copy12(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ w+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ ld+24(FP), R10
+	MOVQ k+32(FP), CX
+	SHLQ $2, R8
+	SHLQ $2, R10
+
+loop:
+	PREFETCHT0 384(SI) // what a later panel takes from this row
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), X1
+	VMOVUPS Y0, (DI)
+	VMOVUPS X1, 32(DI)
+	ADDQ    R10, SI
+	ADDQ    R8, DI
+	DECQ    CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // func copy16(dst *float32, w int, src *float32, ld, k int)
 // dst[p*w+i] = src[p*ld+i] for i < 16, p < k.
 TEXT ·copy16(SB), NOSPLIT, $0-40
@@ -314,6 +337,7 @@ TEXT ·copy16(SB), NOSPLIT, $0-40
 	SHLQ $2, R10
 
 loop:
+	PREFETCHT0 512(SI) // what a later panel takes from this row
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
 	VMOVUPS Y0, (DI)

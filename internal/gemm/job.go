@@ -5,6 +5,7 @@ package gemm
 type Scratch struct {
 	job    job
 	ap, bp []float32 // packed operands
+	own    []float32 // the rows of A of a task in one block of K, when A is not packed as a whole
 	panel  []float32 // one panel of one block of B, when B is not packed as a whole
 	tile   []float32 // one tile of C, for kernels that are not masked
 }
@@ -13,6 +14,9 @@ type Scratch struct {
 const (
 	packLimit = 8 << 20 // larger operands are taken in chunks of rows or columns
 	minTasks  = 16
+	large     = 1 << 20 // A of so many elements is better packed in parts by its users than written and read again
+	ownRows   = 132     // rows of a task that packs its part of A, about
+	ownCols   = 1536    // most columns of such a task
 )
 
 // job is a product cut into tasks. Tasks of phase 1 (pack) may run in any order, then those of phase 2 (run).
@@ -25,6 +29,7 @@ type job struct {
 	blocks  int       // tasks along M
 	tasks   int
 	pa, pb  packing // phase 1
+	ownA    bool    // tasks pack A, in parts; A is not transposed
 }
 
 // plan cuts m into tasks; the packed operands live in s.
@@ -33,9 +38,17 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 	if m.M == 0 || m.N == 0 {
 		return
 	}
-	j.blocks = panels(m.M, k.block)
-	j.rows = panels(panels(m.M, j.blocks), k.mr) * k.mr
 	np := panels(m.N, k.nr)
+	j.ownA = !m.TransA && m.M*m.K >= large && np >= 4
+	block := k.block
+	if j.ownA {
+		block = max(ownRows/k.mr, 1) * k.mr
+	}
+	j.blocks = panels(m.M, block)
+	if next := j.blocks + 1; j.blocks > 2 && k.waste(m.M, next) < k.waste(m.M, j.blocks) {
+		j.blocks = next
+	}
+	j.rows = panels(panels(m.M, j.blocks), k.mr) * k.mr
 	switch {
 	case m.Packed != nil:
 		j.bp = m.Packed.data
@@ -44,12 +57,15 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 		j.bp = s.bp
 		j.pb = packing{dst: s.bp, src: m.B, ld: m.LDB, across: m.TransB, width: k.nr, n: m.N, k: m.K}
 	}
-	if m.M > k.mr && np >= 4 && m.K > 0 {
+	if !j.ownA && m.M > k.mr && np >= 4 && m.K > 0 {
 		s.ap = grow(s.ap, panels(m.M, k.mr)*k.mr*m.K)
 		j.ap = s.ap
 		j.pa = packing{dst: s.ap, src: m.A, ld: m.LDA, across: !m.TransA, width: k.mr, n: m.M, k: m.K}
 	}
 	per := k.cols / k.nr
+	if j.ownA {
+		per = panels(np, panels(m.N, ownCols))
+	}
 	for per > 1 && j.blocks*panels(np, per) < minTasks {
 		per = (per + 1) / 2
 	}
@@ -63,6 +79,11 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 	}
 	j.blocks = panels(m.M, j.rows)
 	j.tasks = j.blocks * panels(np, per)
+}
+
+// waste is how many rows M falls short of equal blocks of whole tiles: the share of the last block that has no work.
+func (k *Kernel) waste(M, blocks int) int {
+	return panels(panels(M, blocks), k.mr)*k.mr*blocks - M
 }
 
 // packs is the number of tasks of phase 1.
@@ -89,6 +110,10 @@ func (j *job) run(task int, s *Scratch) {
 	}
 	for k0 := 0; k0 < j.K; k0 += KC {
 		kc := min(KC, j.K-k0)
+		if j.ownA {
+			s.own = grow(s.own, panels(i1-i0, j.k.mr)*j.k.mr*kc)
+			j.packOwn(s.own, i0, i1, k0, kc)
+		}
 		n := n0
 		if i1-i0 == 1 {
 			n = j.row(i0, n0, n1, k0, kc)
@@ -106,7 +131,7 @@ func (j *job) row(i, n0, n1, k0, kc int) int {
 	if j.k.row4 == nil || j.bp == nil && j.TransB {
 		return n0
 	}
-	a, _, acs := j.left(i, k0)
+	a, _, acs := j.left(i, i, k0, kc, nil)
 	load := j.Accumulate || k0 > 0
 	for ; n0+4*nr <= n1; n0 += 4 * nr {
 		c := &j.C[i*j.LDC+n0]
@@ -119,9 +144,19 @@ func (j *job) row(i, n0, n1, k0, kc int) int {
 	return n0
 }
 
-// left returns where A has element (i,k0) and its strides; i is a multiple of mr.
-func (j *job) left(i, k0 int) (a *float32, ars, acs int) {
+// packOwn packs rows [i0,i1) of A in block [k0,k0+kc) into panels of mr rows, each [kc,mr].
+func (j *job) packOwn(own []float32, i0, i1, k0, kc int) {
+	mr := j.k.mr
+	for i := i0; i < i1; i += mr {
+		j.k.strip(own[(i-i0)*kc:], mr, j.A[i*j.LDA+k0:], j.LDA, true, min(mr, i1-i), kc)
+	}
+}
+
+// left returns where A has element (i,k0) and its strides, in a task whose rows begin at i0; i-i0 is a multiple of mr.
+func (j *job) left(i, i0, k0, kc int, s *Scratch) (a *float32, ars, acs int) {
 	switch mr := j.k.mr; {
+	case j.ownA:
+		return &s.own[(i-i0)*kc], 1, mr
 	case j.ap != nil:
 		return &j.ap[i*j.K+k0*mr], 1, mr
 	case j.TransA:
@@ -165,23 +200,28 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 		}
 	}
 	load := j.Accumulate || k0 > 0
-	if tiles := (i1 - i0) / k.mr; k.panel != nil && j.ap != nil && ldb == k.nr && w == k.nr && tiles > 0 {
-		a, _, _ := j.left(i0, k0)
+	first := i0
+	if tiles := (i1 - i0) / k.mr; k.panel != nil && (j.ownA || j.ap != nil) && ldb == k.nr && w == k.nr && tiles > 0 {
+		a, _, _ := j.left(i0, i0, k0, kc, s)
+		step := k.mr * j.K
+		if j.ownA {
+			step = k.mr * kc
+		}
 		var at *float32
 		if len(next) > 0 {
 			at = &next[0]
 		}
-		k.panel(kc, a, k.mr*j.K, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
-		i0 += tiles * k.mr
+		k.panel(kc, a, step, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
+		first += tiles * k.mr
 		next = nil
-		if i0 == i1 {
+		if first == i1 {
 			return
 		}
 	}
-	share := len(next) / panels(i1-i0, k.mr)
-	for i := i0; i < i1; i += k.mr {
+	share := len(next) / panels(i1-first, k.mr)
+	for i := first; i < i1; i += k.mr {
 		m := min(k.mr, i1-i)
-		a, ars, acs := j.left(i, k0)
+		a, ars, acs := j.left(i, i0, k0, kc, s)
 		at := i*j.LDC + n
 		if share > 0 {
 			k.fetch(&next[0], share)

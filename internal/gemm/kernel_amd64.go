@@ -23,6 +23,9 @@ func transpose4(dst *float32, w int, src *float32, ld, k int)
 func copy4(dst *float32, w int, src *float32, ld, k int)
 
 //go:noescape
+func copy12(dst *float32, w int, src *float32, ld, k int)
+
+//go:noescape
 func copy16(dst *float32, w int, src *float32, ld, k int)
 
 //go:noescape
@@ -43,7 +46,7 @@ func simdKernels() []*Kernel {
 	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasBMI2 {
 		return ks
 	}
-	move := mover{transpose4: transpose4, copy4: copy4, copy16: copy16, addTo8: addTo8, fetch: fetch}
+	move := mover{transpose4: transpose4, copy4: copy4, copy12: copy12, copy16: copy16, addTo8: addTo8, fetch: fetch}
 	ks = append(ks, &Kernel{
 		name: "avx2", mr: 6, nr: 16, block: 240, cols: 512, mover: move,
 		tile: tile256, row4: row256, peak: peak256, peakFLOPs: 12 * 8 * 2,

@@ -54,7 +54,7 @@ type packing struct {
 
 // packRows is how many rows of a panel are filled in one go: they stay in the first-level cache, and their sources in
 // its translation buffer.
-const packRows = 64
+const packRows = 32
 
 // tasks is the number of tasks: one for each panel where the source holds columns one after the other, else one for each
 // packRows rows, so that memory is read in long runs.
@@ -122,6 +122,10 @@ func (k *Kernel) strip(dst []float32, width int, src []float32, ld int, across b
 		for ; i+16 <= w; i += 16 {
 			k.copy16(&dst[i], width, &src[i], ld, kk)
 		}
+	}
+	if k.copy12 != nil && w-i >= 12 {
+		k.copy12(&dst[i], width, &src[i], ld, kk)
+		i += 12
 	}
 	if k.copy4 != nil && w >= 4 {
 		for ; i < w; i += 4 {
