@@ -230,7 +230,7 @@ func (l *Loop) finish(ctx context.Context) error {
 		if err := l.report(Event{Kind: "validation", Step: l.pos.Step, ValLoss: l.pos.ValLoss, ValBitsPerByte: l.pos.ValBitsPerByte}); err != nil {
 			return err
 		}
-	} else if ctx.Err() != nil {
+	} else if l.h.Validate != nil && ctx.Err() != nil {
 		return l.interrupted(ctx)
 	}
 	if err := l.export(); err != nil {

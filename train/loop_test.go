@@ -14,7 +14,7 @@ import (
 func TestRunLearns(t *testing.T) {
 	for _, optimizer := range Optimizers {
 		t.Run(optimizer, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := tempDir(t)
 			src := tiny.source()
 			var exported, samples, steps int
 			var l *Loop
@@ -70,7 +70,7 @@ func TestRunLearns(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
-	dir := t.TempDir()
+	dir := tempDir(t)
 	cause := errors.New("terminated")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	o := Options{Steps: 40, Batch: 4, RunDir: dir}
@@ -91,7 +91,7 @@ func TestInterrupted(t *testing.T) {
 	if _, err := resumed.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	o.RunDir, o.Resume = t.TempDir(), false
+	o.RunDir, o.Resume = tempDir(t), false
 	whole := loop(t, tiny.source(), o, Hooks{})
 	if _, err := whole.Run(t.Context()); err != nil {
 		t.Fatal(err)

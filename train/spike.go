@@ -52,15 +52,19 @@ func (l *Loop) rewind(reason string) error {
 	if err != nil {
 		return err
 	}
-	back := list[:0]
+	var back []savedState
 	for _, c := range list {
 		if c.step <= max(0, was.Step-l.o.RewindSteps) {
 			back = append(back, c)
 		}
 	}
 	from, err := l.loadNewest(back)
+	if errors.Is(err, errNoState) && len(list) > 0 { // soon after another rewind: from the oldest there is, with more left out
+		slices.SortFunc(list, func(a, b savedState) int { return b.step - a.step })
+		from, err = l.loadNewest(list)
+	}
 	if errors.Is(err, errNoState) {
-		return fmt.Errorf("train: %w: %s; no checkpoint is %d steps old", ErrSpike, reason, l.o.RewindSteps)
+		return fmt.Errorf("train: %w: %s; no checkpoint is whole", ErrSpike, reason)
 	}
 	if err != nil {
 		return err

@@ -134,7 +134,7 @@ func (l *Loop) writeState(dir string) error {
 	if err := checkpoint.Write(filepath.Join(dir, momentsFile), moments, meta); err != nil {
 		return err
 	}
-	return file.WriteFile(filepath.Join(dir, stateFile), append(b, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(dir, stateFile), append(b, '\n'), 0o644) // WriteDirAtomic flushes it
 }
 
 var errNoState = errors.New("no whole checkpoint")

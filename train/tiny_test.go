@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"os"
 	"testing"
 
 	"github.com/plinth-ml/plinth/data"
@@ -101,4 +102,15 @@ func digest(l *Loop) string {
 		add(s.data.F32())
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// tempDir is a directory in memory where there is one: a busy disk makes the many fsyncs of these tests slow.
+func tempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "train")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
