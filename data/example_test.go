@@ -27,7 +27,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	info, err := data.Prepare(ctx, data.Documents(ctx, []string{corpus}, data.ReadOptions{}), tok, out, data.PrepareOptions{Seq: 3, Pack: data.BestFit})
+	info, err := data.Prepare(ctx, data.Documents(ctx, []string{corpus}, data.ReadOptions{}), tok, out, data.PrepareOptions{Seq: 5})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -42,16 +42,19 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	source, err := train.Source(1, 3, 2)
+	source, err := train.Source(1, 5, 1)
 	if err != nil {
 		log.Fatal(err)
 	}
 	var b data.Batch
-	for step := range 3 {
-		if err := source.Fill(&b, step, 0, 2); err != nil {
+	for step := range 2 {
+		if err := source.Fill(&b, step, 0, 1); err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("%q %v\n", tok.Decode(b.IDs), b.Lengths)
+		fmt.Printf("step %d: %q in pieces of %v tokens\n", step, tok.Decode(b.IDs), b.Lengths)
 	}
 	// Output:
+	// 3 documents, 10 tokens, 2 sequences
+	// step 0: "red fish<|endoftext|>two" in pieces of [3 2] tokens
+	// step 1: " fish<|endoftext|>one fish<|endoftext|>" in pieces of [2 3] tokens
 }

@@ -34,7 +34,8 @@ func (l *Loader) Fingerprint() string {
 	return fmt.Sprintf("%x", h[:16])
 }
 
-// Fill is Source.Fill. It allocates nothing once b has room.
+// Fill is Source.Fill. It allocates nothing once b has room. A bad entry in a file of the set is an error that names file and offset; b then
+// holds part of the batch.
 func (l *Loader) Fill(b *Batch, step, from, to int) error {
 	if step < 0 || from < 0 || from > to || to > l.batch {
 		return fmt.Errorf("data: step %d, sequences %d to %d of a batch of %d", step, from, to, l.batch)

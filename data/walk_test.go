@@ -67,7 +67,6 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-
 func TestGoSource(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "vendor", "testdata", "src") // what stands above the root does not matter
 	for name, text := range map[string]string{
