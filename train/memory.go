@@ -40,21 +40,21 @@ func Estimate(m model.Decoder, o Options) (Memory, error) {
 			e.Moments += 2 * n
 		}
 	}
-	e.Activations = activations(m, o)
+	e.Activations = activations(m, o, o.Micro)
+	if rest := o.Batch % o.Micro; rest > 0 { // the tape holds buffers of both sizes
+		e.Activations += activations(m, o, rest)
+	}
 	logits := int64(min(512, max(128, 1<<20/s.Vocab), o.Micro*o.Seq)) * int64(s.Vocab) * 4
 	e.Workspace = largest + logits + 16<<20 // and packed operands of products
 	e.Total = e.Weights + e.Gradients + e.Moments + e.Activations + e.Workspace
 	return e, nil
 }
 
-// activations extrapolates from few layers and rows to all: tape memory is linear in both. Rows are divided by a power of two, which
+// activations is what the tape holds for so many sequences at once. It extrapolates from few layers and rows to all: tape memory is linear in both. Rows are divided by a power of two, which
 // keeps the tape's rounding the same, in parts, as it is for all rows.
-func activations(m model.Decoder, o Options) int64 {
-	rows, part := o.Micro*o.Seq, int64(1)
-	for rows >= 256 && rows%2 == 0 {
-		rows, part = rows/2, part*2
-	}
-	for rows >= 256 {
+func activations(m model.Decoder, o Options, sequences int) int64 {
+	rows, part := sequences*o.Seq, int64(1)
+	for rows >= 128 {
 		rows, part = (rows+1)/2, part*2
 	}
 	layers := m.Sizes().Layers

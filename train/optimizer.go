@@ -18,6 +18,7 @@ type optimizer struct {
 	adam []adamSlot
 	muon []muonSlot
 	ns   newtonSchulz
+	call kernel.AdamW // of one parameter; here, so that no step takes memory for it
 }
 
 type adamSlot struct {
@@ -88,11 +89,11 @@ func clipScale(norm, clip float64) float64 {
 func (p *optimizer) step(t int, lr, scale float64) {
 	decay := max(0, p.o.WeightDecay)
 	for _, s := range p.adam {
-		a := kernel.AdamW{LR: lr, Beta1: p.o.Beta1, Beta2: p.o.Beta2, Eps: p.o.Eps, Step: t, GradScale: scale, ZeroGrad: true}
+		p.call = kernel.AdamW{LR: lr, Beta1: p.o.Beta1, Beta2: p.o.Beta2, Eps: p.o.Eps, Step: t, GradScale: scale, ZeroGrad: true}
 		if s.Decays() {
-			a.WeightDecay = decay
+			p.call.WeightDecay = decay
 		}
-		p.k.AdamW(s.T().Data, s.T().Grad, s.m, s.v, &a)
+		p.k.AdamW(s.T().Data, s.T().Grad, s.m, s.v, &p.call)
 		s.T().Changed()
 	}
 	for _, s := range p.muon {
