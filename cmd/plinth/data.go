@@ -60,6 +60,7 @@ type dataPrepareCmd struct {
 	Out        string   `required:"" help:"Folder to make." placeholder:"DIR"`
 	Seq        int      `default:"256" help:"Tokens per sequence." placeholder:"N"`
 	Validation float64  `default:"0.05" help:"Share of the documents kept for validation, chosen by their hash." placeholder:"F"`
+	Pack       string   `default:"concat" enum:"concat,bestfit" help:"concat: documents one after the other, cut at sequence ends. bestfit: sequences begin with a document and are filled with whole ones, the last cropped."`
 	ByFolder   bool     `help:"Choose whole folders for validation instead of single documents."`
 	readFlags
 }
@@ -89,7 +90,7 @@ func (d *dataPrepareCmd) prepare(ctx context.Context, c *common, tok *tokenizer.
 		return nil, skips, usagef("--validation %v is not within 0 to 1", d.Validation)
 	}
 	info, err := data.Prepare(ctx, d.documents(ctx, d.Data, &skips), tok, d.Out, data.PrepareOptions{
-		Seq: d.Seq, Validation: d.Validation, ByGroup: d.ByFolder, Seed: c.Seed, Threads: c.Threads})
+		Seq: d.Seq, Validation: d.Validation, Pack: d.Pack, ByGroup: d.ByFolder, Seed: c.Seed, Threads: c.Threads})
 	return info, skips, err
 }
 
@@ -105,7 +106,11 @@ func describe(dir string, info *data.Info) string {
 			per = float64(s.Bytes) / float64(s.Tokens)
 		}
 		fmt.Fprintf(&b, "  %-5s %d documents, %sB of text, %d tokens (%.2f bytes each), %d sequences, %d shards\n", s.name, s.Documents, count(float64(s.Bytes)), s.Tokens, per, s.Sequences, len(s.Shards))
+		if s.Cropped > 0 {
+			fmt.Fprintf(&b, "        %d tokens cropped\n", s.Cropped)
+		}
 	}
+	fmt.Fprintf(&b, "  corpus %.16s\n", info.CorpusSHA256)
 	return b.String()
 }
 

@@ -64,3 +64,10 @@ func best(d time.Duration, bytes float64, sweep func()) float64 {
 		}
 	}
 }
+
+// PeakFLOPs measures the multiply-add FLOP/s of the given number of workers (0 means GOMAXPROCS) for about d.
+func PeakFLOPs(threads int, d time.Duration) float64 {
+	p := pool.New(threads)
+	defer p.Close()
+	return gemm.New(gemm.Best(), p).PeakFLOPs(d)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/plinth-ml/plinth/train"
+)
+
+// progress tells on stderr how training goes: one line that is rewritten on a terminal, a line every few seconds elsewhere.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	every    time.Duration
+	last     time.Time
+	start    time.Time
+	from     int // step at the start
+	onLine   bool
+}
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{w: w, every: 5 * time.Second}
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			p.terminal, p.every = true, 100*time.Millisecond
+		}
+	}
+	return p
+}
+
+// event shows what the loop says.
+func (p *progress) event(e train.Event) {
+	now := time.Now()
+	if p.start.IsZero() {
+		p.start, p.from = now, e.Step-1
+	}
+	switch e.Kind {
+	case "resume", "damaged", "rewind":
+		p.line(fmt.Sprintf("%s: step %d %s", e.Kind, e.Step, e.Message))
+		return
+	case "save":
+		return
+	}
+	important := e.ValLoss != 0 || e.Sample != "" || e.Step == e.Steps || e.Step == 1
+	if important || now.Sub(p.last) >= p.every {
+		p.last = now
+		text := fmt.Sprintf("step %d/%d", e.Step, e.Steps)
+		if e.Kind == "" {
+			text += fmt.Sprintf("  loss %.4f  lr %.2e  grad %.2f  %s tokens/s", e.Loss, e.LR, e.GradNorm, count(e.TokensPerSecond))
+			if e.PeakShare > 0 {
+				text += fmt.Sprintf("  %.0f%% of peak", 100*e.PeakShare)
+			}
+			if left := e.Steps - e.Step; left > 0 && e.Step > p.from {
+				per := now.Sub(p.start) / time.Duration(e.Step-p.from)
+				text += fmt.Sprintf("  %v left", (per * time.Duration(left)).Round(time.Second))
+			}
+		}
+		if e.ValLoss != 0 {
+			text += fmt.Sprintf("  validation %.4f, %.4f bits per byte", e.ValLoss, e.ValBitsPerByte)
+		}
+		if p.terminal && !important {
+			fmt.Fprintf(p.w, "\r\x1b[K%s", text)
+			p.onLine = true
+		} else {
+			p.line(text)
+		}
+	}
+	if e.Sample != "" {
+		p.line("  | " + strings.ReplaceAll(strings.TrimSpace(e.Sample), "\n", "\n  | "))
+	}
+}
+
+// line writes text below whatever stands there.
+func (p *progress) line(text string) {
+	if p.onLine {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.onLine = false
+	}
+	fmt.Fprintln(p.w, text)
+}

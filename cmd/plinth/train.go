@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/plinth-ml/plinth/data"
+	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/model/gpt"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+	"github.com/plinth-ml/plinth/tokenizer"
+	"github.com/plinth-ml/plinth/train"
+)
+
+type trainCmd struct {
+	Data      []string `required:"" help:"A folder of prepared data, or files and folders of text." placeholder:"PATH"`
+	Out       string   `required:"" help:"Run directory." placeholder:"DIR"`
+	Tokenizer string   `help:"For text: folder or file of a tokenizer. Without it one is trained on the text." placeholder:"PATH"`
+	Resume    bool     `help:"Go on from the newest whole checkpoint; start fresh where there is none; do nothing on a finished run."`
+
+	Size   string `help:"A named size; plinth show lists them." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
+	Depth  int    `help:"The one dial: layers; width, heads, learning rate and batch follow." placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
+	Layers int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Layers."`
+	Width  int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Width of the residual stream."`
+	Heads  int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Attention heads."`
+	Vocab  int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Vocabulary; 0 means the tokenizer's, or for one trained here the size's."`
+	Seq    int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Tokens per sequence; 0 means the size's context, or what the data was prepared for."`
+
+	Steps      int     `placeholder:"N" group:"Training" help:"Optimiser steps; 0 means 12 tokens per parameter."`
+	Batch      int     `placeholder:"N" group:"Training" help:"Sequences per step; 0 means the size's."`
+	Micro      int     `placeholder:"N" group:"Training" help:"Sequences computed at once; 0 means about 4096 tokens."`
+	LR         float64 `placeholder:"F" group:"Training" name:"lr" help:"Peak learning rate; 0 means the size's."`
+	MinLR      float64 `placeholder:"F" group:"Training" name:"min-lr" default:"0.1" help:"Final learning rate as a share of the peak."`
+	Warmup     int     `placeholder:"N" group:"Training" help:"Steps of linear rise; 0 means a tenth of the steps, at most 200; -1 none."`
+	Schedule   string  `group:"Training" enum:"cosine,linear,wsd,constant" default:"cosine" help:"cosine, linear, wsd (stable, then decay over --decay-share) or constant."`
+	DecayShare float64 `placeholder:"F" group:"Training" default:"0.2" help:"Of wsd: share of the steps in which the rate falls."`
+	Optimizer  string  `group:"Training" enum:"adamw,muon" default:"adamw" help:"adamw, or muon for the matrices of the blocks and adamw for the rest."`
+	Beta1      float64 `placeholder:"F" group:"Training" default:"0.9" help:"AdamW's first decay."`
+	Beta2      float64 `placeholder:"F" group:"Training" default:"0.95" help:"AdamW's second decay."`
+	Decay      float64 `placeholder:"F" group:"Training" name:"weight-decay" default:"0.1" help:"Weight decay of matrices."`
+	Clip       float64 `placeholder:"F" group:"Training" default:"1" help:"Largest norm of the gradient; 0 means no limit."`
+	ZLoss      float64 `placeholder:"F" group:"Training" default:"0" name:"z-loss" help:"Weight of the squared log-sum-exp; PaLM used 1e-4."`
+	Recompute  bool    `group:"Training" help:"Compute activations again in the backward pass: less memory, a third more time, the same bits."`
+
+	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`
+	SpikeFactor float64 `placeholder:"F" group:"Safety" default:"2" help:"A spike is a loss above this many times the recent median."`
+	SaveEvery   int     `placeholder:"N" group:"Safety" help:"Steps between checkpoints; 0 means a tenth of the run."`
+	Keep        int     `placeholder:"N" group:"Safety" default:"2" help:"Checkpoints kept."`
+	ValEvery    int     `placeholder:"N" group:"Safety" help:"Steps between validations; 0 means a tenth of the run, -1 only the last."`
+	ValTokens   int     `placeholder:"N" group:"Safety" default:"65536" help:"Held-out tokens of a validation; 0 means all."`
+	SampleEvery int     `placeholder:"N" group:"Safety" help:"Steps between samples of text; 0 means a fifth of the run, -1 none."`
+	Validation  float64 `placeholder:"F" group:"Safety" default:"0.05" help:"For text: share of the documents held out, chosen by their hash."`
+	Pack        string  `group:"Safety" default:"concat" enum:"concat,bestfit" help:"For text: how sequences are packed; see plinth data prepare."`
+	readFlags
+}
+
+func (*trainCmd) Help() string {
+	return "Text is tokenised and packed into OUT/data first. Example: plinth train --data docs/ --size nano --out runs/docs"
+}
+
+func (t *trainCmd) Run(ctx context.Context, c *common) error {
+	size, err := t.size()
+	if err != nil {
+		return err
+	}
+	if t.SampleEvery < -1 || t.ValTokens < 0 || t.Batch < 0 || t.Steps < 0 || t.Clip < 0 || t.Decay < 0 || t.LR < 0 || t.MinLR < 0 || t.Keep < 1 {
+		return usagef("a negative number where none makes sense: see plinth train --help")
+	}
+	if _, err := os.Stat(filepath.Join(t.Out, train.StateDir)); err == nil && !t.Resume {
+		return fmt.Errorf("%s holds a run already: use --resume to go on with it, or another --out", t.Out)
+	}
+	set, tok, err := t.prepared(ctx, c, &size)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	if size.Config.Vocab < tok.VocabSize() {
+		return usagef("--vocab %d is smaller than the tokenizer's %d", size.Config.Vocab, tok.VocabSize())
+	}
+	if eos, ok := tok.EOS(); ok {
+		id := int(eos)
+		size.Config.EOS, size.Config.BOS = &id, &id
+	}
+	m, err := gpt.New(size.Config)
+	if err != nil {
+		return usageError{err}
+	}
+	o, err := t.options(c, size, m)
+	if err != nil {
+		return err
+	}
+	if err := train.Fits(m, o); err != nil { // before the weights take memory
+		return err
+	}
+	k := c.kernels()
+	nn.Init(m.Params(), c.Seed, true)
+	split, err := set.Split("train")
+	if err != nil {
+		return err
+	}
+	source, err := split.Source(c.Seed, o.Seq, o.Batch)
+	if err != nil {
+		return err
+	}
+	show := newProgress(c.err)
+	hooks := train.Hooks{
+		Sample:   t.sampler(m, k, tok, c.Seed),
+		Progress: show.event,
+		Export:   func(dir string) error { return zoo.Save(dir, m, tok) },
+	}
+	if hooks.Validate, err = t.validator(set, m, k, o); err != nil {
+		return err
+	}
+	loop, err := train.New(m, k, source, o, hooks)
+	if err != nil {
+		return err
+	}
+	c.say("%s: %s parameters, %d steps of %d x %d tokens (%s tokens), learning rate %.3g, %s", size.Name, count(nn.Count(m.Params())), o.Steps, o.Batch, o.Seq,
+		count(o.Steps*o.Batch*o.Seq), o.LR, k.Name)
+	r, err := loop.Run(ctx)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%s: %d steps, %s tokens in %.1f s (%s tokens/s, %.0f %% of the live peak)\nloss %.4f, validation %.4f nats per token, %.4f bits per byte\ntry: plinth generate --model %s\n",
+		r.RunDir, r.Steps, count(r.Tokens), r.Seconds, count(r.TokensPerSecond), 100*r.PeakShare, r.Loss, r.ValLoss, r.ValBitsPerByte, r.RunDir)
+	return c.finish(r, text)
+}
+
+// size is the shape and its settings from exactly one of the three ways to say it.
+func (t *trainCmd) size() (gpt.Size, error) {
+	ways := 0
+	for _, given := range []bool{t.Size != "", t.Depth != 0, t.Layers != 0 || t.Width != 0 || t.Heads != 0} {
+		if given {
+			ways++
+		}
+	}
+	const context = 256 // where nothing says how long sequences are
+	var s gpt.Size
+	var err error
+	switch {
+	case ways > 1:
+		return s, usagef("--size, --depth and --layers/--width/--heads exclude each other")
+	case ways == 0:
+		s, err = gpt.ByName("nano")
+	case t.Size != "":
+		s, err = gpt.ByName(t.Size)
+	case t.Depth != 0:
+		s, err = gpt.ByDepth(t.Depth, 4096, context)
+	case t.Layers < 1 || t.Width < 1 || t.Heads < 1 || t.Width%t.Heads != 0:
+		return s, usagef("--layers %d --width %d --heads %d: all three are needed, and the width must be a multiple of the heads", t.Layers, t.Width, t.Heads)
+	default:
+		s = gpt.Size{Name: fmt.Sprintf("%dx%d", t.Layers, t.Width), Config: gpt.Shape(t.Layers, t.Width, t.Heads, 4096, context), LR: 1e-3, Batch: 8192}
+	}
+	if err != nil {
+		return s, usageError{err}
+	}
+	if t.Vocab != 0 {
+		s.Config.Vocab = t.Vocab
+	}
+	if t.Seq != 0 {
+		s.Config.Context = t.Seq
+	}
+	if err := s.Config.Check(); err != nil {
+		return s, usageError{err}
+	}
+	return s, nil
+}
+
+// options are the loop's, with the size's settings where no flag says otherwise.
+func (t *trainCmd) options(c *common, s gpt.Size, m *gpt.Model) (train.Options, error) {
+	orNone := func(v float64) float64 { // the loop takes 0 for its default
+		if v == 0 {
+			return -1
+		}
+		return v
+	}
+	o := train.Options{Steps: t.Steps, Batch: t.Batch, Micro: t.Micro, Seq: s.Config.Context, LR: t.LR, MinLR: orNone(t.MinLR), Warmup: t.Warmup,
+		Schedule: t.Schedule, DecayShare: t.DecayShare, Optimizer: t.Optimizer, Beta1: t.Beta1, Beta2: t.Beta2, WeightDecay: orNone(t.Decay), Clip: orNone(t.Clip), ZLoss: t.ZLoss,
+		Recompute: t.Recompute, Seed: c.Seed, ValEvery: t.ValEvery, SampleEvery: t.SampleEvery, SaveEvery: t.SaveEvery, Keep: t.Keep,
+		OnSpike: t.OnSpike, SpikeFactor: t.SpikeFactor, RunDir: t.Out, Resume: t.Resume}
+	if o.Batch == 0 {
+		o.Batch = max(1, s.Batch/o.Seq)
+	}
+	if o.LR == 0 {
+		o.LR = s.LR
+	}
+	if o.Steps == 0 {
+		o.Steps = max(1, int(12*nn.Count(m.Params())/int64(o.Batch*o.Seq)))
+	}
+	if o.SampleEvery == 0 {
+		o.SampleEvery = max(1, o.Steps/5)
+	}
+	o.PeakFLOPs = cpu.PeakFLOPs(c.Threads, 200*time.Millisecond)
+	o, err := o.Resolve(m.Sizes())
+	if err != nil {
+		return o, usageError{err}
+	}
+	return o, nil
+}
+
+// prepared opens the data, preparing it when --data is text, and sets the size's vocabulary and context to what the data has.
+func (t *trainCmd) prepared(ctx context.Context, c *common, size *gpt.Size) (*data.Set, *tokenizer.Tokenizer, error) {
+	dir := filepath.Join(t.Out, "data")
+	isPrepared := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, "meta.json"))
+		return err == nil
+	}
+	switch {
+	case len(t.Data) == 1 && isPrepared(t.Data[0]):
+		if t.Tokenizer != "" {
+			return nil, nil, usagef("--tokenizer is for text: %s is prepared and has its own", t.Data[0])
+		}
+		dir = t.Data[0]
+	case isPrepared(dir): // of a run that is resumed
+		c.say("using %s, prepared when the run began", dir)
+	default:
+		if err := t.prepare(ctx, c, *size, dir); err != nil {
+			return nil, nil, err
+		}
+	}
+	set, err := data.Open(dir, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	tok, err := tokenizer.Open(dir)
+	if err == nil && t.Seq != 0 && t.Seq != set.Info.Seq {
+		err = usagef("--seq %d, but %s was prepared for sequences of %d tokens", t.Seq, dir, set.Info.Seq)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, set.Close())
+	}
+	if t.Vocab == 0 {
+		size.Config.Vocab = tok.VocabSize()
+	}
+	size.Config.Context = set.Info.Seq
+	return set, tok, nil
+}
+
+// prepare turns text into dir, with a tokenizer given or trained on the text.
+func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir string) error {
+	if err := os.MkdirAll(t.Out, 0o755); err != nil {
+		return err
+	}
+	if err := file.CleanTemps(t.Out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var tok *tokenizer.Tokenizer
+	var err error
+	if t.Tokenizer != "" {
+		tok, err = tokenizer.Open(t.Tokenizer)
+	} else {
+		c.say("training a tokenizer of %d ids ...", size.Config.Vocab)
+		docs := t.texts(ctx, t.Data)
+		tok, err = tokenizer.Train(ctx, docs.all(), tokenizer.TrainOptions{VocabSize: size.Config.Vocab, Threads: c.Threads})
+		err = errors.Join(docs.err, err)
+	}
+	if err != nil {
+		return err
+	}
+	p := dataPrepareCmd{Data: t.Data, Out: dir, Seq: size.Config.Context, Pack: t.Pack, Validation: t.Validation, readFlags: t.readFlags}
+	info, skips, err := p.prepare(ctx, c, tok)
+	if err != nil {
+		return err
+	}
+	c.say("%s%s", describe(dir, info), describeSkips(skips))
+	return nil
+}
+
+// validator returns the hook that measures the held-out loss; nil where nothing is held out.
+func (t *trainCmd) validator(set *data.Set, m *gpt.Model, k *kernel.Set, o train.Options) (func(context.Context, int) (float64, float64, error), error) {
+	if set.Info.Val.Tokens < 2 {
+		return nil, nil
+	}
+	split, err := set.Split("val")
+	if err != nil {
+		return nil, err
+	}
+	val, err := split.Val(o.Seq, t.ValTokens)
+	if err != nil {
+		return nil, err
+	}
+	tape := tensor.Evaluation(k)
+	return func(ctx context.Context, _ int) (float64, float64, error) {
+		s, err := train.Evaluate(ctx, tape, m, val, o.Micro)
+		return s.Loss, s.BitsPerByte, err
+	}, nil
+}
+
+// sampler returns the hook that lets the model write the beginning of a document.
+func (t *trainCmd) sampler(m *gpt.Model, k *kernel.Set, tok *tokenizer.Tokenizer, seed uint64) func(context.Context, int) (string, error) {
+	eos, ok := tok.EOS()
+	if !ok {
+		return nil
+	}
+	engine := generate.New(m, k, generate.EngineOptions{Slots: 1})
+	return func(ctx context.Context, _ int) (string, error) {
+		r, err := engine.Generate(ctx, []generate.Request{{Prompt: []int32{eos}, Options: generate.Options{MaxTokens: 64, Temperature: 0.8, TopK: 40, TopP: 0.95, Seed: seed, Stop: []int32{eos}}}}, nil)
+		if err != nil {
+			return "", err
+		}
+		return tok.Decode(r[0].IDs), nil
+	}
+}
