@@ -39,9 +39,12 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 		m.Residual = o.Residual.Data
 	}
 	if t.pack {
-		if !w.isPacked {
+		if w.packedBy != t.k {
+			if w.packedBy != nil {
+				w.packed = kernel.Packed{} // in another set's layout
+			}
 			t.k.Pack(&w.packed, w.Data, !o.InOut, in, out)
-			w.isPacked = true
+			w.packedBy = t.k
 		}
 		m.Packed = &w.packed
 	}

@@ -64,7 +64,7 @@ type Tensor struct {
 	node    int  // index of the tape node that made it, -1 for a leaf
 
 	packed   kernel.Packed // of a weight, for inference
-	isPacked bool
+	packedBy *kernel.Set   // nil: not packed
 }
 
 // New returns a leaf that is only a shape; Alloc gives it memory.
@@ -128,7 +128,7 @@ func (x *Tensor) SetTrain(train bool) {
 func (x *Tensor) Trains() bool { return x.needs }
 
 // Changed must be called after the values of a weight were changed: it drops copies kept in a packed layout.
-func (x *Tensor) Changed() { x.isPacked = false }
+func (x *Tensor) Changed() { x.packedBy = nil }
 
 // Shape is a copy of the sizes.
 func (x *Tensor) Shape() Shape { return append(Shape(nil), x.dims[:x.rank]...) }
