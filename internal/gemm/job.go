@@ -15,6 +15,7 @@ const (
 	packLimit = 8 << 20 // larger operands are taken in chunks of rows or columns
 	minTasks  = 16
 	large     = 1 << 20 // A of so many elements is better packed in parts by its users than written and read again
+	ownTasks  = 8       // as minTasks, where each cut along N packs A once more
 	ownRows   = 132     // rows of a task that packs its part of A, about
 	ownCols   = 1536    // most columns of such a task
 )
@@ -29,7 +30,7 @@ type job struct {
 	blocks  int       // tasks along M
 	tasks   int
 	pa, pb  packing // phase 1
-	ownA    bool    // tasks pack A, in parts; A is not transposed
+	ownA    bool    // tasks pack A, in parts
 }
 
 // plan cuts m into tasks; the packed operands live in s.
@@ -39,13 +40,13 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 		return
 	}
 	np := panels(m.N, k.nr)
-	j.ownA = !m.TransA && m.M*m.K >= large && np >= 4
+	j.ownA = m.M*m.K >= large && np >= 4
 	block := k.block
 	if j.ownA {
 		block = max(ownRows/k.mr, 1) * k.mr
 	}
 	j.blocks = panels(m.M, block)
-	if next := j.blocks + 1; j.blocks > 2 && k.waste(m.M, next) < k.waste(m.M, j.blocks) {
+	if next := j.blocks + 1; !j.ownA && j.blocks > 2 && k.waste(m.M, next) < k.waste(m.M, j.blocks) {
 		j.blocks = next
 	}
 	j.rows = panels(panels(m.M, j.blocks), k.mr) * k.mr
@@ -66,14 +67,18 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 	if j.ownA {
 		per = panels(np, panels(m.N, ownCols))
 	}
-	for per > 1 && j.blocks*panels(np, per) < minTasks {
+	least := minTasks
+	if j.ownA {
+		least = ownTasks
+	}
+	for per > 1 && j.blocks*panels(np, per) < least {
 		per = (per + 1) / 2
 	}
 	if m.M == 1 && k.row4 != nil {
 		per = (per + 3) &^ 3
 	}
 	j.cols = per * k.nr
-	for j.bp != nil && j.rows > 2*k.mr && j.blocks*panels(np, per) < minTasks {
+	for j.bp != nil && j.rows > 2*k.mr && j.blocks*panels(np, per) < least {
 		j.rows = panels(j.rows/2, k.mr) * k.mr
 		j.blocks = panels(m.M, j.rows)
 	}
@@ -147,6 +152,14 @@ func (j *job) row(i, n0, n1, k0, kc int) int {
 // packOwn packs rows [i0,i1) of A in block [k0,k0+kc) into panels of mr rows, each [kc,mr].
 func (j *job) packOwn(own []float32, i0, i1, k0, kc int) {
 	mr := j.k.mr
+	if j.TransA {
+		for p := 0; p < kc; p += packRows {
+			for i := i0; i < i1; i += mr {
+				j.k.strip(own[(i-i0)*kc+p*mr:], mr, j.A[(k0+p)*j.LDA+i:], j.LDA, false, min(mr, i1-i), min(packRows, kc-p))
+			}
+		}
+		return
+	}
 	for i := i0; i < i1; i += mr {
 		j.k.strip(own[(i-i0)*kc:], mr, j.A[i*j.LDA+k0:], j.LDA, true, min(mr, i1-i), kc)
 	}
