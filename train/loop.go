@@ -38,7 +38,7 @@ type Hooks struct {
 	Export func(dir string) error
 }
 
-// Costed is a model that knows its arithmetic per token; the loop then reports FLOP/s.
+// Costed is a model that knows its arithmetic per token; the loop then reports FLOP/s, as if every sequence were one piece of Seq tokens.
 type Costed interface{ Cost(seq int) model.Cost }
 
 // Loop is a run. It is used by one goroutine.
@@ -133,6 +133,9 @@ func (l *Loop) start() error {
 	}
 	if err := file.WriteFile(filepath.Join(l.o.RunDir, OptionsFile), append(b, '\n'), 0o644); err != nil {
 		return fmt.Errorf("train: %w", err)
+	}
+	if err := os.Remove(filepath.Join(l.o.RunDir, ResultFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("train: %w", err) // it would say that this run is finished
 	}
 	if l.log, err = openMetrics(l.o.RunDir, l.pos.Step, l.pos.Rewinds); err != nil {
 		return err

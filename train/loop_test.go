@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plinth-ml/plinth/data"
+	"github.com/plinth-ml/plinth/internal/kernel/ref"
 	"github.com/plinth-ml/plinth/tensor"
 )
 
@@ -100,3 +102,63 @@ func TestInterrupted(t *testing.T) {
 		t.Error("the interrupted run ends with other bits")
 	}
 }
+
+// Interrupted in the last validation, a run has done its steps but is not finished; resumed it validates and exports.
+func TestInterruptedAtTheEnd(t *testing.T) {
+	o := Options{Steps: 6, Batch: 2, RunDir: tempDir(t)}
+	ctx, cancel := context.WithCancel(t.Context())
+	exported := 0
+	h := Hooks{
+		Export: func(string) error { exported++; return nil },
+		Validate: func(ctx context.Context, step int) (float64, float64, error) {
+			if step == o.Steps {
+				cancel()
+			}
+			return 1, 2, ctx.Err()
+		},
+	}
+	if r, err := loop(t, tiny.source(), o, h).Run(ctx); !errors.Is(err, ErrInterrupted) || !errors.Is(err, context.Canceled) || r.Steps != 6 {
+		t.Fatal(r, err)
+	}
+	o.Resume = true
+	r, err := loop(t, tiny.source(), o, h).Run(t.Context())
+	if err != nil || r.ValLoss != 1 || r.ValBitsPerByte != 2 || exported != 2 {
+		t.Errorf("%+v, %v, exported %d times", r, err, exported)
+	}
+	if r, err := loop(t, tiny.source(), o, Hooks{}).Run(t.Context()); err != nil || r.ValLoss != 1 {
+		t.Errorf("finished: %+v, %v", r, err)
+	}
+}
+
+// Another kernel set is told of, and goes on.
+func TestOtherKernels(t *testing.T) {
+	o, _ := trained(t)
+	said := ""
+	if _, err := New(tiny.model(t), ref.New(), tiny.source(), o, Hooks{Progress: func(e Event) { said += e.Kind + " " + e.Message }}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(said, "note") || !strings.Contains(said, "now they are ref") {
+		t.Errorf("told %q", said)
+	}
+}
+
+// A batch that the model cannot take is an error that names it, before anything is computed.
+func TestBadBatches(t *testing.T) {
+	for want, b := range map[string]data.Batch{
+		"no target counts": {IDs: []int32{1}, Targets: []int32{-1}, Lengths: []int{1}}, "id 19": {IDs: []int32{19}, Targets: []int32{1}, Lengths: []int{1}},
+		"target 20": {IDs: []int32{1}, Targets: []int32{20}, Lengths: []int{1}}, "id -1": {IDs: []int32{-1}, Targets: []int32{1}, Lengths: []int{1}},
+		"a piece of 13": {IDs: make([]int32, 13), Targets: make([]int32, 13), Lengths: []int{13}}, "2 tokens and 1": {IDs: make([]int32, 2), Targets: make([]int32, 1)},
+		"pieces of 1 tokens in all": {IDs: make([]int32, 2), Targets: make([]int32, 2), Lengths: []int{1}},
+	} {
+		_, err := loop(t, fixed{b}, Options{Steps: 2, Batch: 1}, Hooks{}).Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "batch 0 of step 1") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// fixed gives one batch at every step.
+type fixed struct{ b data.Batch }
+
+func (f fixed) Fill(b *data.Batch, _, _, _ int) error { *b = f.b; return nil }
+func (f fixed) Fingerprint() string                   { return "fixed" }

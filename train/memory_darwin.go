@@ -2,9 +2,15 @@ package train
 
 import "golang.org/x/sys/unix"
 
-// availableMemory is 0, unknown: macOS compresses and reclaims memory and has no figure for what is left. Half of the machine's
-// memory, which is never all there is, is not refused either.
-func availableMemory() int64 { return 0 }
+// availableMemory is all that the machine has, in bytes: macOS compresses and reclaims memory and has no figure for what is left.
+// 0 where unknown.
+func availableMemory() int64 {
+	n, err := unix.SysctlUint64("hw.memsize")
+	if err != nil {
+		return 0
+	}
+	return int64(n)
+}
 
 // peakRSS is the largest resident memory of this process so far; 0 where unknown.
 func peakRSS() int64 {

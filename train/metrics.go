@@ -14,7 +14,7 @@ import (
 // Event is a line of metrics.jsonl and what Progress is told. Times and speeds stand only here, never in a checkpoint.
 type Event struct {
 	// Kind is empty for a step, "validation" for the one after the last step, "rewind" after a spike (Step is then where the run goes on,
-	// From where it came from). "resume", "save" and "damaged" are told to Progress only.
+	// From where it came from). "resume", "save", "damaged" and "note" are told to Progress only.
 	Kind            string  `json:"event,omitempty"`
 	Step            int     `json:"step"` // optimiser steps done
 	Steps           int     `json:"-"`    // of the whole run

@@ -71,8 +71,9 @@ func (l *Loop) rewind(reason string) error {
 	}
 	skip := max(l.o.SkipBatches, was.Step-from.step+1)
 	l.pos.DataOffset, l.pos.Rewinds = was.DataOffset+skip, was.Rewinds+1
-	if err := l.save(); err != nil {
+	// The line first: a run killed between the two resumes before the rewind, and cuts it off.
+	if err := l.report(Event{Kind: "rewind", Step: l.pos.Step, From: was.Step, Skipped: skip, Message: reason}); err != nil {
 		return err
 	}
-	return l.report(Event{Kind: "rewind", Step: l.pos.Step, From: was.Step, Skipped: skip, Message: reason})
+	return l.save()
 }

@@ -35,7 +35,8 @@ type position struct {
 // saved is state.json.
 type saved struct {
 	position
-	Source  string          `json:"source"` // fingerprint
+	Source  string          `json:"source"`  // fingerprint
+	Kernels string          `json:"kernels"` // name of the set: another one rounds in another way
 	Options json.RawMessage `json:"options"`
 	Params  []shaped        `json:"parameters"`
 }
@@ -123,7 +124,7 @@ func (l *Loop) writeState(dir string) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(saved{l.pos, l.src.Fingerprint(), options, l.shapes()}, "", " ")
+	b, err := json.MarshalIndent(saved{l.pos, l.src.Fingerprint(), l.k.Name, options, l.shapes()}, "", " ")
 	if err != nil {
 		return err
 	}
@@ -200,6 +201,9 @@ func (l *Loop) load(dir string) error {
 		p.T().Changed()
 	}
 	l.pos = s.position
+	if s.Kernels != l.k.Name {
+		l.tell(Event{Kind: "note", Step: s.Step, Message: fmt.Sprintf("%s was trained with the kernels %s, now they are %s: the last bits will differ", l.o.RunDir, s.Kernels, l.k.Name)})
+	}
 	return nil
 }
 

@@ -63,13 +63,20 @@ type shape struct{ layers, width, heads, vocab, seq int }
 
 var tiny = shape{2, 16, 2, 19, 12}
 
+func (s shape) build() (*gpt.Model, error) {
+	m, err := gpt.New(gpt.Shape(s.layers, s.width, s.heads, s.vocab, s.seq))
+	if err == nil {
+		nn.Init(m.Params(), 1, true)
+	}
+	return m, err
+}
+
 func (s shape) model(t testing.TB) *gpt.Model {
 	t.Helper()
-	m, err := gpt.New(gpt.Shape(s.layers, s.width, s.heads, s.vocab, s.seq))
+	m, err := s.build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	nn.Init(m.Params(), 1, true)
 	return m
 }
 

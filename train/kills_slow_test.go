@@ -1,0 +1,5 @@
+//go:build slow
+
+package train
+
+const kills = 300 // of TestKilled

@@ -1,0 +1,5 @@
+//go:build !slow
+
+package train
+
+const kills = 25 // of TestKilled
