@@ -91,7 +91,7 @@ func run(o options) error {
 	return nil
 }
 
-// rest lets the peer's threads fall asleep, which otherwise wait for work in a loop for a while.
+// rest is filled with untimed calls: the peer's threads wait for work in a loop for a while before they sleep.
 const rest = 20 * time.Millisecond
 
 // one measures a shape and returns the median of peer/ours.
@@ -113,15 +113,16 @@ func one(o options, e *gemm.Engine, peer *bench.Peer, m *gemm.Product, threads i
 	var pairs bench.Pairs
 	var peaks []float64
 	for range o.reps {
-		time.Sleep(rest)
-		e.Mul(m) // each side has an untimed call before the timed one, so that both find their operands in the caches
+		for began := time.Now(); time.Since(began) < rest; {
+			e.Mul(m)
+		}
 		start := time.Now()
 		e.Mul(m)
 		ours, theirs := time.Since(start).Seconds(), math.NaN()
 		peaks = append(peaks, e.PeakFLOPs(2*time.Millisecond))
 		if peer != nil {
 			var answer struct{ Seconds float64 }
-			for range 2 {
+			for range 2 { // the first call finds the caches full of our operands
 				if err := peer.Ask(fmt.Sprintf("go %d %d %d %d", m.M, m.N, m.K, threads), &answer); err != nil {
 					return 0, err
 				}
