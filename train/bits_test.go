@@ -66,6 +66,34 @@ func TestAccumulation(t *testing.T) {
 	}
 }
 
+// The z-loss adds to the gradient, in proportion to its weight, and not to the loss that is reported.
+func TestZLoss(t *testing.T) {
+	var losses []float64
+	var grads [][]float32
+	for _, z := range []float64{0, 0.01, 0.02} {
+		l := loop(t, tiny.source(), Options{Steps: 1, Batch: 4, ZLoss: z}, Hooks{})
+		s, err := l.compute()
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses, grads = append(losses, s.loss), append(grads, l.params[0].T().Grad.F32())
+	}
+	if losses[1] != losses[0] || losses[2] != losses[0] {
+		t.Errorf("losses %v", losses)
+	}
+	change := 0.0
+	for i, g := range grads[0] {
+		once, twice := float64(grads[1][i]-g), float64(grads[2][i]-g)
+		change = max(change, math.Abs(once))
+		if math.Abs(twice-2*once) > 1e-6 {
+			t.Fatalf("gradient %d: %v with half the weight, %v with all", i, once, twice)
+		}
+	}
+	if change < 1e-4 {
+		t.Errorf("the gradient changes by %v", change)
+	}
+}
+
 // The reported loss is that of Evaluate, for the same tokens and weights.
 func TestLossIsEvaluate(t *testing.T) {
 	l := loop(t, tiny.source(), Options{Steps: 1, Batch: 16, Micro: 5}, Hooks{})

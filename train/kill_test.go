@@ -104,6 +104,9 @@ func TestKilled(t *testing.T) {
 	if digest(last) != digest(whole) || last.pos.Step != whole.pos.Step || last.pos.DataOffset != whole.pos.DataOffset {
 		t.Errorf("after %d kills the run ends with other bits", kills)
 	}
+	if left, _ := filepath.Glob(filepath.Join(dir, StateDir, "*.tmp-*")); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
 	a, b := metricsOf(t, dir), metricsOf(t, whole.o.RunDir)
 	if a != b {
 		t.Errorf("metrics differ:\n%s\nwant\n%s", a, b)

@@ -269,3 +269,25 @@ func TestSuperfluous(t *testing.T) {
 		}
 	}
 }
+
+// What followed a rewind is newer than what went before it; other names are no checkpoints.
+func TestListStates(t *testing.T) {
+	dir := tempDir(t)
+	want := []savedState{{90, 0}, {100, 0}, {80, 1}, {90, 1}, {70, 12}, {123456789, 12}}
+	for _, i := range []int{3, 0, 5, 2, 4, 1} {
+		if err := os.MkdirAll(want[i].path(dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"step-00000200.tmp-1", "step-1", "step-00000300-r1x", "other"} {
+		if err := os.Mkdir(filepath.Join(dir, StateDir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := listStates(dir); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	if got, err := listStates(tempDir(t)); err != nil || len(got) != 0 {
+		t.Errorf("of a new directory: %v, %v", got, err)
+	}
+}
