@@ -62,7 +62,7 @@ func (e *engine) sumRows(y, x kernel.Buf) {
 	const op = "SumRows"
 	c := y.Len()
 	n := rowsOf(op, x.Len(), c)
-	chunk := rowsFor(light, c)
+	chunk := rowsFor(4*light, c)
 	blocks := (n + chunk - 1) / chunk
 	e.partial = room(e.partial, blocks*c)
 	part := e.partial
