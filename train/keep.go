@@ -47,17 +47,28 @@ func listStates(runDir string) ([]savedState, error) {
 	return list, nil
 }
 
+// grid is the distance of the checkpoints that a run may rewind to: the saves that are RewindSteps apart or just over.
+func (o Options) grid() int {
+	every := max(1, o.SaveEvery)
+	return every * max(1, (o.RewindSteps+every-1)/every)
+}
+
+// anchor is the step that a spike after so many steps goes back to: at least RewindSteps, but not beyond base, to which the run has
+// rewound before. It depends on nothing else, so that a run which was killed takes the same way.
+func (o Options) anchor(step, base int) int {
+	if o.SaveEvery < 0 || step < o.RewindSteps {
+		return base
+	}
+	return max(base, (step-o.RewindSteps)/o.grid()*o.grid())
+}
+
 // prune removes the checkpoints that are not to be kept; the newest is whole.
 func (l *Loop) prune() error {
 	list, err := listStates(l.o.RunDir)
 	if err != nil {
 		return err
 	}
-	back := 0
-	if l.o.OnSpike == "rewind" {
-		back = l.o.RewindSteps
-	}
-	for _, c := range superfluous(list, l.o.Keep, back) {
+	for _, c := range superfluous(list, l.o, l.pos.Base) {
 		if err := os.RemoveAll(c.path(l.o.RunDir)); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
@@ -65,9 +76,8 @@ func (l *Loop) prune() error {
 	return nil
 }
 
-// superfluous chooses from list, the newest last, what to remove. It keeps the newest keep; and, to go back to from a spike, the newest
-// that is at least back steps old, and the oldest after it that is at least back steps further, which will take its place.
-func superfluous(list []savedState, keep, back int) []savedState {
+// superfluous chooses from list, the newest last, what to remove. It keeps the newest ones, and those that a later spike may go back to.
+func superfluous(list []savedState, o Options, base int) []savedState {
 	now := list[len(list)-1]
 	var alive, gone []savedState
 	for _, c := range list {
@@ -78,22 +88,9 @@ func superfluous(list []savedState, keep, back int) []savedState {
 		}
 	}
 	slices.SortStableFunc(alive, func(a, b savedState) int { return cmp.Compare(a.step, b.step) })
-	anchor, next := -1, -1
-	for i, c := range alive {
-		if back > 0 && c.step <= now.step-back {
-			anchor = i
-		}
-	}
-	for i := anchor + 1; anchor >= 0 && i < len(alive) && next < 0; i++ {
-		if alive[i].step >= alive[anchor].step+back {
-			next = i
-		}
-	}
-	if anchor < 0 && back > 0 {
-		anchor = 0
-	}
-	for i, c := range alive[:max(0, len(alive)-keep)] {
-		if i != anchor && i != next {
+	anchor := o.anchor(now.step, base)
+	for _, c := range alive[:max(0, len(alive)-o.Keep)] {
+		if o.OnSpike != "rewind" || c.step != anchor && (c.step < anchor || c.step%o.grid() != 0) {
 			gone = append(gone, c)
 		}
 	}

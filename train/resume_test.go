@@ -238,34 +238,42 @@ func TestSuperfluous(t *testing.T) {
 		return out
 	}
 	for _, c := range []struct {
-		list       []savedState
-		keep, back int
-		want       []savedState
+		list             []savedState
+		keep, back, base int
+		want             []savedState
 	}{
-		{step(10), 1, 0, nil}, {step(10, 20, 30), 1, 0, step(10, 20)}, {step(10, 20, 30), 2, 0, step(10)},
-		{step(0, 10, 20, 30), 2, 100, step(10)},
-		{step(0, 90, 100, 110), 1, 100, step(90)},
-		{step(0, 100, 190, 200), 1, 100, step(0, 190)},
-		{append(step(0, 10, 20, 30), savedState{10, 1}), 2, 10, append(step(20, 30), savedState{10, 0})},
+		{step(10), 1, 0, 0, nil}, {step(10, 20, 30), 1, 0, 0, step(10, 20)}, {step(10, 20, 30), 2, 0, 0, step(10)},
+		{step(0, 10, 20, 30), 2, 100, 0, step(10)},
+		{step(0, 90, 100, 110), 1, 100, 0, step(90)},
+		{step(0, 100, 190, 200), 1, 100, 0, step(0, 190)},
+		{step(100, 190, 200, 210), 1, 100, 200, step(100, 190)},
+		{append(step(0, 10, 20, 30), savedState{10, 1}), 2, 10, 10, append(step(20, 30), savedState{10, 0})},
 	} {
-		got := superfluous(c.list, c.keep, c.back)
+		o := Options{Keep: c.keep, RewindSteps: c.back, SaveEvery: 10, OnSpike: "rewind"}
+		if c.back == 0 {
+			o.OnSpike = "stop"
+		}
+		got := superfluous(c.list, o, c.base)
 		slices.SortFunc(got, func(a, b savedState) int { return a.step - b.step })
 		slices.SortFunc(c.want, func(a, b savedState) int { return a.step - b.step })
 		if !slices.Equal(got, c.want) {
-			t.Errorf("of %v with keep %d, back %d: removes %v, want %v", c.list, c.keep, c.back, got, c.want)
+			t.Errorf("of %v with keep %d, back %d, base %d: removes %v, want %v", c.list, c.keep, c.back, c.base, got, c.want)
 		}
 	}
-	// over a whole run there is always a checkpoint to rewind to, neither too near nor much too far, and few in all
-	var list []savedState
-	for s := 0; s <= 2000; s += 10 {
-		list = append(list, savedState{step: s})
-		gone := superfluous(list, 2, 100)
-		list = slices.DeleteFunc(list, func(c savedState) bool { return slices.Contains(gone, c) })
-		if s < 100 {
-			continue
-		}
-		if i := slices.IndexFunc(list, func(c savedState) bool { return c.step <= s-100 && c.step >= s-210 }); i < 0 || len(list) > 4 {
-			t.Fatalf("at %d: %v", s, list)
+	// at every step of a run the checkpoint to rewind to is there, neither too near nor much too far, and they are few in all
+	for _, every := range []int{1, 7, 10, 100, 250} {
+		o := Options{Keep: 2, RewindSteps: 100, SaveEvery: every, OnSpike: "rewind"}
+		var list []savedState
+		for s := 0; s <= 2000; s++ {
+			if s%every == 0 {
+				list = append(list, savedState{step: s})
+				gone := superfluous(list, o, 0)
+				list = slices.DeleteFunc(list, func(c savedState) bool { return slices.Contains(gone, c) })
+			}
+			a := o.anchor(s, 0)
+			if s >= 100 && s-a < 100 || s-a >= 100+o.grid() || !slices.Contains(list, savedState{step: a}) || len(list) > 5 {
+				t.Fatalf("saved every %d, at %d: back to %d of %v", every, s, a, list)
+			}
 		}
 	}
 }

@@ -52,14 +52,10 @@ func (l *Loop) rewind(reason string) error {
 	if err != nil {
 		return err
 	}
-	var back []savedState
-	for _, c := range list {
-		if c.step <= max(0, was.Step-l.o.RewindSteps) {
-			back = append(back, c)
-		}
-	}
+	target := l.o.anchor(was.Step, was.Base)
+	back := slices.DeleteFunc(slices.Clone(list), func(c savedState) bool { return c.step != target })
 	from, err := l.loadNewest(back)
-	if errors.Is(err, errNoState) && len(list) > 0 { // soon after another rewind: from the oldest there is, with more left out
+	if errors.Is(err, errNoState) { // damaged, or not made: the run had other options then
 		slices.SortFunc(list, func(a, b savedState) int { return b.step - a.step })
 		from, err = l.loadNewest(list)
 	}
@@ -70,7 +66,7 @@ func (l *Loop) rewind(reason string) error {
 		return err
 	}
 	skip := max(l.o.SkipBatches, was.Step-from.step+1)
-	l.pos.DataOffset, l.pos.Rewinds = was.DataOffset+skip, was.Rewinds+1
+	l.pos.DataOffset, l.pos.Rewinds, l.pos.Base = was.DataOffset+skip, was.Rewinds+1, from.step
 	// The line first: a run killed between the two resumes before the rewind, and cuts it off.
 	if err := l.report(Event{Kind: "rewind", Step: l.pos.Step, From: was.Step, Skipped: skip, Message: reason}); err != nil {
 		return err

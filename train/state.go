@@ -25,6 +25,7 @@ type position struct {
 	Step           int       `json:"step"`
 	DataOffset     int       `json:"data_offset"` // batches left out so far
 	Rewinds        int       `json:"rewinds"`
+	Base           int       `json:"base"` // step that the last rewind went to
 	Tokens         int64     `json:"tokens"`
 	Loss           float64   `json:"loss"`
 	ValLoss        float64   `json:"val_loss"`
