@@ -242,6 +242,23 @@ func TestLarge(t *testing.T) { // several tasks along M and N, operands packed a
 	})
 }
 
+func TestOwnRows(t *testing.T) { // A so large that tasks pack their parts of it; several tasks along M, a last one that is not whole
+	each(t, func(t *testing.T, k *Kernel) {
+		var s Scratch
+		m := 2*max(ownRows/k.mr, 1)*k.mr + k.mr + 1
+		for _, ta := range []bool{false, true} {
+			sh := shape{m: m, n: 4*k.nr + 3, k: large/m + 3, ta: ta, tb: !ta, pad: 1, acc: ta, alpha: 0.5}
+			var j job
+			p := *sh.make()
+			p.resolve(k.nr)
+			if j.plan(k, p, &s); !j.ownA || j.blocks < 3 {
+				t.Fatalf("%+v is cut into %d blocks, own %v: not what this test is for", sh, j.blocks, j.ownA)
+			}
+			check(t, k, &s, sh)
+		}
+	})
+}
+
 func TestChunks(t *testing.T) { // operands larger than packLimit
 	each(t, func(t *testing.T, k *Kernel) {
 		var s Scratch
