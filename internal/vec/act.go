@@ -16,7 +16,7 @@ func GELUGrad(dx, dy, x []float32) {
 }
 
 // GELUTanh is y = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))). The error is at most 1e-6 of |y| plus 1e-9.
-// NaN stays NaN; -Inf gives NaN, as the formula does.
+// NaN stays NaN, -Inf gives 0.
 func GELUTanh(y, x []float32) {
 	need("GELUTanh", "x", len(x), len(y))
 	active.geluTanh(y, x[:len(y)])
@@ -44,7 +44,7 @@ func ReLUGrad(dx, dy, x []float32) {
 	active.reluGrad(dx, dy[:n], x[:n])
 }
 
-// SiLU is y = x / (1 + e^-x). The error is at most 1e-6 of |y| plus 1e-9. NaN stays NaN; -Inf gives NaN, as the formula does.
+// SiLU is y = x / (1 + e^-x). The error is at most 1e-6 of |y| plus 1e-9. NaN stays NaN, -Inf gives 0.
 func SiLU(y, x []float32) {
 	need("SiLU", "x", len(x), len(y))
 	active.silu(y, x[:len(y)])

@@ -12,6 +12,8 @@ TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS cTanhGelu1, Y9
 	// Y1 = -2u = -x * (Gelu1 x^2 + Gelu0); y = x / (1 + e^-2u)
 #define GELUTANHBODY \
+	VMOVUPS cLowest, Y1; \
+	VMAXPS Y0, Y1, Y0; \
 	VMULPS Y0, Y0, Y1; \
 	VFMADD213PS Y10, Y9, Y1; \
 	VMULPS Y0, Y1, Y1; \
@@ -135,6 +137,8 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-72
 
 // SILU is X = x/(1 + e^-x); D, A, B are temporaries. It wants cOne in Y11, cSign in Y10 and EXPFASTREGS.
 #define SILU(X, D, A, B) \
+	VMOVUPS cLowest, D; \
+	VMAXPS X, D, X; \
 	VXORPS Y10, X, D; \
 	EXPFAST(D, A, B); \
 	VADDPS Y11, D, D; \

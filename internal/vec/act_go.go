@@ -72,6 +72,9 @@ const (
 )
 
 func geluTanh1(x float32) float32 {
+	if x < -math.MaxFloat32 {
+		x = -math.MaxFloat32 // the limit, -0, for -Inf
+	}
 	return x / (1 + exp1(-x*(float32(tanhGelu1*float32(x*x))+tanhGelu0)))
 }
 
@@ -84,7 +87,12 @@ func geluTanhSlope(x float32) float32 {
 	return s + float32(x*(float32(3*tanhGelu1*xx)+tanhGelu0))*(e*s*s)
 }
 
-func silu1(x float32) float32 { return x / (1 + exp1(-x)) }
+func silu1(x float32) float32 {
+	if x < -math.MaxFloat32 {
+		x = -math.MaxFloat32 // the limit, -0, for -Inf
+	}
+	return x / (1 + exp1(-x))
+}
 
 // s + x*s*(1-s)
 func siluSlope(x float32) float32 {

@@ -1,7 +1,7 @@
 #include "textflag.h"
 #include "avx2_amd64.h"
 
-// ADAMW takes g in Y0, m in Y1, v in Y2, p in Y3 and leaves the new m, v, p there.
+// ADAMW takes g in Y0, m in Y1, v in Y2, p in Y3 and leaves the new m, v, p there. The comparison is "not less", true for NaN.
 #define ADAMW \
 	VMULPS Y15, Y0, Y0; \
 	VMULPS Y13, Y1, Y1; \
@@ -9,6 +9,14 @@
 	VMULPS Y11, Y2, Y2; \
 	VMULPS Y10, Y0, Y4; \
 	VFMADD231PS Y4, Y0, Y2; \
+	VBROADCASTSS c_mMin+136(FP), Y0; \
+	VANDPS cAbs, Y1, Y4; \
+	VCMPPS $5, Y0, Y4, Y4; \
+	VANDPS Y4, Y1, Y1; \
+	VBROADCASTSS c_vMin+140(FP), Y0; \
+	VANDPS cAbs, Y2, Y4; \
+	VCMPPS $5, Y0, Y4, Y4; \
+	VANDPS Y4, Y2, Y2; \
 	VSQRTPS Y2, Y4; \
 	VFMADD213PS Y6, Y7, Y4; \
 	VMULPS Y9, Y1, Y0; \
@@ -16,7 +24,7 @@
 	VFMSUB213PS Y4, Y14, Y3
 
 // func adamWAVX2(p, g, m, v []float32, c adamWConsts)
-TEXT ·adamWAVX2(SB), NOSPLIT, $0-136
+TEXT ·adamWAVX2(SB), NOSPLIT, $0-144
 	MOVQ p_base+0(FP), DI
 	MOVQ p_len+8(FP), CX
 	MOVQ g_base+24(FP), SI

@@ -53,6 +53,8 @@
 #define cBF16Bias ·vecConst+1600(SB)
 #define cBF16Quiet ·vecConst+1632(SB)
 #define cExpFastMin ·vecConst+1696(SB)
+#define cSumMin ·vecConst+1728(SB)
+#define cLowest ·vecConst+1760(SB)
 #define cIntOne ·vecConst+1664(SB)
 
 // MASK sets Y8 to the first CX lanes, 0 < CX < 8. It uses AX, BX.

@@ -57,7 +57,9 @@ LANES(1600, 0x00007fff00007fff) // BF16Bias = 0x7fff, an integer
 LANES(1632, 0x0000004000000040) // BF16Quiet = 0x40, an integer
 LANES(1664, 0x0000000100000001) // IntOne = 1, an integer
 LANES(1696, 0xc2b00000c2b00000) // ExpFastMin = -88.0: rounds to 2^-127
-GLOBL ·vecConst(SB), RODATA|NOPTR, $1728
+LANES(1728, 0xc2800000c2800000) // SumMin = -64.0
+LANES(1760, 0xff7fffffff7fffff) // Lowest = -math.MaxFloat32
+GLOBL ·vecConst(SB), RODATA|NOPTR, $1792
 
 // Eight set lanes, then eight clear ones: the mask of n lanes starts at lane 8-n.
 DATA ·vecMask+0(SB)/8, $0xffffffffffffffff

@@ -9,7 +9,7 @@ func Exp(y, x []float32) {
 	active.exp(y, x[:len(y)])
 }
 
-// Tanh is y = tanh(x), within 7 ulp for every x (5 in the assembly variants).
+// Tanh is y = tanh(x), within 7 ulp for every x (5 in the assembly variants); from |x| = 7.9053 on it is exactly 1 or -1.
 func Tanh(y, x []float32) {
 	need("Tanh", "x", len(x), len(y))
 	active.tanh(y, x[:len(y)])
@@ -23,7 +23,8 @@ func Sigmoid(y, x []float32) {
 
 // ExpSum is y = e^(x-max) and returns the sum of y: the core of softmax and of log-sum-exp.
 // An x of -Inf gives exactly 0, even when max is -Inf too. The relative error of y is within 2 ulp of the result plus
-// 1 ulp of x-max; below 1.2e-38 y may be 0, above 2.4e38 it may be +Inf.
+// 1 ulp of x-max; where x-max < -64, y is exactly 0: beside a sum of at least 1 that is far below rounding, and neither y
+// nor y/sum is ever subnormal (for fewer than 2^33 elements). Above 2.4e38 y may be +Inf.
 func ExpSum(y, x []float32, max float32) float32 {
 	need("ExpSum", "x", len(x), len(y))
 	if math.IsInf(float64(max), -1) {
@@ -32,7 +33,7 @@ func ExpSum(y, x []float32, max float32) float32 {
 	return active.expSum(y, x[:len(y)], max)
 }
 
-// Softmax is y = e^x / sum(e^x). Entries of -Inf (masked) give exactly 0, and so does a row of nothing else;
+// Softmax is y = e^x / sum(e^x); entries more than 64 below the largest give exactly 0. Entries of -Inf (masked) give exactly 0, and so does a row of nothing else;
 // a NaN or +Inf makes the whole row NaN.
 func Softmax(y, x []float32) {
 	need("Softmax", "x", len(x), len(y))

@@ -34,7 +34,9 @@ loop:
 	JLT tail
 	VMOVUPS (SI), Y0
 	VSUBPS Y11, Y0, Y0
+	VCMPPS $5, cSumMin, Y0, Y4 // not less, true for NaN
 	EXPFAST(Y0, Y2, Y3)
+	VANDPS Y4, Y0, Y0
 	VADDPS Y0, Y10, Y10
 	VMOVUPS Y0, (DI)
 	ADDQ $32, SI
@@ -47,7 +49,9 @@ tail:
 	MASK
 	VMASKMOVPS (SI), Y8, Y0
 	VSUBPS Y11, Y0, Y0
+	VCMPPS $5, cSumMin, Y0, Y4 // not less, true for NaN
 	EXPFAST(Y0, Y2, Y3)
+	VANDPS Y4, Y0, Y0
 	VMASKMOVPS Y0, Y8, (DI)
 	VANDPS Y8, Y0, Y0
 	VADDPS Y0, Y10, Y10
@@ -77,10 +81,14 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS cTanhMax, Y15
 	VMOVUPS cTanhMin, Y14
 	VMOVUPS cOne, Y13
-	// Y1 = x^2, Y2 = P, Y3 = Q
+	// Y1 = x^2, Y2 = P, Y3 = Q, Y4 the lanes with |x| >= tanhMax, Y5 = 1 with the sign of x
 #define TANHBODY \
 	VMAXPS Y0, Y14, Y0; \
 	VMINPS Y0, Y15, Y0; \
+	VANDPS cAbs, Y0, Y4; \
+	VCMPPS $13, Y15, Y4, Y4; \
+	VANDPS cSign, Y0, Y5; \
+	VORPS Y13, Y5, Y5; \
 	VMULPS Y0, Y0, Y1; \
 	VMOVUPS cTanhA6, Y2; \
 	VMOVUPS cTanhB3, Y3; \
@@ -95,5 +103,6 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	VFMADD213PS cTanhA0, Y1, Y2; \
 	VDIVPS Y3, Y2, Y2; \
 	VMINPS Y2, Y13, Y2; \
-	VMULPS Y2, Y0, Y0
+	VMULPS Y2, Y0, Y0; \
+	VBLENDVPS Y4, Y5, Y0, Y0
 	MAP1(TANHBODY)

@@ -10,6 +10,7 @@ const (
 	log2e   = 1.44269504088896341
 	ln2Hi   = 0.693359375
 	ln2Lo   = -2.12194440e-4
+	sumMin  = -64      // ExpSum gives 0 below
 	rounder = 12582912 // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
 	expP0   = 0.49999993447779034
 	expP1   = 0.1666652063162704
@@ -73,7 +74,12 @@ const (
 )
 
 func tanh1(x float32) float32 {
-	x = clamp(x, -tanhMax, tanhMax)
+	if x >= tanhMax {
+		return 1
+	}
+	if x <= -tanhMax {
+		return -1
+	}
 	s := x * x
 	p := float32(tanhA6)
 	p = float32(p*s) + tanhA5
@@ -116,7 +122,11 @@ func expSumGo(y, x []float32, max float32) float32 {
 	x = x[:len(y)]
 	var s float64
 	for i := range y {
-		y[i] = exp1(x[i] - max)
+		if d := x[i] - max; d < sumMin {
+			y[i] = 0
+		} else {
+			y[i] = exp1(d)
+		}
 		s += float64(y[i])
 	}
 	return float32(s)
