@@ -60,6 +60,7 @@ type Corpus struct {
 
 const (
 	unitBytes  = 200_000 // at most this much of one package folder is used, so that none dominates
+	otherBytes = 20_000  // the same for packages of Go's library that are in no class, so that a minute's training sees the classes
 	minClasses = 4
 	minUnits   = 3 // units that a class must have
 )
@@ -166,7 +167,11 @@ func (c *Corpus) read(docs iter.Seq2[data.Document, error], place func(data.Docu
 			return err
 		}
 		unit, class, keep := place(d)
-		if !keep || len(d.Text) == 0 || used[unit] > 0 && used[unit]+len(d.Text) > unitBytes {
+		limit := unitBytes
+		if class == "" && c.ByUnit == "package" {
+			limit = otherBytes
+		}
+		if !keep || len(d.Text) == 0 || used[unit] > 0 && used[unit]+len(d.Text) > limit {
 			continue
 		}
 		used[unit] += len(d.Text)

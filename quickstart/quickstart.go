@@ -33,6 +33,8 @@ type Options struct {
 	Steps     int                 // of pre-training; 700
 	Say       func(string)        // told what happens, a line at a time; nil: nobody
 	Event     func(e train.Event) // told how pre-training goes; nil: nobody
+
+	tuneSteps int // of fine-tuning and training from scratch; tests take fewer
 }
 
 // Result is what Run found. Accuracies are means over the seeds, from 0 to 1, and null where the text has no classes.
@@ -94,6 +96,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	if o.Steps == 0 {
 		o.Steps = steps
+	}
+	if o.tuneSteps == 0 {
+		o.tuneSteps = tuneSteps
 	}
 	if o.Out == "" || o.Kernels == nil || o.Steps < 10 {
 		return Result{}, fmt.Errorf("quickstart: out %q, %d steps: want a folder and at least 10", o.Out, o.Steps)

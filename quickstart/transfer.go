@@ -95,7 +95,6 @@ func pick(list []snippet, n int, key random.Key) []snippet {
 // examples draws n snippets of every class. The sequences are those of pre-training up to the word "package"; for text without headers
 // they are the snippet alone.
 func (c *Corpus) examples(tok *tokenizer.Tokenizer, held bool, n int, key random.Key) (forModel, plain []adapt.Example) {
-	eos, _ := tok.EOS()
 	sep, _ := tok.SpecialID(headerToken)
 	suffix := append([]int32{sep}, tok.Encode(classifyAfter)...)
 	for label, class := range c.Classes {
@@ -103,9 +102,9 @@ func (c *Corpus) examples(tok *tokenizer.Tokenizer, held bool, n int, key random
 			ids := tok.Encode(string(s.text))
 			ids = ids[:min(len(ids), bodyTokens)]
 			plain = append(plain, adapt.Example{IDs: ids, Label: label})
-			row := append([]int32{eos}, ids...)
+			row := ids
 			if c.pool() == adapt.Last {
-				row = append(row, suffix...)
+				row = append(slices.Clone(ids), suffix...)
 			}
 			forModel = append(forModel, adapt.Example{IDs: row, Label: label})
 		}
@@ -139,7 +138,11 @@ func compare(ctx context.Context, o Options, m *gpt.Model, tok *tokenizer.Tokeni
 		if err != nil {
 			return 0, err
 		}
-		cl, err := adapt.FineTune(ctx, o.Kernels, copied, labelled, adapt.Options{Classes: K, Pool: c.pool(), Steps: tuneSteps, Batch: tuneBatch, LR: rate, WeightDecay: tuneDecay, Seed: seed, Probe: probe})
+		pool := c.pool()
+		if weights == nil {
+			pool = adapt.Mean // the last token is worth more than the mean to a model that has learned to name packages there
+		}
+		cl, err := adapt.FineTune(ctx, o.Kernels, copied, labelled, adapt.Options{Classes: K, Pool: pool, Steps: o.tuneSteps, Batch: tuneBatch, LR: rate, WeightDecay: tuneDecay, Seed: seed, Probe: probe})
 		if err != nil {
 			return 0, err
 		}

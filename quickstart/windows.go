@@ -10,7 +10,7 @@ import (
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
-// The sequences of pre-training. Each is <|endoftext|>, a run of a file's body, and for Go source <|header|> and the beginning of the
+// The sequences of pre-training. Each is the token before (at the beginning of a file <|endoftext|>), a run of a file's body, and for Go source <|header|> and the beginning of the
 // file's package clause and imports: the order of fill-in-the-middle training (Bavarian et al. 2022), so that the model learns to tell
 // from code where it belongs. A snippet is given to the classifier in the same form, up to "package".
 const (
@@ -83,13 +83,14 @@ func (c *Corpus) encode(tok *tokenizer.Tokenizer, batch int, seed uint64) (w *wi
 		}
 		ids := e.AppendEncode(nil, d.body)
 		var head []int32
-		size := contextTokens // room for the body
+		before, size := eos, contextTokens // the token before the window, and room for the body
 		if len(d.head) > 0 {
 			head, size = e.AppendEncode([]int32{sep}, d.head), bodyTokens
 		}
 		for len(ids) > 0 {
 			n := min(len(ids), size)
-			row := append(append([]int32{eos}, ids[:n]...), head...)
+			row := append(append([]int32{before}, ids[:n]...), head...)
+			before = ids[n-1]
 			if ids = ids[n:]; len(head) == 0 && len(ids) == 0 {
 				row = append(row, eos)
 			}
@@ -105,14 +106,15 @@ func (c *Corpus) encode(tok *tokenizer.Tokenizer, batch int, seed uint64) (w *wi
 		}
 		total += len(d.body)
 		files = append(files, d.body)
+		before := eos
 		for ids := e.AppendEncode(nil, d.body); len(ids) > 0; {
 			n := min(len(ids), bodyTokens)
-			row, size := []int32{eos}, 0
+			row, size := []int32{before}, 0
 			for _, id := range ids[:n] {
 				row = append(row, id)
 				size += len(tok.Token(id))
 			}
-			ids = ids[n:]
+			before, ids = ids[n-1], ids[n:]
 			h.rows, h.bytes = append(h.rows, row), append(h.bytes, size)
 		}
 	}
