@@ -113,11 +113,18 @@ func open(ctx context.Context, paths []string, seed uint64) (*Corpus, error) {
 		})
 		c.Generated = skips.Generated
 	} else {
-		c = &Corpus{Name: "Plinth's own code and documents (no Go was found on this machine)", ByUnit: "file"}
-		err = c.read(unpack(), func(d data.Document) (unit, class string, keep bool) {
-			return d.Name, classOf(d.Group), true
-		})
+		return openEmbedded(seed)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return c, c.split(seed)
+}
+
+// openEmbedded reads what the binary brings along.
+func openEmbedded(seed uint64) (*Corpus, error) {
+	c := &Corpus{Name: "Plinth's own code and documents (no Go was found on this machine)", ByUnit: "file"}
+	err := c.read(unpack(), func(d data.Document) (unit, class string, keep bool) { return d.Name, classOf(d.Group), true })
 	if err != nil {
 		return nil, err
 	}

@@ -165,6 +165,13 @@ func TestEmbedded(t *testing.T) {
 	if total < 500_000 || total > 1_000_000 {
 		t.Errorf("%d bytes", total)
 	}
+	c, err := openEmbedded(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Classes) < minClasses || c.HeldBytes == 0 {
+		t.Errorf("classes %v (%s), %d bytes held out", c.Classes, c.NoClasses, c.HeldBytes)
+	}
 }
 
 // Nothing of what is held out reaches training or labels, and every class has unseen test snippets.
