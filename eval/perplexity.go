@@ -26,7 +26,6 @@ type Perplexity struct {
 	ids, targets, positions []int32
 	lengths                 []int
 	seqs                    nn.Seqs
-	batch                   int
 }
 
 // windowRows is the number of rows computed at once.

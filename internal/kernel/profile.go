@@ -187,14 +187,22 @@ func (t *Times) wrapPlain(s, p *Set) {
 	p.LayerNormGrad = func(dx, dw, db, dy, x, w, mean, rstd Buf, acc bool) {
 		timed("LayerNormGrad", x.Len(), 3, func() { s.LayerNormGrad(dx, dw, db, dy, x, w, mean, rstd, acc) })
 	}
-	p.RMSNorm = func(y, rstd, x, w Buf, eps float64) { timed("RMSNorm", x.Len(), 2, func() { s.RMSNorm(y, rstd, x, w, eps) }) }
+	p.RMSNorm = func(y, rstd, x, w Buf, eps float64) {
+		timed("RMSNorm", x.Len(), 2, func() { s.RMSNorm(y, rstd, x, w, eps) })
+	}
 	p.RMSNormGrad = func(dx, dw, dy, x, w, rstd Buf, acc bool) {
 		timed("RMSNormGrad", x.Len(), 3, func() { s.RMSNormGrad(dx, dw, dy, x, w, rstd, acc) })
 	}
-	p.Gather = func(y, w, ids Buf, c int, acc bool) { timed("Gather", y.Len(), 2, func() { s.Gather(y, w, ids, c, acc) }) }
-	p.ScatterAdd = func(dw, dy, ids Buf, c int) { timed("ScatterAdd", dy.Len(), 3, func() { s.ScatterAdd(dw, dy, ids, c) }) }
+	p.Gather = func(y, w, ids Buf, c int, acc bool) {
+		timed("Gather", y.Len(), 2, func() { s.Gather(y, w, ids, c, acc) })
+	}
+	p.ScatterAdd = func(dw, dy, ids Buf, c int) {
+		timed("ScatterAdd", dy.Len(), 3, func() { s.ScatterAdd(dw, dy, ids, c) })
+	}
 	p.SumRows = func(y, x Buf) { timed("SumRows", x.Len(), 1, func() { s.SumRows(y, x) }) }
-	p.SeqMean = func(y, x Buf, spans []Span, c int) { timed("SeqMean", x.Len(), 1, func() { s.SeqMean(y, x, spans, c) }) }
+	p.SeqMean = func(y, x Buf, spans []Span, c int) {
+		timed("SeqMean", x.Len(), 1, func() { s.SeqMean(y, x, spans, c) })
+	}
 	p.SeqMeanGrad = func(dx, dy Buf, spans []Span, c int, acc bool) {
 		timed("SeqMeanGrad", dx.Len(), 2, func() { s.SeqMeanGrad(dx, dy, spans, c, acc) })
 	}
