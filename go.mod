@@ -16,3 +16,5 @@ require (
 	golang.org/x/sys v0.49.0
 	golang.org/x/text v0.43.0
 )
+
+require github.com/goccy/go-yaml v1.19.0

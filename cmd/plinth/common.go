@@ -20,12 +20,9 @@ func (c *common) finish(object any, text string) error {
 		_, err := fmt.Fprint(c.out, text)
 		return err
 	}
-	b, err := json.Marshal(object)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(c.out, "%s\n", b)
-	return err
+	e := json.NewEncoder(c.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(object)
 }
 
 // count writes a number with its unit of thousands: 1.33 M.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"os"
 	"strings"
 
 	"github.com/plinth-ml/plinth/data"
@@ -89,6 +90,9 @@ func (d *dataPrepareCmd) prepare(ctx context.Context, c *common, tok *tokenizer.
 	if !(d.Validation >= 0 && d.Validation < 1) {
 		return nil, skips, usagef("--validation %v is not within 0 to 1", d.Validation)
 	}
+	if _, err := os.Lstat(d.Out); err == nil {
+		return nil, skips, fmt.Errorf("%s exists already: choose another --out, or delete it", d.Out)
+	}
 	info, err := data.Prepare(ctx, d.documents(ctx, d.Data, &skips), tok, d.Out, data.PrepareOptions{
 		Seq: d.Seq, Validation: d.Validation, Pack: d.Pack, ByGroup: d.ByFolder, Seed: c.Seed, Threads: c.Threads})
 	return info, skips, err
@@ -105,7 +109,11 @@ func describe(dir string, info *data.Info) string {
 		if s.Tokens > 0 {
 			per = float64(s.Bytes) / float64(s.Tokens)
 		}
-		fmt.Fprintf(&b, "  %-5s %d documents, %sB of text, %d tokens (%.2f bytes each), %d sequences, %d shards\n", s.name, s.Documents, count(float64(s.Bytes)), s.Tokens, per, s.Sequences, len(s.Shards))
+		fmt.Fprintf(&b, "  %-5s %d documents, %sB of text, %d tokens (%.2f bytes each)", s.name, s.Documents, count(float64(s.Bytes)), s.Tokens, per)
+		if s.Sequences > 0 {
+			fmt.Fprintf(&b, ", %d sequences", s.Sequences)
+		}
+		fmt.Fprintf(&b, ", %d shards\n", len(s.Shards))
 		if s.Cropped > 0 {
 			fmt.Fprintf(&b, "        %d tokens cropped\n", s.Cropped)
 		}
@@ -124,6 +132,8 @@ func describeSkips(s data.Skips) string {
 type dataInfoCmd struct {
 	Data string `arg:"" help:"Folder of prepared data." placeholder:"DIR"`
 }
+
+func (*dataInfoCmd) Help() string { return `Example: plinth data info prepared/` }
 
 func (d *dataInfoCmd) Run(c *common) error {
 	set, err := data.Open(d.Data, true)

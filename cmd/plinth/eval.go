@@ -34,7 +34,7 @@ func (e *evalCmd) Run(ctx context.Context, c *common) error {
 	}
 	p, err := eval.NewPerplexity(m, c.kernels(), e.Seq, e.Stride)
 	if err != nil {
-		return usageError{err}
+		return usagef("--seq %d --stride %d: %w", e.Seq, e.Stride, err)
 	}
 	var skips data.Skips
 	documents := 0

@@ -17,7 +17,7 @@ type generateCmd struct {
 	Prompt []string `arg:"" optional:"" help:"Text to continue; several prompts are continued at once. Standard input without any." placeholder:"TEXT"`
 
 	N         int  `default:"1" help:"Sequences per prompt, each with a seed of its own." placeholder:"N"`
-	MaxTokens int  `default:"128" help:"Most tokens to write; 0 means as many as the context holds, -1 none (score the prompt with --echo)." placeholder:"N"`
+	MaxTokens int  `default:"128" help:"Most tokens to write; 0 means as many as the context holds, --max-tokens=-1 none (score the prompt with --echo --logprobs)." placeholder:"N"`
 	Special   bool `help:"Recognise special tokens in the prompt."`
 
 	Temperature float64 `default:"0.8" help:"0 chooses the most probable token, 1 draws from the model's own distribution." placeholder:"F"`
@@ -71,7 +71,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	if err := options.Check(m.Sizes().Vocab); err != nil {
-		return usageError{err}
+		return flagError(err)
 	}
 	if g.N < 1 || g.N > 4096 {
 		return usagef("--n %d is not within 1 to 4096", g.N)

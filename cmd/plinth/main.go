@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -50,6 +51,17 @@ type usageError struct{ error }
 // usagef returns a usageError: the program ends with code 2.
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// flagError turns a library's error that begins with the name of an option ("top_p is 2", "train: steps is 0") into a usageError
+// that names the flag.
+func flagError(err error) error {
+	text := err.Error()
+	if pkg, rest, ok := strings.Cut(text, ": "); ok && !strings.Contains(pkg, " ") {
+		text = rest
+	}
+	name, rest, _ := strings.Cut(text, " ")
+	return usagef("--%s %s", strings.ReplaceAll(name, "_", "-"), rest)
+}
+
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is the whole program but for the process: it returns the exit code.
@@ -70,7 +82,7 @@ func run(args []string, out, errw io.Writer) int {
 	exit := -1
 	parser, err := kong.New(&c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train, adapt, evaluate, plan, serve."),
 		kong.Writers(out, errw), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common))
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common), kong.Configuration(openRecipe))
 	if err != nil {
 		fmt.Fprintln(errw, "plinth:", err)
 		return exitFailed
@@ -107,7 +119,12 @@ func run(args []string, out, errw io.Writer) int {
 // interrupted is the cause of a context that a signal ended.
 type interrupted struct{ os.Signal }
 
-func (i interrupted) Error() string { return "interrupted by " + i.String() }
+func (i interrupted) Error() string {
+	if i.Signal == os.Interrupt {
+		return "Ctrl-C"
+	}
+	return "SIGTERM"
+}
 
 func number(s os.Signal) int {
 	if n, ok := s.(syscall.Signal); ok {

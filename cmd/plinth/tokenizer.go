@@ -100,6 +100,10 @@ type tokenizerEncodeCmd struct {
 	Special bool   `help:"Recognise special tokens in the text."`
 }
 
+func (*tokenizerEncodeCmd) Help() string {
+	return `Text that begins with a dash goes behind --; bytes that are not UTF-8 come through standard input. Example: plinth tokenizer encode --model tok/ "Hello, world"`
+}
+
 func (t *tokenizerEncodeCmd) Run(c *common) error {
 	tok, err := tokenizer.Open(t.Model)
 	if err != nil {
@@ -130,6 +134,10 @@ func (t *tokenizerEncodeCmd) Run(c *common) error {
 type tokenizerDecodeCmd struct {
 	tokenizerFlag
 	IDs []int32 `arg:"" optional:"" name:"ids" help:"Ids; standard input without them, separated by white space or as a JSON array."`
+}
+
+func (*tokenizerDecodeCmd) Help() string {
+	return `The bytes are written as they are, without a line end. Example: plinth tokenizer decode --model tok/ 15496 11 995`
 }
 
 func (t *tokenizerDecodeCmd) Run(c *common) error {
@@ -172,6 +180,8 @@ func readIDs(r io.Reader) ([]int32, error) {
 }
 
 type tokenizerInfoCmd struct{ tokenizerFlag }
+
+func (*tokenizerInfoCmd) Help() string { return `Example: plinth tokenizer info --model tok/` }
 
 func (t *tokenizerInfoCmd) Run(c *common) error {
 	tok, err := tokenizer.Open(t.Model)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/internal/file"
@@ -23,10 +25,11 @@ import (
 )
 
 type trainCmd struct {
-	Data      []string `required:"" help:"A folder of prepared data, or files and folders of text." placeholder:"PATH"`
-	Out       string   `required:"" help:"Run directory." placeholder:"DIR"`
-	Tokenizer string   `help:"For text: folder or file of a tokenizer. Without it one is trained on the text." placeholder:"PATH"`
-	Resume    bool     `help:"Go on from the newest whole checkpoint; start fresh where there is none; do nothing on a finished run."`
+	Data      []string        `required:"" help:"A folder of prepared data, or files and folders of text." placeholder:"PATH"`
+	Out       string          `required:"" help:"Run directory." placeholder:"DIR"`
+	Tokenizer string          `help:"For text: folder or file of a tokenizer. Without it one is trained on the text." placeholder:"PATH"`
+	Config    kong.ConfigFlag `help:"Recipe: YAML whose keys are flags; flags given here win. Each run saves its own as OUT/recipe.yaml." placeholder:"FILE"`
+	Resume    bool            `help:"Go on from the newest whole checkpoint; start fresh where there is none; do nothing on a finished run."`
 
 	Size   string `help:"A named size; plinth show lists them." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Depth  int    `help:"The one dial: layers; width, heads, learning rate and batch follow." placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
@@ -41,12 +44,12 @@ type trainCmd struct {
 	Micro      int     `placeholder:"N" group:"Training" help:"Sequences computed at once; 0 means about 4096 tokens."`
 	LR         float64 `placeholder:"F" group:"Training" name:"lr" help:"Peak learning rate; 0 means the size's."`
 	MinLR      float64 `placeholder:"F" group:"Training" name:"min-lr" default:"0.1" help:"Final learning rate as a share of the peak."`
-	Warmup     int     `placeholder:"N" group:"Training" help:"Steps of linear rise; 0 means a tenth of the steps, at most 200; -1 none."`
+	Warmup     int     `placeholder:"N" group:"Training" help:"Steps of linear rise; 0 means a tenth of the steps, at most 200; --warmup=-1 none."`
 	Schedule   string  `group:"Training" enum:"cosine,linear,wsd,constant" default:"cosine" help:"cosine, linear, wsd (stable, then decay over --decay-share) or constant."`
 	DecayShare float64 `placeholder:"F" group:"Training" default:"0.2" help:"Of wsd: share of the steps in which the rate falls."`
 	Optimizer  string  `group:"Training" enum:"adamw,muon" default:"adamw" help:"adamw, or muon for the matrices of the blocks and adamw for the rest."`
-	Beta1      float64 `placeholder:"F" group:"Training" default:"0.9" help:"AdamW's first decay."`
-	Beta2      float64 `placeholder:"F" group:"Training" default:"0.95" help:"AdamW's second decay."`
+	Beta1      float64 `placeholder:"F" group:"Training" name:"beta1" default:"0.9" help:"AdamW's first decay."`
+	Beta2      float64 `placeholder:"F" group:"Training" name:"beta2" default:"0.95" help:"AdamW's second decay."`
 	Decay      float64 `placeholder:"F" group:"Training" name:"weight-decay" default:"0.1" help:"Weight decay of matrices."`
 	Clip       float64 `placeholder:"F" group:"Training" default:"1" help:"Largest norm of the gradient; 0 means no limit."`
 	ZLoss      float64 `placeholder:"F" group:"Training" default:"0" name:"z-loss" help:"Weight of the squared log-sum-exp; PaLM used 1e-4."`
@@ -56,9 +59,9 @@ type trainCmd struct {
 	SpikeFactor float64 `placeholder:"F" group:"Safety" default:"2" help:"A spike is a loss above this many times the recent median."`
 	SaveEvery   int     `placeholder:"N" group:"Safety" help:"Steps between checkpoints; 0 means a tenth of the run."`
 	Keep        int     `placeholder:"N" group:"Safety" default:"2" help:"Checkpoints kept."`
-	ValEvery    int     `placeholder:"N" group:"Safety" help:"Steps between validations; 0 means a tenth of the run, -1 only the last."`
+	ValEvery    int     `placeholder:"N" group:"Safety" help:"Steps between validations; 0 means a tenth of the run; --val-every=-1 only the last."`
 	ValTokens   int     `placeholder:"N" group:"Safety" default:"65536" help:"Held-out tokens of a validation; 0 means all."`
-	SampleEvery int     `placeholder:"N" group:"Safety" help:"Steps between samples of text; 0 means a fifth of the run, -1 none."`
+	SampleEvery int     `placeholder:"N" group:"Safety" help:"Steps between samples of text; 0 means a fifth of the run; --sample-every=-1 none."`
 	Validation  float64 `placeholder:"F" group:"Safety" default:"0.05" help:"For text: share of the documents held out, chosen by their hash."`
 	Pack        string  `group:"Safety" default:"concat" enum:"concat,bestfit" help:"For text: how sequences are packed; see plinth data prepare."`
 	readFlags
@@ -68,16 +71,16 @@ func (*trainCmd) Help() string {
 	return "Text is tokenised and packed into OUT/data first. Example: plinth train --data docs/ --size nano --out runs/docs"
 }
 
-func (t *trainCmd) Run(ctx context.Context, c *common) error {
+func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error {
 	size, err := t.size()
 	if err != nil {
 		return err
 	}
-	if t.SampleEvery < -1 || t.ValTokens < 0 || t.Batch < 0 || t.Steps < 0 || t.Clip < 0 || t.Decay < 0 || t.LR < 0 || t.MinLR < 0 || t.Keep < 1 {
-		return usagef("a negative number where none makes sense: see plinth train --help")
+	if err := t.check(); err != nil {
+		return err
 	}
 	if _, err := os.Stat(filepath.Join(t.Out, train.StateDir)); err == nil && !t.Resume {
-		return fmt.Errorf("%s holds a run already: use --resume to go on with it, or another --out", t.Out)
+		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", t.Out)
 	}
 	set, tok, err := t.prepared(ctx, c, &size)
 	if err != nil {
@@ -123,17 +126,49 @@ func (t *trainCmd) Run(ctx context.Context, c *common) error {
 	}
 	loop, err := train.New(m, k, source, o, hooks)
 	if err != nil {
+		recipe := filepath.Join(t.Out, recipeFile)
+		if _, e := os.Stat(recipe); e == nil && t.Resume {
+			err = fmt.Errorf("%w; the flags that the run began with: --config %s", err, recipe)
+		}
+		return err
+	}
+	finished := loop.Step() == o.Steps
+	t.Steps, t.Batch, t.Micro, t.Seq, t.LR, t.Warmup = o.Steps, o.Batch, o.Micro, o.Seq, o.LR, o.Warmup
+	t.SaveEvery, t.ValEvery, t.SampleEvery, t.Vocab = o.SaveEvery, o.ValEvery, o.SampleEvery, size.Config.Vocab
+	if err := saveRecipe(line, t.Out); err != nil {
 		return err
 	}
 	c.say("%s: %s parameters, %d steps of %d x %d tokens (%s tokens), learning rate %.3g, %s", size.Name, count(nn.Count(m.Params())), o.Steps, o.Batch, o.Seq,
 		count(o.Steps*o.Batch*o.Seq), o.LR, k.Name)
 	r, err := loop.Run(ctx)
+	if errors.Is(err, train.ErrInterrupted) {
+		c.say("%s holds all that was done; go on with: plinth train --config %s --resume", t.Out, filepath.Join(t.Out, recipeFile))
+	}
 	if err != nil {
 		return err
+	}
+	if finished {
+		return c.finish(r, fmt.Sprintf("%s: finished already, %d steps; validation %.4f nats per token\n", r.RunDir, r.Steps, r.ValLoss))
 	}
 	text := fmt.Sprintf("%s: %d steps, %s tokens in %.1f s (%s tokens/s, %.0f %% of the live peak)\nloss %.4f, validation %.4f nats per token, %.4f bits per byte\ntry: plinth generate --model %s\n",
 		r.RunDir, r.Steps, count(r.Tokens), r.Seconds, count(r.TokensPerSecond), 100*r.PeakShare, r.Loss, r.ValLoss, r.ValBitsPerByte, r.RunDir)
 	return c.finish(r, text)
+}
+
+// check refuses negative numbers where none makes sense.
+func (t *trainCmd) check() error {
+	for _, f := range []struct {
+		flag     string
+		v, least float64
+	}{{"steps", float64(t.Steps), 0}, {"batch", float64(t.Batch), 0}, {"micro", float64(t.Micro), 0}, {"lr", t.LR, 0}, {"min-lr", t.MinLR, 0},
+		{"weight-decay", t.Decay, 0}, {"clip", t.Clip, 0}, {"warmup", float64(t.Warmup), -1}, {"save-every", float64(t.SaveEvery), 0}, {"keep", float64(t.Keep), 1},
+		{"val-every", float64(t.ValEvery), -1}, {"val-tokens", float64(t.ValTokens), 0}, {"sample-every", float64(t.SampleEvery), -1}, {"depth", float64(t.Depth), 0},
+		{"vocab", float64(t.Vocab), 0}, {"seq", float64(t.Seq), 0}} {
+		if !(f.v >= f.least) {
+			return usagef("--%s %v is below %v", f.flag, f.v, f.least)
+		}
+	}
+	return nil
 }
 
 // size is the shape and its settings from exactly one of the three ways to say it.
@@ -203,7 +238,7 @@ func (t *trainCmd) options(c *common, s gpt.Size, m *gpt.Model) (train.Options, 
 	o.PeakFLOPs = cpu.PeakFLOPs(c.Threads, 200*time.Millisecond)
 	o, err := o.Resolve(m.Sizes())
 	if err != nil {
-		return o, usageError{err}
+		return o, flagError(err)
 	}
 	return o, nil
 }
@@ -248,9 +283,6 @@ func (t *trainCmd) prepared(ctx context.Context, c *common, size *gpt.Size) (*da
 
 // prepare turns text into dir, with a tokenizer given or trained on the text.
 func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir string) error {
-	if err := os.MkdirAll(t.Out, 0o755); err != nil {
-		return err
-	}
 	if err := file.CleanTemps(t.Out); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -267,12 +299,15 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir st
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(t.Out, 0o755); err != nil {
+		return err
+	}
 	p := dataPrepareCmd{Data: t.Data, Out: dir, Seq: size.Config.Context, Pack: t.Pack, Validation: t.Validation, readFlags: t.readFlags}
 	info, skips, err := p.prepare(ctx, c, tok)
 	if err != nil {
 		return err
 	}
-	c.say("%s%s", describe(dir, info), describeSkips(skips))
+	fmt.Fprint(c.err, describe(dir, info)+describeSkips(skips))
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 
 type versionCmd struct{}
 
+func (versionCmd) Help() string { return `Example: plinth version --json` }
+
 func (versionCmd) Run(c *common) error {
 	v := struct {
 		Version  string   `json:"version"`

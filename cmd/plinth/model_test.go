@@ -1,0 +1,182 @@
+package main
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func sequences(t *testing.T, args ...string) []map[string]any {
+	t.Helper()
+	o := object(t, append([]string{"generate", "--model", shared.model}, args...)...)
+	keys(t, o, "model sequences")
+	var s []map[string]any
+	for _, x := range o["sequences"].([]any) {
+		s = append(s, x.(map[string]any))
+	}
+	return s
+}
+
+func TestGenerate(t *testing.T) {
+	world(t)
+	gen := []string{"--max-tokens", "12", "--ignore-eos"}
+	one := sequences(t, append(gen, "one and")...)
+	keys(t, one[0], "prompt text ids finish_reason")
+	if len(one) != 1 || len(one[0]["ids"].([]any)) != 12 || one[0]["finish_reason"] != "length" {
+		t.Errorf("%v", one)
+	}
+	if again := sequences(t, append(gen, "one and", "--threads", "3")...); !reflect.DeepEqual(one, again) {
+		t.Errorf("same seed, other text: %v, %v", one, again)
+	}
+	if other := sequences(t, append(gen, "one and", "--seed", "7")...); reflect.DeepEqual(one, other) {
+		t.Error("seed 7 writes the text of seed 1")
+	}
+	both := sequences(t, append(gen, "--n", "2", "one and", "five")...)
+	if len(both) != 4 || !reflect.DeepEqual(both[0], one[0]) {
+		t.Errorf("beside others: %v, alone: %v", both, one)
+	}
+	second := sequences(t, append(gen, "--seed", "2", "five")...)
+	second[0]["prompt"] = 1.0
+	if !reflect.DeepEqual(both[3], second[0]) {
+		t.Errorf("beside others: %v, alone: %v", both[3], second[0])
+	}
+	text := one[0]["text"].(string)
+	if out := ok(t, append([]string{"generate", "--model", shared.model, "one and"}, gen...)...); out != text+"\n" {
+		t.Errorf("streamed %q, with --json %q", out, text)
+	}
+	if out := ok(t, append([]string{"generate", "--echo", "--model", shared.model, "one and"}, gen...)...); out != "one and"+text+"\n" {
+		t.Errorf("--echo prints %q", out)
+	}
+	stop := text[len(text)/2 : len(text)/2+2]
+	cut := sequences(t, append(gen, "one and", "--stop", stop)...)
+	if want, _, _ := strings.Cut(text, stop); cut[0]["text"] != want || cut[0]["finish_reason"] != "stop" {
+		t.Errorf("--stop %q: %v, want text %q", stop, cut, want)
+	}
+	greedy := sequences(t, "--temperature", "0", "--max-tokens", "5", "--logprobs", "--top-logprobs", "2", "--echo", "one and")[0]
+	keys(t, greedy, "prompt text ids finish_reason logprobs top_logprobs prompt_ids prompt_logprobs prompt_top_logprobs")
+	for i, top := range greedy["top_logprobs"].([]any) {
+		best := top.([]any)[0].(map[string]any)
+		if len(top.([]any)) != 2 || best["id"] != greedy["ids"].([]any)[i] || best["logprob"] != greedy["logprobs"].([]any)[i] {
+			t.Errorf("token %d: %v is not the most probable of %v", i, greedy["ids"].([]any)[i], top)
+		}
+	}
+	for flag, value := range map[string]string{"--temperature": "-1", "--top-p": "2", "--min-p": "-1", "--typical": "3", "--top-k": "-1", "--n": "0", "--max-tokens": "-2",
+		"--penalty-window": "-1", "--top-logprobs": "-1", "--logit-bias": "7", "--stop": "", "--presence-penalty": "nan"} {
+		fails(t, 2, flag, "generate", "--model", shared.model, flag+"="+value, "x")
+	}
+	fails(t, 2, "--logit-bias", "generate", "--model", shared.model, "--logit-bias", "9999=1", "x")
+	fails(t, 1, "context", "generate", "--model", shared.model, strings.Repeat("x ", 200))
+	fails(t, 1, "nowhere", "generate", "--model", "nowhere", "x")
+	broken := t.TempDir()
+	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
+		write(t, filepath.Join(broken, name), read(t, filepath.Join(shared.model, name)))
+	}
+	weights := filepath.Join(broken, "model.safetensors")
+	if err := os.Truncate(weights, 1000); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, 1, weights, "generate", "--model", broken, "x")
+}
+
+// nll is the mean of what generate says of a prompt's tokens but the first.
+func nll(t *testing.T, text string, flags ...string) (float64, int) {
+	p := sequences(t, append(flags, "--max-tokens=-1", "--echo", "--logprobs", text)...)[0]["prompt_logprobs"].([]any)
+	sum := 0.0
+	for _, v := range p[1:] {
+		sum -= v.(float64)
+	}
+	return sum / float64(len(p)-1), len(p)
+}
+
+// TestEval compares the three ways to the loss of a text: eval, generate's log-probabilities and the validation of train.
+func TestEval(t *testing.T) {
+	world(t)
+	text := "one and two make 3.\nfive and six make 11.\n"
+	file := filepath.Join(t.TempDir(), "a.txt")
+	write(t, file, text)
+	o := object(t, "eval", "--model", shared.model, "--data", file)
+	keys(t, o, "loss perplexity bits_per_byte tokens bytes documents skipped")
+	loss := o["loss"].(float64)
+	want, n := nll(t, text)
+	if n > 32 || math.Abs(loss-want) > 1e-5 || o["tokens"] != float64(n-1) {
+		t.Errorf("eval: loss %v of %v tokens; generate: %v of %d", loss, o["tokens"], want, n-1)
+	}
+	if p := o["perplexity"].(float64); math.Abs(math.Log(p)-loss) > 1e-9 {
+		t.Errorf("perplexity %v of loss %v", p, loss)
+	}
+	if b := o["bits_per_byte"].(float64); math.Abs(b-loss*o["tokens"].(float64)/math.Ln2/o["bytes"].(float64)) > 1e-9 {
+		t.Errorf("bits per byte %v", b)
+	}
+
+	// Of many documents, keep one for validation.
+	dir := t.TempDir()
+	docs := filepath.Join(dir, "docs")
+	writeCorpus(t, docs)
+	prep := filepath.Join(dir, "prep")
+	var held string
+	for i := 0; held == ""; i++ { // the share of held-out documents goes by hash: look for a name that is alone
+		if i == 30 {
+			t.Fatal("no text is held out alone")
+		}
+		text := strings.Repeat("two and two make 4. ", 2) + strings.Repeat("!", i)
+		write(t, filepath.Join(docs, "new.txt"), text)
+		os.RemoveAll(prep)
+		o := object(t, "data", "prepare", "--data", filepath.Join(docs, "new.txt")+","+shared.text, "--tokenizer", shared.tok, "--out", prep, "--seq", "32", "--validation", "0.02")
+		val := o["info"].(map[string]any)["val"].(map[string]any)
+		if val["documents"] == 1.0 && val["bytes"] == float64(len(text)) {
+			held = text
+		}
+	}
+	out := filepath.Join(dir, "run")
+	r := object(t, args("train --steps 1 --sample-every=-1 "+shape, "--data", prep, "--out", out)...)
+	old := shared.model
+	shared.model = out
+	defer func() { shared.model = old }()
+	want, n = nll(t, held+"<|endoftext|>", "--special")
+	if n > 32 || math.Abs(r["val_loss"].(float64)-want) > 1e-5 {
+		t.Errorf("train's validation %v, generate %v of %d tokens", r["val_loss"], want, n)
+	}
+
+	empty := filepath.Join(dir, "empty")
+	write(t, empty, "")
+	fails(t, 1, empty, "eval", "--model", old, "--data", empty)
+	fails(t, 1, "missing", "eval", "--model", old, "--data", dir+"/missing")
+	fails(t, 2, "--seq", "eval", "--model", old, "--data", file, "--seq", "4000")
+	fails(t, 2, "--stride", "eval", "--model", old, "--data", file, "--stride", "4000")
+}
+
+func TestShow(t *testing.T) {
+	world(t)
+	o := object(t, "show", "gpt2")
+	if o["params"] != 124439808.0 {
+		t.Errorf("gpt2 has %v parameters", o["params"])
+	}
+	keys(t, o, "model layers width heads head_dim vocab context params weight_bytes training_bytes forward_flops_per_token train_flops_per_token")
+	if n := len(object(t, "show")["sizes"].([]any)); n != 15 {
+		t.Errorf("%d sizes", n)
+	}
+	o = object(t, "show", "--tensors", shared.model)
+	if o["layers"] != 2.0 || o["width"] != 32.0 || o["context"] != 32.0 || len(o["tensors"].([]any)) != 28 {
+		t.Errorf("%v", o)
+	}
+	fails(t, 2, "huge", "show", "huge")
+	fails(t, 1, "config.json", "show", t.TempDir())
+}
+
+func TestBench(t *testing.T) {
+	o := object(t, "bench", "--time", "10ms")
+	keys(t, o, "kernels threads fma_flops_per_second_1_thread fma_flops_per_second read_bytes_per_second copy_bytes_per_second rows")
+	rows := o["rows"].([]any)
+	for _, r := range rows {
+		if s := r.(map[string]any)["share"].(float64); !(s > 0) {
+			t.Errorf("share %v of %v", s, r)
+		}
+	}
+	if len(rows) < 10 {
+		t.Errorf("%d rows", len(rows))
+	}
+	fails(t, 2, "--time", "bench", "--time", "0s")
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const trainKeys = "params steps tokens seconds tokens_per_second flops_per_second peak_share loss val_loss val_bits_per_byte peak_rss_bytes run_dir"
+
+func TestTrain(t *testing.T) {
+	world(t)
+	dir := t.TempDir()
+	out := filepath.Join(dir, "run")
+	text := args("train --steps 6 --vocab 300 --seq 32 "+shape, "--data", shared.text, "--out", out)
+	o := object(t, text...)
+	keys(t, o, trainKeys)
+	if o["steps"] != 6.0 || o["tokens"] != 6*8*32.0 || o["run_dir"] != out || !(o["val_loss"].(float64) > 0) || !(o["peak_share"].(float64) > 0) {
+		t.Errorf("%v", o)
+	}
+	for _, f := range []string{"data/meta.json", "config.json", "tokenizer.json", "model.safetensors", "train.json", "result.json", "metrics.jsonl", "recipe.yaml"} {
+		read(t, filepath.Join(out, f))
+	}
+	before := read(t, out+"/model.safetensors")
+	fails(t, 1, "--resume", text...)
+	again := object(t, append(text, "--resume")...)
+	if again["loss"] != o["loss"] || again["val_loss"] != o["val_loss"] || read(t, out+"/model.safetensors") != before {
+		t.Error("--resume on a finished run changes it")
+	}
+	for _, c := range [][]string{{"--size nano --depth 2", "--depth"}, {"--size nano --layers 2", "--layers"}, {"--depth 2 --width 32", "--width"}, {"--layers 2", "--heads"},
+		{"--layers 2 --width 33 --heads 2", "--width"}, {"--size huge", "huge"}, {"--steps=-1", "--steps"}, {"--warmup=-2", "--warmup"}, {"--keep 0", "--keep"},
+		{"--min-lr 2", "--min-lr"}, {"--schedule up", "--schedule"}, {"--spike-factor 1", "--spike-factor"}, {"--micro 9999", "--micro"}, {"--vocab 10", "--vocab"},
+		{"--seq 999", "--seq"}, {"--tokenizer x", "--tokenizer"}} {
+		fails(t, 2, c[1], args("train "+c[0], "--data", shared.prep, "--out", dir+"/no")...)
+	}
+	fails(t, 1, "missing", "train", "--data", dir+"/missing", "--out", dir+"/no")
+	if _, err := os.Stat(dir + "/no"); err == nil {
+		t.Error("a run that never began left a folder")
+	}
+}
+
+func TestTrainThreads(t *testing.T) {
+	world(t)
+	var want string
+	for _, n := range []int{1, 2, 3, 8} {
+		out := filepath.Join(t.TempDir(), "run")
+		ok(t, args("train --steps 4 --sample-every=-1 "+shape, "--threads", strconv.Itoa(n), "--data", shared.prep, "--out", out)...)
+		got := read(t, out+"/model.safetensors")
+		if want == "" {
+			want = got
+		}
+		if got != want {
+			t.Errorf("%d threads give other weights than one", n)
+		}
+	}
+}
+
+// TestInterrupt sends signals to the program itself and compares the resumed run with an unbroken one.
+func TestInterrupt(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no signals to send")
+	}
+	world(t)
+	dir := t.TempDir()
+	out := filepath.Join(dir, "run")
+	flags := args("train --steps 150 --save-every 50 --val-every=-1 --sample-every=-1 "+shape, "--data", shared.prep)
+	child := func(sig syscall.Signal, code int) {
+		t.Helper()
+		cmd := exec.Command(os.Args[0], append(flags, "--out", out, "--resume")...)
+		cmd.Env = append(os.Environ(), "PLINTH_TEST_MAIN=1")
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		lines := func() int { b, _ := os.ReadFile(out + "/metrics.jsonl"); return bytes.Count(b, []byte("\n")) }
+		from := lines()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); lines() < from+5; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				cmd.Process.Kill()
+				t.Fatalf("no step in 20 s: %s", stderr.String())
+			}
+		}
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != code {
+			t.Fatalf("%v: %v, want exit code %d\n%s", sig, err, code, stderr.String())
+		}
+		if !strings.Contains(stderr.String(), "--resume") || stdout.Len() > 0 {
+			t.Errorf("%v: stderr %q, stdout %q", sig, stderr.String(), stdout.String())
+		}
+		ok(t, "generate", "--model", out, "--max-tokens", "3", "one") // it can be used as it is
+	}
+	child(syscall.SIGINT, 130)
+	child(syscall.SIGTERM, 143)
+	o := object(t, append(flags, "--out", out, "--resume")...)
+	if o["steps"] != 150.0 {
+		t.Errorf("resumed to step %v", o["steps"])
+	}
+	whole := filepath.Join(dir, "whole")
+	ok(t, append(flags, "--out", whole)...)
+	if read(t, out+"/model.safetensors") != read(t, whole+"/model.safetensors") {
+		t.Error("an interrupted and resumed run has other weights than an unbroken one")
+	}
+}
+
+func TestRecipe(t *testing.T) {
+	world(t)
+	dir := t.TempDir()
+	recipe, out := filepath.Join(dir, "r.yaml"), filepath.Join(dir, "a")
+	write(t, recipe, "data: ["+strconv.Quote(shared.prep)+"]\nlayers: 2\nwidth: 32\nheads: 2\nbatch: 8\nsteps: 9\nwarmup: -1\nclip: 0\nsample-every: -1\nrecompute: true\n")
+	o := object(t, "train", "--config", recipe, "--steps", "3", "--out", out)
+	if o["steps"] != 3.0 {
+		t.Errorf("%v steps: the command line must win", o["steps"])
+	}
+	saved := read(t, out+"/recipe.yaml")
+	for _, line := range []string{"clip: 0.0\n", "steps: 3\n", "warmup: -1\n", "recompute: true\n", "seed: 1\n"} {
+		if !strings.Contains("\n"+saved, "\n"+line) {
+			t.Errorf("recipe.yaml lacks %q:\n%s", line, saved)
+		}
+	}
+	ok(t, "train", "--config", out+"/recipe.yaml", "--out", dir+"/b")
+	if read(t, out+"/model.safetensors") != read(t, dir+"/b/model.safetensors") {
+		t.Error("the saved recipe gives other weights")
+	}
+	ok(t, "train", "--config", out+"/recipe.yaml", "--resume")
+	fails(t, 1, "--config", "train", "--data", shared.prep, "--out", out, "--resume", "--steps", "3")
+	for text, want := range map[string]string{"stpes: 3": `"stpes"`, "steps: x": "--steps", "steps: {a: 1}": "steps", ": [": "r.yaml", "config: a": `"config"`} {
+		write(t, recipe, text)
+		fails(t, 2, want, "train", "--config", recipe, "--data", shared.prep, "--out", dir+"/c")
+	}
+	fails(t, 2, "none.yaml", "train", "--config", dir+"/none.yaml")
+}
