@@ -245,8 +245,9 @@ func TestLarge(t *testing.T) { // several tasks along M and N, operands packed a
 func TestOwnRows(t *testing.T) { // A so large that tasks pack their parts of it; several tasks along M, a last one that is not whole
 	each(t, func(t *testing.T, k *Kernel) {
 		var s Scratch
-		m := 2*max(ownRows/k.mr, 1)*k.mr + k.mr + 1
-		for _, ta := range []bool{false, true} {
+		block := max(ownRows/k.mr, 1) * k.mr
+		for i, m := range []int{2*block + k.mr + 1, 2*block + k.mr + 1, 2*block + 1, 2*block + 1} { // and a last one of a single row
+			ta := i%2 == 1
 			sh := shape{m: m, n: 4*k.nr + 3, k: large/m + 3, ta: ta, tb: !ta, pad: 1, acc: ta, alpha: 0.5}
 			var j job
 			p := *sh.make()

@@ -121,7 +121,7 @@ func (j *job) run(task int, s *Scratch) {
 		}
 		n := n0
 		if i1-i0 == 1 {
-			n = j.row(i0, n0, n1, k0, kc)
+			n = j.row(i0, n0, n1, k0, kc, s)
 		}
 		for ; n < n1; n += j.k.nr {
 			j.column(i0, i1, n, min(j.k.nr, n1-n), k0, kc, j.after(n, n0, n1, k0), s)
@@ -131,12 +131,12 @@ func (j *job) run(task int, s *Scratch) {
 }
 
 // row computes row i of C over groups of four whole panels and returns the first column that is left.
-func (j *job) row(i, n0, n1, k0, kc int) int {
+func (j *job) row(i, n0, n1, k0, kc int, s *Scratch) int {
 	nr := j.k.nr
 	if j.k.row4 == nil || j.bp == nil && j.TransB {
 		return n0
 	}
-	a, _, acs := j.left(i, i, k0, kc, nil)
+	a, _, acs := j.left(i, i, k0, kc, s)
 	load := j.Accumulate || k0 > 0
 	for ; n0+4*nr <= n1; n0 += 4 * nr {
 		c := &j.C[i*j.LDC+n0]
