@@ -245,9 +245,8 @@ func TestLarge(t *testing.T) { // several tasks along M and N, operands packed a
 func TestOwnRows(t *testing.T) { // A so large that tasks pack their parts of it; several tasks along M, a last one that is not whole
 	each(t, func(t *testing.T, k *Kernel) {
 		var s Scratch
-		block := max(ownRows/k.mr, 1) * k.mr
-		for i, m := range []int{2*block + k.mr + 1, 2*block + k.mr + 1, 2*block + 1, 2*block + 1} { // and a last one of a single row
-			ta := i%2 == 1
+		m := 2*max(ownRows/k.mr, 1)*k.mr + k.mr + 1
+		for _, ta := range []bool{false, true} {
 			sh := shape{m: m, n: 4*k.nr + 3, k: large/m + 3, ta: ta, tb: !ta, pad: 1, acc: ta, alpha: 0.5}
 			var j job
 			p := *sh.make()
@@ -256,6 +255,50 @@ func TestOwnRows(t *testing.T) { // A so large that tasks pack their parts of it
 				t.Fatalf("%+v is cut into %d blocks, own %v: not what this test is for", sh, j.blocks, j.ownA)
 			}
 			check(t, k, &s, sh)
+		}
+	})
+}
+
+// TestOwnLastRow: a task that packs its part of A may be left with a single row.
+func TestOwnLastRow(t *testing.T) {
+	each(t, func(t *testing.T, k *Kernel) {
+		if k.row4 == nil {
+			t.Skip("no kernel for single rows")
+		}
+		var s Scratch
+		for _, ta := range []bool{false, true} {
+			n := 8 * k.nr
+			a, b, c := make([]float32, 2*large), make([]float32, large), make([]float32, 40*ownRows*n)
+			for m := 20 * ownRows; ; m++ {
+				if m > 40*ownRows {
+					t.Fatal("no number of rows leaves one over")
+				}
+				p := Product{M: m, N: n, K: large/m + 3, TransA: ta}
+				p.A, p.B, p.C = a[:m*p.K], b[:p.K*n], c[:m*n]
+				var j job
+				all := p
+				all.resolve(k.nr)
+				if j.plan(k, all, &s); !j.ownA || m%j.rows != 1 || j.cols < 4*k.nr {
+					continue
+				}
+				for i := range p.A {
+					p.A[i] = float32(i%17) - 8
+				}
+				for i := range p.B {
+					p.B[i] = float32(i%13)/13 - 0.5
+				}
+				k.Serial(&s, &p)
+				one := p
+				one.M, one.LDA, one.C = 1, p.K, make([]float32, n)
+				if one.A = p.A[(m-1)*p.K:]; ta {
+					one.LDA, one.A = m, p.A[m-1:]
+				}
+				k.Serial(&s, &one)
+				if !slices.Equal(p.C[(m-1)*n:], one.C) {
+					t.Errorf("the last of %d rows differs from the row alone", m)
+				}
+				break
+			}
 		}
 	})
 }
