@@ -1,0 +1,37 @@
+// Generate continues a text with a model folder: go run ./examples/generate MODEL TEXT
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/model/zoo"
+)
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) != 3 {
+		log.Fatal("usage: generate MODEL TEXT")
+	}
+	m, err := zoo.Open(os.Args[1], false)
+	if err != nil {
+		log.Fatal(err)
+	}
+	tok, err := zoo.Tokenizer(os.Args[1], m)
+	if err != nil {
+		log.Fatal(err)
+	}
+	engine := generate.New(m, cpu.New(cpu.Options{}), generate.EngineOptions{})
+	request := generate.Request{Prompt: tok.Encode(os.Args[2]), Options: generate.Options{MaxTokens: 40, Temperature: 0.8, TopP: 0.95, Seed: 1}}
+	stream := tok.NewStream()
+	fmt.Print(os.Args[2])
+	_, err = engine.Generate(context.Background(), []generate.Request{request}, func(_ int, id int32) { fmt.Print(stream.Push(id)) })
+	fmt.Println(stream.Flush())
+	if err != nil {
+		log.Fatal(err)
+	}
+}
