@@ -8,8 +8,8 @@ import (
 	"os"
 
 	"github.com/plinth-ml/plinth/generate"
-	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/tensor"
 )
 
 func main() {
@@ -25,7 +25,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	engine := generate.New(m, cpu.New(cpu.Options{}), generate.EngineOptions{})
+	engine := generate.New(m, tensor.CPU(0), generate.EngineOptions{})
 	request := generate.Request{Prompt: tok.Encode(os.Args[2]), Options: generate.Options{MaxTokens: 40, Temperature: 0.8, TopP: 0.95, Seed: 1}}
 	stream := tok.NewStream()
 	fmt.Print(os.Args[2])

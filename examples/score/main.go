@@ -9,8 +9,8 @@ import (
 	"os"
 
 	"github.com/plinth-ml/plinth/generate"
-	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/tensor"
 )
 
 func main() {
@@ -30,7 +30,7 @@ func main() {
 	for _, text := range os.Args[2:] {
 		requests = append(requests, generate.Request{Prompt: tok.Encode(text), Options: generate.Options{MaxTokens: -1, LogProbs: true, Echo: true}})
 	}
-	results, err := generate.New(m, cpu.New(cpu.Options{}), generate.EngineOptions{}).Generate(context.Background(), requests, nil)
+	results, err := generate.New(m, tensor.CPU(0), generate.EngineOptions{}).Generate(context.Background(), requests, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

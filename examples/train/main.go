@@ -10,10 +10,10 @@ import (
 	"slices"
 
 	"github.com/plinth-ml/plinth/data"
-	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
 	"github.com/plinth-ml/plinth/tokenizer"
 	"github.com/plinth-ml/plinth/train"
 )
@@ -37,7 +37,7 @@ func main() {
 	source := must(must(set.Split("train")).Source(seed, seq, batch))
 	m := must(gpt.New(gpt.Shape(2, 32, 2, tok.VocabSize(), seq)))
 	nn.Init(m.Params(), seed, true)
-	loop := must(train.New(m, cpu.New(cpu.Options{}), source, train.Options{Steps: 40, Batch: batch, LR: 0.01, Seed: seed, RunDir: out},
+	loop := must(train.New(m, tensor.CPU(0), source, train.Options{Steps: 40, Batch: batch, LR: 0.01, Seed: seed, RunDir: out},
 		train.Hooks{Export: func(dir string) error { return zoo.Save(dir, m, tok) }}))
 	r := must(loop.Run(ctx))
 	fmt.Printf("%s: %d parameters, %d steps, loss %.4f nats per token\n", r.RunDir, r.Params, r.Steps, r.Loss)
