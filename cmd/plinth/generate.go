@@ -85,9 +85,9 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	}
 	var reqs []generate.Request
 	for _, text := range g.Prompt {
-		ids := tok.Encode(text)
-		if g.Special {
-			ids = tok.EncodeSpecial(text)
+		ids, err := encode(tok, text, g.Special)
+		if err != nil {
+			return err
 		}
 		if eos, ok := tok.EOS(); len(ids) == 0 && ok {
 			ids = []int32{eos} // an empty prompt begins a document

@@ -113,11 +113,10 @@ func (t *tokenizerEncodeCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
-	encode := tok.Encode
-	if t.Special {
-		encode = tok.EncodeSpecial
+	ids, err := encode(tok, text, t.Special)
+	if err != nil {
+		return err
 	}
-	ids := encode(text)
 	var b strings.Builder
 	for i, id := range ids {
 		if i > 0 {
@@ -129,6 +128,17 @@ func (t *tokenizerEncodeCmd) Run(c *common) error {
 		ids = []int32{}
 	}
 	return c.finish(map[string]any{"ids": ids}, b.String()+"\n")
+}
+
+// encode returns the ids of a text; special recognises special tokens in it.
+func encode(tok *tokenizer.Tokenizer, text string, special bool) ([]int32, error) {
+	e := tok.NewEncoder()
+	ids := e.AppendEncode
+	if special {
+		ids = e.AppendEncodeSpecial
+	}
+	out := ids(nil, []byte(text))
+	return out, e.Err()
 }
 
 type tokenizerDecodeCmd struct {
