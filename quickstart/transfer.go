@@ -237,6 +237,9 @@ func (t *Transfer) Verdict() string {
 	if t.ByUnit == "package" {
 		units = "packages"
 	}
+	if t.ByUnit == "package" {
+		text += " Pre-training has read the package clauses and imports of other packages behind their code, and the classifier is read where the model would name the package: that is no label, but it is akin to the task."
+	}
 	return text + fmt.Sprintf(" The test snippets (%d) are of %s that neither pre-training nor the labels have seen, so this is transfer and not recall."+
 		" It is one corpus, one split into seen and unseen %s and %d draws of labels: it shows the effect, it does not measure its size elsewhere.", t.Test, units, units, len(t.Probe.Runs))
 }

@@ -92,6 +92,9 @@ func Train(ctx context.Context, docs iter.Seq[[]byte], o TrainOptions) (*Tokeniz
 	return build(m)
 }
 
+// maxTrained bounds the bytes of a token that training makes; a byte is spelled in up to two, and a file's tokens are bounded too.
+const maxTrained = maxToken / 2
+
 // trainer merges the most frequent pair again and again, keeping counts up to date where words change.
 type trainer struct {
 	tokens  []string // bytes by id
@@ -168,6 +171,9 @@ func (tr *trainer) run(ctx context.Context, size int) error {
 			break
 		}
 		a, b := int32(top.key>>32), int32(uint32(top.key))
+		if len(tr.tokens[a])+len(tr.tokens[b]) > maxTrained {
+			continue
+		}
 		raw := tr.tokens[a] + tr.tokens[b]
 		id, ok := tr.ids[raw]
 		if !ok {

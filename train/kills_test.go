@@ -2,4 +2,4 @@
 
 package train
 
-const kills = 25 // of TestKilled
+const kills = 50 // of TestKilled

@@ -133,6 +133,8 @@ func (o Options) check(s model.Sizes) error {
 		}
 	}
 	switch {
+	case o.Batch > maxTokens/o.Seq:
+		return fmt.Errorf("train: batch %d of %d tokens each: more than %d tokens per step", o.Batch, o.Seq, maxTokens)
 	case o.Seq > s.Context:
 		return fmt.Errorf("train: seq is %d, the model's context is %d", o.Seq, s.Context)
 	case o.Micro > o.Batch:
@@ -150,6 +152,9 @@ func (o Options) check(s model.Sizes) error {
 	}
 	return nil
 }
+
+// maxTokens bounds the tokens of a step, which stand in memory as ids and targets: 2 GB of them.
+const maxTokens = 1 << 28
 
 // maths are the fields, by JSON name, that a resumed run must share with the saved one.
 var maths = strings.Fields(`steps batch micro seq lr min_lr warmup schedule decay_share optimizer beta1 beta2 eps momentum weight_decay

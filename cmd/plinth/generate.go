@@ -34,9 +34,8 @@ type generateCmd struct {
 	Stop              []string `help:"End a sequence before this text." placeholder:"TEXT" sep:"none"`
 	IgnoreEOS         bool     `help:"Go on past the end of the document." name:"ignore-eos"`
 
-	LogProbs    bool `help:"With --json: log-probabilities of the tokens written." name:"logprobs"`
-	TopLogProbs int  `help:"With --json: also of the N most probable tokens at each place." name:"top-logprobs" placeholder:"N"`
-	Echo        bool `help:"Also the prompt, and with --logprobs its log-probabilities."`
+	TopLogProbs int  `help:"With --json: log-probabilities also of the N most probable tokens at each place." name:"top-logprobs" placeholder:"N"`
+	Echo        bool `help:"Also the prompt, and with --json its log-probabilities."`
 }
 
 func (*generateCmd) Help() string {
@@ -135,7 +134,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 func (g *generateCmd) options(c *common, tok *tokenizer.Tokenizer) (generate.Options, error) {
 	o := generate.Options{MaxTokens: g.MaxTokens, Temperature: g.Temperature, TopK: g.TopK, TopP: g.TopP, MinP: g.MinP, Typical: g.Typical,
 		RepetitionPenalty: g.RepetitionPenalty, PresencePenalty: g.PresencePenalty, FrequencyPenalty: g.FrequencyPenalty, PenaltyWindow: g.PenaltyWindow,
-		LogProbs: g.LogProbs, TopLogProbs: g.TopLogProbs, Echo: g.Echo && (g.LogProbs || g.TopLogProbs > 0)}
+		LogProbs: c.JSON, TopLogProbs: g.TopLogProbs, Echo: g.Echo && c.JSON}
 	if eos, ok := tok.EOS(); ok && !g.IgnoreEOS {
 		o.Stop = []int32{eos}
 	}

@@ -24,7 +24,7 @@ func TestGenerate(t *testing.T) {
 	world(t)
 	gen := []string{"--max-tokens", "12", "--ignore-eos"}
 	one := sequences(t, append(gen, "one and")...)
-	keys(t, one[0], "prompt text ids finish_reason")
+	keys(t, one[0], "prompt text ids finish_reason logprobs")
 	if len(one) != 1 || len(one[0]["ids"].([]any)) != 12 || one[0]["finish_reason"] != "length" {
 		t.Errorf("%v", one)
 	}
@@ -55,7 +55,7 @@ func TestGenerate(t *testing.T) {
 	if want, _, _ := strings.Cut(text, stop); cut[0]["text"] != want || cut[0]["finish_reason"] != "stop" {
 		t.Errorf("--stop %q: %v, want text %q", stop, cut, want)
 	}
-	greedy := sequences(t, "--temperature", "0", "--max-tokens", "5", "--logprobs", "--top-logprobs", "2", "--echo", "one and")[0]
+	greedy := sequences(t, "--temperature", "0", "--max-tokens", "5", "--top-logprobs", "2", "--echo", "one and")[0]
 	keys(t, greedy, "prompt text ids finish_reason logprobs top_logprobs prompt_ids prompt_logprobs prompt_top_logprobs")
 	for i, top := range greedy["top_logprobs"].([]any) {
 		best := top.([]any)[0].(map[string]any)
@@ -83,7 +83,7 @@ func TestGenerate(t *testing.T) {
 
 // nll is the mean of what generate says of a prompt's tokens but the first.
 func nll(t *testing.T, text string, flags ...string) (float64, int) {
-	p := sequences(t, append(flags, "--max-tokens=-1", "--echo", "--logprobs", text)...)[0]["prompt_logprobs"].([]any)
+	p := sequences(t, append(flags, "--max-tokens=-1", "--echo", text)...)[0]["prompt_logprobs"].([]any)
 	sum := 0.0
 	for _, v := range p[1:] {
 		sum -= v.(float64)

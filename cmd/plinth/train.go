@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -246,17 +248,17 @@ func (t *trainCmd) options(c *common, s gpt.Size, m *gpt.Model) (train.Options, 
 // prepared opens the data, preparing it when --data is text, and sets the size's vocabulary and context to what the data has.
 func (t *trainCmd) prepared(ctx context.Context, c *common, size *gpt.Size) (*data.Set, *tokenizer.Tokenizer, error) {
 	dir := filepath.Join(t.Out, "data")
-	isPrepared := func(dir string) bool {
-		_, err := os.Stat(filepath.Join(dir, "meta.json"))
-		return err == nil
-	}
+	_, noRun := os.Stat(filepath.Join(t.Out, train.StateDir))
 	switch {
 	case len(t.Data) == 1 && isPrepared(t.Data[0]):
 		if t.Tokenizer != "" {
 			return nil, nil, usagef("--tokenizer is for text: %s is prepared and has its own", t.Data[0])
 		}
 		dir = t.Data[0]
-	case isPrepared(dir): // of a run that is resumed
+	case t.Resume && noRun == nil:
+		if err := t.sameText(c); err != nil {
+			return nil, nil, err
+		}
 		c.say("using %s, prepared when the run began", dir)
 	default:
 		if err := t.prepare(ctx, c, *size, dir); err != nil {
@@ -281,10 +283,69 @@ func (t *trainCmd) prepared(ctx context.Context, c *common, size *gpt.Size) (*da
 	return set, tok, nil
 }
 
+// isPrepared reports whether dir is one that data.Prepare made.
+func isPrepared(dir string) bool {
+	for _, name := range []string{"meta.json", file.ManifestName} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// source is what OUT/data was made from; it stands beside it in textFile, so that a run goes on with the same text only.
+type source struct {
+	Data       []string `json:"data"`
+	Tokenizer  string   `json:"tokenizer"`
+	Vocab      int      `json:"vocab"`
+	Seq        int      `json:"seq"`
+	Validation float64  `json:"validation"`
+	Pack       string   `json:"pack"`
+	Field      string   `json:"field"`
+	OnBad      string   `json:"on-bad"`
+	Seed       uint64   `json:"seed"`
+}
+
+const textFile = "text.json"
+
+func (t *trainCmd) source(c *common) source {
+	return source{t.Data, t.Tokenizer, t.Vocab, t.Seq, t.Validation, t.Pack, t.Field, t.OnBad, c.Seed}
+}
+
+// sameText refuses to resume with flags that would have prepared other data.
+func (t *trainCmd) sameText(c *common) error {
+	path := filepath.Join(t.Out, textFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("%s: what the run's text was is not known: %w", t.Out, err)
+	}
+	var was source
+	if err := json.Unmarshal(b, &was); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	now := t.source(c)
+	v, w := reflect.ValueOf(was), reflect.ValueOf(now)
+	for i := range v.NumField() {
+		if a, b := v.Field(i).Interface(), w.Field(i).Interface(); !reflect.DeepEqual(a, b) {
+			return usagef("--%s is %v, the run to resume was prepared with %v: go on with that, or start another --out", v.Type().Field(i).Tag.Get("json"), b, a)
+		}
+	}
+	return nil
+}
+
 // prepare turns text into dir, with a tokenizer given or trained on the text.
 func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir string) error {
 	if err := file.CleanTemps(t.Out); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	note := filepath.Join(t.Out, textFile)
+	if _, err := os.Stat(dir); err == nil {
+		if _, err := os.Stat(note); err != nil {
+			return fmt.Errorf("%s exists and was not made by plinth train: pass it as --data, or choose another --out", dir)
+		}
+		if err := os.RemoveAll(dir); err != nil { // of an attempt that did not come to train
+			return err
+		}
 	}
 	var tok *tokenizer.Tokenizer
 	var err error
@@ -300,6 +361,13 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir st
 		return err
 	}
 	if err := os.MkdirAll(t.Out, 0o755); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(t.source(c), "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := file.WriteFile(note, append(text, '\n'), 0o644); err != nil {
 		return err
 	}
 	p := dataPrepareCmd{Data: t.Data, Out: dir, Seq: size.Config.Context, Pack: t.Pack, Validation: t.Validation, readFlags: t.readFlags}

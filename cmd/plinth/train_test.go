@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,6 +46,35 @@ func TestTrain(t *testing.T) {
 	if _, err := os.Stat(dir + "/no"); err == nil {
 		t.Error("a run that never began left a folder")
 	}
+}
+
+// The data beside a run is that of the flags: made anew for a new run, and a changed flag is refused when a run goes on.
+func TestTrainOtherText(t *testing.T) {
+	world(t)
+	dir := t.TempDir()
+	out := filepath.Join(dir, "run")
+	flags := args("train --vocab 300 --seq 32 "+shape, "--steps", "3", "--out", out)
+	other := filepath.Join(dir, "other.txt")
+	if err := os.WriteFile(other, []byte(strings.Repeat("quite another text. ", 3000)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, append(flags, "--data", other)...)
+	if err := os.RemoveAll(filepath.Join(out, "state")); err != nil { // as if it had never begun to train
+		t.Fatal(err)
+	}
+	first := read(t, out+"/data/meta.json")
+	ok(t, append(flags, "--data", shared.text)...)
+	if read(t, out+"/data/meta.json") == first {
+		t.Error("a new run goes on with the data of an earlier attempt")
+	}
+	for _, c := range [][]string{{"--data", other}, {"--pack", "bestfit"}, {"--validation", "0.5"}, {"--field", "body"}} {
+		fails(t, 2, c[0], append(append(slices.Clone(flags), "--resume", "--data", shared.text), c...)...)
+	}
+	mine := filepath.Join(dir, "mine")
+	if err := os.MkdirAll(mine+"/data", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, 1, "mine", append(args("train --vocab 300 --seq 32 --steps 3 "+shape), "--data", other, "--out", mine)...)
 }
 
 func TestTrainThreads(t *testing.T) {

@@ -56,7 +56,7 @@ func gelu1(x float32) float32 {
 // Phi(x) + x*phi(x)
 func geluSlope(x float32) float32 {
 	a, tail, e := normal(x)
-	d := float32(a*e) * invSqrt2Pi
+	d := float32(float32(a*e) * invSqrt2Pi)
 	if x < 0 {
 		return tail - d
 	}
@@ -84,7 +84,7 @@ func geluTanhSlope(x float32) float32 {
 	xx := x * x
 	e := exp1(clamp(-x*(float32(tanhGelu1*xx)+tanhGelu0), expMin, eMax))
 	s := 1 / (1 + e)
-	return s + float32(x*(float32(3*tanhGelu1*xx)+tanhGelu0))*(e*s*s)
+	return s + float32(float32(x*(float32(3*tanhGelu1*xx)+tanhGelu0))*(e*s*s))
 }
 
 func silu1(x float32) float32 {

@@ -51,7 +51,7 @@ func AdamW(p, g, m, v []float32, s AdamWStep) {
 	}
 	t := float64(s.Step)
 	c := adamWConsts{
-		scale: float32(s.GradScale), decay: float32(1 - s.LR*s.WeightDecay),
+		scale: float32(s.GradScale), decay: float32(1 - float64(s.LR*s.WeightDecay)),
 		b1: float32(s.Beta1), c1: float32(1 - s.Beta1), b2: float32(s.Beta2), c2: float32(1 - s.Beta2),
 		step:    float32(s.LR / (1 - math.Pow(s.Beta1, t))),
 		invBias: float32(1 / math.Sqrt(1-math.Pow(s.Beta2, t))),

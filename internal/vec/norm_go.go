@@ -19,7 +19,7 @@ func layerNormGo(y, x, w, b []float32, eps float32) (mean, rstd float32) {
 	}
 	mean, rstd = float32(mu), float32(1/math.Sqrt(s/float64(n)+float64(eps)))
 	for i := range y {
-		y[i] = float32(x[i]-mean) * rstd * w[i]
+		y[i] = float32(float32(x[i]-mean) * rstd * w[i])
 		if b != nil {
 			y[i] += b[i]
 		}
@@ -32,8 +32,8 @@ func layerNormGradGo(dx, dw, db, dy, x, w []float32, mean, rstd float32) {
 	n := len(dx)
 	var sg, sgx float64
 	for i := range dx {
-		xh := float32(x[i]-mean) * rstd
-		g := float64(dy[i]) * float64(w[i])
+		xh := float32(float32(x[i]-mean) * rstd)
+		g := float64(float64(dy[i]) * float64(w[i]))
 		sg += g
 		sgx += float64(g * float64(xh))
 		dw[i] += float32(dy[i] * xh)

@@ -169,7 +169,7 @@ func entropyRows(e *engine, _ *job, lo, hi, _ int) {
 		if t.weights != nil {
 			scale *= t.weights[id]
 		}
-		vec.Scale(row, scale*(1+2*t.zLoss*float32(lse))/sum, row)
+		vec.Scale(row, scale*(1+float32(2*t.zLoss*float32(lse)))/sum, row)
 		row[target] -= scale
 	}
 }
