@@ -119,7 +119,11 @@ func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenize
 		}
 		info.Train, info.Val = w.train.info, w.val.info
 		if info.Train.Sequences == 0 {
-			return fmt.Errorf("the training split has %d tokens, fewer than one sequence of %d", info.Train.Tokens, o.Seq)
+			hint := ""
+			if info.Val.Tokens > info.Train.Tokens {
+				hint = fmt.Sprintf("; the hash chose %d documents of %d tokens for validation: set --validation to 0", info.Val.Documents, info.Val.Tokens)
+			}
+			return fmt.Errorf("the training split has %d tokens, fewer than one sequence of %d%s", info.Train.Tokens, o.Seq, hint)
 		}
 		meta, err := json.MarshalIndent(info, "", "  ")
 		if err != nil {

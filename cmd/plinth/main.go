@@ -80,7 +80,7 @@ func run(args []string, out, errw io.Writer) int {
 	var c cli
 	c.out, c.err = out, errw
 	exit := -1
-	parser, err := kong.New(&c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train, adapt, evaluate, plan, serve."),
+	parser, err := kong.New(&c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train a model, adapt it, evaluate it, write with it."),
 		kong.Writers(out, errw), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common), kong.Configuration(openRecipe))
 	if err != nil {

@@ -81,6 +81,13 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	if err := t.check(); err != nil {
 		return err
 	}
+	for _, path := range t.Data {
+		if a, err := os.Stat(path); err == nil {
+			if b, err := os.Stat(t.Out); err == nil && os.SameFile(a, b) {
+				return usagef("--out %s is also --data: a run directory of its own is needed", t.Out)
+			}
+		}
+	}
 	if _, err := os.Stat(filepath.Join(t.Out, train.StateDir)); err == nil && !t.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", t.Out)
 	}
@@ -126,6 +133,9 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	if hooks.Validate, err = t.validator(set, m, k, o); err != nil {
 		return err
 	}
+	if hooks.Validate == nil {
+		c.say("note: no document is held out, so nothing measures how the model does on unseen text (--validation, more documents)")
+	}
 	loop, err := train.New(m, k, source, o, hooks)
 	if err != nil {
 		recipe := filepath.Join(t.Out, recipeFile)
@@ -149,12 +159,22 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	if err != nil {
 		return err
 	}
-	if finished {
-		return c.finish(r, fmt.Sprintf("%s: finished already, %d steps; validation %.4f nats per token\n", r.RunDir, r.Steps, r.ValLoss))
+	out := struct { // val_loss and val_bits_per_byte are null where nothing was held out
+		train.Result
+		ValLoss        *float64 `json:"val_loss"`
+		ValBitsPerByte *float64 `json:"val_bits_per_byte"`
+	}{Result: r}
+	validation := "no held-out text"
+	if hooks.Validate != nil {
+		out.ValLoss, out.ValBitsPerByte = &r.ValLoss, &r.ValBitsPerByte
+		validation = fmt.Sprintf("validation %.4f nats per token, %.4f bits per byte", r.ValLoss, r.ValBitsPerByte)
 	}
-	text := fmt.Sprintf("%s: %d steps, %s tokens in %.1f s (%s tokens/s, %.0f %% of the live peak)\nloss %.4f, validation %.4f nats per token, %.4f bits per byte\ntry: plinth generate --model %s\n",
-		r.RunDir, r.Steps, count(r.Tokens), r.Seconds, count(r.TokensPerSecond), 100*r.PeakShare, r.Loss, r.ValLoss, r.ValBitsPerByte, r.RunDir)
-	return c.finish(r, text)
+	if finished {
+		return c.finish(out, fmt.Sprintf("%s: finished already, %d steps; %s\n", r.RunDir, r.Steps, validation))
+	}
+	text := fmt.Sprintf("%s: %d steps, %s tokens in %.1f s (%s tokens/s, %.0f %% of the live peak)\nloss %.4f, %s\ntry: plinth generate --model %s\n",
+		r.RunDir, r.Steps, count(r.Tokens), r.Seconds, count(r.TokensPerSecond), 100*r.PeakShare, r.Loss, validation, r.RunDir)
+	return c.finish(out, text)
 }
 
 // check refuses negative numbers where none makes sense.

@@ -70,6 +70,10 @@ func TestTrainOtherText(t *testing.T) {
 	for _, c := range [][]string{{"--data", other}, {"--pack", "bestfit"}, {"--validation", "0.5"}, {"--field", "body"}} {
 		fails(t, 2, c[0], append(append(slices.Clone(flags), "--resume", "--data", shared.text), c...)...)
 	}
+	if o := object(t, append(flags, "--data", other, "--validation", "0", "--out", filepath.Join(dir, "all"))...); o["val_loss"] != nil || o["val_bits_per_byte"] != nil {
+		t.Errorf("nothing is held out, but validation gives %v", o["val_loss"])
+	}
+	fails(t, 2, "--out", append(args("train --steps 3 "+shape), "--data", shared.prep, "--out", shared.prep)...)
 	mine := filepath.Join(dir, "mine")
 	if err := os.MkdirAll(mine+"/data", 0o755); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,14 @@ func (osFS) CreateTemp(dir, pattern string) (handle, error) {
 	return f, nil
 }
 
-func (osFS) MkdirTemp(dir, pattern string) (string, error) { return os.MkdirTemp(dir, pattern) }
+// MkdirTemp makes a directory that others may read, as far as the umask of a plain directory would let them.
+func (osFS) MkdirTemp(dir, pattern string) (string, error) {
+	tmp, err := os.MkdirTemp(dir, pattern)
+	if err != nil {
+		return "", err
+	}
+	return tmp, os.Chmod(tmp, 0o755)
+}
 
 func (osFS) Create(path string) (handle, error) {
 	f, err := os.Create(path)
