@@ -13,7 +13,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/kernel"
@@ -21,13 +20,13 @@ import (
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
-	"github.com/plinth-ml/plinth/tensor"
 	"github.com/plinth-ml/plinth/tokenizer"
 	"github.com/plinth-ml/plinth/train"
 )
 
 type trainCmd struct {
-	Data      []string        `required:"" help:"A folder of prepared data, or files and folders of text." placeholder:"PATH"`
+	Data      []string        `required:"" help:"Folders of prepared data, or files and folders of text." placeholder:"PATH"`
+	Mix       []float64       `help:"For several prepared folders: their shares of the sequences; without it as many as they have tokens." placeholder:"F,..."`
 	Out       string          `required:"" help:"Run directory." placeholder:"DIR"`
 	Tokenizer string          `help:"For text: folder or file of a tokenizer. Without it one is trained on the text." placeholder:"PATH"`
 	Config    kong.ConfigFlag `help:"Recipe: YAML whose keys are flags; flags given here win. Each run saves its own as OUT/recipe.yaml." placeholder:"FILE"`
@@ -91,11 +90,11 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	if _, err := os.Stat(filepath.Join(t.Out, train.StateDir)); err == nil && !t.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", t.Out)
 	}
-	set, tok, err := t.prepared(ctx, c, &size)
+	sets, tok, err := t.prepared(ctx, c, &size)
 	if err != nil {
 		return err
 	}
-	defer set.Close()
+	defer sets.Close()
 	if size.Config.Vocab < tok.VocabSize() {
 		return usagef("--vocab %d is smaller than the tokenizer's %d", size.Config.Vocab, tok.VocabSize())
 	}
@@ -116,11 +115,7 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	}
 	k := c.kernels()
 	nn.Init(m.Params(), c.Seed, true)
-	split, err := set.Split("train")
-	if err != nil {
-		return err
-	}
-	source, err := split.Source(c.Seed, o.Seq, o.Batch)
+	source, err := sets.source(t.Mix, c.Seed, o.Seq, o.Batch)
 	if err != nil {
 		return err
 	}
@@ -130,7 +125,7 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 		Progress: show.event,
 		Export:   func(dir string) error { return zoo.Save(dir, m, tok) },
 	}
-	if hooks.Validate, err = t.validator(set, m, k, o); err != nil {
+	if hooks.Validate, err = sets.validator(m, k, o.Seq, o.Micro, t.ValTokens); err != nil {
 		return err
 	}
 	if hooks.Validate == nil {
@@ -266,15 +261,26 @@ func (t *trainCmd) options(c *common, s gpt.Size, m *gpt.Model) (train.Options, 
 }
 
 // prepared opens the data, preparing it when --data is text, and sets the size's vocabulary and context to what the data has.
-func (t *trainCmd) prepared(ctx context.Context, c *common, size *gpt.Size) (*data.Set, *tokenizer.Tokenizer, error) {
+func (t *trainCmd) prepared(ctx context.Context, c *common, size *gpt.Size) (mixture, *tokenizer.Tokenizer, error) {
 	dir := filepath.Join(t.Out, "data")
+	dirs := []string{dir}
+	ready := 0
+	for _, path := range t.Data {
+		if isPrepared(path) {
+			ready++
+		}
+	}
 	_, noRun := os.Stat(filepath.Join(t.Out, train.StateDir))
 	switch {
-	case len(t.Data) == 1 && isPrepared(t.Data[0]):
+	case ready == len(t.Data):
 		if t.Tokenizer != "" {
 			return nil, nil, usagef("--tokenizer is for text: %s is prepared and has its own", t.Data[0])
 		}
-		dir = t.Data[0]
+		dir, dirs = t.Data[0], t.Data
+	case ready > 0:
+		return nil, nil, usagef("--data names prepared folders and text: prepare the text too, with the same tokenizer")
+	case t.Mix != nil:
+		return nil, nil, usagef("--mix is for prepared folders")
 	case t.Resume && noRun == nil:
 		if err := t.sameText(c); err != nil {
 			return nil, nil, err
@@ -285,22 +291,23 @@ func (t *trainCmd) prepared(ctx context.Context, c *common, size *gpt.Size) (*da
 			return nil, nil, err
 		}
 	}
-	set, err := data.Open(dir, false)
+	sets, err := openMixture(dirs)
 	if err != nil {
 		return nil, nil, err
 	}
+	set := sets[0]
 	tok, err := tokenizer.Open(dir)
 	if err == nil && t.Seq != 0 && t.Seq != set.Info.Seq {
 		err = usagef("--seq %d, but %s was prepared for sequences of %d tokens", t.Seq, dir, set.Info.Seq)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, set.Close())
+		return nil, nil, errors.Join(err, sets.Close())
 	}
 	if t.Vocab == 0 {
 		size.Config.Vocab = tok.VocabSize()
 	}
 	size.Config.Context = set.Info.Seq
-	return set, tok, nil
+	return sets, tok, nil
 }
 
 // isPrepared reports whether dir is one that data.Prepare made.
@@ -397,26 +404,6 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir st
 	}
 	fmt.Fprint(c.err, describe(dir, info)+describeSkips(skips))
 	return nil
-}
-
-// validator returns the hook that measures the held-out loss; nil where nothing is held out.
-func (t *trainCmd) validator(set *data.Set, m *gpt.Model, k *kernel.Set, o train.Options) (func(context.Context, int) (float64, float64, error), error) {
-	if set.Info.Val.Tokens < 2 {
-		return nil, nil
-	}
-	split, err := set.Split("val")
-	if err != nil {
-		return nil, err
-	}
-	val, err := split.Val(o.Seq, t.ValTokens)
-	if err != nil {
-		return nil, err
-	}
-	tape := tensor.Evaluation(k)
-	return func(ctx context.Context, _ int) (float64, float64, error) {
-		s, err := train.Evaluate(ctx, tape, m, val, o.Micro)
-		return s.Loss, s.BitsPerByte, err
-	}, nil
 }
 
 // sampler returns the hook that lets the model write the beginning of a document.

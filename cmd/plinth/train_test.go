@@ -81,6 +81,32 @@ func TestTrainOtherText(t *testing.T) {
 	fails(t, 1, "mine", append(args("train --vocab 300 --seq 32 --steps 3 "+shape), "--data", other, "--out", mine)...)
 }
 
+// Several prepared folders are mixed in the shares given.
+func TestTrainMixture(t *testing.T) {
+	world(t)
+	dir := t.TempDir()
+	other := filepath.Join(dir, "other")
+	text := filepath.Join(dir, "other.txt")
+	if err := os.WriteFile(text, []byte(strings.Repeat("quite another text. ", 3000)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, "data", "prepare", "--data", text, "--tokenizer", shared.prep, "--seq", "32", "--validation", "0", "--out", other)
+	run := func(mix string) string {
+		out := filepath.Join(t.TempDir(), "run")
+		o := object(t, append(args("train --steps 4 --sample-every=-1 "+shape), "--data", shared.prep, "--data", other, "--mix", mix, "--out", out)...)
+		if !(o["val_loss"].(float64) > 0) {
+			t.Errorf("mix %s: %v", mix, o)
+		}
+		return read(t, out+"/model.safetensors")
+	}
+	if a := run("0.5,0.5"); a != run("1,1") || a == run("0.1,0.9") {
+		t.Error("the shares do not decide what is trained on")
+	}
+	for _, c := range [][]string{{"--mix", "--mix=1"}, {"--data", "--data=" + text}} {
+		fails(t, 2, c[0], append(args("train --steps 4 "+shape), "--data", shared.prep, "--data", other, c[1], "--out", dir+"/no")...)
+	}
+}
+
 func TestTrainThreads(t *testing.T) {
 	world(t)
 	var want string
