@@ -131,6 +131,23 @@ func benchJobs(k *kernel.Set) []benchJob {
 	})
 	stream("gelu tanh", shape, 2, N*C, func() { k.Act(kernel.GELUTanh, y, x) })
 	stream("gelu tanh gradient", shape, 3, N*C, func() { k.ActGrad(kernel.GELUTanh, y, dy, x, false) })
+	for _, f := range []kernel.Act{kernel.GELU, kernel.SiLU, kernel.Tanh, kernel.Sigmoid} {
+		stream(f.String(), shape, 2, N*C, func() { k.Act(f, y, x) })
+	}
+	stream("swiglu", shape, 3, N*C, func() { k.SwiGLU(y, x, dy) })
+	stream("softmax", shape, 2, N*C, func() { k.Softmax(y, x, C) })
+	stream("rmsnorm", shape, 2, N*C, func() { k.RMSNorm(y, stat, x, w, 1e-5) })
+	const half = 32 // of a head dim of 64
+	ids := make([]int32, N)
+	for i := range ids {
+		ids[i] = int32(i * 7 % 256)
+	}
+	angles := noise(256 * half)
+	rope := &kernel.Rope{Heads: C / (2 * half), HeadDim: 2 * half, Pos: kernel.OfI32(ids), Cos: angles, Sin: angles}
+	stream("rope", shape, 2, N*C, func() { k.Rope(y, x, rope) })
+	table := noise(256 * C)
+	stream("gather", shape, 2, N*C, func() { k.Gather(y, table, kernel.OfI32(ids), C, false) })
+	stream("scatter-add", shape, 3, N*C, func() { k.ScatterAdd(table, x, kernel.OfI32(ids), C) })
 	const big = 16 << 20
 	p, g, m, v := noise(big), noise(big), kernel.Alloc(kernel.F32, big), kernel.Alloc(kernel.F32, big)
 	step := 0
