@@ -131,6 +131,14 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	if hooks.Validate == nil {
 		c.say("note: no document is held out, so nothing measures how the model does on unseen text (--validation, more documents)")
 	}
+	if err := os.MkdirAll(t.Out, 0o755); err != nil {
+		return err
+	}
+	unlock, err := file.Lock(filepath.Join(t.Out, "lock"))
+	if err != nil {
+		return fmt.Errorf("%s is in use: %w", t.Out, err)
+	}
+	defer unlock()
 	loop, err := train.New(m, k, source, o, hooks)
 	if err != nil {
 		recipe := filepath.Join(t.Out, recipeFile)

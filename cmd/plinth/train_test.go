@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/plinth-ml/plinth/internal/file"
 )
 
 const trainKeys = "params steps tokens seconds tokens_per_second flops_per_second peak_share loss val_loss val_bits_per_byte peak_rss_bytes run_dir"
@@ -74,6 +76,12 @@ func TestTrainOtherText(t *testing.T) {
 		t.Errorf("nothing is held out, but validation gives %v", o["val_loss"])
 	}
 	fails(t, 2, "--out", append(args("train --steps 3 "+shape), "--data", shared.prep, "--out", shared.prep)...)
+	unlock, err := file.Lock(filepath.Join(out, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails(t, 1, "in use", append(flags, "--resume", "--data", shared.text)...)
+	unlock()
 	mine := filepath.Join(dir, "mine")
 	if err := os.MkdirAll(mine+"/data", 0o755); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,20 @@
+package file
+
+import (
+	"fmt"
+	"os"
+)
+
+// Lock takes the lock file at path for this process, making it where it is absent, and returns the function that gives it back. A lock
+// that another process holds is an error at once; one whose process died is free.
+func Lock(path string) (unlock func() error, err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("file: %w", err)
+	}
+	if err := lock(f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("file: %s is held by another process: %w", path, err)
+	}
+	return f.Close, nil
+}
