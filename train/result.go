@@ -1,10 +1,6 @@
 package train
 
-import (
-	"unsafe"
-
-	"github.com/plinth-ml/plinth/nn"
-)
+import "github.com/plinth-ml/plinth/nn"
 
 // Result is what a run came to. Seconds and speeds are of this process's steps; the rest is of the whole run.
 type Result struct {
@@ -35,9 +31,4 @@ func (l *Loop) result() Result {
 		}
 	}
 	return r
-}
-
-// littleEndian returns the bytes of x. All machines that Plinth builds for are little-endian: they are x itself, not a copy.
-func littleEndian(x []float32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
 }

@@ -111,11 +111,11 @@ func (l *Loop) writeState(dir string) error {
 	var weights, moments []checkpoint.Tensor
 	need := uint64(1 << 20)
 	for _, p := range l.params {
-		weights = append(weights, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.T().Shape(), Data: littleEndian(p.T().F32())})
+		weights = append(weights, checkpoint.FromFloat32(p.Name, p.T().Shape(), p.T().F32()))
 		need += 4 * uint64(p.T().Len())
 	}
 	for _, s := range l.opt.states() {
-		moments = append(moments, checkpoint.Tensor{Name: s.name, DType: checkpoint.F32, Shape: s.shape, Data: littleEndian(s.data.F32())})
+		moments = append(moments, checkpoint.FromFloat32(s.name, s.shape, s.data.F32()))
 		need += 4 * uint64(s.data.Len())
 	}
 	if err := file.NeedSpace(dir, need); err != nil {

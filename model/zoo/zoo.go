@@ -3,13 +3,11 @@
 package zoo
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,15 +149,7 @@ func Save(dir string, m Model, tok *tokenizer.Tokenizer) error {
 	}
 	var tensors []checkpoint.Tensor
 	for _, p := range m.Params() {
-		tensors = append(tensors, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.T().Shape(), Data: littleEndian(p.T().F32())})
+		tensors = append(tensors, checkpoint.FromFloat32(p.Name, p.T().Shape(), p.T().F32()))
 	}
 	return checkpoint.Write(filepath.Join(dir, WeightsFile), tensors, nil)
-}
-
-func littleEndian(x []float32) []byte {
-	b := make([]byte, 0, 4*len(x))
-	for _, v := range x {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-	}
-	return b
 }
