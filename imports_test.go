@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"model/gpt"},
 	{"model/zoo", "train", "generate"},
 	{"adapt", "eval"},
-	{"quickstart"},
+	{"quickstart", "scaling"},
 	{"cmd/plinth"},
 }
 
