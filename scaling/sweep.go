@@ -18,9 +18,9 @@ type Recipe struct {
 	HeadDim int `json:"head_dim"` // of attention, where it divides the width; else half of it; 32
 
 	// The peak learning rate is LR·(BaseWidth/width)^LRPower.
-	LR        float64 `json:"lr"`         // 6e-3, for muon
+	LR        float64 `json:"lr"`         // 0.024, for muon
 	BaseWidth int     `json:"base_width"` // 64
-	LRPower   float64 `json:"lr_power"`   // 0.5; negative: none, one rate for all widths
+	LRPower   float64 `json:"lr_power"`   // 1, as in muP (Yang et al. 2022, arXiv 2203.03466); negative: none, one rate for all widths
 
 	// The batch is Batch·(D/BaseTokens)^BatchPower tokens for a run on D, in whole sequences (Bergsma et al. 2025, Power Lines, arXiv 2505.13738).
 	Batch      int     `json:"batch"`       // tokens; 4096
@@ -37,9 +37,9 @@ type Recipe struct {
 
 func (r Recipe) resolve() Recipe {
 	r.HeadDim = cmp.Or(r.HeadDim, 32)
-	r.LR = cmp.Or(r.LR, 6e-3)
+	r.LR = cmp.Or(r.LR, 0.024)
 	r.BaseWidth = cmp.Or(r.BaseWidth, 64)
-	r.LRPower = cmp.Or(r.LRPower, 0.5)
+	r.LRPower = cmp.Or(r.LRPower, 1)
 	r.Batch = cmp.Or(r.Batch, 4096)
 	r.BaseTokens = cmp.Or(r.BaseTokens, 4_000_000)
 	r.BatchPower = cmp.Or(r.BatchPower, 0.383)
@@ -50,15 +50,18 @@ func (r Recipe) resolve() Recipe {
 }
 
 // Shape of a rung of the ladder: layers of width.
-type Shape struct{ Layers, Width int }
+type Shape struct {
+	Layers int `json:"layers"`
+	Width  int `json:"width"`
+}
 
-// String is the form that ParseShape reads: 3x96.
-func (s Shape) String() string { return fmt.Sprintf("%dx%d", s.Layers, s.Width) }
+// Label is the form that ParseShape reads: 3x96.
+func (s Shape) Label() string { return fmt.Sprintf("%dx%d", s.Layers, s.Width) }
 
 // ParseShape reads layers x width, such as 3x96.
 func ParseShape(text string) (Shape, error) {
 	var s Shape
-	if n, err := fmt.Sscanf(text, "%dx%d", &s.Layers, &s.Width); n != 2 || err != nil || s.String() != text || s.Layers < 1 || s.Width < 1 {
+	if n, err := fmt.Sscanf(text, "%dx%d", &s.Layers, &s.Width); n != 2 || err != nil || s.Label() != text || s.Layers < 1 || s.Width < 1 {
 		return s, fmt.Errorf("size %q is not layers x width, such as 3x96", text)
 	}
 	return s, nil
@@ -67,16 +70,16 @@ func ParseShape(text string) (Shape, error) {
 // Trial is a planned run: its shape and what the recipe makes of it.
 type Trial struct {
 	Shape
-	Name         string
-	Heads        int
-	Batch        int     // sequences per step
-	Steps        int     // optimiser steps
-	LR           float64 // peak
-	N            int64   // parameters, embeddings included
-	NonEmbedding int64   // of them, those of neither token nor position embedding
-	D            int64   // tokens trained on
-	C            float64 // FLOPs of training, forward and backward, attention included
-	Epochs       float64 // D over the training text; 0: not known
+	Name         string  `json:"name"`
+	Heads        int     `json:"heads"`
+	Batch        int     `json:"batch"` // sequences per step
+	Steps        int     `json:"steps"` // optimiser steps
+	LR           float64 `json:"lr"`    // peak
+	N            int64   `json:"n"`     // parameters, embeddings included
+	NonEmbedding int64   `json:"n_non_embedding"`
+	D            int64   `json:"d"`      // tokens trained on
+	C            float64 `json:"c"`      // FLOPs of training, forward and backward, attention included
+	Epochs       float64 `json:"epochs"` // D over the training text; 0: not known
 }
 
 // Text is what a ladder needs to know of its prepared data.
@@ -107,10 +110,10 @@ func (r Recipe) Trial(s Shape, tokens float64, t Text) (Trial, error) {
 	r = r.resolve()
 	c := r.config(s, t)
 	if err := c.Check(); err != nil {
-		return Trial{}, fmt.Errorf("scaling: %v: %w", s, err)
+		return Trial{}, fmt.Errorf("scaling: %s: %w", s.Label(), err)
 	}
 	if !(tokens >= 1 && tokens < 1e15) {
-		return Trial{}, fmt.Errorf("scaling: %v on %g tokens", s, tokens)
+		return Trial{}, fmt.Errorf("scaling: %s on %g tokens", s.Label(), tokens)
 	}
 	seq := float64(t.Seq)
 	batch := max(1, math.Round(float64(r.Batch)*math.Pow(tokens/float64(r.BaseTokens), max(0, r.BatchPower))/seq))
@@ -120,11 +123,11 @@ func (r Recipe) Trial(s Shape, tokens float64, t Text) (Trial, error) {
 		NonEmbedding: cost.Params - int64(t.Vocab+t.Seq)*int64(s.Width)}
 	b.LR = r.LR * math.Pow(float64(r.BaseWidth)/float64(s.Width), max(0, r.LRPower))
 	b.C = cost.Train() * float64(b.D)
-	b.Name = fmt.Sprintf("%v-%d", s, b.D)
+	b.Name = fmt.Sprintf("%s-%d", s.Label(), b.D)
 	if t.Tokens > 0 {
 		b.Epochs = float64(b.D) / float64(t.Tokens)
 		if b.Epochs > 1 && !r.Repeat {
-			return b, fmt.Errorf("scaling: %v on %d tokens: the training text has %d; a law of fresh data needs more text or fewer tokens (or repeat it, and say so)", s, b.D, t.Tokens)
+			return b, fmt.Errorf("scaling: %s on %d tokens: the training text has %d; a law of fresh data needs more text or fewer tokens (or repeat it, and say so)", s.Label(), b.D, t.Tokens)
 		}
 	}
 	return b, nil

@@ -30,7 +30,7 @@ const (
 // kept is outcome.json. JSON has no NaN: the loss of a run that diverged is null.
 type kept struct {
 	Outcome
-	Loss *float64
+	Loss *float64 `json:"loss"`
 }
 
 func writeOutcome(dir string, o Outcome) error {
@@ -38,7 +38,6 @@ func writeOutcome(dir string, o Outcome) error {
 	if !math.IsNaN(o.Loss) {
 		k.Loss = &o.Loss
 	}
-	k.Outcome.Loss = 0
 	b, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
 		return err

@@ -51,12 +51,12 @@ type SweepProgress struct {
 // Outcome is a run that ended.
 type Outcome struct {
 	Trial
-	Loss        float64 // nats per token on the held-out text; NaN where the run diverged
-	StdErr      float64 // of Loss as a measure of all such text, from its spread over 32 pieces of it
-	BitsPerByte float64
-	Pieces      []float64 // losses of the pieces
-	Diverged    bool
-	Reason      string // of divergence
+	Loss        float64   `json:"-"`       // nats per token on the held-out text; NaN where the run diverged
+	StdErr      float64   `json:"loss_se"` // of Loss as a measure of all such text, from its spread over 32 pieces of it
+	BitsPerByte float64   `json:"bits_per_byte"`
+	Pieces      []float64 `json:"pieces"` // losses of the pieces
+	Diverged    bool      `json:"diverged"`
+	Reason      string    `json:"reason"` // of divergence
 }
 
 // Run is the outcome as a fitter takes it.
@@ -221,10 +221,13 @@ func (s *sweep) run(ctx context.Context, b Trial, k *kernel.Set) error {
 	if err == nil && !measured { // it was killed between its last step and its outcome
 		_, _, err = measure(ctx, b.Steps)
 	}
-	if errors.Is(err, train.ErrSpike) {
-		out = Outcome{Trial: b, Loss: math.NaN(), Diverged: true, Reason: err.Error()}
-	} else if err != nil {
+	switch guess := math.Log(float64(text.Vocab)); {
+	case errors.Is(err, train.ErrSpike):
+		out = diverged(b, err.Error())
+	case err != nil:
 		return err
+	case out.Loss >= guess:
+		out = diverged(b, fmt.Sprintf("loss %.4f, that of a uniform guess is %.4f", out.Loss, guess))
 	}
 	if err := writeOutcome(s.dir(b), out); err != nil {
 		return err
@@ -235,6 +238,10 @@ func (s *sweep) run(ctx context.Context, b Trial, k *kernel.Set) error {
 	s.mu.Unlock()
 	s.tell(b, train.Event{Kind: "end", Step: loop.Step(), Steps: b.Steps, Tokens: b.D}, &out)
 	return err
+}
+
+func diverged(b Trial, reason string) Outcome {
+	return Outcome{Trial: b, Loss: math.NaN(), Diverged: true, Reason: reason}
 }
 
 // pieces of the held-out text, each with a loss of its own, from which the noise is estimated.

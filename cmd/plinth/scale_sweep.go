@@ -34,9 +34,9 @@ type scaleSweepCmd struct {
 	Ratio    []float64 `default:"4,200" help:"Least and most tokens per parameter in a profile." placeholder:"MIN,MAX" group:"Ladder (--tokens-per-param, or --isoflop; and --also)"`
 	Also     []string  `help:"Further runs: a size and its tokens." placeholder:"LxW:D,..." group:"Ladder (--tokens-per-param, or --isoflop; and --also)"`
 
-	LR         float64 `name:"lr" default:"0.006" help:"Peak learning rate at --base-width." placeholder:"F" group:"Recipe"`
+	LR         float64 `name:"lr" default:"0.024" help:"Peak learning rate at --base-width." placeholder:"F" group:"Recipe"`
 	BaseWidth  int     `default:"64" help:"Width that --lr is for; others get --lr·(this/width)^--lr-power." placeholder:"N" group:"Recipe"`
-	LRPower    float64 `name:"lr-power" default:"0.5" help:"0: one rate for all widths." placeholder:"F" group:"Recipe"`
+	LRPower    float64 `name:"lr-power" default:"1" help:"0: one rate for all widths." placeholder:"F" group:"Recipe"`
 	Batch      int     `default:"4096" help:"Tokens per step of a run on --base-tokens; others get --batch·(D/this)^--batch-power." placeholder:"N" group:"Recipe"`
 	BaseTokens int64   `default:"4000000" help:"Tokens that --batch is for." placeholder:"N" group:"Recipe"`
 	BatchPower float64 `default:"0.383" help:"0: one batch for all." placeholder:"F" group:"Recipe"`
