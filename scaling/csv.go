@@ -90,8 +90,10 @@ func ReadCSV(in io.Reader, name string, cols Columns, skipBad bool) (*Set, error
 		return nil, err
 	}
 	s := &Set{Convention: AllParams}
-	if n := plain(t.header[t.n]); strings.Contains(n, "non_emb") || strings.Contains(n, "no_emb") {
-		s.Convention = NonEmbedding
+	if t.n >= 0 {
+		if n := plain(t.header[t.n]); strings.Contains(n, "non_emb") || strings.Contains(n, "no_emb") {
+			s.Convention = NonEmbedding
+		}
 	}
 	bad := 0
 	var firstBad error
