@@ -1,0 +1,44 @@
+package scaling
+
+import (
+	"math"
+	"testing"
+)
+
+func TestKaplanLaws(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		got, want float64
+		digits    float64
+	}{
+		{"L(N=1e8)", KaplanN.At(1e8), 2.830, 5e-4},
+		{"L(N=1e9)", KaplanN.At(1e9), 2.376, 5e-4},
+		{"L(N=1e10)", KaplanN.At(1e10), 1.994, 5e-4},
+		{"GPT-3's L(C=1)", GPT3C.At(1), 2.57, 1e-9},
+		{"GPT-3's L(C=3640)", GPT3C.At(3640), 2.57 * math.Pow(3640, -0.048), 1e-9},
+		// L(N, D) tends to its own L(N) and L(D) with its own constants.
+		{"L(N, inf)", KaplanLossND.Loss(1e9, math.Inf(1)), math.Pow(6.4e13/1e9, 0.076), 1e-9},
+		{"L(inf, D)", KaplanLossND.Loss(math.Inf(1), 1e10), math.Pow(1.8e13/1e10, 0.103), 1e-9},
+		{"L(N, S)", KaplanLossNS.Loss(1e9, 1e5), math.Pow(6.5e4, 0.077) + math.Pow(0.021, 0.76), 1e-9},
+		{"B_crit(L)", KaplanBatch.Tokens(2), 2.1e8 * math.Pow(2, -1/0.21), 1},
+		// At the critical batch steps and compute are twice the least.
+		{"S_min", KaplanBatch.MinSteps(1000, KaplanBatch.Tokens(2.5), 2.5), 500, 1e-9},
+		{"C_min", KaplanBatch.MinCompute(8, KaplanBatch.Tokens(2.5), 2.5), 4, 1e-9},
+		{"optimal N", KaplanOptimum(1).N, 1.3e9, 1},
+		{"no over-fitting", KaplanTokens(1e9), 5e3 * math.Pow(1e9, 0.74), 1},
+	} {
+		if !(math.Abs(c.got-c.want) <= c.digits) {
+			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
+		}
+	}
+	for _, C := range []float64{1e18, 1e24} {
+		N, D := KaplanLossND.Optimum(C)
+		if !near(6*N*D, C, 1e-12) || KaplanLossND.Loss(N*1.01, D/1.01) <= KaplanLossND.Loss(N, D) || KaplanLossND.Loss(N/1.01, D*1.01) <= KaplanLossND.Loss(N, D) {
+			t.Errorf("C %g: N %g, D %g is no optimum of L(N, D)", C, N, D)
+		}
+	}
+	// Table 6: B·S is C_min/6N, and at the critical batch twice the tokens.
+	if k := KaplanOptimum(1); !near(k.B*k.S, PFDay/6/k.N, 0.03) || !near(k.D, 2*k.B*k.S, 0.1) {
+		t.Errorf("one PF-day: %+v", k)
+	}
+}
