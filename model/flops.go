@@ -22,11 +22,11 @@ const (
 	RecomputeNone      Recompute = iota
 	RecomputeSelective           // the inside of attention: scores and values (Korthikanti et al. 2022, section 5)
 	RecomputeFull                // whole layers from their inputs
-	RecomputeScores              // the scores alone, as attention that never stores them does (Dao et al. 2022, algorithm 4)
+	RecomputeFused               // the scores, by attention that never stores them (Dao et al. 2022, algorithm 4)
 )
 
 // Recomputes are the names of the settings on the command line.
-var Recomputes = map[string]Recompute{"none": RecomputeNone, "selective": RecomputeSelective, "full": RecomputeFull, "scores": RecomputeScores}
+var Recomputes = map[string]Recompute{"none": RecomputeNone, "selective": RecomputeSelective, "full": RecomputeFull, "fused": RecomputeFused}
 
 // Product is Times equal products of an [M, K] with a [K, N] matrix.
 type Product struct {
@@ -85,7 +85,7 @@ func (s Shape) Products(batch, seq int, r Recompute) []Product {
 	linear("qkv", rows, q+2*kv, C, L, full)
 	if s.Positions == Relative {
 		linear("position", seq, q, C, L, full)
-		attention("position scores", seq, D, full || r == RecomputeSelective || r == RecomputeScores)
+		attention("position scores", seq, D, full || r == RecomputeSelective || r == RecomputeFused)
 	}
 	attention("scores", seq, D, r != RecomputeNone)
 	attention("values", D, seq, full || r == RecomputeSelective)

@@ -46,7 +46,7 @@ func TestClosedForms(t *testing.T) {
 	if s.Recomputed != s.Attention {
 		t.Errorf("selective recomputation does %v, attention is %v", s.Recomputed, s.Attention)
 	}
-	if flash := bare.FLOPs(1, T, RecomputeScores); flash.Recomputed != s.Attention/2 {
+	if flash := bare.FLOPs(1, T, RecomputeFused); flash.Recomputed != s.Attention/2 {
 		t.Errorf("scores alone are %v, attention %v", flash.Recomputed, s.Attention)
 	}
 	// PaLM, appendix B: 6N + 12·L·H·Q·T for each token, N without biases and norms.

@@ -76,7 +76,7 @@ func (l Layout) layersInFlight(s model.Shape, batch int, first bool) float64 {
 }
 
 // layerActivations is what one layer keeps of one micro-batch, in bytes. For GPT's block in 16 bits it is sbh(10 + 24/t + 5as/ht), divided
-// by t as a whole with sequence parallelism; selective recomputation drops the term in as/h, full recomputation keeps 2sbh.
+// by t as a whole with sequence parallelism; selective recomputation and fused attention drop the term in as/h, full recomputation keeps 2sbh.
 func (l Layout) layerActivations(s model.Shape, r model.Recompute) float64 {
 	p, t := l.precision(), float64(l.Tensor)
 	rows, C := float64(l.Micro*s.Context), float64(s.Width)
@@ -99,7 +99,7 @@ func (l Layout) layerActivations(s model.Shape, r model.Recompute) float64 {
 	whole := rows * C * (inputs*p.Activation + 2) // and two dropout masks
 	parts := rows * (q + 2*kv + q + mlp*float64(s.FFN())) * p.Activation
 	core := float64(l.Micro*s.Heads) * float64(s.Context) * float64(s.Context) * (2*p.Activation + 1) // softmax, its dropout, the mask
-	if r == model.RecomputeSelective {
+	if r != model.RecomputeNone {
 		core = 0
 	}
 	return whole/split + (parts+core)/t

@@ -12,15 +12,15 @@ func TestMTNLGMemory(t *testing.T) {
 	p := published(t, "mt-nlg-530b")
 	whole := Layout{Data: 1, Tensor: 1, Pipeline: 1, Micro: p.Batch, Recompute: model.RecomputeFull, Precision: "mixed20"}
 	m := whole.Memory(p.Shape, p.Batch)
-	near(t, "weights, gradients and optimiser", m.Weights+m.Gradients+m.Optimizer, 20*529600819200, 1e-12)
-	near(t, "activations", m.Activations, 16.9e12, 0.001)
+	wantNear(t, "weights, gradients and optimiser", m.Weights+m.Gradients+m.Optimizer, 20*529600819200, 1e-12)
+	wantNear(t, "activations", m.Activations, 16.9e12, 0.001)
 	whole.Micro = 1
-	near(t, "activations of a micro-batch", whole.Memory(p.Shape, p.Batch).Activations, 8.8e9, 0.002)
+	wantNear(t, "activations of a micro-batch", whole.Memory(p.Shape, p.Batch).Activations, 8.8e9, 0.002)
 
 	m = p.Layout.Memory(p.Shape, p.Batch)
 	// The first stage has three of 105 layers and the embeddings, all over eight devices.
-	near(t, "parameters of a device", m.Params, (3*12*20480*20480+51200*20480)/8.+2048*20480, 0.001)
-	near(t, "activations of a device", m.Activations, 2*2048*20480*105, 1e-12)
+	wantNear(t, "parameters of a device", m.Params, (3*12*20480*20480+51200*20480)/8.+2048*20480, 0.001)
+	wantNear(t, "activations of a device", m.Activations, 2*2048*20480*105, 1e-12)
 	if m.Total > a100(t).Memory {
 		t.Errorf("%v bytes do not fit into 80 GB", m.Total)
 	}
@@ -38,8 +38,8 @@ func TestKorthikanti(t *testing.T) {
 			return l.Memory(c.shape, c.batch).Activations
 		}
 		base := kept(false, model.RecomputeNone)
-		near(t, c.name+" activations", base/gib, figure1[c.name][0], 0.002)
-		near(t, c.name+" activations with both", kept(true, model.RecomputeSelective)/gib, figure1[c.name][1], 0.002)
+		wantNear(t, c.name+" activations", base/gib, figure1[c.name][0], 0.002)
+		wantNear(t, c.name+" activations with both", kept(true, model.RecomputeSelective)/gib, figure1[c.name][1], 0.002)
 		for _, f := range []struct {
 			what          string
 			got, percents float64
@@ -47,7 +47,7 @@ func TestKorthikanti(t *testing.T) {
 			{" sequence", kept(true, model.RecomputeNone), c.seq}, {" selective", kept(false, model.RecomputeSelective), c.sel},
 			{" both", kept(true, model.RecomputeSelective), c.both}, {" full", kept(false, model.RecomputeFull), c.no},
 		} {
-			near(t, c.name+f.what, 100*f.got/base, f.percents, 0.02)
+			wantNear(t, c.name+f.what, 100*f.got/base, f.percents, 0.02)
 		}
 	}
 }
@@ -59,5 +59,5 @@ func TestPaLMActivations(t *testing.T) {
 	l := Layout{Data: 1, Tensor: 1, Pipeline: 1, Micro: 3}
 	rows := 3.0 * 16
 	norm, masks, query, keys, out, mlp := rows*1024*2*2, rows*1024*2, rows*1024*2, rows*2*256*2, rows*1024*2, rows*3*4096*2
-	near(t, "a layer", l.layerActivations(s, model.RecomputeNone), norm+masks+query+keys+out+mlp+3*4*16*16*5, 1e-12)
+	wantNear(t, "a layer", l.layerActivations(s, model.RecomputeNone), norm+masks+query+keys+out+mlp+3*4*16*16*5, 1e-12)
 }

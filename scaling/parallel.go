@@ -20,7 +20,7 @@ type Layout struct {
 	ZeRO       int             `json:"zero"`       // Rajbhandari et al. 2020: 1 shards the optimiser's state over replicas, 2 gradients too, 3 weights too
 	Shards     int             `json:"shards"`     // replicas that ZeRO shards over; 0 means all
 	Sequence   bool            `json:"sequence"`   // norms and dropout split along the sequence (Korthikanti et al. 2022, section 4.2.2)
-	Recompute  model.Recompute `json:"recompute"`  // none, selective or full
+	Recompute  model.Recompute `json:"recompute"`  // by name: model.Recomputes
 	Precision  string          `json:"precision"`  // name in Precisions; "" means mixed18
 }
 
@@ -48,6 +48,19 @@ func (l Layout) precision() Precision { return Precisions[cmp.Or(l.Precision, "m
 func (l Layout) chunks() int { return max(l.Interleave, 1) }
 
 func (l Layout) shards() int { return cmp.Or(l.Shards, l.Data) }
+
+// Filled puts 1 for what is missing, and for Data what is left of the devices.
+func (l Layout) Filled(devices int) Layout {
+	for _, n := range []*int{&l.Tensor, &l.Pipeline, &l.Micro} {
+		if *n == 0 {
+			*n = 1
+		}
+	}
+	if per := l.Tensor * l.Pipeline; l.Data == 0 && per > 0 {
+		l.Data = max(1, devices/per)
+	}
+	return l
+}
 
 // MicroBatches is the number of micro-batches that a replica makes of a step of batch sequences.
 func (l Layout) MicroBatches(batch int) int { return batch / (l.Data * l.Micro) }
@@ -86,8 +99,8 @@ func (l Layout) Check(s model.Shape, batch, devices int) error {
 		return fmt.Errorf("scaling: zero %d shards gradients, which a pipeline of %d stages needs whole for every micro-batch; 0 and 1 work", l.ZeRO, l.Pipeline)
 	case l.Shards < 0 || l.Data%l.shards() != 0:
 		return fmt.Errorf("scaling: shards %d does not divide data %d", l.Shards, l.Data)
-	case l.Recompute > model.RecomputeFull:
-		return fmt.Errorf("scaling: recompute is neither none, selective nor full")
+	case l.Recompute > model.RecomputeFused:
+		return fmt.Errorf("scaling: recompute is neither none, fused, selective nor full")
 	case !known:
 		return fmt.Errorf("scaling: precision %q is unknown; known: %s", l.Precision, strings.Join(slices.Sorted(maps.Keys(Precisions)), ", "))
 	}
@@ -139,6 +152,8 @@ func (l Layout) Step(s model.Shape, batch int, d Device, efficiency float64) Ste
 		moved += 2 * kept
 	case model.RecomputeSelective:
 		moved += 2 * (kept - cheap)
+	case model.RecomputeFused: // the inside of attention stays in registers
+		moved = 4 * cheap
 	}
 	layers := moved * float64(s.Layers/l.Pipeline) * m
 	state := l.Memory(s, batch)

@@ -112,3 +112,14 @@ func ModelByName(name string) (PublishedModel, error) {
 	}
 	return PublishedModel{}, fmt.Errorf("published model %q is unknown; known: %s", name, strings.Join(names, ", "))
 }
+
+// ModelsByPrefix returns the models whose names begin with the prefix and a hyphen or end there; all of them for "all".
+func ModelsByPrefix(prefix string) []PublishedModel {
+	var list []PublishedModel
+	for _, p := range PublishedModels {
+		if prefix == "all" || p.Name == prefix || strings.HasPrefix(p.Name, prefix+"-") {
+			list = append(list, p)
+		}
+	}
+	return list
+}
