@@ -59,7 +59,7 @@ var text = Text{Vocab: 300, Seq: 16}
 // small is a recipe for the data of prepared.
 var small = Recipe{Batch: 64, BaseTokens: 4000, ValTokens: 1024, Seed: 3}
 
-func ladder(t *testing.T) []Trial {
+func trials(t *testing.T) []Trial {
 	t.Helper()
 	list, err := small.IsoFLOP([]Shape{{1, 16}, {1, 24}, {2, 16}}, []float64{2e8, 4e8}, 0.1, 10, text)
 	if err != nil {
@@ -87,7 +87,7 @@ func files(t *testing.T, out string, trials []Trial) map[string]string {
 }
 
 func TestSweepSameBytes(t *testing.T) {
-	dir, trials, ctx := prepared(t), ladder(t), context.Background()
+	dir, trials, ctx := prepared(t), trials(t), context.Background()
 	want := map[string]string{}
 	for i, o := range []SweepOptions{{Threads: 1}, {Threads: 3, Jobs: 3}, {Threads: 4, Jobs: 2}} {
 		o.Data, o.Out = dir, filepath.Join(t.TempDir(), "sweep")

@@ -2,4 +2,5 @@ package main
 
 type scaleCmd struct {
 	Sweep scaleSweepCmd `cmd:"" help:"Train a ladder of models for a scaling law."`
+	Plan  scalePlanCmd  `cmd:"" help:"What a budget is best spent on: parameters, tokens, shape, layout, time; or a published model beside the optimum."`
 }
