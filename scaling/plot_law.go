@@ -12,7 +12,7 @@ func (d *drawn) valleys() *Figure {
 		return nil
 	}
 	f := &Figure{Name: "isoflop", Title: "IsoFLOP valleys",
-		Note: "The runs of one budget each, with the parabola through them in ln N; crosses are the minima, joined by the power law of the best N."}
+		Note: "The runs of one budget each, with the parabola through them in ln N; crosses are the minima, which move to larger models as the budget grows."}
 	x := d.axis("parameters N", func(r Run) float64 { return r.N }, labelSI)
 	c := newChart(f, x, d.loss, keyMargin)
 	var budgets []float64
@@ -132,7 +132,8 @@ func (d *drawn) contour() *Figure {
 		b := box{n.at.x - w, n.at.y - 6, n.at.x + w, n.at.y + 6}
 		if !c.crowded(b) {
 			c.boxes = append(c.boxes, b)
-			c.add(mark{pts: []point{{n.at.x, n.at.y + 4}}, anchor: "middle", size: 12, fill: n.t, text: n.text, halo: true})
+			c.add(mark{pts: []point{{b.x0 + 2, b.y0}, {b.x1 - 2, b.y0}, {b.x1 - 2, b.y1}, {b.x0 + 2, b.y1}}, area: true, fill: paper})
+			c.label(point{n.at.x, n.at.y + 4}, "middle", 12, n.t, n.text)
 		}
 	}
 	for i := len(path) - 6; i > len(path)/2; i-- { // beside the frontier, where it has room

@@ -54,6 +54,7 @@ func models(list []Milestone) *Figure {
 	start := list[0]
 	guide := func(y float64) float64 { return start.Params * math.Pow(10, y-start.Year) }
 	c.curve(accent, 2, 6, axis{}.samples(80, start.Year, last), guide)
+	barrier := f.boxes // the guide
 	for _, m := range list {
 		c.disc(c.point(m.Year, m.Params), 5, second, paper, fmt.Sprintf("%s\n%s parameters\n%.1f\n%s", m.Name, si(m.Params), m.Year, m.Source))
 		c.taken(c.point(m.Year, m.Params), 6)
@@ -61,8 +62,18 @@ func models(list []Milestone) *Figure {
 	end := start.Year + 0.93*math.Log10(high/start.Params)
 	c.place(c.point(end, guide(end)), 10, textSize, accent, "ten times a year", c.frame)
 	wide := box{c.frame.x0, c.frame.y0 - 8, figureW - 4, c.frame.y1}
+	var left []Milestone
+	label := func(m Milestone) bool {
+		return c.place(c.point(m.Year, m.Params), 9, textSize, ink, m.Name+" "+si(m.Params), wide)
+	}
 	for _, m := range list {
-		c.place(c.point(m.Year, m.Params), 9, textSize, ink, m.Name+" "+si(m.Params), wide)
+		if !label(m) {
+			left = append(left, m)
+		}
+	}
+	f.boxes = f.boxes[len(barrier):] // what found no room beside the guide may cross it
+	for _, m := range left {
+		label(m)
 	}
 	return f
 }
