@@ -79,15 +79,15 @@ type bestSplit struct {
 	Loss *estimate `json:"loss,omitempty"`
 }
 
-// split asks a law and its draws for the optimum of a budget.
-func split[T interface{ Optimum(float64) (N, D float64) }](law T, draws []T, C float64) bestSplit {
+// optimumAt asks a law and its draws for the optimum of a budget.
+func optimumAt[T interface{ Optimum(float64) (N, D float64) }](law T, draws []T, C float64) bestSplit {
 	return bestSplit{C: C, N: estimated(law, draws, func(l T) float64 { n, _ := l.Optimum(C); return n }),
 		D: estimated(law, draws, func(l T) float64 { _, d := l.Optimum(C); return d })}
 }
 
-// splitLoss is split with the predicted loss there.
-func splitLoss[T scaling.Predictor](law T, draws []T, C float64) bestSplit {
-	b := split(law, draws, C)
+// lossAt is optimumAt with the predicted loss there.
+func lossAt[T scaling.Predictor](law T, draws []T, C float64) bestSplit {
+	b := optimumAt(law, draws, C)
 	loss := estimated(law, draws, func(l T) float64 { return l.Loss(l.Optimum(C)) })
 	b.Loss = &loss
 	return b
@@ -139,7 +139,7 @@ func (f *scaleFitCmd) Run(ctx context.Context, c *common) error {
 		name string
 		fit  func() (string, error)
 	}{
-		{"parametric", func() (string, error) { return f.parametric(ctx, c, &r, runs, budgets, o) }},
+		{"parametric", func() (string, error) { return f.parametric(ctx, &r, runs, budgets, o) }},
 		{"envelope", func() (string, error) { return f.envelope(ctx, &r, points, budgets, o) }},
 		{"isoflop", func() (string, error) { return f.isoflop(ctx, &r, runs, budgets, o) }},
 		{"kaplan", func() (string, error) { return f.kaplan(ctx, &r, runs, budgets, o) }},
@@ -204,7 +204,7 @@ type parametricFit struct {
 	Optima    []bestSplit      `json:"optima"`
 }
 
-func (f *scaleFitCmd) parametric(ctx context.Context, c *common, r *fitResult, runs []scaling.Run, budgets []float64, o scaling.FitOptions) (string, error) {
+func (f *scaleFitCmd) parametric(ctx context.Context, r *fitResult, runs []scaling.Run, budgets []float64, o scaling.FitOptions) (string, error) {
 	fit, err := scaling.Fit(ctx, runs, o)
 	if err != nil {
 		return "", err
@@ -230,7 +230,7 @@ func (f *scaleFitCmd) parametric(ctx context.Context, c *common, r *fitResult, r
 	}
 	fmt.Fprintf(&t, "  sum of Huber losses %.9g, %s%s\n", p.Objective, describeFit(p.Fit), lost(p.Lost))
 	for _, C := range budgets {
-		b := splitLoss(fit.Law, fit.Draws, C)
+		b := lossAt(fit.Law, fit.Draws, C)
 		p.Optima = append(p.Optima, b)
 		t.WriteString(b.String())
 	}
@@ -370,7 +370,7 @@ func describeFrontier(ctx context.Context, fit *scaling.Frontier, budgets []floa
 		fmt.Fprintf(&t, "  %d resamples had no frontier\n", r.Lost)
 	}
 	for _, C := range budgets {
-		b := split(fit.Allocation, fit.Draws, C)
+		b := optimumAt(fit.Allocation, fit.Draws, C)
 		r.Optima = append(r.Optima, b)
 		t.WriteString(b.String())
 	}
@@ -411,7 +411,7 @@ func (f *scaleFitCmd) kaplan(ctx context.Context, r *fitResult, runs []scaling.R
 	}
 	fmt.Fprintf(&t, "  sum of Huber losses %.9g, %s%s\n", k.Objective, describeFit(k.Fit), lost(k.Lost))
 	for _, C := range budgets {
-		b := splitLoss(fit.Law, fit.Draws, C)
+		b := lossAt(fit.Law, fit.Draws, C)
 		k.Optima = append(k.Optima, b)
 		t.WriteString(b.String())
 	}
