@@ -106,7 +106,7 @@ func (f *Frontier) withDraws(runs []Run, o FitOptions, fit func([]Run) (*Frontie
 	}
 }
 
-// FitEnvelope is approach 1 of Hoffmann et al. 2022 (section 3.1): at 1500 budgets, the size whose training curve is lowest there, and
+// FitEnvelope is approach 1 of Hoffmann et al. 2022 (section 3.1): at 1500 budgets, the size whose training curve is lowest there (300 in resamples), and
 // power laws through these minima. points are checkpoints of curves or final losses; those of one N make one curve, which is read
 // between its points, in logs, and falls: what lies above an earlier point is left out. A budget counts where a smaller and a larger size
 // were trained with it too, so that its minimum is no edge of what was tried.
@@ -115,24 +115,23 @@ func FitEnvelope(points []Run, o FitOptions) (*Frontier, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := fitEnvelope(points)
+	f, err := fitEnvelope(points, 1500)
 	if err != nil {
 		return nil, fmt.Errorf("scaling: envelope: %w", err)
 	}
-	f.withDraws(points, o, fitEnvelope)
+	f.withDraws(points, o, func(sample []Run) (*Frontier, error) { return fitEnvelope(sample, 300) })
 	return f, nil
 }
 
-func fitEnvelope(points []Run) (*Frontier, error) {
+func fitEnvelope(points []Run, budgets int) (*Frontier, error) {
 	curves := curvesOf(points)
 	low, high := math.Inf(1), 0.0
 	for _, p := range points {
 		low, high = min(low, p.C), max(high, p.C)
 	}
 	var optima []Optimum
-	const budgets = 1500
 	for i := range budgets {
-		C := low * math.Pow(high/low, float64(i)/(budgets-1))
+		C := low * math.Pow(high/low, float64(i)/float64(budgets-1))
 		var at []Optimum // of the sizes trained with C, by N
 		best := 0
 		for _, curve := range curves {
