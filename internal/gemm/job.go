@@ -105,8 +105,9 @@ func (j *job) pack(task int) {
 
 // run does one task of phase 2: a rectangle of C, all of K, and its epilogue.
 func (j *job) run(task int, s *Scratch) {
-	i0 := task % j.blocks * j.rows
-	n0 := task / j.blocks * j.cols
+	across := j.tasks / j.blocks // tasks of one block of rows follow each other: a worker keeps to its rows, see package pool
+	i0 := task / across * j.rows
+	n0 := task % across * j.cols
 	i1, n1 := min(i0+j.rows, j.M), min(n0+j.cols, j.N)
 	if j.K == 0 && !j.Accumulate {
 		for i := i0; i < i1; i++ {
