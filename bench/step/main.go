@@ -137,30 +137,13 @@ func run(o options) error {
 			bench.Quantile(pairs.Peer, 0.5), mid, low, high, o.steps, worst, summary.Peak/1e6)
 	}
 	if times != nil {
-		report(times, pairs.Ours, ceiling)
+		total := 0.0
+		for _, s := range pairs.Ours {
+			total += s
+		}
+		fmt.Print(times.Table(o.steps, total, ceiling.FMA))
 	}
 	return nil
-}
-
-// report prints the ops, the longest first.
-func report(times *kernel.Times, steps []float64, c cpu.Ceiling) {
-	total := 0.0
-	for _, s := range steps {
-		total += s
-	}
-	n := float64(len(steps))
-	fmt.Printf("%-28s %-18s %6s %9s %6s %9s %7s %8s\n", "op", "shape", "calls", "ms/step", "share", "GFLOP/s", "% peak", "GB/s")
-	for _, op := range times.Ops() {
-		s := op.Time.Seconds()
-		fmt.Printf("%-28s %-18s %6.0f %9.3f %5.1f%%", op.Op, op.Shape, float64(op.Calls)/n, 1e3*s/n, 100*s/total)
-		if op.FLOPs > 0 {
-			fmt.Printf(" %9.1f %6.1f%%", op.FLOPs/s/1e9, 100*op.FLOPs/s/c.FMA)
-		} else {
-			fmt.Printf(" %9s %7s", "", "")
-		}
-		fmt.Printf(" %8.1f\n", op.Bytes/s/1e9)
-	}
-	fmt.Printf("outside ops: %.3f ms per step\n", 1e3*(total-times.Total().Seconds())/n)
 }
 
 // trainer is a model with its optimiser state and a batch.

@@ -12,10 +12,15 @@ import (
 )
 
 type benchCmd struct {
+	Kernels benchKernelsCmd `cmd:"" default:"withargs" help:"The ceilings, and each kernel beside its ceiling; what plinth bench alone does."`
+	Step    benchStepCmd    `cmd:"" help:"The training step of a GPT; with --profile op by op."`
+}
+
+type benchKernelsCmd struct {
 	Time time.Duration `default:"300ms" help:"How long each figure is measured." placeholder:"DURATION"`
 }
 
-func (*benchCmd) Help() string {
+func (*benchKernelsCmd) Help() string {
 	return "Ceilings and kernels are measured in one go on the machine as it is at this moment; shares of a ceiling mean something, absolute figures much less. Example: plinth bench --threads 1"
 }
 
@@ -29,7 +34,7 @@ type benchRow struct {
 	Share   float64 `json:"share"`                      // of the FMA ceiling, or of the ceiling of reading memory
 }
 
-func (b *benchCmd) Run(c *common) error {
+func (b *benchKernelsCmd) Run(c *common) error {
 	if b.Time <= 0 || b.Time > time.Minute {
 		return usagef("--time %v is not within 0 to 1m", b.Time)
 	}
