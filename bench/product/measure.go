@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	rest   = 20 * time.Millisecond // filled with untimed calls: the peer's threads wait for work in a loop before they sleep
+	rest   = 40 * time.Millisecond // filled with untimed calls: the peer's threads wait for work in a loop before they sleep
 	sample = 2 * time.Millisecond  // a time is the mean of as many calls as take this long
 )
 
