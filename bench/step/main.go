@@ -273,5 +273,5 @@ func (t *trainer) startPeer(dir string) (*bench.Peer, error) {
 		{"steps", t.o.steps}, {"threads", t.o.threads}} {
 		args = append(args, fmt.Sprintf("--%s=%d", f.name, f.v))
 	}
-	return bench.Start(t.o.peer, args...)
+	return bench.Start(nil, t.o.peer, args...)
 }

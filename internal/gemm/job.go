@@ -18,6 +18,8 @@ const (
 	ownTasks  = 8       // as minTasks, where each cut along N packs A once more
 	ownRows   = 132     // rows of a task that packs its part of A, about
 	ownCols   = 1536    // most columns of such a task
+
+	directPanels = 16 // with so few panels of B, A is read where it lies if the variant can
 )
 
 // job is a product cut into tasks. Tasks of phase 1 (pack) may run in any order, then those of phase 2 (run).
@@ -58,7 +60,7 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 		j.bp = s.bp
 		j.pb = packing{dst: s.bp, src: m.B, ld: m.LDB, across: m.TransB, width: k.nr, n: m.N, k: m.K}
 	}
-	if !j.ownA && m.M > k.mr && np >= 4 && m.K > 0 {
+	if direct := k.direct != nil && !m.TransA && np <= directPanels; !direct && !j.ownA && m.M > k.mr && np >= 4 && m.K > 0 {
 		s.ap = grow(s.ap, panels(m.M, k.mr)*k.mr*m.K)
 		j.ap = s.ap
 		j.pa = packing{dst: s.ap, src: m.A, ld: m.LDA, across: !m.TransA, width: k.mr, n: m.M, k: m.K}
@@ -226,6 +228,14 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 			at = &next[0]
 		}
 		k.panel(kc, a, step, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
+		first += tiles * k.mr
+		next = nil
+		if first == i1 {
+			return
+		}
+	}
+	if tiles := (i1 - i0) / k.mr; k.direct != nil && first == i0 && !j.TransA && !j.ownA && j.ap == nil && ldb == k.nr && w == k.nr && tiles > 0 {
+		k.direct(kc, &j.A[i0*j.LDA+k0], j.LDA, b, &j.C[i0*j.LDC+n], j.LDC, tiles, j.Alpha, load)
 		first += tiles * k.mr
 		next = nil
 		if first == i1 {

@@ -17,6 +17,9 @@ type tileFunc func(k int, a *float32, ars, acs int, b *float32, ldb int, c *floa
 // each with the strides of a panel, and all read B from b; meanwhile lines of 64 bytes from next on are fetched into the cache.
 type panelFunc func(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
 
+// directFunc computes such tiles from rows of A where they lie, lda elements apart, and packed B.
+type directFunc func(k int, a *float32, lda int, b, c *float32, ldc, tiles int, alpha float32, load bool)
+
 // rowFunc computes one row of C over four panels of nr columns: element (p,j) of panel q is b[q*panel+p*ldb+j].
 type rowFunc func(k int, a *float32, acs int, b *float32, ldb, panel int, c *float32, alpha float32, load bool)
 
@@ -42,8 +45,9 @@ type Kernel struct {
 	masked bool // tile takes any n
 	mover
 	tile      tileFunc
-	panel     panelFunc // or nil
-	row4      rowFunc   // or nil
+	panel     panelFunc  // or nil
+	direct    directFunc // or nil
+	row4      rowFunc    // or nil
 	peak      func(n int)
 	peakFLOPs int // FLOPs of one iteration of peak
 }

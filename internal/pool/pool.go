@@ -4,9 +4,6 @@
 // and no two tasks add into the same element. Which worker runs which task is therefore free, and the result has
 // the same bits for any thread count.
 //
-// Each worker begins with its own run of consecutive tasks, the same share of every job, and helps others when it is done: what one job left
-// in a core's cache the next job mostly finds there.
-//
 // Jobs come in quick succession, and waking a goroutine that sleeps takes microseconds. So a worker that has
 // nothing to do looks for the next job for some microseconds before it sleeps, and so does a caller for the end of its job.
 package pool
@@ -27,7 +24,7 @@ type Pool struct {
 	threads int
 	mu      sync.Mutex
 	work    func(task, worker int)
-	parts   []part        // of the tasks, one for each worker in the job
+	shares  []share       // of the workers in the job
 	job     atomic.Uint64 // number of the job << 16 | helpers in it; closing when the workers are to end
 	spin    atomic.Bool   // there is a processor for every worker
 	helpers []*helper     // worker i+1; the caller itself is worker 0
@@ -37,31 +34,11 @@ type Pool struct {
 
 const closing = ^uint64(0)
 
-// part is a run of tasks [first, end) that no worker has taken yet. Its owner takes the first, others the last when their own parts
-// are done, so that a worker mostly meets the tasks of the same places of one job after the other: their data is in its cache.
-type part struct {
-	bounds atomic.Uint64 // first << 32 | end
-	_      [56]byte      // keeps two of them off one cache line
-}
-
-func (p *part) set(first, end int) { p.bounds.Store(uint64(first)<<32 | uint64(end)) }
-
-// take returns a task, the first or the last; false when none is left.
-func (p *part) take(last bool) (task int, ok bool) {
-	for {
-		b := p.bounds.Load()
-		first, end := b>>32, b&(1<<32-1)
-		if first >= end {
-			return 0, false
-		}
-		task, rest := first, b+1<<32
-		if last {
-			task, rest = end-1, b-1
-		}
-		if p.bounds.CompareAndSwap(b, rest) {
-			return int(task), true
-		}
-	}
+// share is a run of tasks. A worker begins with its own: so jobs that cut the same data alike find it in the cache of their core.
+type share struct {
+	next atomic.Int64
+	end  int64
+	_    [112]byte // keeps two of them off one pair of cache lines
 }
 
 // helper is a worker with a goroutine of its own.
@@ -81,7 +58,7 @@ func New(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, parts: make([]part, threads), end: sleeper{wake: make(chan struct{}, 1)}}
+	p := &Pool{threads: threads, shares: make([]share, threads), end: sleeper{wake: make(chan struct{}, 1)}}
 	for w := 1; w < threads; w++ {
 		h := &helper{sleeper: sleeper{wake: make(chan struct{}, 1)}}
 		p.helpers = append(p.helpers, h)
@@ -111,15 +88,16 @@ func (p *Pool) Run(tasks int, work func(task, worker int)) {
 	}
 	p.spin.Store(min(runtime.GOMAXPROCS(0), runtime.NumCPU()) >= p.threads)
 	p.work = work
-	for w := range p.parts { // those of workers that are not in the job are empty
-		p.parts[w].set(min(w, helpers+1)*tasks/(helpers+1), min(w+1, helpers+1)*tasks/(helpers+1))
+	for w := range helpers + 1 {
+		p.shares[w].next.Store(int64(w * tasks / (helpers + 1)))
+		p.shares[w].end = int64((w + 1) * tasks / (helpers + 1))
 	}
 	p.left.Store(int64(helpers))
 	p.job.Store((p.job.Load()>>16+1)<<16 | uint64(helpers))
 	for _, h := range p.helpers[:helpers] {
 		h.rouse()
 	}
-	p.drain(0)
+	p.drain(0, helpers+1)
 	p.end.wait(p.spin.Load(), func() bool { return p.left.Load() == 0 })
 	p.work = nil
 }
@@ -137,7 +115,7 @@ func (p *Pool) loop(worker int, h *helper) {
 		if worker > int(seen&0xffff) {
 			continue // a small job
 		}
-		p.drain(worker)
+		p.drain(worker, int(seen&0xffff)+1)
 		if p.left.Add(-1) == 0 {
 			p.end.rouse()
 		}
@@ -171,11 +149,16 @@ func (s *sleeper) rouse() {
 	}
 }
 
-func (p *Pool) drain(worker int) {
-	for i := range p.parts {
-		own := &p.parts[(worker+i)%len(p.parts)]
-		for task, ok := own.take(i > 0); ok; task, ok = own.take(i > 0) {
-			p.work(task, worker)
+// drain runs the tasks of a worker's own share, then what is left of the others'.
+func (p *Pool) drain(worker, workers int) {
+	for i := range workers {
+		s := &p.shares[(worker+i)%workers]
+		for {
+			task := s.next.Add(1) - 1
+			if task >= s.end {
+				break
+			}
+			p.work(int(task), worker)
 		}
 	}
 }
