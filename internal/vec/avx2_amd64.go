@@ -84,6 +84,9 @@ func axpyAVX2(y []float32, a float32, x []float32)
 func fillAVX2(y []float32, a float32)
 
 //go:noescape
+func addRowsAVX2(y, x []float32, ld, rows int)
+
+//go:noescape
 func sumAVX2(x []float32) float32
 
 //go:noescape

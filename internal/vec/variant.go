@@ -16,6 +16,7 @@ type variant struct {
 	add, sub, mul func(y, a, b []float32)
 	scale, axpy   func(y []float32, a float32, x []float32)
 	fill          func(y []float32, a float32)
+	addRows       func(y, x []float32, ld, rows int)
 
 	sum, max    func(x []float32) float32
 	dot         func(a, b []float32) float32
@@ -46,7 +47,7 @@ var goVariant = variant{
 	geluGrad: geluGradGo, geluTanhGrad: geluTanhGradGo, reluGrad: reluGradGo, siluGrad: siluGradGo,
 	swiGLU: swiGLUGo, swiGLUGrad: swiGLUGradGo,
 
-	add: addGo, sub: subGo, mul: mulGo, scale: scaleGo, axpy: axpyGo, fill: fillGo,
+	add: addGo, sub: subGo, mul: mulGo, scale: scaleGo, axpy: axpyGo, fill: fillGo, addRows: addRowsGo,
 	sum: sumGo, max: maxGo, dot: dotGo, sumSquares: sumSquaresGo, allFinite: allFiniteGo,
 	expSum: expSumGo, softmaxGrad: softmaxGradGo,
 

@@ -21,7 +21,7 @@ func avx2Variant() *variant {
 	v.name = "avx2"
 	v.exp, v.sigmoid, v.expSum = expAVX2, sigmoidAVX2, expSumAVX2
 	v.geluTanh, v.geluTanhGrad = geluTanhAVX2, geluTanhGradAVX2
-	v.add, v.sub, v.mul, v.scale, v.axpy, v.fill = addAVX2, subAVX2, mulAVX2, scaleAVX2, axpyAVX2, fillAVX2
+	v.add, v.sub, v.mul, v.scale, v.axpy, v.fill, v.addRows = addAVX2, subAVX2, mulAVX2, scaleAVX2, axpyAVX2, fillAVX2, addRowsAVX2
 	v.sum, v.dot, v.sumSquares, v.max, v.allFinite = sumAVX2, dotAVX2, sumSquaresAVX2, maxAVX2, allFiniteAVX2
 	v.softmaxGrad = softmaxGradAVX2
 	v.layerNorm, v.layerNormGrad = layerNormAVX2, layerNormGradAVX2
