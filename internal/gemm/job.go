@@ -19,7 +19,7 @@ const (
 	ownRows   = 132     // rows of a task that packs its part of A, about
 	ownCols   = 1536    // most columns of such a task
 
-	directPanels = 16 // with so few panels of B, A is read where it lies if the variant can
+	directPanels = 24 // with so few panels of B, A is read where it lies if the variant can
 )
 
 // job is a product cut into tasks. Tasks of phase 1 (pack) may run in any order, then those of phase 2 (run).
