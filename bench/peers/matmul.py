@@ -11,7 +11,7 @@ GFLOP/s (2*M*N*K per second). The ways are
     openblas  cblas_sgemm of libopenblas, where the system has it
 
 --interactive: the first line is {"ready": true, "ways": [...], "packing": [those that pack beforehand], ...}; then a line on stdin is answered by a line of JSON:
-"load M N K PATH" reads A and then B, raw float32, and packs; "result WAY PATH" writes C; "time WAY THREADS CALLS" gives
+"load MxNxK PATH" reads A and then B, raw float32, and packs; "result WAY PATH" writes C; "time WAY THREADS CALLS" gives
 {"seconds"} of one call, the mean of CALLS in a row. It ends with stdin.
 """
 
@@ -105,8 +105,8 @@ def interactive():
         word, *rest = line.split()
         answer = {}
         if word == "load":
-            m, n, k = map(int, rest[:3])
-            both = torch.from_numpy(numpy.fromfile(rest[3], dtype=numpy.float32))
+            m, n, k = map(int, rest[0].split("x"))
+            both = torch.from_numpy(numpy.fromfile(rest[1], dtype=numpy.float32))
             operands = Operands(m, n, k, both[: m * k].reshape(m, k).clone(), both[m * k :].reshape(k, n).clone())
         elif word == "result":
             operands.result(rest[0]).numpy().tofile(rest[1])

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -20,7 +21,7 @@ import (
 type options struct {
 	reps                                           int
 	threads, variant, peer, script, against, named string
-	packed, serve                                  bool
+	packed, cold, serve                            bool
 	shapes                                         []string
 }
 
@@ -33,7 +34,8 @@ func main() {
 	flag.StringVar(&o.script, "script", "bench/peers/matmul.py", "the peer's program")
 	flag.StringVar(&o.against, "against", "", "another build of this program, as the peer")
 	flag.BoolVar(&o.packed, "packed", false, "B is packed beforehand, as weights of a model in use are; by peers too that can")
-	flag.StringVar(&o.named, "shapes", "", "squares, transformer (40 of M 1-256, N and K 128-3072) or a file; beside those given as MxNxK")
+	flag.BoolVar(&o.cold, "cold", false, "each call takes operands that were not used for 256 MB; not with --peer")
+	flag.StringVar(&o.named, "shapes", "", "squares, transformer (40 of M 1-256, N and K 128-3072), train (without --peer) or a file; beside those given as MxNxK")
 	flag.BoolVar(&o.serve, "serve", false, "be the peer of --against, on standard input and output")
 	flag.Parse()
 	o.shapes = flag.Args()
@@ -53,7 +55,7 @@ type peer struct {
 func start(o options, kern *gemm.Kernel) (*peer, error) {
 	command := []string{o.peer, o.script, "--interactive"}
 	if o.against != "" {
-		command = []string{o.against, "--serve", "--variant", kern.Name(), fmt.Sprint("--packed=", o.packed)}
+		command = []string{o.against, "--serve", "--variant", kern.Name(), fmt.Sprint("--packed=", o.packed), fmt.Sprint("--cold=", o.cold)}
 	} else if o.peer == "" {
 		return nil, nil
 	}
@@ -94,6 +96,9 @@ func run(o options) error {
 		}
 		o.shapes = append(o.shapes, more...)
 	}
+	if o.peer != "" && (o.cold || strings.Contains(strings.Join(o.shapes, " "), ",")) {
+		return errors.New("product: --cold and shapes with options are for this program alone and for --against")
+	}
 	if len(o.shapes) == 0 {
 		o.shapes = squares[:3]
 	}
@@ -132,7 +137,7 @@ func table(o options, kern *gemm.Kernel, other *peer, threads int) error {
 		if err != nil {
 			return err
 		}
-		r, err := one(o, e, other, &m, threads)
+		r, err := one(o, e, other, m, threads)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/plinth-ml/plinth/bench"
@@ -28,24 +29,21 @@ type reading struct {
 }
 
 // one measures a shape.
-func one(o options, e *gemm.Engine, other *peer, m *gemm.Product, threads int) (r reading, err error) {
+func one(o options, e *gemm.Engine, other *peer, m gemm.Product, threads int) (r reading, err error) {
 	m.A, m.B, m.C = fill(m.M*m.K, 1), fill(m.K*m.N, 2), make([]float32, m.M*m.N)
-	if o.packed {
-		m.Packed = new(gemm.Packed)
-		e.Pack(m.Packed, m.B, 0, false, m.K, m.N)
-	}
-	e.Mul(m)
-	flops := 2 * float64(m.M) * float64(m.N) * float64(m.K)
-	calls := 1
-	for calls < 4096 && float64(calls)*seconds(e, m, calls) < sample.Seconds() {
-		calls *= 2
-	}
+	e.Mul(&m)
 	var ways []string
 	if other != nil {
-		if err := other.load(m); err != nil {
+		if err := other.load(&m); err != nil {
 			return r, err
 		}
 		ways = other.ways
+	}
+	c := newCycle(o, e, m)
+	flops := 2 * float64(m.M) * float64(m.N) * float64(m.K)
+	calls := 1
+	for calls < 4096 && (float64(calls)*c.seconds(e, calls) < sample.Seconds() || o.cold && calls < len(c.products)) {
+		calls *= 2
 	}
 	for _, way := range ways {
 		count, err := other.threads(way, threads, calls)
@@ -58,9 +56,9 @@ func one(o options, e *gemm.Engine, other *peer, m *gemm.Product, threads int) (
 	var peaks []float64
 	for range o.reps {
 		for began := time.Now(); time.Since(began) < rest; {
-			e.Mul(m)
+			c.seconds(e, 1)
 		}
-		ours := seconds(e, m, calls)
+		ours := c.seconds(e, calls)
 		peaks = append(peaks, e.PeakFLOPs(2*time.Millisecond))
 		for i, way := range ways {
 			var theirs float64
@@ -97,11 +95,36 @@ func fill(n int, seed uint64) []float32 {
 	return s
 }
 
+// cycle is a product and copies of it that take turns.
+type cycle struct {
+	products []gemm.Product
+	next     int
+}
+
+const far = 256 << 20 // bytes: beyond what the caches of one core keep, and most of what they share
+
+// newCycle prepares m as the options say: packed, with copies.
+func newCycle(o options, e *gemm.Engine, m gemm.Product) *cycle {
+	c := &cycle{products: []gemm.Product{m}}
+	for size := 4 * (len(m.A) + len(m.B) + len(m.C)); o.cold && len(c.products) < min(far/size+1, 4096); {
+		m.A, m.B, m.C = slices.Clone(m.A), slices.Clone(m.B), slices.Clone(m.C)
+		c.products = append(c.products, m)
+	}
+	for i := range c.products {
+		if p := &c.products[i]; o.packed {
+			p.Packed = new(gemm.Packed)
+			e.Pack(p.Packed, p.B, 0, p.TransB, p.K, p.N)
+		}
+	}
+	return c
+}
+
 // seconds is the time of one call, the mean of some in a row.
-func seconds(e *gemm.Engine, m *gemm.Product, calls int) float64 {
+func (c *cycle) seconds(e *gemm.Engine, calls int) float64 {
 	start := time.Now()
 	for range calls {
-		e.Mul(m)
+		e.Mul(&c.products[c.next])
+		c.next = (c.next + 1) % len(c.products)
 	}
 	return time.Since(start).Seconds() / float64(calls)
 }
@@ -124,7 +147,7 @@ func (p *peer) load(m *gemm.Product) error {
 		return err
 	}
 	var none struct{}
-	if err := p.Ask(fmt.Sprintf("load %d %d %d %s", m.M, m.N, m.K, path), &none); err != nil {
+	if err := p.Ask(fmt.Sprintf("load %s %s", shape(m), path), &none); err != nil {
 		return err
 	}
 	for _, way := range p.ways {
@@ -137,10 +160,21 @@ func (p *peer) load(m *gemm.Product) error {
 			return err
 		}
 		if err := same(m, data); err != nil {
-			return fmt.Errorf("product: %dx%dx%d, %s: %w", m.M, m.N, m.K, way, err)
+			return fmt.Errorf("product: %s, %s: %w", shape(m), way, err)
 		}
 	}
 	return nil
+}
+
+// shape is what parse reads.
+func shape(m *gemm.Product) string {
+	s := fmt.Sprintf("%dx%dx%d", m.M, m.N, m.K)
+	for i, option := range []string{",ta", ",tb", ",acc"} {
+		if [...]bool{m.TransA, m.TransB, m.Accumulate}[i] {
+			s += option
+		}
+	}
+	return s
 }
 
 // same reports whether data is C, but for rounding: a sum of K products of numbers below a half.

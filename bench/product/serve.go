@@ -18,7 +18,7 @@ func serve(o options, kern *gemm.Kernel) error {
 	if err := out.Encode(map[string]any{"ready": true, "ways": []string{"plinth"}, "about": map[string]string{"kernel": kern.Name()}}); err != nil {
 		return err
 	}
-	var m gemm.Product
+	var c *cycle
 	engines := map[int]*gemm.Engine{}
 	engine := func(threads int) *gemm.Engine {
 		if engines[threads] == nil {
@@ -28,25 +28,23 @@ func serve(o options, kern *gemm.Kernel) error {
 	}
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		var path, way string
+		var which, path, way string
 		var threads, calls int
 		line, answer := lines.Text(), map[string]float64{}
-		if n, _ := fmt.Sscanf(line, "load %d %d %d %s", &m.M, &m.N, &m.K, &path); n == 4 {
-			data, err := os.ReadFile(path)
+		if n, _ := fmt.Sscanf(line, "load %s %s", &which, &path); n == 2 {
+			m, err := parse(which)
 			if err != nil {
 				return err
 			}
-			both := make([]float32, len(data)/4)
-			for i := range both {
-				both[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+			both, err := floats(path)
+			if err != nil {
+				return err
 			}
-			m.A, m.B, m.C, m.Packed = both[:m.M*m.K], both[m.M*m.K:], make([]float32, m.M*m.N), nil
-			if o.packed {
-				m.Packed = new(gemm.Packed)
-				engine(1).Pack(m.Packed, m.B, 0, false, m.K, m.N)
-			}
+			m.A, m.B, m.C = both[:m.M*m.K], both[m.M*m.K:], make([]float32, m.M*m.N)
+			c = newCycle(o, engine(1), m)
 		} else if n, _ := fmt.Sscanf(line, "result %s %s", &way, &path); n == 2 {
-			engine(1).Mul(&m)
+			m := &c.products[0]
+			engine(1).Mul(m)
 			data := make([]byte, 0, 4*len(m.C))
 			for _, v := range m.C {
 				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
@@ -55,7 +53,7 @@ func serve(o options, kern *gemm.Kernel) error {
 				return err
 			}
 		} else if n, _ := fmt.Sscanf(line, "time %s %d %d", &way, &threads, &calls); n == 3 && threads > 0 && calls > 0 {
-			answer["seconds"] = seconds(engine(threads), &m, calls)
+			answer["seconds"] = c.seconds(engine(threads), calls)
 		} else {
 			return fmt.Errorf("product: got %q, want load, result or time", line)
 		}
@@ -64,4 +62,17 @@ func serve(o options, kern *gemm.Kernel) error {
 		}
 	}
 	return lines.Err()
+}
+
+// floats reads a file of raw float32.
+func floats(path string) ([]float32, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := make([]float32, len(data)/4)
+	for i := range s {
+		s[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+	}
+	return s, nil
 }

@@ -30,10 +30,12 @@ func shapesOf(name string) ([]string, error) {
 		return squares, nil
 	case "transformer":
 		return transformer(), nil
+	case "train":
+		return train(), nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("product: --shapes takes squares, transformer or a file: %w", err)
+		return nil, fmt.Errorf("product: --shapes takes squares, transformer, train or a file: %w", err)
 	}
 	defer f.Close()
 	var shapes []string
@@ -47,10 +49,38 @@ func shapesOf(name string) ([]string, error) {
 	return shapes, lines.Err()
 }
 
-// parse reads a shape like 64x384x1536: M, N and K.
+// train lists the products of a training step: of a GPT of 6 layers, 384 wide, over 2048 tokens and one of 4 layers, 128 wide, over 768.
+func train() []string {
+	var shapes []string
+	for _, size := range [][2]int{{2048, 384}, {768, 128}} {
+		tokens, c := size[0], size[1]
+		for _, layer := range [][2]int{{c, 3 * c}, {c, c}, {c, 4 * c}, {4 * c, c}} {
+			in, out := layer[0], layer[1]
+			shapes = append(shapes, fmt.Sprintf("%dx%dx%d,tb", tokens, out, in), fmt.Sprintf("%dx%dx%d", tokens, in, out),
+				fmt.Sprintf("%dx%dx%d,ta,acc", out, in, tokens))
+		}
+	}
+	return shapes
+}
+
+// parse reads a shape like 64x384x1536: M, N and K, then perhaps ",ta" and ",tb" for transposed operands and ",acc" for C += product.
 func parse(shape string) (m gemm.Product, err error) {
-	if n, err := fmt.Sscanf(shape, "%dx%dx%d", &m.M, &m.N, &m.K); n != 3 || err != nil || min(m.M, m.N, m.K) < 1 {
+	sizes, options, _ := strings.Cut(shape, ",")
+	if n, err := fmt.Sscanf(sizes, "%dx%dx%d", &m.M, &m.N, &m.K); n != 3 || err != nil || min(m.M, m.N, m.K) < 1 {
 		return m, fmt.Errorf("product: %q is no shape like 64x384x1536", shape)
+	}
+	for option := range strings.SplitSeq(options, ",") {
+		switch option {
+		case "":
+		case "ta":
+			m.TransA = true
+		case "tb":
+			m.TransB = true
+		case "acc":
+			m.Accumulate = true
+		default:
+			return m, fmt.Errorf("product: %q: options are ta, tb and acc", shape)
+		}
 	}
 	return m, nil
 }

@@ -8,6 +8,7 @@ type Scratch struct {
 	own    []float32 // the rows of A of a task in one block of K, when A is not packed as a whole
 	panel  []float32 // one panel of one block of B, when B is not packed as a whole
 	tile   []float32 // one tile of C, for kernels that are not masked
+	next   ahead
 }
 
 // Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
@@ -19,7 +20,7 @@ const (
 	ownRows   = 132     // rows of a task that packs its part of A, about
 	ownCols   = 1536    // most columns of such a task
 
-	directPanels = 16 // with so few panels of B, A is read where it lies if the variant can
+	directPanels = 24 // with so few panels of B, A is read where it lies if the variant can
 )
 
 // job is a product cut into tasks. Tasks of phase 1 (pack) may run in any order, then those of phase 2 (run).
@@ -223,11 +224,8 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 		if j.ownA {
 			step = k.mr * kc
 		}
-		var at *float32
-		if len(next) > 0 {
-			at = &next[0]
-		}
-		k.panel(kc, a, step, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
+		s.next.rows1(next)
+		k.panel(kc, a, step, b, &j.C[i0*j.LDC+n], j.LDC, tiles, &s.next, j.Alpha, load)
 		first += tiles * k.mr
 		next = nil
 		if first == i1 {
@@ -235,7 +233,8 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 		}
 	}
 	if tiles := (i1 - i0) / k.mr; k.direct != nil && first == i0 && !j.TransA && !j.ownA && j.ap == nil && ldb == k.nr && w == k.nr && tiles > 0 {
-		k.direct(kc, &j.A[i0*j.LDA+k0], j.LDA, b, &j.C[i0*j.LDC+n], j.LDC, tiles, j.Alpha, load)
+		s.next.rows1(next)
+		k.direct(kc, &j.A[i0*j.LDA+k0], j.LDA, b, &j.C[i0*j.LDC+n], j.LDC, tiles, &s.next, j.Alpha, load)
 		first += tiles * k.mr
 		next = nil
 		if first == i1 {

@@ -51,19 +51,19 @@
 	ROWM((4*u)(R11)(R9*1), Z30, Z31)
 
 #define ADDTO(x, y) \
-	VFMADD213PS (BX), Z3, x \
-	VFMADD213PS 64(BX), Z3, y \
-	VMOVUPS     x, (BX) \
-	VMOVUPS     y, 64(BX) \
-	ADDQ        DX, BX
+	VFMADD213PS (SI), Z3, x \
+	VFMADD213PS 64(SI), Z3, y \
+	VMOVUPS     x, (SI) \
+	VMOVUPS     y, 64(SI) \
+	ADDQ        DX, SI
 
 // Adding to zero makes a negative zero positive, as the other tiles do.
 #define SET(x, y) \
 	VFMADD213PS Z4, Z3, x \
 	VFMADD213PS Z4, Z3, y \
-	VMOVUPS     x, (BX) \
-	VMOVUPS     y, 64(BX) \
-	ADDQ        DX, BX
+	VMOVUPS     x, (SI) \
+	VMOVUPS     y, 64(SI) \
+	ADDQ        DX, SI
 
 #define ZEROALL \
 	ZERO(Z8, Z9) \
@@ -107,42 +107,57 @@
 	SET(Z28, Z29) \
 	SET(Z30, Z31)
 
-// func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
-TEXT ·panel512(SB), NOSPLIT, $0-77
+// One line of what comes next is asked for: R13 is its address, AX the lines left in its row, R12 the rows left; next is an
+// *ahead, and R9 is lost.
+#define FETCH \
+	TESTQ      R12, R12 \
+	JEQ        fetched \
+	PREFETCHT1 (R13) \
+	ADDQ       $64, R13 \
+	DECQ       AX \
+	JNZ        fetched \
+	MOVQ       next+56(FP), R9 \
+	MOVQ       24(R9), AX \
+	ADDQ       32(R9), R13 \
+	DECQ       R12 \
+fetched:
+
+// The rows of C are in pages of their own, which no hardware prefetcher foresees: R9 is one, to be written soon.
+#define FETCHC \
+	PREFETCHT0 (R9) \
+	PREFETCHT0 64(R9) \
+	PREFETCHT0 124(R9) \
+	ADDQ       DX, R9
+
+// func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
+TEXT ·panel512(SB), NOSPLIT, $0-69
 	MOVQ a+8(FP), R8
-	MOVQ step+16(FP), R9
-	SHLQ $2, R9             // bytes between tiles of A
 	MOVQ b+24(FP), R10
 	MOVQ c+32(FP), R11
 	MOVQ ldc+40(FP), DX
 	SHLQ $2, DX
-	MOVQ tiles+48(FP), R12
-	MOVQ next+56(FP), R13
-	MOVQ lines+64(FP), AX
-	SHLQ $6, AX
-	ADDQ R13, AX            // end of what is fetched
-	VBROADCASTSS alpha+72(FP), Z3
+	MOVQ tiles+48(FP), BX
+	MOVQ next+56(FP), R9
+	MOVQ (R9), R13
+	MOVQ 8(R9), AX
+	MOVQ 16(R9), R12
+	VBROADCASTSS alpha+64(FP), Z3
 	VPXORD Z4, Z4, Z4
 
 tile:
 	MOVQ R8, SI
 	MOVQ R10, DI
-	MOVQ R11, BX
+	MOVQ R11, R9
 	ZEROALL
 	MOVQ k+0(FP), CX
 	CMPQ CX, $48
 	JLT  small
-
-	// Fetch the tile of C, a row with every four k: each row is in a page of its own, which no hardware prefetcher foresees.
 	MOVQ $12, R15
 	SUBQ $48, CX
 
 	PCALIGN $32
 first:
-	PREFETCHT0 (BX)
-	PREFETCHT0 64(BX)
-	PREFETCHT0 124(BX)
-	ADDQ DX, BX
+	FETCHC
 	STEP(0)
 	STEP(1)
 	STEP(2)
@@ -159,11 +174,7 @@ small:
 
 	PCALIGN $32
 four:
-	CMPQ R13, AX
-	JAE  fetched
-	PREFETCHT1 (R13)
-	ADDQ $64, R13
-fetched:
+	FETCH
 	STEP(0)
 	STEP(1)
 	STEP(2)
@@ -185,8 +196,8 @@ one:
 	JNZ  one
 
 store:
-	MOVQ R11, BX
-	CMPB load+76(FP), $0
+	MOVQ R11, SI
+	CMPB load+68(FP), $0
 	JEQ  set
 	ADDTOALL
 	JMP  stored
@@ -195,40 +206,71 @@ set:
 	SETALL
 
 stored:
-	MOVQ BX, R11            // the next tile of C begins where this one ended
-	ADDQ R9, R8
-	DECQ R12
+	MOVQ SI, R11            // the next tile of C begins where this one ended
+	MOVQ step+16(FP), R9
+	LEAQ (R8)(R9*4), R8
+	DECQ BX
 	JNZ  tile
+	MOVQ next+56(FP), R9
+	MOVQ R13, (R9)
+	MOVQ AX, 8(R9)
+	MOVQ R12, 16(R9)
 	VZEROUPPER
 	RET
 
-// func direct512(k int, a *float32, lda int, b, c *float32, ldc, tiles int, alpha float32, load bool)
-TEXT ·direct512(SB), NOSPLIT, $0-61
-	MOVQ a+8(FP), AX
-	MOVQ lda+16(FP), R8
-	SHLQ $2, R8
-	LEAQ (R8)(R8*2), R9
+// func direct512(k int, a *float32, lda int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
+TEXT ·direct512(SB), NOSPLIT, $0-69
+	MOVQ a+8(FP), SI
 	MOVQ c+32(FP), BX
 	MOVQ ldc+40(FP), DX
 	SHLQ $2, DX
-	MOVQ tiles+48(FP), R12
-	VBROADCASTSS alpha+56(FP), Z3
+	MOVQ next+56(FP), R9
+	MOVQ (R9), R13
+	MOVQ 8(R9), AX
+	MOVQ 16(R9), R12
+	VBROADCASTSS alpha+64(FP), Z3
 	VPXORD Z4, Z4, Z4
 
 tile:
-	MOVQ AX, SI
+	MOVQ lda+16(FP), R8
+	SHLQ $2, R8
 	LEAQ (SI)(R8*4), R10
 	LEAQ (SI)(R8*8), R11
-	LEAQ (R11)(R8*4), AX    // the next tile
 	MOVQ b+24(FP), DI
 	ZEROALL
 	MOVQ k+0(FP), CX
+	CMPQ CX, $48
+	JLT  small
+	MOVQ $12, R15
+	SUBQ $48, CX
+
+	// R9 is two things in turn: three rows of A, the row of C that is asked for. The latter waits in c.
+	PCALIGN $32
+first:
+	MOVQ c+32(FP), R9
+	FETCHC
+	MOVQ R9, c+32(FP)
+	LEAQ (R8)(R8*2), R9
+	DIRECT(0)
+	DIRECT(1)
+	DIRECT(2)
+	DIRECT(3)
+	ADDQ $16, SI
+	ADDQ $16, R10
+	ADDQ $16, R11
+	ADDQ $512, DI
+	DECQ R15
+	JNZ  first
+
+small:
 	MOVQ CX, R15
 	SHRQ $2, R15
 	JZ   rest
 
 	PCALIGN $32
 four:
+	FETCH
+	LEAQ (R8)(R8*2), R9
 	DIRECT(0)
 	DIRECT(1)
 	DIRECT(2)
@@ -241,6 +283,7 @@ four:
 	JNZ  four
 
 rest:
+	LEAQ (R8)(R8*2), R9
 	ANDQ $3, CX
 	JZ   store
 
@@ -254,7 +297,12 @@ one:
 	JNZ  one
 
 store:
-	CMPB load+60(FP), $0
+	LEAQ (R11)(R8*4), R9    // the next tile, k elements ahead
+	MOVQ k+0(FP), CX
+	SHLQ $2, CX
+	SUBQ CX, R9
+	MOVQ BX, SI
+	CMPB load+68(FP), $0
 	JEQ  set
 	ADDTOALL
 	JMP  stored
@@ -263,7 +311,14 @@ set:
 	SETALL
 
 stored:
-	DECQ R12
+	MOVQ SI, BX
+	MOVQ SI, c+32(FP)
+	MOVQ R9, SI
+	DECQ tiles+48(FP)
 	JNZ  tile
+	MOVQ next+56(FP), R9
+	MOVQ R13, (R9)
+	MOVQ AX, 8(R9)
+	MOVQ R12, 16(R9)
 	VZEROUPPER
 	RET
