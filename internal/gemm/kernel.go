@@ -52,7 +52,7 @@ type Kernel struct {
 	peakFLOPs int // FLOPs of one iteration of peak
 }
 
-// Name is "go", "avx2" or "avx512".
+// Name is "go", "avx2", "avx512" or "neon".
 func (k *Kernel) Name() string { return k.name }
 
 // Variants lists the kernels that this CPU can run and that pass their self-check, slowest first; "go" is always the
