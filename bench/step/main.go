@@ -152,6 +152,9 @@ type trainer struct {
 	model         *gpt.Model
 	params        []nn.Named
 	m, v          []kernel.Buf
+	grads         []kernel.Buf
+	list          []kernel.AdamWParam
+	adam          kernel.AdamW
 	tape          *tensor.Tape
 	seqs          *nn.Seqs
 	tokens        []int32 // [4, batch, seq+1]
@@ -227,20 +230,16 @@ func (t *trainer) step() float64 {
 	}
 	tape.Reset()
 
-	norm := 0.0
-	for _, p := range t.params {
-		norm += k.SumSquares(p.T().Grad)
-	}
-	scale := min(1, 1/(math.Sqrt(norm)+1e-6))
-	t.steps++
+	t.grads, t.list = t.grads[:0], t.list[:0]
 	for i, p := range t.params {
-		o := kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: t.steps, GradScale: scale, ZeroGrad: true}
-		if p.Decays() {
-			o.WeightDecay = 0.1
-		}
-		k.AdamW(p.T().Data, p.T().Grad, t.m[i], t.v[i], &o)
+		t.grads = append(t.grads, p.T().Grad)
+		t.list = append(t.list, kernel.AdamWParam{P: p.T().Data, G: p.T().Grad, M: t.m[i], V: t.v[i], NoDecay: !p.Decays()})
 		p.T().Changed()
 	}
+	t.steps++
+	t.adam = kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Step: t.steps,
+		GradScale: min(1, 1/(math.Sqrt(k.SumSquares(t.grads...))+1e-6)), ZeroGrad: true}
+	k.AdamW(&t.adam, t.list...)
 	return loss / float64(rows*T)
 }
 

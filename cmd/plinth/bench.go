@@ -158,7 +158,7 @@ func benchJobs(k *kernel.Set) []benchJob {
 	step := 0
 	stream("adamw", fmt.Sprintf("%d parameters", big), 8, big, func() { // p, g, m, v read and written
 		step++
-		k.AdamW(p, g, m, v, &kernel.AdamW{LR: 1e-4, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: step, ZeroGrad: true})
+		k.AdamW(&kernel.AdamW{LR: 1e-4, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: step, ZeroGrad: true}, kernel.AdamWParam{P: p, G: g, M: m, V: v})
 	})
 
 	const T, H, D = 256, 6, 64

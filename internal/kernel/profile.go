@@ -228,11 +228,19 @@ func (t *Times) wrapPlain(s, p *Set) {
 		timed("SeqMeanGrad", dx.Len(), 2, func() { s.SeqMeanGrad(dx, dy, spans, c, acc) })
 	}
 	p.Rope = func(y, x Buf, r *Rope) { timed("Rope", y.Len(), 2, func() { s.Rope(y, x, r) }) }
-	p.AdamW = func(w, g, m, v Buf, o *AdamW) { timed("AdamW", w.Len(), 7, func() { s.AdamW(w, g, m, v, o) }) }
-	p.SumSquares = func(x Buf) float64 {
-		start := time.Now()
-		sum := s.SumSquares(x)
-		t.add(timesKey{"SumSquares", x.Len(), 0, 0}, start, 0, float64(x.Len()))
+	p.AdamW = func(o *AdamW, list ...AdamWParam) {
+		n := 0
+		for _, w := range list {
+			n += w.P.Len()
+		}
+		timed("AdamW", n, 7, func() { s.AdamW(o, list...) })
+	}
+	p.SumSquares = func(list ...Buf) (sum float64) {
+		n := 0
+		for _, x := range list {
+			n += x.Len()
+		}
+		timed("SumSquares", n, 1, func() { sum = s.SumSquares(list...) })
 		return sum
 	}
 }

@@ -109,6 +109,9 @@ func probe(v *variant) (list []probed) {
 	v.f32FromF16(wide, half)
 	v.bf16FromF32(brain, x)
 	v.f32FromBF16(wider, brain)
-	keep("conversion", wide, wider)
+	v.roundBF16(half, x, 1, 2, 3, 16)
+	widest := make([]float32, n)
+	v.f32FromBF16(widest, half)
+	keep("conversion", wide, wider, widest)
 	return list
 }

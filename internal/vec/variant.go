@@ -36,6 +36,7 @@ type variant struct {
 
 	f32FromF16, f32FromBF16 func(y []float32, x []uint16)
 	f16FromF32, bf16FromF32 func(y []uint16, x []float32)
+	roundBF16               func(y []uint16, x []float32, k0, k1, from, shift uint32)
 }
 
 // goVariant is the portable definition of everything.
@@ -55,7 +56,7 @@ var goVariant = variant{
 	rotateHalf: rotateHalfGo, rotatePairs: rotatePairsGo,
 	adamW: adamWGo,
 
-	f32FromF16: f32FromF16Go, f32FromBF16: f32FromBF16Go, f16FromF32: f16FromF32Go, bf16FromF32: bf16FromF32Go,
+	f32FromF16: f32FromF16Go, f32FromBF16: f32FromBF16Go, f16FromF32: f16FromF32Go, bf16FromF32: bf16FromF32Go, roundBF16: roundBF16Go,
 }
 
 // variants lists what this machine can run and what passed its self-check, slowest first; rejected, what did not pass.

@@ -33,7 +33,7 @@ func avx2Variant() *variant {
 	v.swiGLU, v.swiGLUGrad = swiGLUAVX2, swiGLUGradAVX2
 	v.rotateHalf, v.rotatePairs = rotateHalfAVX2, rotatePairsAVX2
 	v.f32FromF16, v.f16FromF32 = f32FromF16AVX2, f16FromF32AVX2
-	v.f32FromBF16, v.bf16FromF32 = f32FromBF16AVX2, bf16FromF32AVX2
+	v.f32FromBF16, v.bf16FromF32, v.roundBF16 = f32FromBF16AVX2, bf16FromF32AVX2, roundBF16AVX2
 	return &v
 }
 
