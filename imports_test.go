@@ -10,7 +10,7 @@ import (
 // layers is the drawing of docs/architecture.md: a package may import packages of lower layers only, and of its own layer where
 // the right-hand side says so.
 var layers = [][]string{
-	{"internal/pool", "internal/gemm", "internal/vec", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random"},
+	{"internal/pool", "internal/gemm", "internal/vec", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
 	{"tokenizer/split"},
 	{"tokenizer"},
 	{"tensor"},

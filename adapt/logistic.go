@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/plinth-ml/plinth/internal/optimize"
 	"github.com/plinth-ml/plinth/internal/random"
 )
 
@@ -17,7 +18,7 @@ type Logistic struct {
 func (l *Logistic) Predict(x []float64) int {
 	best, top := 0, math.Inf(-1)
 	for c, w := range l.Weight {
-		if s := dot(w, x) + l.Bias[c]; s > top {
+		if s := optimize.Dot(w, x) + l.Bias[c]; s > top {
 			best, top = c, s
 		}
 	}
@@ -111,13 +112,13 @@ func assign(labels []int, classes, folds int, seed uint64) []int {
 func fit(x [][]float64, labels []int, classes int, l2 float64) *Logistic {
 	dim := len(x[0])
 	p := make([]float64, classes*(dim+1)) // weights, then biases
-	minimise(p, func(p, g []float64) float64 {
+	optimize.LBFGS(p, 1e-7, func(p, g []float64) float64 {
 		clear(g)
 		loss := 0.0
 		scores := make([]float64, classes)
 		for i, row := range x {
 			for c := range scores {
-				scores[c] = dot(p[c*dim:(c+1)*dim], row) + p[classes*dim+c]
+				scores[c] = optimize.Dot(p[c*dim:(c+1)*dim], row) + p[classes*dim+c]
 			}
 			loss -= logSoftmax(scores)[labels[i]]
 			for c, s := range scores {
@@ -126,7 +127,7 @@ func fit(x [][]float64, labels []int, classes int, l2 float64) *Logistic {
 					d--
 				}
 				d /= float64(len(x))
-				axpy(g[c*dim:(c+1)*dim], d, row)
+				optimize.Axpy(g[c*dim:(c+1)*dim], d, row)
 				g[classes*dim+c] += d
 			}
 		}
@@ -150,7 +151,7 @@ func (l *Logistic) loss(x [][]float64, labels []int) float64 {
 	scores := make([]float64, len(l.Bias))
 	for i, row := range x {
 		for c, w := range l.Weight {
-			scores[c] = dot(w, row) + l.Bias[c]
+			scores[c] = optimize.Dot(w, row) + l.Bias[c]
 		}
 		sum -= logSoftmax(scores)[labels[i]]
 	}
@@ -163,13 +164,13 @@ func span(x [][]float64) [][]float64 {
 	var basis [][]float64
 	for _, row := range x {
 		v := append([]float64(nil), row...)
-		norm := math.Sqrt(dot(v, v))
+		norm := math.Sqrt(optimize.Dot(v, v))
 		for range 2 {
 			for _, b := range basis {
-				axpy(v, -dot(v, b), b)
+				optimize.Axpy(v, -optimize.Dot(v, b), b)
 			}
 		}
-		if rest := math.Sqrt(dot(v, v)); rest > 1e-9*norm {
+		if rest := math.Sqrt(optimize.Dot(v, v)); rest > 1e-9*norm {
 			for i := range v {
 				v[i] /= rest
 			}
@@ -184,7 +185,7 @@ func coordinates(x, basis [][]float64) [][]float64 {
 	for i, row := range x {
 		z[i] = make([]float64, len(basis))
 		for j, b := range basis {
-			z[i][j] = dot(row, b)
+			z[i][j] = optimize.Dot(row, b)
 		}
 	}
 	return z
@@ -195,7 +196,7 @@ func (l *Logistic) expand(basis [][]float64, dim int) *Logistic {
 	for c, w := range l.Weight {
 		full := make([]float64, dim)
 		for j, b := range basis {
-			axpy(full, w[j], b)
+			optimize.Axpy(full, w[j], b)
 		}
 		l.Weight[c] = full
 	}
@@ -215,28 +216,4 @@ func logSoftmax(s []float64) []float64 {
 		s[i] -= top + math.Log(sum)
 	}
 	return s
-}
-
-func dot(a, b []float64) float64 {
-	var s0, s1, s2, s3 float64
-	b = b[:len(a)]
-	i := 0
-	for ; i+4 <= len(a); i += 4 {
-		s0 += a[i] * b[i]
-		s1 += a[i+1] * b[i+1]
-		s2 += a[i+2] * b[i+2]
-		s3 += a[i+3] * b[i+3]
-	}
-	for ; i < len(a); i++ {
-		s0 += a[i] * b[i]
-	}
-	return s0 + s1 + (s2 + s3)
-}
-
-// axpy adds a·x to y.
-func axpy(y []float64, a float64, x []float64) {
-	x = x[:len(y)]
-	for i := range y {
-		y[i] += a * x[i]
-	}
 }

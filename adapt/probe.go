@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 
+	"github.com/plinth-ml/plinth/internal/optimize"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/tensor"
 )
@@ -29,7 +30,7 @@ func FitProbe(features [][]float64, labels []int, classes int, seed uint64) (*Pr
 	n, dim := float64(len(features)), len(features[0])
 	p := &Probe{Mean: make([]float64, dim), Scale: make([]float64, dim)}
 	for _, row := range features {
-		axpy(p.Mean, 1/n, row)
+		optimize.Axpy(p.Mean, 1/n, row)
 	}
 	for _, row := range features {
 		for c, v := range row {

@@ -1,0 +1,5 @@
+package main
+
+type scaleCmd struct {
+	Fit scaleFitCmd `cmd:"" help:"Fit scaling laws to runs."`
+}
