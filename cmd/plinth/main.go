@@ -31,6 +31,7 @@ type cli struct {
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
 	Scale      scaleCmd      `cmd:"" help:"Scaling laws: fit them to runs."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`
+	Scale      scaleCmd      `cmd:"" help:"Scaling laws: plan a training run."`
 	Show       showCmd       `cmd:"" help:"Describe a model: shape, parameters, arithmetic, memory."`
 	Version    versionCmd    `cmd:"" help:"Print version, CPU features and the kernel variant in use."`
 

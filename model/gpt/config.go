@@ -145,11 +145,3 @@ func (c Config) headDim() int {
 	}
 	return c.Width / max(c.Heads, 1)
 }
-
-// window is the band of a layer, 0 for none.
-func (c Config) window(layer int) int {
-	if layer%2 == 1 {
-		return c.Window
-	}
-	return 0
-}

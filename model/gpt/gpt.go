@@ -54,7 +54,7 @@ func New(c Config) (*Model, error) {
 		return nil, err
 	}
 	C, F, inner, std := c.Width, c.hidden(), c.Heads*c.headDim(), c.InitStd
-	residual := std / math.Sqrt(2*float64(c.Layers))
+	residual, shape := std/math.Sqrt(2*float64(c.Layers)), c.Shape()
 	m := &Model{Config: c, Transformer: Transformer{
 		Tokens:    nn.NewEmbedding(c.Vocab, C, std),
 		Positions: nn.NewEmbedding(c.Context, C, std),
@@ -66,7 +66,7 @@ func New(c Config) (*Model, error) {
 			Attn: &Attention{
 				QKV:  nn.NewConv1D(C, 3*inner, std),
 				Proj: nn.NewConv1D(inner, C, residual),
-				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Causal: true, Window: c.window(l)},
+				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Causal: true, Window: shape.LayerWindow(l)},
 			},
 			Norm2: nn.NewLayerNorm(C, c.LayerNormEps),
 			MLP:   &MLP{Up: nn.NewConv1D(C, F, std), Down: nn.NewConv1D(F, C, residual), act: activations[c.Activation]},
@@ -136,26 +136,11 @@ func (c Config) Sizes() model.Sizes {
 	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Vocab: c.Vocab, Context: c.Context, Window: c.Window}
 }
 
-// Cost counts the arithmetic per token for sequences of seq tokens.
-func (c Config) Cost(seq int) model.Cost {
-	C, F, inner, L := float64(c.Width), float64(c.hidden()), float64(c.Heads*c.headDim()), c.Layers
-	m, err := New(c)
-	if err != nil {
-		return model.Cost{}
-	}
-	cost := model.Cost{Params: nn.Count(m.Params())}
-	cost.Matrix = 2 * (float64(L)*(4*C*inner+2*C*F) + float64(c.Vocab)*C)
-	for l := range L {
-		cost.Attention += 4 * inner * meanKeys(seq, c.window(l))
-	}
-	return cost
+// Shape is the arithmetic of the configuration.
+func (c Config) Shape() model.Shape {
+	return model.Shape{Layers: c.Layers, Width: c.Width, Heads: c.Heads, HeadDim: c.headDim(), Hidden: c.hidden(), Biases: true, NormBias: true,
+		Vocab: c.Vocab, Context: c.Context, Window: c.Window}
 }
 
-// meanKeys is the mean number of keys that a query of a causal sequence sees.
-func meanKeys(seq, window int) float64 {
-	T, W := float64(seq), float64(window)
-	if window == 0 || window >= seq {
-		return (T + 1) / 2
-	}
-	return (W*(W+1)/2 + (T-W)*W) / T
-}
+// Cost counts the arithmetic per token for sequences of seq tokens.
+func (c Config) Cost(seq int) model.Cost { return c.Shape().Cost(seq) }

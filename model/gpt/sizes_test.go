@@ -59,3 +59,16 @@ func TestDepthDial(t *testing.T) {
 		t.Error("depth 0 is accepted")
 	}
 }
+
+// The arithmetic of a configuration agrees with the parameters of the model.
+func TestShapeCounts(t *testing.T) {
+	for _, s := range Sizes {
+		m, err := New(s.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := s.Config.Shape().Params().Total(), nn.Count(m.Params()); got != want {
+			t.Errorf("%s: the shape counts %d parameters, the model has %d", s.Name, got, want)
+		}
+	}
+}

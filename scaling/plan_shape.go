@@ -1,0 +1,69 @@
+package scaling
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+
+	"github.com/plinth-ml/plinth/model"
+)
+
+// ShapeOptions say what shapes may be proposed.
+type ShapeOptions struct {
+	Vocab, Context int              // 0 means 50257 and 2048
+	HeadDim        int              // 0 means 64 below 2 billion parameters and 128 from there on
+	Count          model.Convention // of N
+}
+
+// ShapeFor is the GPT whose exact count of parameters is nearest to N. Widths are multiples of 128 from 1024 on and of 64 below (all of
+// the head dim). From 2 billion parameters on layers are even and heads multiples of four, from 60 billion on of eight,
+// so that devices can share them. Width/layers is within a factor 1.5 of what published models of that size have: about 64 at 125 M parameters and 128
+// from 7 billion on. It is an error where no such shape comes within a tenth.
+func ShapeFor(N float64, o ShapeOptions) (model.Shape, error) {
+	s := model.Shape{HeadDim: o.HeadDim, Biases: true, NormBias: true, Vocab: cmp.Or(o.Vocab, 50257), Context: cmp.Or(o.Context, 2048)}
+	if s.HeadDim == 0 {
+		s.HeadDim = 64
+		if N >= 2e9 {
+			s.HeadDim = 128
+		}
+	}
+	aspect := interpolate([]float64{1e6, 125e6, 7e9, 200e9, 540e9}, []float64{32, 64, 128, 128, 180}, N)
+	if N < 1e6 {
+		aspect = 32
+	}
+	layers, heads := 1, 1 // divisors
+	switch {
+	case N >= 60e9:
+		layers, heads = 2, 8
+	case N >= 2e9:
+		layers, heads = 2, 4
+	}
+	best, miss := model.Shape{}, math.Inf(1)
+	for s.Width = s.HeadDim; s.Width <= 1<<17; s.Width += s.HeadDim {
+		step := 64
+		if s.Width >= 1024 {
+			step = 128
+		}
+		s.Heads = s.Width / s.HeadDim
+		if s.Width%step != 0 && s.Width > s.HeadDim || s.Heads%heads != 0 {
+			continue
+		}
+		base := float64(s.Params().By(o.Count)) // a count is linear in the layers
+		one := float64(s.Params().Layer)
+		below := int(math.Floor((N-base)/one/float64(layers))) * layers
+		for _, n := range []int{below, below + layers} {
+			ratio := float64(s.Width) / float64(n) / aspect
+			if n < 1 || ratio > 1.5 || ratio < 1/1.5 {
+				continue
+			}
+			if m := math.Abs(math.Log((base + float64(n)*one) / N)); m < miss {
+				best, miss = s, m
+				best.Layers = n
+			}
+		}
+	}
+	if miss > 0.1 {
+		return best, fmt.Errorf("scaling: vocab %d and heads of %d make no GPT of %.3g parameters, not within a tenth", s.Vocab, s.HeadDim, N)
+	}
+	return best, nil
+}
