@@ -5,11 +5,36 @@ import (
 	"go/parser"
 	"go/token"
 	"iter"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.\r?$`)
+
+// GoRoot finds a Go distribution on this machine, "" if there is none.
+func GoRoot(ctx context.Context) string {
+	list := []string{os.Getenv("GOROOT")}
+	if bin, err := exec.LookPath("go"); err == nil {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		if out, err := exec.CommandContext(ctx, bin, "env", "GOROOT").Output(); err == nil {
+			list = append(list, strings.TrimSpace(string(out)))
+		}
+	}
+	list = append(list, "/usr/local/go", "/usr/lib/go", "/usr/lib/golang", "/opt/homebrew/opt/go/libexec", `C:\Program Files\Go`)
+	for _, root := range list {
+		if root != "" {
+			if _, err := os.Stat(filepath.Join(root, "src", "fmt", "print.go")); err == nil {
+				return root
+			}
+		}
+	}
+	return ""
+}
 
 // GoSource reads the .go files below root, such as GOROOT/src, without generated files (counted), vendor and testdata folders, and, unless
 // tests is set, without _test.go files. Group is the package's folder, as in Documents.

@@ -14,12 +14,10 @@ import (
 	"io"
 	"iter"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/internal/random"
@@ -68,32 +66,11 @@ const (
 // parts are the parts of Go's standard library that serve as classes: those of several packages with a subject of their own.
 var parts = []string{"compress", "crypto", "debug", "encoding", "go", "hash", "image", "math", "net", "text"}
 
-// goRoot finds a Go distribution, "" if there is none.
-func goRoot(ctx context.Context) string {
-	list := []string{os.Getenv("GOROOT")}
-	if bin, err := exec.LookPath("go"); err == nil {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		if out, err := exec.CommandContext(ctx, bin, "env", "GOROOT").Output(); err == nil {
-			list = append(list, strings.TrimSpace(string(out)))
-		}
-	}
-	list = append(list, "/usr/local/go", "/usr/lib/go", "/usr/lib/golang", "/opt/homebrew/opt/go/libexec", `C:\Program Files\Go`)
-	for _, root := range list {
-		if root != "" {
-			if _, err := os.Stat(filepath.Join(root, "src", "fmt", "print.go")); err == nil {
-				return root
-			}
-		}
-	}
-	return ""
-}
-
 // open reads the corpus: the given paths, else Go's own source, else what is embedded.
 func open(ctx context.Context, paths []string, seed uint64) (*Corpus, error) {
 	var c *Corpus
 	var err error
-	if root := goRoot(ctx); len(paths) > 0 {
+	if root := data.GoRoot(ctx); len(paths) > 0 {
 		c = &Corpus{Name: strings.Join(paths, ", "), ByUnit: "file"}
 		err = c.read(data.Documents(ctx, paths, data.ReadOptions{OnBad: "skip"}), func(d data.Document) (unit, class string, keep bool) {
 			return d.Name, classOf(d.Group), true

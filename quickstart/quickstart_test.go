@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/random"
 	"github.com/plinth-ml/plinth/model/zoo"
@@ -176,7 +177,7 @@ func TestEmbedded(t *testing.T) {
 
 // Nothing of what is held out reaches training or labels, and every class has unseen test snippets.
 func TestHeldOut(t *testing.T) {
-	if goRoot(context.Background()) == "" {
+	if data.GoRoot(context.Background()) == "" {
 		t.Skip("no Go distribution")
 	}
 	c, err := open(context.Background(), nil, 3)

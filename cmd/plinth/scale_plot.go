@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/scaling"
+)
+
+type scalePlotCmd struct {
+	Runs    string  `required:"" help:"Folder of a sweep, run directories, or a CSV with columns of loss and two of n, d and c." placeholder:"PATH"`
+	Out     string  `required:"" help:"Folder for the figures (SVG and PNG) and report.html." placeholder:"DIR"`
+	Law     string  `help:"Law to draw, a file that plinth scale fit wrote; without it one is fitted, where there are runs enough." placeholder:"FILE"`
+	HoldOut int     `default:"1" help:"The so many runs of most compute are not fitted, to see how far the law is off; 0: none." placeholder:"N"`
+	Title   string  `help:"Of the report; default: the path of the runs." placeholder:"TEXT"`
+	Scale   float64 `default:"2" help:"Pixels of the PNGs to a unit of their 560 x 420." placeholder:"F"`
+	SkipBad bool    `help:"Leave out bad rows of a CSV and count them, instead of stopping."`
+}
+
+func (*scalePlotCmd) Help() string { return "Example: plinth scale plot --runs sweep --out figures" }
+
+func (s *scalePlotCmd) Run(ctx context.Context, c *common) error {
+	if s.HoldOut < 0 {
+		return usagef("--hold-out %d is below 0", s.HoldOut)
+	}
+	if !(s.Scale >= 1 && s.Scale <= 10) {
+		return usagef("--scale %v is not within 1 to 10", s.Scale)
+	}
+	set, err := scaling.Read(s.Runs, scaling.Columns{}, s.SkipBad)
+	if err != nil {
+		return err
+	}
+	p := scaling.Plot{Runs: set.Runs, Models: scaling.Milestones()}
+	slices.SortStableFunc(p.Runs, func(a, b scaling.Run) int { return cmp.Or(cmp.Compare(a.C, b.C), cmp.Compare(a.N, b.N)) })
+	if info, err := os.Stat(s.Runs); err == nil && info.IsDir() {
+		if p.Curves, err = scaling.TrainingCurves(s.Runs); err != nil {
+			return err
+		}
+	}
+	if p.Law, p.HeldOut, err = s.law(ctx, c, p.Runs); err != nil {
+		return err
+	}
+	figures, err := p.Figures()
+	if err != nil {
+		return err
+	}
+	page, err := p.Report(cmp.Or(s.Title, "Scaling laws: "+s.Runs))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.Out, 0o755); err != nil {
+		return err
+	}
+	var written []string
+	text := ""
+	put := func(name string, b []byte) error {
+		path := filepath.Join(s.Out, name)
+		written = append(written, path)
+		return file.WriteFile(path, b, 0o644)
+	}
+	for _, f := range figures {
+		png, err := f.PNG(s.Scale)
+		if err != nil {
+			return err
+		}
+		if err := put(f.Name+".svg", []byte(f.SVG(false))); err != nil {
+			return err
+		}
+		if err := put(f.Name+".png", png); err != nil {
+			return err
+		}
+		text += fmt.Sprintf("%-32s %s\n", filepath.Join(s.Out, f.Name)+".svg, .png", f.Title)
+	}
+	if err := put("report.html", page); err != nil {
+		return err
+	}
+	out := map[string]any{"files": written, "runs": len(p.Runs), "law": p.Law, "held_out": p.HeldOut}
+	return c.finish(out, text+fmt.Sprintf("%s\n", filepath.Join(s.Out, "report.html")))
+}
+
+// law reads the law or fits one, and names the runs that it has not seen.
+func (s *scalePlotCmd) law(ctx context.Context, c *common, runs []scaling.Run) (*scaling.Law, []string, error) {
+	var held []string
+	if s.Law != "" {
+		f, err := scaling.ReadLaw(s.Law)
+		if err != nil {
+			return nil, nil, err
+		}
+		return &f.Law, nil, nil
+	}
+	seen := scaling.Converged(runs)
+	slices.SortStableFunc(seen, func(a, b scaling.Run) int { return cmp.Compare(a.C, b.C) })
+	for _, r := range seen[max(0, len(seen)-s.HoldOut):] {
+		held = append(held, r.Name)
+	}
+	fitted, err := scaling.Fit(ctx, seen[:max(0, len(seen)-s.HoldOut)], scaling.FitOptions{Threads: c.Threads, Seed: c.Seed})
+	if err != nil {
+		c.say("no law is drawn: %v", err)
+		return nil, nil, nil
+	}
+	c.say("%v, fitted to %d runs", fitted.Law, fitted.Runs)
+	return &fitted.Law, held, nil
+}
