@@ -16,6 +16,8 @@ type benchCmd struct {
 	Step    benchStepCmd    `cmd:"" help:"The training step of a GPT; with --profile op by op."`
 }
 
+func (*benchCmd) Help() string { return "Example: plinth bench step --profile" }
+
 type benchKernelsCmd struct {
 	Time time.Duration `default:"300ms" help:"How long each figure is measured." placeholder:"DURATION"`
 }

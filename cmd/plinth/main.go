@@ -27,10 +27,9 @@ type cli struct {
 	Tokenizer  tokenizerCmd  `cmd:"" help:"Train a tokenizer, encode and decode with it."`
 	Data       dataCmd       `cmd:"" help:"Prepare text for training."`
 	Train      trainCmd      `cmd:"" help:"Pre-train a model."`
-	Scale      scaleCmd      `cmd:"" help:"Scaling laws: train a ladder of models, draw it, plan a run."`
+	Scale      scaleCmd      `cmd:"" help:"Scaling laws: train a ladder of models, fit, plan, draw."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
-	Scale      scaleCmd      `cmd:"" help:"Scaling laws: fit them to runs."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`
 	Show       showCmd       `cmd:"" help:"Describe a model: shape, parameters, arithmetic, memory."`
 	Version    versionCmd    `cmd:"" help:"Print version, CPU features and the kernel variant in use."`
