@@ -1,4 +1,4 @@
-.PHONY: build test slow fuzz check golden
+.PHONY: build test slow fuzz arm64 check golden
 
 build: ## the static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o plinth ./cmd/plinth
@@ -14,6 +14,12 @@ fuzz: ## every fuzz target for FUZZTIME
 	@go list ./... | while read -r pkg; do \
 		go test -list '^Fuzz' $$pkg | grep '^Fuzz' | while read -r f; do \
 			echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
+
+ARM64 = ./internal/gemm ./internal/vec ./internal/kernel/... ./tensor ./nn ./model/gpt ./generate ./train
+arm64: ## tests of all that rests on the arm64 kernels: here when this is arm64, else under qemu, some ten minutes
+	@if [ "$$(go env GOHOSTARCH)" = arm64 ]; then go test $(ARM64); \
+	elif command -v qemu-aarch64-static >/dev/null; then GOARCH=arm64 CGO_ENABLED=0 go test -timeout 60m -exec qemu-aarch64-static $(ARM64); \
+	else echo "arm64: nothing was tested: this machine has no qemu-aarch64-static (Debian: qemu-user-static)" >&2; exit 1; fi
 
 check: ## what CI runs
 	.ci/run

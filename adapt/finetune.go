@@ -142,6 +142,8 @@ type adamW struct {
 	k      *kernel.Set
 	params []nn.Named
 	m, v   []kernel.Buf
+	list   []kernel.AdamWParam // of a step
+	grads  []kernel.Buf
 	decay  float64
 	t      int
 }
@@ -157,16 +159,13 @@ func newAdamW(k *kernel.Set, params []nn.Named, decay float64) *adamW {
 
 func (o *adamW) step(lr float64) {
 	o.t++
-	sum := 0.0
-	for _, p := range o.params {
-		sum += o.k.SumSquares(p.T().Grad)
-	}
-	s := kernel.AdamW{LR: lr, Beta1: 0.9, Beta2: 0.98, Eps: 1e-8, Step: o.t, GradScale: 1 / math.Max(1, math.Sqrt(sum)), ZeroGrad: true}
+	o.list, o.grads = o.list[:0], o.grads[:0]
 	for i, p := range o.params {
-		s.WeightDecay = 0
-		if p.Decays() {
-			s.WeightDecay = o.decay
-		}
-		o.k.AdamW(p.T().Data, p.T().Grad, o.m[i], o.v[i], &s)
+		o.list = append(o.list, kernel.AdamWParam{P: p.T().Data, G: p.T().Grad, M: o.m[i], V: o.v[i], NoDecay: !p.Decays()})
+		o.grads = append(o.grads, p.T().Grad)
 	}
+	sum := o.k.SumSquares(o.grads...)
+	s := kernel.AdamW{LR: lr, Beta1: 0.9, Beta2: 0.98, Eps: 1e-8, Step: o.t, WeightDecay: o.decay,
+		GradScale: 1 / math.Max(1, math.Sqrt(sum)), ZeroGrad: true}
+	o.k.AdamW(&s, o.list...)
 }

@@ -16,8 +16,8 @@ type Peer struct {
 	out *bufio.Reader
 }
 
-// Start runs a command and waits for its first line, {"ready": true, ...}.
-func Start(name string, args ...string) (*Peer, error) {
+// Start runs a command and waits for its first line, {"ready": true, ...}, which it also decodes into hello, unless that is nil.
+func Start(hello any, name string, args ...string) (*Peer, error) {
 	p := &Peer{cmd: exec.Command(name, args...)}
 	p.cmd.Stderr = os.Stderr
 	var err error
@@ -32,15 +32,18 @@ func Start(name string, args ...string) (*Peer, error) {
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	var hello struct {
-		Ready bool
-		Torch string
-	}
-	if err := p.read(&hello); err != nil {
+	var first json.RawMessage
+	if err := p.read(&first); err != nil {
 		return nil, err
 	}
-	if !hello.Ready {
-		return nil, fmt.Errorf("bench: %s: the first line does not say that it is ready", p.cmd)
+	var ready struct{ Ready bool }
+	if err := json.Unmarshal(first, &ready); err != nil || !ready.Ready {
+		return nil, fmt.Errorf("bench: %s: the first line %q does not say that it is ready", p.cmd, first)
+	}
+	if hello != nil {
+		if err := json.Unmarshal(first, hello); err != nil {
+			return nil, fmt.Errorf("bench: %s: %q: %w", p.cmd, first, err)
+		}
 	}
 	return p, nil
 }

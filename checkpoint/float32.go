@@ -7,3 +7,8 @@ import "unsafe"
 func FromFloat32(name string, shape []int, x []float32) Tensor {
 	return Tensor{Name: name, DType: F32, Shape: shape, Data: unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))}
 }
+
+// FromBF16 is FromFloat32 for the bits of bfloat16 values.
+func FromBF16(name string, shape []int, x []uint16) Tensor {
+	return Tensor{Name: name, DType: BF16, Shape: shape, Data: unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))}
+}

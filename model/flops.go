@@ -1,5 +1,11 @@
 package model
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Pass is the part of a training step that a product belongs to.
 type Pass uint8
 
@@ -25,8 +31,26 @@ const (
 	RecomputeFused               // the scores, by attention that never stores them (Dao et al. 2022, algorithm 4)
 )
 
-// Recomputes are the names of the settings on the command line.
-var Recomputes = map[string]Recompute{"none": RecomputeNone, "selective": RecomputeSelective, "full": RecomputeFull, "fused": RecomputeFused}
+var recomputes = [...]string{"none", "selective", "full", "fused"}
+
+// String is the setting's name.
+func (r Recompute) String() string {
+	if int(r) < len(recomputes) {
+		return recomputes[r]
+	}
+	return fmt.Sprintf("recompute(%d)", uint8(r))
+}
+
+// MarshalText writes the name.
+func (r Recompute) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// RecomputeByName returns a setting: none, selective, full or fused.
+func RecomputeByName(name string) (Recompute, error) {
+	if i := slices.Index(recomputes[:], name); i >= 0 {
+		return Recompute(i), nil
+	}
+	return 0, fmt.Errorf("recompute %q is none of %s", name, strings.Join(recomputes[:], ", "))
+}
 
 // Product is Times equal products of an [M, K] with a [K, N] matrix.
 type Product struct {

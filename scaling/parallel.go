@@ -20,7 +20,7 @@ type Layout struct {
 	ZeRO       int             `json:"zero"`       // Rajbhandari et al. 2020: 1 shards the optimiser's state over replicas, 2 gradients too, 3 weights too
 	Shards     int             `json:"shards"`     // replicas that ZeRO shards over; 0 means all
 	Sequence   bool            `json:"sequence"`   // norms and dropout split along the sequence (Korthikanti et al. 2022, section 4.2.2)
-	Recompute  model.Recompute `json:"recompute"`  // by name: model.Recomputes
+	Recompute  model.Recompute `json:"recompute"`  // none, fused, selective or full
 	Precision  string          `json:"precision"`  // name in Precisions; "" means mixed18
 }
 

@@ -141,7 +141,7 @@ func plan(o PlanOptions) (*PlanResult, error) {
 		return nil, err
 	}
 	r := &PlanResult{Budget: C, By: judge.Name, Laws: compare(laws, judge, C, o.Draw)}
-	N, D := judge.Optimum(C)
+	N, _ := judge.Optimum(C)
 	rule := o.Rule
 	rule.Count = model.AllParams
 	if judge.Convention == NonEmbedding {
@@ -152,7 +152,7 @@ func plan(o PlanOptions) (*PlanResult, error) {
 		return nil, err
 	}
 	N = float64(s.Params().By(rule.Count)) // the shape's, from here on
-	D = C / 6 / N
+	D := C / 6 / N
 	if o.Hours > 0 || o.Money > 0 { // which buy what the model really does
 		D = C * float64(s.Context) / s.FLOPs(1, s.Context, model.RecomputeNone).Model(true)
 	}
@@ -220,6 +220,8 @@ func (o PlanOptions) budget(judge PublishedLaw) (float64, error) {
 		return 0, fmt.Errorf("scaling: price is %v, not a positive number", o.Price)
 	case (o.Hours > 0 || o.Money > 0) && o.Device.Peak == 0:
 		return 0, fmt.Errorf("scaling: device is missing: hours and money buy FLOPs of a device")
+	case (o.Search || o.Layout != nil) && o.Device.Peak == 0:
+		return 0, fmt.Errorf("scaling: device is missing: a layout needs one")
 	case o.Hours > 0 && o.Devices == 0:
 		return 0, fmt.Errorf("scaling: devices is 0, not positive")
 	case o.Money > 0 && o.Price == 0:

@@ -41,7 +41,10 @@ func PlanPublished(p PublishedModel, o PlanOptions) (*PublishedPlan, error) {
 	}
 	s := p.Shape
 	r := &PublishedPlan{Name: p.Name, Year: p.Year, Source: p.Source, Shape: o.shapeRow(s, p.Tokens), Tokens: p.Tokens, Printed: p.FLOPs,
-		Device: p.Device, Devices: cmp.Or(o.Devices, p.Devices), MFU: cmp.Or(o.MFU, p.MFU)}
+		Device: p.Device, Devices: cmp.Or(o.Devices, p.Devices), MFU: o.MFU}
+	if o.Device.Peak == 0 && r.Devices == p.Devices {
+		r.MFU = cmp.Or(o.MFU, p.MFU) // on their machine
+	}
 	batch := cmp.Or(o.Batch, p.Batch)
 	if p.Tokens > 0 && !s.Bidirectional {
 		convention := model.AllParams

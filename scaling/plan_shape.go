@@ -16,7 +16,8 @@ type ShapeOptions struct {
 }
 
 // ShapeFor is the GPT whose exact count of parameters is nearest to N. Widths are multiples of 128 from 1024 on and of 64 below (all of
-// the head dim), and width/layers is within a factor 1.5 of what published models of that size have: about 64 at 125 M parameters and 128
+// the head dim). From 2 billion parameters on layers are even and heads multiples of four, from 60 billion on of eight,
+// so that devices can share them. Width/layers is within a factor 1.5 of what published models of that size have: about 64 at 125 M parameters and 128
 // from 7 billion on. It is an error where no such shape comes within a tenth.
 func ShapeFor(N float64, o ShapeOptions) (model.Shape, error) {
 	s := model.Shape{HeadDim: o.HeadDim, Biases: true, NormBias: true, Vocab: cmp.Or(o.Vocab, 50257), Context: cmp.Or(o.Context, 2048)}
@@ -30,22 +31,29 @@ func ShapeFor(N float64, o ShapeOptions) (model.Shape, error) {
 	if N < 1e6 {
 		aspect = 32
 	}
+	layers, heads := 1, 1 // divisors
+	switch {
+	case N >= 60e9:
+		layers, heads = 2, 8
+	case N >= 2e9:
+		layers, heads = 2, 4
+	}
 	best, miss := model.Shape{}, math.Inf(1)
 	for s.Width = s.HeadDim; s.Width <= 1<<17; s.Width += s.HeadDim {
 		step := 64
 		if s.Width >= 1024 {
 			step = 128
 		}
-		if s.Width%step != 0 && s.Width > s.HeadDim {
+		s.Heads = s.Width / s.HeadDim
+		if s.Width%step != 0 && s.Width > s.HeadDim || s.Heads%heads != 0 {
 			continue
 		}
-		s.Heads, s.Layers = s.Width/s.HeadDim, 0
 		base := float64(s.Params().By(o.Count)) // a count is linear in the layers
 		one := float64(s.Params().Layer)
-		ideal := (N - base) / one
-		for _, n := range []int{int(math.Floor(ideal)), int(math.Ceil(ideal))} {
+		below := int(math.Floor((N-base)/one/float64(layers))) * layers
+		for _, n := range []int{below, below + layers} {
 			ratio := float64(s.Width) / float64(n) / aspect
-			if n < 1 || n > 1000 || ratio > 1.5 || ratio < 1/1.5 {
+			if n < 1 || ratio > 1.5 || ratio < 1/1.5 {
 				continue
 			}
 			if m := math.Abs(math.Log((base + float64(n)*one) / N)); m < miss {

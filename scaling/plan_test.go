@@ -194,6 +194,7 @@ func TestPlanErrors(t *testing.T) {
 		"vocab 50257":                {FLOPs: 1e12},
 		"devices is 64, but data 8":  {FLOPs: 1e20, Device: d, Devices: 64, Layout: &Layout{Data: 8}},
 		"devices is 0, not positive": {FLOPs: 1e20, Device: d, Search: true},
+		"device is missing: a":       {FLOPs: 1e20, Devices: 8, Layout: &Layout{Tensor: 8}},
 		"efficiency is 2":            {FLOPs: 1e20, Device: d, Efficiency: 2},
 		"devices 1 are too few":      {FLOPs: 1e24, Device: d, Devices: 1, Search: true},
 		"batch 1 cannot be divided":  {FLOPs: 1e20, Device: d, Devices: 64, Search: true, Batch: 1},

@@ -1,18 +1,29 @@
 package tensor
 
+// actOp is y = f(x).
+type actOp struct {
+	f    Act
+	x, y *Tensor
+}
+
 // Act returns f(x), element by element.
 func (t *Tape) Act(f Act, x *Tensor) *Tensor {
 	from := t.mark()
 	y := t.like(x)
 	t.k.Act(f, y.Data, x.Data)
 	if t.wants(x) {
-		t.record(y, from, func() {
-			dx, acc := t.grad(x)
-			t.k.ActGrad(f, dx, y.Grad, x.Data, acc)
-		})
+		record(t, y, from, actOp{f, x, y})
 	}
 	return y
 }
+
+func (o *actOp) back(t *Tape) {
+	dx, acc := t.grad(o.x)
+	t.k.ActGrad(o.f, dx, o.y.Grad, o.x.Data, acc)
+}
+
+// swiGLUOp is y = silu(gate) * up.
+type swiGLUOp struct{ gate, up, y *Tensor }
 
 // SwiGLU returns silu(gate) * up, of one shape (Shazeer 2020).
 func (t *Tape) SwiGLU(gate, up *Tensor) *Tensor {
@@ -21,18 +32,24 @@ func (t *Tape) SwiGLU(gate, up *Tensor) *Tensor {
 	y := t.like(gate)
 	t.k.SwiGLU(y.Data, gate.Data, up.Data)
 	if t.wants(gate, up) {
-		t.record(y, from, func() {
-			dgate, acc := t.grad(gate)
-			dup, accUp := t.grad(up)
-			if dgate.None() || dup.None() || acc || accUp { // one constant, or used elsewhere too: by way of scratch
-				g, u := t.scratch(y.Data.DType(), y.Len()), t.scratch(y.Data.DType(), y.Len())
-				t.k.SwiGLUGrad(g, u, y.Grad, gate.Data, up.Data, false)
-				t.addTo(dgate, g, acc)
-				t.addTo(dup, u, accUp)
-				return
-			}
-			t.k.SwiGLUGrad(dgate, dup, y.Grad, gate.Data, up.Data, false)
-		})
+		record(t, y, from, swiGLUOp{gate, up, y})
 	}
 	return y
+}
+
+func (o *swiGLUOp) back(t *Tape) {
+	gate, up, y := o.gate, o.up, o.y
+	dgate, acc := t.grad(gate)
+	dup, accUp := t.grad(up)
+	if !dgate.None() && !dup.None() && !acc && !accUp {
+		t.k.SwiGLUGrad(dgate, dup, y.Grad, gate.Data, up.Data, false)
+		return
+	}
+	// One is a constant, or is used elsewhere too: by way of scratch.
+	g, u := t.scratch(y.Data.DType(), y.Len()), t.scratch(y.Data.DType(), y.Len())
+	t.k.SwiGLUGrad(g, u, y.Grad, gate.Data, up.Data, false)
+	t.addTo(dgate, g, acc)
+	t.addTo(dup, u, accUp)
+	t.drop(&g)
+	t.drop(&u)
 }

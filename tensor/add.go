@@ -1,5 +1,8 @@
 package tensor
 
+// addOp is y = a + b.
+type addOp struct{ a, b, y *Tensor }
+
 // Add returns a + b, of one shape.
 func (t *Tape) Add(a, b *Tensor) *Tensor {
 	mustMatch("Add", a, b)
@@ -7,14 +10,19 @@ func (t *Tape) Add(a, b *Tensor) *Tensor {
 	y := t.like(a)
 	t.k.Add(y.Data, a.Data, b.Data)
 	if t.wants(a, b) {
-		t.record(y, from, func() {
-			db, acc := t.grad(b)
-			t.addTo(db, y.Grad, acc)
-			t.give(a, y)
-		})
+		record(t, y, from, addOp{a, b, y})
 	}
 	return y
 }
+
+func (o *addOp) back(t *Tape) {
+	db, acc := t.grad(o.b)
+	t.addTo(db, o.y.Grad, acc)
+	t.give(o.a, o.y)
+}
+
+// mulOp is y = a * b.
+type mulOp struct{ a, b, y *Tensor }
 
 // Mul returns a * b, element by element; the shapes are equal.
 func (t *Tape) Mul(a, b *Tensor) *Tensor {
@@ -23,23 +31,31 @@ func (t *Tape) Mul(a, b *Tensor) *Tensor {
 	y := t.like(a)
 	t.k.Mul(y.Data, a.Data, b.Data)
 	if t.wants(a, b) {
-		product := func(dx, dy, other Buf, acc bool) {
-			switch {
-			case dx.None():
-			case acc:
-				t.k.MulTo(dx, dy, other)
-			default:
-				t.k.Mul(dx, dy, other)
-			}
-		}
-		t.record(y, from, func() {
-			da, acc := t.grad(a)
-			product(da, y.Grad, b.Data, acc)
-			db, acc := t.grad(b)
-			product(db, y.Grad, a.Data, acc)
-		})
+		record(t, y, from, mulOp{a, b, y})
 	}
 	return y
+}
+
+func (o *mulOp) back(t *Tape) {
+	o.factor(t, o.a, o.b)
+	o.factor(t, o.b, o.a)
+}
+
+// factor is dx += dy * other.
+func (o *mulOp) factor(t *Tape, x, other *Tensor) {
+	switch dx, acc := t.grad(x); {
+	case dx.None():
+	case acc:
+		t.k.MulTo(dx, o.y.Grad, other.Data)
+	default:
+		t.k.Mul(dx, o.y.Grad, other.Data)
+	}
+}
+
+// scaleOp is y = s * x.
+type scaleOp struct {
+	x, y *Tensor
+	s    float64
 }
 
 // Scale returns s * x.
@@ -48,13 +64,15 @@ func (t *Tape) Scale(x *Tensor, s float64) *Tensor {
 	y := t.like(x)
 	t.k.Scale(y.Data, s, x.Data)
 	if t.wants(x) {
-		t.record(y, from, func() {
-			if dx, acc := t.grad(x); acc {
-				t.k.Axpy(dx, s, y.Grad)
-			} else {
-				t.k.Scale(dx, s, y.Grad)
-			}
-		})
+		record(t, y, from, scaleOp{x, y, s})
 	}
 	return y
+}
+
+func (o *scaleOp) back(t *Tape) {
+	if dx, acc := t.grad(o.x); acc {
+		t.k.Axpy(dx, o.s, o.y.Grad)
+	} else {
+		t.k.Scale(dx, o.s, o.y.Grad)
+	}
 }

@@ -36,68 +36,82 @@ func (c cols) of(b Buf) Buf {
 	return b.Slice(c.from, b.Len())
 }
 
+// attentionOp is y = attention of q over k and v.
+type attentionOp struct {
+	Attention
+	q, k, v cols
+	y       *Tensor
+	lse     *Tensor // [N·H], log-sum-exp of the scores
+}
+
 func (t *Tape) attention(o Attention, q, k, v cols) *Tensor {
-	N, ldq := q.x.Dims2()
-	_, ldk := k.x.Dims2()
-	_, ldv := v.x.Dims2()
+	N, _ := q.x.Dims2()
 	if o.Keys == nil {
 		o.Keys = o.Queries
 	}
 	d := q.x.Data.DType()
-	record := t.wants(q.x, k.x, v.x, o.Bias)
+	grads := t.wants(q.x, k.x, v.x, o.Bias)
 	from := t.mark()
-	y := t.tensor(d, N, o.Heads*o.HeadDim)
-	a := &kernel.Attention{
-		Heads: o.Heads, KVHeads: o.KVHeads, HeadDim: o.HeadDim,
-		Q: q.of(q.x.Data), K: k.of(k.x.Data), V: v.of(v.x.Data), O: y.Data,
-		LDQ: ldq, LDK: ldk, LDV: ldv,
-		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, Causal: o.Causal, Window: o.Window,
-	}
-	if o.Bias != nil {
-		a.Bias, a.BiasQ, a.BiasK = o.Bias.Data, o.Bias.dims[1], o.Bias.dims[2]
-	}
-	if record {
-		a.LSE = t.scratch(d, N*o.Heads)
+	a := attentionOp{Attention: o, q: q, k: k, v: v, y: t.tensor(d, N, o.Heads*o.HeadDim)}
+	if grads {
+		a.lse = t.tensor(d, N*o.Heads)
 	}
 	if rows(o.Queries) < N {
-		t.k.Fill(y.Data, 0) // rows outside every sequence
+		t.k.Fill(a.y.Data, 0) // rows outside every sequence
 	}
-	t.k.Attention(a)
-	if record {
-		t.record(y, from, func() { t.attentionGrad(a, y, o.Bias, q, k, v) })
+	t.k.Attention(a.call(t))
+	if grads {
+		record(t, a.y, from, a)
 	}
-	return y
+	return a.y
 }
 
-// attentionGrad writes the gradients of q, k and v, which may be columns of one tensor.
-func (t *Tape) attentionGrad(a *kernel.Attention, y, bias *Tensor, parts ...cols) {
-	g := &kernel.AttentionGrad{DO: y.Grad}
+// call is the forward pass as the kernels take it, valid until the next.
+func (o *attentionOp) call(t *Tape) *kernel.Attention {
+	c := &t.call.attention
+	*c = kernel.Attention{
+		Heads: o.Heads, KVHeads: o.KVHeads, HeadDim: o.HeadDim,
+		Q: o.q.of(o.q.x.Data), K: o.k.of(o.k.x.Data), V: o.v.of(o.v.x.Data), O: o.y.Data, LSE: data(o.lse),
+		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, Causal: o.Causal, Window: o.Window, Bias: data(o.Bias),
+	}
+	_, c.LDQ = o.q.x.Dims2()
+	_, c.LDK = o.k.x.Dims2()
+	_, c.LDV = o.v.x.Dims2()
+	if o.Bias != nil {
+		c.BiasQ, c.BiasK = o.Bias.dims[1], o.Bias.dims[2]
+	}
+	return c
+}
+
+// back writes the gradients of q, k and v, which may be columns of one tensor.
+func (o *attentionOp) back(t *Tape) {
+	g := &t.call.attentionGrad
+	*g = kernel.AttentionGrad{DO: o.y.Grad, DBias: t.sumGrad(o.Bias)}
+	parts := [3]cols{o.q, o.k, o.v}
 	dst := [3]*Buf{&g.DQ, &g.DK, &g.DV}
-	spans := [3][]Span{a.Queries, a.Keys, a.Keys}
-	var late [3]struct{ dx, part Buf } // contributions to add to gradients that are there already, or to drop
+	spans := [3][]Span{o.Queries, o.Keys, o.Keys}
+	var whole, own, dx [3]Buf // own: scratch for a gradient that is there already, to be added to dx, or to be dropped
 	for i, p := range parts {
 		if i > 0 && parts[i-1].x == p.x {
-			late[i] = late[i-1]
-			late[i].dx = Buf{} // added once, with the first
-			*dst[i] = p.of(late[i].part)
+			whole[i] = whole[i-1]
+			*dst[i] = p.of(whole[i])
 			continue
 		}
-		dx, acc := t.grad(p.x)
-		part := dx
-		if dx.None() || acc {
-			part = t.scratch(p.x.Data.DType(), p.x.Len())
-			late[i].dx = dx
+		d, acc := t.grad(p.x)
+		whole[i] = d
+		if d.None() || acc {
+			dx[i], own[i] = d, t.scratch(p.x.Data.DType(), p.x.Len())
+			whole[i] = own[i]
 		}
-		late[i].part = part
 		if N, _ := p.x.Dims2(); rows(spans[i]) < N {
-			t.k.Fill(part, 0)
+			t.k.Fill(whole[i], 0)
 		}
-		*dst[i] = p.of(part)
+		*dst[i] = p.of(whole[i])
 	}
-	g.DBias = t.sumGrad(bias)
-	t.k.AttentionGrad(a, g)
-	for _, l := range late {
-		t.addTo(l.dx, l.part, true)
+	t.k.AttentionGrad(o.call(t), g)
+	for i := range own {
+		t.addTo(dx[i], own[i], true)
+		t.drop(&own[i])
 	}
 }
 
@@ -106,11 +120,12 @@ func (t *Tape) attentionGrad(a *kernel.Attention, y, bias *Tensor, parts ...cols
 func (t *Tape) CachedAttention(q *Tensor, keys, values Buf, o Attention) *Tensor {
 	N, ldq := q.Dims2()
 	y := t.tensor(q.Data.DType(), N, o.Heads*o.HeadDim)
-	t.k.Attention(&kernel.Attention{
+	t.call.attention = kernel.Attention{
 		Heads: o.Heads, KVHeads: o.KVHeads, HeadDim: o.HeadDim,
 		Q: q.Data, K: keys, V: values, O: y.Data, LDQ: ldq,
 		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, Causal: o.Causal, Window: o.Window,
-	})
+	}
+	t.k.Attention(&t.call.attention)
 	return y
 }
 

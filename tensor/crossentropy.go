@@ -19,23 +19,23 @@ func (t *Tape) CrossEntropy(x, w, b *Tensor, o CrossEntropy) *Tensor {
 	V, _ := w.Dims2()
 	d := x.Data.DType()
 	y := t.tensor(d, N) // stays valid after Backward: it belongs to no node
-	c := &kernel.CrossEntropy{X: x.Data, W: w.Data, Targets: o.Targets, Weights: o.Weights, V: V, C: C, ZLoss: o.ZLoss, Scale: o.Scale, Loss: y.Data}
-	if b != nil {
-		c.Bias = b.Data
-	}
-	var dx Buf
+	c := &t.call.entropy
+	*c = kernel.CrossEntropy{X: x.Data, W: w.Data, Bias: data(b), Targets: o.Targets, Weights: o.Weights, V: V, C: C, ZLoss: o.ZLoss, Scale: o.Scale, Loss: y.Data}
+	var dx, own Buf
 	acc := false
 	if !o.NoGrad && t.wants(x, w, b) {
 		dx, acc = t.grad(x)
 		c.DX = dx
 		if dx.None() || acc {
-			c.DX = t.scratch(d, N*C)
+			own = t.scratch(d, N*C)
+			c.DX = own
 		}
 		c.DW, c.DB = t.sumGrad(w), t.sumGrad(b)
 	}
 	t.k.CrossEntropy(c)
 	if acc {
-		t.addTo(dx, c.DX, true)
+		t.addTo(dx, own, true)
 	}
+	t.drop(&own)
 	return y
 }

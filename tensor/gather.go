@@ -2,6 +2,12 @@ package tensor
 
 import "fmt"
 
+// gatherOp is y = w[ids].
+type gatherOp struct {
+	w, y *Tensor
+	ids  Buf
+}
+
 // Gather returns the rows of w that ids names: an embedding, or a choice of tokens. w is [V, C], ids I32 [N]; the result is [N, C].
 // ids must be in range: check what comes from outside before.
 func (t *Tape) Gather(w *Tensor, ids Buf) *Tensor {
@@ -10,9 +16,17 @@ func (t *Tape) Gather(w *Tensor, ids Buf) *Tensor {
 	y := t.tensor(w.Data.DType(), ids.Len(), C)
 	t.k.Gather(y.Data, w.Data, ids, C, false)
 	if t.wants(w) {
-		t.record(y, from, func() { t.scatter(w, y.Grad, ids, C) })
+		record(t, y, from, gatherOp{w, y, ids})
 	}
 	return y
+}
+
+func (o *gatherOp) back(t *Tape) { t.scatter(o.w, o.y.Grad, o.ids) }
+
+// embedOp is y = a[ids] + b[positions].
+type embedOp struct {
+	a, b, y        *Tensor
+	ids, positions Buf
 }
 
 // Embed returns a[ids] + b[positions]: token and position embedding in one pass. a is [V, C], b [T, C], both id buffers I32 [N].
@@ -26,18 +40,28 @@ func (t *Tape) Embed(a *Tensor, ids Buf, b *Tensor, positions Buf) *Tensor {
 	t.k.Gather(y.Data, a.Data, ids, C, false)
 	t.k.Gather(y.Data, b.Data, positions, C, true)
 	if t.wants(a, b) {
-		t.record(y, from, func() {
-			t.scatter(a, y.Grad, ids, C)
-			t.scatter(b, y.Grad, positions, C)
-		})
+		record(t, y, from, embedOp{a, b, y, ids, positions})
 	}
 	return y
 }
 
-func (t *Tape) scatter(w *Tensor, dy, ids Buf, c int) {
+func (o *embedOp) back(t *Tape) {
+	t.scatter(o.a, o.y.Grad, o.ids)
+	t.scatter(o.b, o.y.Grad, o.positions)
+}
+
+// scatter adds the rows dy [N, C] to those of w's gradient that ids names.
+func (t *Tape) scatter(w *Tensor, dy, ids Buf) {
 	if dw := t.sumGrad(w); !dw.None() {
-		t.k.ScatterAdd(dw, dy, ids, c)
+		_, C := w.Dims2()
+		t.k.ScatterAdd(dw, dy, ids, C)
 	}
+}
+
+// seqMeanOp is the mean row y of each span of x.
+type seqMeanOp struct {
+	x, y  *Tensor
+	spans []Span
 }
 
 // SeqMean returns the mean row of each span. x is [N, C]; the result is [len(spans), C].
@@ -47,9 +71,12 @@ func (t *Tape) SeqMean(x *Tensor, spans []Span) *Tensor {
 	y := t.tensor(x.Data.DType(), len(spans), C)
 	t.k.SeqMean(y.Data, x.Data, spans, C)
 	if t.wants(x) {
-		t.record(y, from, func() {
-			t.k.SeqMeanGrad(t.sumGrad(x), y.Grad, spans, C, true) // rows outside the spans stay
-		})
+		record(t, y, from, seqMeanOp{x, y, spans})
 	}
 	return y
+}
+
+func (o *seqMeanOp) back(t *Tape) {
+	_, C := o.x.Dims2()
+	t.k.SeqMeanGrad(t.sumGrad(o.x), o.y.Grad, o.spans, C, true) // rows outside the spans stay
 }

@@ -13,6 +13,13 @@ type Linear struct {
 	Residual *Tensor // [N, out], added last; or nil
 }
 
+// linearOp is y = act(x·w + b) + residual.
+type linearOp struct {
+	x, w, b, y *Tensor
+	pre        *Tensor // [N, out], the value before act; nil for Identity
+	Linear
+}
+
 // Linear returns act(x·w + b) + residual. x is [N, in], w [out, in] or with InOut [in, out], b [out] or nil; the result is [N, out].
 func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	N, in := x.Dims2()
@@ -28,16 +35,10 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 			panic(fmt.Sprintf("tensor: Linear residual %v for result [%d, %d]", o.Residual.Shape(), N, out))
 		}
 	}
-	record := t.wants(x, w, b, o.Residual)
+	grads := t.wants(x, w, b, o.Residual)
 	from := t.mark()
 	y := t.tensor(x.Data.DType(), N, out)
-	m := kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: !o.InOut, C: y.Data, Act: o.Act}
-	if b != nil {
-		m.Bias = b.Data
-	}
-	if o.Residual != nil {
-		m.Residual = o.Residual.Data
-	}
+	m := kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: !o.InOut, C: y.Data, Act: o.Act, Bias: data(b), Residual: data(o.Residual)}
 	if t.pack {
 		if w.packedBy != t.k {
 			if w.packedBy != nil {
@@ -48,36 +49,50 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 		}
 		m.Packed = &w.packed
 	}
-	if record && o.Act != Identity {
-		m.Pre = t.scratch(x.Data.DType(), N*out)
+	var pre *Tensor
+	if grads && o.Act != Identity {
+		pre = t.like(y)
+		m.Pre = pre.Data
 	}
-	t.k.MatMul(&m)
-	if !record {
-		return y
+	t.product(m)
+	if grads {
+		record(t, y, from, linearOp{x, w, b, y, pre, o})
 	}
-	pre := m.Pre // [N, out], the value before act
-	t.record(y, from, func() {
-		dz := y.Grad // [N, out], gradient of the product
-		if o.Act != Identity {
-			dz = pre
-			t.k.ActGrad(o.Act, dz, y.Grad, pre, false)
-		}
-		if dx, acc := t.grad(x); !dx.None() {
-			t.k.MatMul(&kernel.MatMul{M: N, N: in, K: out, A: dz, B: w.Data, TransB: o.InOut, C: dx, Accumulate: acc})
-		}
-		if dw, acc := t.grad(w); !dw.None() {
-			dW := kernel.MatMul{M: out, N: in, K: N, A: dz, B: x.Data, TransA: true, C: dw, Accumulate: acc}
-			if o.InOut {
-				dW.M, dW.N, dW.A, dW.B = in, out, x.Data, dz
-			}
-			t.k.MatMul(&dW)
-		}
-		if db := t.sumGrad(b); !db.None() {
-			t.k.SumRows(db, dz)
-		}
-		t.give(o.Residual, y)
-	})
 	return y
+}
+
+func (t *Tape) product(m kernel.MatMul) {
+	t.call.product = m
+	t.k.MatMul(&t.call.product)
+}
+
+func (o *linearOp) back(t *Tape) {
+	x, w, y := o.x, o.w, o.y
+	N, in := x.Dims2()
+	_, out := y.Dims2()
+	t.drop(&y.Data)
+	dz := y.Grad // [N, out], gradient of the product
+	if o.Act != Identity {
+		dz = o.pre.Data
+		t.k.ActGrad(o.Act, dz, y.Grad, dz, false)
+		if o.Residual == nil {
+			t.drop(&y.Grad)
+		}
+	}
+	if dx, acc := t.grad(x); !dx.None() {
+		t.product(kernel.MatMul{M: N, N: in, K: out, A: dz, B: w.Data, TransB: o.InOut, C: dx, Accumulate: acc})
+	}
+	if dw, acc := t.grad(w); !dw.None() {
+		dW := kernel.MatMul{M: out, N: in, K: N, A: dz, B: x.Data, TransA: true, C: dw, Accumulate: acc}
+		if o.InOut {
+			dW.M, dW.N, dW.A, dW.B = in, out, x.Data, dz
+		}
+		t.product(dW)
+	}
+	if db := t.sumGrad(o.b); !db.None() {
+		t.k.SumRows(db, dz)
+	}
+	t.give(o.Residual, y)
 }
 
 // MatMul returns a·b. a is [M, K], b [K, N], the result [M, N].

@@ -1,41 +1,52 @@
 package tensor
 
+// layerNormOp is y = (x-mean)*rstd*w + b.
+type layerNormOp struct{ x, w, b, y, mean, rstd *Tensor }
+
 // LayerNorm returns (x-mean)/sqrt(var+eps)*w + b over the rows of x. x is [N, C], w [C], b [C] or nil.
 func (t *Tape) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
 	N, _ := x.Dims2()
 	from := t.mark()
 	y := t.like(x)
 	d := x.Data.DType()
-	mean, rstd := t.scratch(d, N), t.scratch(d, N)
-	var bias Buf
-	if b != nil {
-		bias = b.Data
-	}
-	t.k.LayerNorm(y.Data, mean, rstd, x.Data, w.Data, bias, eps)
+	mean, rstd := t.tensor(d, N), t.tensor(d, N)
+	t.k.LayerNorm(y.Data, mean.Data, rstd.Data, x.Data, w.Data, data(b), eps)
 	if t.wants(x, w, b) {
-		t.record(y, from, func() {
-			dx, acc := t.grad(x)
-			t.k.LayerNormGrad(dx, t.sumGrad(w), t.sumGrad(b), y.Grad, x.Data, w.Data, mean, rstd, acc)
-		})
+		record(t, y, from, layerNormOp{x, w, b, y, mean, rstd})
 	}
 	return y
 }
+
+func (o *layerNormOp) back(t *Tape) {
+	t.drop(&o.y.Data)
+	dx, acc := t.grad(o.x)
+	t.k.LayerNormGrad(dx, t.sumGrad(o.w), t.sumGrad(o.b), o.y.Grad, o.x.Data, o.w.Data, o.mean.Data, o.rstd.Data, acc)
+}
+
+// rmsNormOp is y = x*rstd*w.
+type rmsNormOp struct{ x, w, y, rstd *Tensor }
 
 // RMSNorm returns x scaled to unit root-mean-square over its rows, times w. x is [N, C], w [C].
 func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
 	N, _ := x.Dims2()
 	from := t.mark()
 	y := t.like(x)
-	rstd := t.scratch(x.Data.DType(), N)
-	t.k.RMSNorm(y.Data, rstd, x.Data, w.Data, eps)
+	rstd := t.tensor(x.Data.DType(), N)
+	t.k.RMSNorm(y.Data, rstd.Data, x.Data, w.Data, eps)
 	if t.wants(x, w) {
-		t.record(y, from, func() {
-			dx, acc := t.grad(x)
-			t.k.RMSNormGrad(dx, t.sumGrad(w), y.Grad, x.Data, w.Data, rstd, acc)
-		})
+		record(t, y, from, rmsNormOp{x, w, y, rstd})
 	}
 	return y
 }
+
+func (o *rmsNormOp) back(t *Tape) {
+	t.drop(&o.y.Data)
+	dx, acc := t.grad(o.x)
+	t.k.RMSNormGrad(dx, t.sumGrad(o.w), o.y.Grad, o.x.Data, o.w.Data, o.rstd.Data, acc)
+}
+
+// softmaxOp is y = softmax(x) over rows.
+type softmaxOp struct{ x, y *Tensor }
 
 // Softmax normalises the rows of x [N, C].
 func (t *Tape) Softmax(x *Tensor) *Tensor {
@@ -44,10 +55,13 @@ func (t *Tape) Softmax(x *Tensor) *Tensor {
 	y := t.like(x)
 	t.k.Softmax(y.Data, x.Data, C)
 	if t.wants(x) {
-		t.record(y, from, func() {
-			dx, acc := t.grad(x)
-			t.k.SoftmaxGrad(dx, y.Grad, y.Data, C, acc)
-		})
+		record(t, y, from, softmaxOp{x, y})
 	}
 	return y
+}
+
+func (o *softmaxOp) back(t *Tape) {
+	_, C := o.x.Dims2()
+	dx, acc := t.grad(o.x)
+	t.k.SoftmaxGrad(dx, o.y.Grad, o.y.Data, C, acc)
 }

@@ -1,5 +1,12 @@
 package tensor
 
+// recomputeOp is y = f(x), to be computed again.
+type recomputeOp struct {
+	x, y *Tensor
+	f    func(x *Tensor) *Tensor
+	leaf Tensor // x, detached: its gradient is gathered here
+}
+
 // Recompute returns f(x) and keeps none of the activations inside f: Backward runs f again to get them (Chen et al. 2016,
 // sublinear memory). f must be a pure function of x and of parameters and must not contain a loss.
 func (t *Tape) Recompute(x *Tensor, f func(x *Tensor) *Tensor) *Tensor {
@@ -8,27 +15,28 @@ func (t *Tape) Recompute(x *Tensor, f func(x *Tensor) *Tensor) *Tensor {
 	}
 	from := t.mark()
 	t.recording = false
-	y := t.Scope(func() *Tensor { return f(x) })
+	y := f(x)
+	t.keepOnly(y, from)
 	t.recording = true
-	t.record(y, from, func() {
-		mark, base := t.mark(), len(t.nodes)
-		leaf := t.header(x.dims[:x.rank]) // x [..], detached: its gradient is gathered here
-		leaf.Data, leaf.needs = x.Data, x.needs
-		again := f(leaf)
-		if again.needs {
-			again.Grad, again.gradSet = y.Grad, true
-			y.Grad = Buf{}
-			t.backward(base)
-		}
-		for _, b := range t.live[mark:] {
-			t.release(b)
-		}
-		t.live = t.live[:mark]
-		if !leaf.Grad.None() {
-			t.give(x, leaf)
-			t.release(leaf.Grad)
-			leaf.Grad = Buf{}
-		}
-	})
+	record(t, y, from, recomputeOp{x: x, y: y, f: f})
 	return y
+}
+
+func (o *recomputeOp) back(t *Tape) {
+	mark, base, bf16 := t.mark(), len(t.nodes), t.bf16
+	t.drop(&o.y.Data)
+	o.leaf = Tensor{Data: o.x.Data, dims: o.x.dims, rank: o.x.rank, needs: o.x.needs, node: -1}
+	t.bf16 = false // what is computed now is used at once
+	again := o.f(&o.leaf)
+	t.bf16 = bf16
+	if again.needs {
+		again.Grad, again.gradSet = o.y.Grad, true
+		o.y.Grad = Buf{}
+		t.backward(base)
+	}
+	t.takeBack(mark)
+	if !o.leaf.Grad.None() {
+		t.give(o.x, &o.leaf)
+		t.drop(&o.leaf.Grad)
+	}
 }

@@ -30,20 +30,33 @@ func NewRopeTable(d DType, positions, headDim int, base float64, pairs bool) *Ro
 	return r
 }
 
+// ropeOp is y = x, rotated.
+type ropeOp struct {
+	x, y      *Tensor
+	table     *RopeTable
+	positions Buf
+}
+
 // Rope rotates every head of x [N, H*D] by its row's position; positions is I32 [N].
 func (t *Tape) Rope(x *Tensor, r *RopeTable, positions Buf) *Tensor {
-	_, C := x.Dims2()
 	from := t.mark()
 	y := t.like(x)
-	spec := kernel.Rope{Heads: C / r.HeadDim, HeadDim: r.HeadDim, Pairs: r.Pairs, Pos: positions, Cos: r.Cos, Sin: r.Sin}
-	t.k.Rope(y.Data, x.Data, &spec)
+	o := ropeOp{x, y, r, positions}
+	o.rotate(t, y.Data, x.Data, false)
 	if t.wants(x) {
-		t.record(y, from, func() {
-			back := spec
-			back.Inverse = true
-			t.k.Rope(y.Grad, y.Grad, &back)
-			t.give(x, y)
-		})
+		record(t, y, from, o)
 	}
 	return y
+}
+
+func (o *ropeOp) back(t *Tape) {
+	o.rotate(t, o.y.Grad, o.y.Grad, true)
+	t.give(o.x, o.y)
+}
+
+func (o *ropeOp) rotate(t *Tape, y, x Buf, inverse bool) {
+	_, C := o.x.Dims2()
+	r := o.table
+	t.call.rope = kernel.Rope{Heads: C / r.HeadDim, HeadDim: r.HeadDim, Pairs: r.Pairs, Inverse: inverse, Pos: o.positions, Cos: r.Cos, Sin: r.Sin}
+	t.k.Rope(y, x, &t.call.rope)
 }

@@ -2,53 +2,52 @@ package tensor
 
 import (
 	"fmt"
-	"math/bits"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
 
-// Tape runs ops on one kernel set. It is used by one goroutine at a time.
+// Tape runs ops on one kernel set. It is used by one goroutine at a time. A step that repeats the ops and sizes of the one before it
+// takes nothing from Go's heap.
 type Tape struct {
 	k         *kernel.Set
 	recording bool
 	pack      bool // keep weights in packed form: they do not change
+	bf16      bool // keep what Backward needs of a Scope in bfloat16
 
-	nodes   []node
-	live    []Buf            // every buffer handed out and not yet returned
-	free    [2]map[int][]Buf // per dtype (F32, F64): idle buffers by rounded size
-	headers []*Tensor        // reused tensor headers
-	used    int              // headers handed out
-	bytes   int              // memory held by the tape, live and idle
+	mem    arena
+	made   []*Tensor // tensors of ops, the first live of them in use: results, and what gradients need
+	live   int
+	nodes  []node   // the ops recorded; beyond the length, those of the last step, whose records are used again
+	scopes []scope  // whose tensors are in bfloat16
+	call   struct { // arguments of the kernels, here because they would escape to the heap
+		product       kernel.MatMul
+		attention     kernel.Attention
+		attentionGrad kernel.AttentionGrad
+		entropy       kernel.CrossEntropy
+		rope          kernel.Rope
+	}
+}
+
+// op is what an op's gradient needs.
+type op interface {
+	back(t *Tape) // adds to the gradients of the op's inputs what follows from that of its result
 }
 
 // node is one recorded op.
 type node struct {
+	op       op
 	out      *Tensor
-	from, to int // its buffers in live
-	keep     bool
-	back     func()
+	from, to int // its tensors in made
 }
 
 // Training returns a tape that records, for Forward, Backward, Reset in turn.
-func Training(k *kernel.Set) *Tape { return newTape(k, true) }
+func Training(k *kernel.Set) *Tape { return &Tape{k: k, recording: true} }
 
 // Evaluation returns a tape that does not record, for weights that change between runs.
-func Evaluation(k *kernel.Set) *Tape { return newTape(k, false) }
+func Evaluation(k *kernel.Set) *Tape { return &Tape{k: k} }
 
 // Inference returns a tape that does not record and keeps weights in the layout that products read fastest.
-func Inference(k *kernel.Set) *Tape {
-	t := newTape(k, false)
-	t.pack = true
-	return t
-}
-
-func newTape(k *kernel.Set, recording bool) *Tape {
-	t := &Tape{k: k, recording: recording}
-	for i := range t.free {
-		t.free[i] = map[int][]Buf{}
-	}
-	return t
-}
+func Inference(k *kernel.Set) *Tape { return &Tape{k: k, pack: true} }
 
 // Kernels is the set that the tape runs on.
 func (t *Tape) Kernels() *kernel.Set { return t.k }
@@ -57,40 +56,21 @@ func (t *Tape) Kernels() *kernel.Set { return t.k }
 func (t *Tape) Recording() bool { return t.recording }
 
 // Bytes is the memory that the tape holds for activations and their gradients.
-func (t *Tape) Bytes() int { return t.bytes }
+func (t *Tape) Bytes() int { return t.mem.bytes }
 
 // Reset takes back everything that ops returned since the last Reset.
 func (t *Tape) Reset() {
-	for _, b := range t.live {
-		t.release(b)
-	}
-	for _, x := range t.headers[:t.used] { // gradients of a step that was given up
-		t.release(x.Grad)
-		x.Grad = Buf{}
-	}
-	t.live, t.used = t.live[:0], 0
-	clear(t.nodes)
-	t.nodes = t.nodes[:0]
+	t.takeBack(0)
+	t.nodes, t.scopes = t.nodes[:0], t.scopes[:0]
 }
 
-// Scope runs f and takes back every buffer that f's ops took, but that of the tensor it returns.
-// On a recording tape it is just f(): Backward takes the buffers back.
-func (t *Tape) Scope(f func() *Tensor) *Tensor {
-	if t.recording {
-		return f()
+// takeBack takes back the tensors made since the mark.
+func (t *Tape) takeBack(mark int) {
+	for _, x := range t.made[mark:t.live] {
+		t.drop(&x.Data)
+		t.drop(&x.Grad)
 	}
-	mark := len(t.live)
-	y := f()
-	kept := t.live[:mark]
-	for _, b := range t.live[mark:] {
-		if b.SameMemory(y.Data) {
-			kept = append(kept, b)
-		} else {
-			t.release(b)
-		}
-	}
-	t.live = kept
-	return y
+	t.live = mark
 }
 
 // Backward computes the gradient of the sum of all losses recorded so far into every leaf that wants one (adding to what is there),
@@ -114,39 +94,39 @@ func (t *Tape) Seed(y *Tensor) {
 // backward passes the nodes from the last down to base, and drops them.
 func (t *Tape) backward(base int) {
 	for i := len(t.nodes) - 1; i >= base; i-- {
-		if back := t.nodes[i].back; back != nil {
-			back() // may record and pass further nodes behind i
+		t.widen(i)
+		n := t.nodes[i]
+		if n.out.gradSet { // otherwise nothing downstream used the result
+			n.op.back(t) // may record and pass further nodes behind i
 		}
-		t.retire(&t.nodes[i])
+		t.drop(&n.out.Grad)
+		for _, x := range t.made[n.from:n.to] {
+			t.drop(&x.Data)
+		}
 	}
 	t.nodes = t.nodes[:base]
 }
 
-// retire returns the buffers of a node whose gradient is done.
-func (t *Tape) retire(n *node) {
-	if n.out != nil && !n.out.Grad.None() {
-		t.release(n.out.Grad)
-		n.out.Grad = Buf{}
-	}
-	if !n.keep {
-		for j := n.from; j < n.to; j++ {
-			t.release(t.live[j])
-			t.live[j] = Buf{}
-		}
-	}
-	*n = node{}
-}
-
-// record files how y's gradient flows on; from is the mark taken before the op's first buffer. Without recording, or when
-// no input wants a gradient, nothing is kept but the buffers.
-func (t *Tape) record(y *Tensor, from int, back func()) {
+// record files an op that returned y; from is the mark taken before its first tensor. Step after step, node i is the same kind of op: its
+// record is used again.
+func record[T any, P interface {
+	*T
+	op
+}](t *Tape, y *Tensor, from int, o T) {
 	y.needs = true
 	y.node = len(t.nodes)
-	t.nodes = append(t.nodes, node{out: y, from: from, to: len(t.live), back: func() {
-		if y.gradSet { // otherwise nothing downstream used y
-			back()
-		}
-	}})
+	if y.node < cap(t.nodes) {
+		t.nodes = t.nodes[:y.node+1]
+	} else {
+		t.nodes = append(t.nodes, node{})
+	}
+	n := &t.nodes[y.node]
+	kept, ok := n.op.(P)
+	if !ok {
+		kept = new(T)
+	}
+	*kept = o
+	*n = node{op: kept, out: y, from: from, to: t.live}
 }
 
 // wants reports whether a gradient must be recorded for an op with these inputs; absent ones are nil.
@@ -162,66 +142,33 @@ func (t *Tape) wants(inputs ...*Tensor) bool {
 	return false
 }
 
-// mark is where the buffers of an op begin.
-func (t *Tape) mark() int { return len(t.live) }
+// mark is where the tensors of an op begin.
+func (t *Tape) mark() int { return t.live }
 
-// tensor returns an uninitialised activation of the given shape.
+// tensor returns an uninitialised tensor of the given shape, which lives until Reset or until Backward has passed the op that made it.
+// One that is no op's result, but kept for the gradient, is a vector where it must stay as exact as it is.
 func (t *Tape) tensor(d DType, shape ...int) *Tensor {
-	y := t.header(shape)
-	y.Data = t.scratch(d, y.Len())
-	return y
-}
-
-// header returns a tensor without memory.
-func (t *Tape) header(shape []int) *Tensor {
-	if t.used == len(t.headers) {
-		t.headers = append(t.headers, new(Tensor))
+	if t.live == len(t.made) {
+		t.made = append(t.made, new(Tensor))
 	}
-	y := t.headers[t.used]
-	t.used++
+	y := t.made[t.live]
+	t.live++
 	*y = Tensor{node: -1}
 	y.setShape(shape)
+	y.Data = t.mem.take(d, y.Len())
 	return y
 }
 
 // like returns an uninitialised activation of x's shape.
 func (t *Tape) like(x *Tensor) *Tensor { return t.tensor(x.Data.DType(), x.dims[:x.rank]...) }
 
-// scratch returns n uninitialised elements that live until Reset or until Backward has passed the op that took them.
-func (t *Tape) scratch(d DType, n int) Buf {
-	b := t.take(d, n)
-	t.live = append(t.live, b)
-	return b
-}
+// scratch returns n uninitialised elements, to be dropped by the caller.
+func (t *Tape) scratch(d DType, n int) Buf { return t.mem.take(d, n) }
 
-// roundUp bounds the number of distinct sizes: an eighth of the leading power of two.
-func roundUp(n int) int {
-	if n <= 64 {
-		return 64
-	}
-	step := 1 << (bits.Len(uint(n-1)) - 4)
-	return (n + step - 1) / step * step
-}
-
-func (t *Tape) take(d DType, n int) Buf {
-	size := roundUp(n)
-	idle := t.free[d][size]
-	if k := len(idle); k > 0 {
-		b := idle[k-1]
-		t.free[d][size] = idle[:k-1]
-		return b.Slice(0, n)
-	}
-	t.bytes += size * d.Size()
-	return kernel.Alloc(d, size).Slice(0, n)
-}
-
-func (t *Tape) release(b Buf) {
-	if b.None() {
-		return
-	}
-	size := roundUp(b.Len())
-	b = b.Full(size)
-	t.free[b.DType()][size] = append(t.free[b.DType()][size], b)
+// drop takes a buffer back before its time; none is ignored.
+func (t *Tape) drop(b *Buf) {
+	t.mem.release(*b)
+	*b = Buf{}
 }
 
 // grad returns where to put a contribution to x's gradient, and whether to add to what is there.
@@ -231,7 +178,7 @@ func (t *Tape) grad(x *Tensor) (dx Buf, acc bool) {
 		return Buf{}, false
 	}
 	if x.Grad.None() {
-		x.Grad = t.take(x.Data.DType(), x.Len())
+		x.Grad = t.mem.take(x.Data.DType(), x.Len())
 	}
 	acc, x.gradSet = x.gradSet, true
 	return x.Grad, acc
@@ -269,6 +216,14 @@ func (t *Tape) addTo(dx, from Buf, acc bool) {
 	default:
 		t.k.Copy(dx, from)
 	}
+}
+
+// data is the values of an operand that may be absent.
+func data(x *Tensor) Buf {
+	if x == nil {
+		return Buf{}
+	}
+	return x.Data
 }
 
 func mustMatch(op string, a, b *Tensor) {

@@ -1,6 +1,7 @@
 package tensor_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -48,6 +49,59 @@ func TestScope(t *testing.T) {
 	run()
 	if tape.Bytes() != before {
 		t.Errorf("a second run took memory: %d, then %d bytes", before, tape.Bytes())
+	}
+}
+
+// What a scope keeps for the backward pass takes half the memory in bfloat16; gradients are as of rounded activations.
+func TestStoreBF16(t *testing.T) {
+	const N, C, layers = 32, 64, 12
+	value := func(n int, f float64) []float32 {
+		s := make([]float32, n)
+		for i := range s {
+			s[i] = float32(math.Sin(f * float64(i+1)))
+		}
+		return s
+	}
+	x := tensor.FromF32(value(N*C, 0.7), N, C)
+	one := tensor.FromF32(slices.Repeat([]float32{1}, C), C)
+	run := func(store bool) (grads []float32, bytes int) {
+		tape := tensor.Training(cpu.New(cpu.Options{Threads: 1}))
+		if store {
+			tape.StoreBF16()
+		}
+		up, down := tensor.FromF32(value(4*C*C, 0.31), 4*C, C), tensor.FromF32(value(4*C*C, 0.17), C, 4*C)
+		for _, w := range []*tensor.Tensor{up, down} {
+			tape.Kernels().Scale(w.Data, 0.05, w.Data)
+			w.SetTrain(true)
+		}
+		for range 2 {
+			y := tape.Scale(x, 1)
+			for range layers {
+				y = tape.Scope(func() *tensor.Tensor {
+					h := tape.Linear(tape.RMSNorm(y, one, 1e-5), up, nil, tensor.Linear{Act: tensor.GELU})
+					return tape.Linear(h, down, nil, tensor.Linear{Residual: y})
+				})
+			}
+			tape.Seed(tape.Mul(y, y))
+			clear(up.Grad.F32())
+			clear(down.Grad.F32())
+			tape.Backward()
+			tape.Reset()
+		}
+		return append(up.Grad.F32(), down.Grad.F32()...), tape.Bytes()
+	}
+	want, all := run(false)
+	got, half := run(true)
+	worst, top := 0.0, 0.0
+	for i, w := range want {
+		worst, top = max(worst, math.Abs(float64(got[i]-w))), max(top, math.Abs(float64(w)))
+	}
+	if worst == 0 || worst > 0.01*top { // a rounding moves a value by up to 0.4 %
+		t.Errorf("gradients differ by %v of %v", worst, top)
+	}
+	// kept of a layer: y in float32; norm, pre-activation and activation (9 C) halved; and one layer whole, with gradients
+	if half > all*7/10 {
+		t.Errorf("%d bytes of %d", half, all)
 	}
 }
 

@@ -17,9 +17,10 @@ type (
 
 // Element types and activation functions; see package kernel.
 const (
-	F32 = kernel.F32
-	F64 = kernel.F64
-	I32 = kernel.I32
+	F32  = kernel.F32
+	F64  = kernel.F64
+	I32  = kernel.I32
+	BF16 = kernel.BF16
 
 	Identity = kernel.Identity
 	GELU     = kernel.GELU

@@ -51,6 +51,7 @@ type Loop struct {
 	params []nn.Named
 	opt    *optimizer
 	tape   *tensor.Tape
+	layers *layers
 	flops  float64 // of training on one token; 0 unknown
 
 	pos     position
@@ -61,6 +62,7 @@ type Loop struct {
 
 	micros []micro // of one step, reused
 	sorted []float64
+	grads  []tensor.Buf
 
 	corrupt func(l *Loop) // for tests: called when the gradients of a step are there
 }
@@ -73,6 +75,7 @@ func New(m model.Decoder, k *kernel.Set, src data.Source, o Options, h Hooks) (*
 		return nil, err
 	}
 	l := &Loop{m: m, k: k, src: src, o: o, h: h, params: m.Params(), tape: tensor.Training(k)}
+	l.layers = newLayers(m, l.tape, m.Sizes().Layers, o)
 	for _, p := range l.params {
 		if !p.T().Trains() || p.T().Data.None() {
 			return nil, fmt.Errorf("train: parameter %s has no gradient", p.Name)

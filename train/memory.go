@@ -37,7 +37,7 @@ func Estimate(m model.Decoder, o Options) (Memory, error) {
 			small := int64(min(rows, cols))
 			largest = max(largest, 2*n+8*small*small)
 		} else {
-			e.Moments += 2 * n
+			e.Moments += 2 * int64(p.T().Len()*o.momentType().Size())
 		}
 	}
 	e.Activations = activations(m, o, o.Micro)
@@ -59,14 +59,14 @@ func activations(m model.Decoder, o Options, sequences int) int64 {
 	}
 	layers := m.Sizes().Layers
 	if layers <= 4 {
-		return part * dryRun(m, rows, layers, o.Recompute)
+		return part * dryRun(m, rows, layers, o)
 	}
-	two, four := dryRun(m, rows, 2, o.Recompute), dryRun(m, rows, 4, o.Recompute) // layers may alternate
+	two, four := dryRun(m, rows, 2, o), dryRun(m, rows, 4, o) // layers may alternate
 	return part * (two + (four-two)/2*int64(layers-2))
 }
 
 // dryRun returns what the tape holds after the forward and backward pass of rows tokens through the first layers.
-func dryRun(m model.Decoder, rows, layers int, recompute bool) int64 {
+func dryRun(m model.Decoder, rows, layers int, o Options) int64 {
 	s := m.Sizes()
 	t := tensor.Training(noKernels)
 	x := tensor.New(rows, s.Width) // stands for the embedded tokens, whose gradient a tape holds too
@@ -77,7 +77,7 @@ func dryRun(m model.Decoder, rows, layers int, recompute bool) int64 {
 	}
 	w, b := m.Head()
 	targets := tensor.IDs(make([]int32, rows))
-	f := m.Norm(t, body(m, t, t.Scale(x, 1), nn.NewSeqs(lengths...), layers, recompute))
+	f := m.Norm(t, newLayers(m, t, layers, o).body(t.Scale(x, 1), nn.NewSeqs(lengths...), layers))
 	t.CrossEntropy(f, w, b, tensor.CrossEntropy{Targets: targets})
 	t.Backward()
 	return int64(t.Bytes())
@@ -103,7 +103,7 @@ var noKernels = &kernel.Set{
 	Rope:      func(_, _ tensor.Buf, _ *kernel.Rope) {},
 	Attention: func(*kernel.Attention) {}, AttentionGrad: func(*kernel.Attention, *kernel.AttentionGrad) {},
 	CrossEntropy: func(*kernel.CrossEntropy) {},
-	AdamW:        func(_, _, _, _ tensor.Buf, _ *kernel.AdamW) {}, SumSquares: func(tensor.Buf) float64 { return 0 },
+	AdamW:        func(*kernel.AdamW, ...kernel.AdamWParam) {}, SumSquares: func(...tensor.Buf) float64 { return 0 },
 }
 
 // Fits returns an error, ErrMemory with advice, when the run needs more memory than is free. Parameters that have memory already are

@@ -16,13 +16,14 @@ func TestEstimateActivations(t *testing.T) {
 		shape
 		batch, micro int
 		recompute    bool
+		stored       string
 	}{
-		{shape{2, 16, 2, 19, 12}, 2, 2, false}, {shape{2, 64, 4, 300, 64}, 8, 8, false}, {shape{2, 64, 4, 300, 64}, 8, 2, false},
-		{shape{7, 48, 4, 100, 100}, 6, 6, false}, {shape{7, 48, 4, 100, 100}, 6, 6, true}, {shape{3, 32, 2, 1000, 128}, 5, 3, false},
-		{shape{6, 64, 4, 50, 256}, 1, 1, true},
+		{shape{2, 16, 2, 19, 12}, 2, 2, false, ""}, {shape{2, 64, 4, 300, 64}, 8, 8, false, ""}, {shape{2, 64, 4, 300, 64}, 8, 2, false, "bf16"},
+		{shape{7, 48, 4, 100, 100}, 6, 6, false, ""}, {shape{7, 48, 4, 100, 100}, 6, 6, true, ""}, {shape{3, 32, 2, 1000, 128}, 5, 3, false, ""},
+		{shape{6, 64, 4, 50, 256}, 1, 1, true, ""}, {shape{6, 64, 4, 50, 256}, 2, 2, false, "bf16"},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
-			o := Options{Steps: 2, Batch: c.batch, Micro: c.micro, Recompute: c.recompute}
+			o := Options{Steps: 2, Batch: c.batch, Micro: c.micro, Recompute: c.recompute, Activations: c.stored, Moments: c.stored}
 			l, err := New(c.model(t), kernels(), c.source(), o, Hooks{})
 			if err != nil {
 				t.Fatal(err)
@@ -42,11 +43,14 @@ func TestEstimateActivations(t *testing.T) {
 			if math.Abs(got-want) > 0.1*want {
 				t.Errorf("estimate %.0f, the tape holds %.0f: off by %.1f %%", got, want, 100*(got/want-1))
 			}
-			params := int64(0)
+			params, moments := int64(0), int64(8)
+			if c.stored == "bf16" {
+				moments = 4
+			}
 			for _, p := range l.params {
 				params += int64(p.T().Len())
 			}
-			if e.Weights != 4*params || e.Gradients != 4*params || e.Moments != 8*params || e.Total != e.Weights+e.Gradients+e.Moments+e.Activations+e.Workspace {
+			if e.Weights != 4*params || e.Gradients != 4*params || e.Moments != moments*params || e.Total != e.Weights+e.Gradients+e.Moments+e.Activations+e.Workspace {
 				t.Errorf("%+v for %d parameters", e, params)
 			}
 		})

@@ -29,6 +29,7 @@ type newtonSchulz struct {
 	u, y, a, aa      kernel.Buf
 	product, squared kernel.MatMul
 	next             kernel.MatMul
+	one              [1]kernel.Buf // the operand of SumSquares, here because a new list would escape to the heap
 }
 
 // The quintic's coefficients: they push singular values into about [0.7, 1.2] rather than to 1, in few steps.
@@ -44,7 +45,8 @@ func (n *newtonSchulz) orthogonal(x kernel.Buf, rows, cols int) kernel.Buf {
 	small := min(rows, cols)
 	y := n.room(&n.y, rows*cols)
 	a, aa := n.room(&n.a, small*small), n.room(&n.aa, small*small)
-	k.Scale(x, 1/(math.Sqrt(k.SumSquares(x))+1e-7), x)
+	n.one[0] = x
+	k.Scale(x, 1/(math.Sqrt(k.SumSquares(n.one[:]...))+1e-7), x)
 	for range nsSteps {
 		wide := rows <= cols
 		n.product = kernel.MatMul{M: small, N: small, K: max(rows, cols), A: x, B: x, C: a, TransA: !wide, TransB: wide}

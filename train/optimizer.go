@@ -3,10 +3,13 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/random"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
@@ -18,18 +21,22 @@ type optimizer struct {
 	adam []adamSlot
 	muon []muonSlot
 	ns   newtonSchulz
-	call kernel.AdamW // of one parameter; here, so that no step takes memory for it
+	call kernel.AdamW // arguments of a step; here, so that no step takes memory for them
+	list []kernel.AdamWParam
 }
 
 type adamSlot struct {
 	nn.Named
-	m, v tensor.Buf
+	m, v tensor.Buf // F32 or BF16
 }
 
 type muonSlot struct {
 	nn.Named
 	momentum tensor.Buf
 }
+
+// roundingKey tells the random numbers that moments are rounded with from others of the same seed.
+const roundingKey = 0x6d6f6d656e7473
 
 // isHidden reports whether Muon takes the parameter: a matrix inside a block, which has an index in its path.
 func isHidden(p nn.Named) bool {
@@ -52,11 +59,11 @@ func newOptimizer(k *kernel.Set, o Options, params []nn.Named) (*optimizer, erro
 			return nil, fmt.Errorf("train: parameter %q is listed twice", q.Name)
 		}
 		names[q.Name] = true
-		n := q.T().Len()
+		n, d := q.T().Len(), o.momentType()
 		if o.Optimizer == "muon" && isHidden(q) {
 			p.muon = append(p.muon, muonSlot{q, kernel.Alloc(kernel.F32, n)})
 		} else {
-			p.adam = append(p.adam, adamSlot{q, kernel.Alloc(kernel.F32, n), kernel.Alloc(kernel.F32, n)})
+			p.adam = append(p.adam, adamSlot{q, kernel.Alloc(d, n), kernel.Alloc(d, n)})
 		}
 	}
 	if len(p.adam)+len(p.muon) != len(params) {
@@ -69,12 +76,12 @@ func newOptimizer(k *kernel.Set, o Options, params []nn.Named) (*optimizer, erro
 }
 
 // gradNorm is the norm of all gradients, summed in the order of the parameters.
-func gradNorm(k *kernel.Set, params []nn.Named) float64 {
-	sum := 0.0
-	for _, p := range params {
-		sum += k.SumSquares(p.T().Grad)
+func (l *Loop) gradNorm() float64 {
+	l.grads = l.grads[:0]
+	for _, p := range l.params {
+		l.grads = append(l.grads, p.T().Grad)
 	}
-	return math.Sqrt(sum)
+	return math.Sqrt(l.k.SumSquares(l.grads...))
 }
 
 // clipScale is the factor that brings a gradient norm down to clip.
@@ -88,14 +95,14 @@ func clipScale(norm, clip float64) float64 {
 // step applies the gradients times scale as update number t, counted from 1, and leaves them zero.
 func (p *optimizer) step(t int, lr, scale float64) {
 	decay := max(0, p.o.WeightDecay)
+	p.list = p.list[:0]
 	for _, s := range p.adam {
-		p.call = kernel.AdamW{LR: lr, Beta1: p.o.Beta1, Beta2: p.o.Beta2, Eps: p.o.Eps, Step: t, GradScale: scale, ZeroGrad: true}
-		if s.Decays() {
-			p.call.WeightDecay = decay
-		}
-		p.k.AdamW(s.T().Data, s.T().Grad, s.m, s.v, &p.call)
+		p.list = append(p.list, kernel.AdamWParam{P: s.T().Data, G: s.T().Grad, M: s.m, V: s.v, NoDecay: !s.Decays()})
 		s.T().Changed()
 	}
+	p.call = kernel.AdamW{LR: lr, Beta1: p.o.Beta1, Beta2: p.o.Beta2, Eps: p.o.Eps, WeightDecay: decay, Step: t, GradScale: scale, ZeroGrad: true,
+		Rounding: random.NewKey(p.o.Seed, roundingKey).Uint64(uint64(t))}
+	p.k.AdamW(&p.call, p.list...)
 	for _, s := range p.muon {
 		p.muonStep(s, lr, scale, decay)
 		s.T().Changed()
@@ -107,6 +114,28 @@ type state struct {
 	name  string
 	shape []int
 	data  tensor.Buf
+}
+
+// tensor is the moment as a file holds it; the two share memory.
+func (s state) tensor() checkpoint.Tensor {
+	if s.data.DType() == tensor.BF16 {
+		return checkpoint.FromBF16(s.name, s.shape, s.data.BF16())
+	}
+	return checkpoint.FromFloat32(s.name, s.shape, s.data.F32())
+}
+
+// read takes a bfloat16 moment from its file.
+func (s state) read(f *checkpoint.File) error {
+	got, err := f.Tensor(s.name)
+	if err != nil {
+		return err
+	}
+	want := s.tensor()
+	if got.DType != want.DType || !slices.Equal(got.Shape, want.Shape) {
+		return fmt.Errorf("tensor %s is %s %v, want %s %v", s.name, got.DType, got.Shape, want.DType, want.Shape)
+	}
+	copy(want.Data, got.Data)
+	return nil
 }
 
 func (p *optimizer) states() []state {

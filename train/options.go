@@ -5,14 +5,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/model"
 )
 
-// Choices of Options.Schedule, Options.Optimizer and Options.OnSpike; the first is the default.
+// Choices of Options.Schedule, Options.Optimizer, Options.OnSpike, and of Options.Moments and Options.Activations; the first is the default.
 var (
 	Schedules  = []string{"cosine", "linear", "wsd", "constant"}
 	Optimizers = []string{"adamw", "muon"}
 	OnSpikes   = []string{"rewind", "stop", "ignore"}
+	Stored     = []string{"f32", "bf16"} // of Options.Moments and Options.Activations
 )
 
 // Options of a run. The zero value of a field means the default given with it; a negative number means none where that makes sense.
@@ -37,6 +39,9 @@ type Options struct {
 	WeightDecay float64 `json:"weight_decay"` // of matrices; 0.1, negative: none
 	Clip        float64 `json:"clip"`         // largest global gradient norm; 1, negative: no limit
 	ZLoss       float64 `json:"z_loss"`       // weight of the squared log-sum-exp (PaLM, section 5: 1e-4); none
+
+	Moments     string `json:"moments"`     // of AdamW: f32, or bf16 for half the memory, rounded up or down at random; f32
+	Activations string `json:"activations"` // kept for the backward pass: f32, or bf16 for half the memory, rounded to nearest; f32
 
 	Recompute bool   `json:"recompute"` // keep one activation per layer and compute the others again: less memory, a third more time, the same bits
 	Seed      uint64 `json:"seed"`      // of whatever the source and the initial weights were drawn with; recorded and checked
@@ -99,7 +104,8 @@ func (o Options) Resolve(s model.Sizes) (Options, error) {
 		flag  string
 		v     *string
 		known []string
-	}{{"schedule", &o.Schedule, Schedules}, {"optimizer", &o.Optimizer, Optimizers}, {"on-spike", &o.OnSpike, OnSpikes}} {
+	}{{"schedule", &o.Schedule, Schedules}, {"optimizer", &o.Optimizer, Optimizers}, {"on-spike", &o.OnSpike, OnSpikes},
+		{"moments", &o.Moments, Stored}, {"activations", &o.Activations, Stored}} {
 		if *c.v == "" {
 			*c.v = c.known[0]
 		}
@@ -141,6 +147,8 @@ func (o Options) check(s model.Sizes) error {
 		return fmt.Errorf("train: micro is %d, larger than batch %d", o.Micro, o.Batch)
 	case o.Warmup > o.Steps:
 		return fmt.Errorf("train: warmup is %d, the run has %d steps", o.Warmup, o.Steps)
+	case o.Recompute && o.Activations == "bf16":
+		return fmt.Errorf("train: activations bf16 and recompute exclude each other: recomputation keeps no activations")
 	case !(o.SpikeFactor > 1):
 		return fmt.Errorf("train: spike-factor is %v, it must be above 1", o.SpikeFactor)
 	case !(o.MinLR <= 1):
@@ -153,12 +161,20 @@ func (o Options) check(s model.Sizes) error {
 	return nil
 }
 
+// momentType is the type that AdamW's moments are stored in.
+func (o Options) momentType() kernel.DType {
+	if o.Moments == "bf16" {
+		return kernel.BF16
+	}
+	return kernel.F32
+}
+
 // maxTokens bounds the tokens of a step, which stand in memory as ids and targets: 2 GB of them.
 const maxTokens = 1 << 28
 
 // maths are the fields, by JSON name, that a resumed run must share with the saved one.
 var maths = strings.Fields(`steps batch micro seq lr min_lr warmup schedule decay_share optimizer beta1 beta2 eps momentum weight_decay
-	clip z_loss seed`)
+	clip z_loss seed moments activations`)
 
 // longer are those that may change where the learning rate does not depend on the end of the run.
 var longer = strings.Fields("steps warmup")

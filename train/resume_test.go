@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,10 +17,11 @@ import (
 // The state after n steps, loaded and taken one step further, is the state after n+1 steps to the bit, for every n: so a run resumed
 // anywhere, any number of times, ends with the bits of an unbroken one.
 func TestResumeAtEveryStep(t *testing.T) {
-	for _, optimizer := range Optimizers {
-		t.Run(optimizer, func(t *testing.T) {
+	for _, o := range []Options{{Optimizer: "adamw"}, {Optimizer: "muon"}, {Optimizer: "adamw", Moments: "bf16", Activations: "bf16"}} {
+		t.Run(fmt.Sprintf("%s moments %s activations %s", o.Optimizer, o.Moments, o.Activations), func(t *testing.T) {
 			const steps = 200
-			o := Options{Steps: steps, Batch: 2, Micro: 1, SaveEvery: 1, Keep: steps + 1, Optimizer: optimizer, RunDir: tempDir(t), OnSpike: "stop", SpikeFactor: 100, Clip: 0.5}
+			o.Steps, o.Batch, o.Micro, o.SaveEvery, o.Keep, o.RunDir = steps, 2, 1, 1, steps+1, tempDir(t)
+			o.OnSpike, o.SpikeFactor, o.Clip = "stop", 100, 0.5
 			m, k := tiny.model(t), kernels()
 			losses, digests := make([]float64, steps+1), make([]string, steps+1)
 			var l *Loop
@@ -108,6 +110,8 @@ func TestResumeRefuses(t *testing.T) {
 		{"option lr is 0.001, now it is 0.002", tiny, tiny.source(), func(o *Options) { o.LR = 2e-3 }},
 		{"option batch is 2, now it is 3", tiny, tiny.source(), func(o *Options) { o.Batch = 3 }},
 		{"option steps is 20, now it is 30", tiny, tiny.source(), func(o *Options) { o.Steps = 30 }},
+		{"option moments is \"f32\", now it is \"bf16\"", tiny, tiny.source(), func(o *Options) { o.Moments = "bf16" }},
+		{"option activations is \"f32\", now it is \"bf16\"", tiny, tiny.source(), func(o *Options) { o.Activations = "bf16" }},
 		{"option optimizer", tiny, tiny.source(), func(o *Options) { o.Optimizer = "muon" }},
 	} {
 		o := o

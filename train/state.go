@@ -11,6 +11,7 @@ import (
 
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/tensor"
 )
 
 // Files of one checkpoint below state/.
@@ -115,8 +116,8 @@ func (l *Loop) writeState(dir string) error {
 		need += 4 * uint64(p.T().Len())
 	}
 	for _, s := range l.opt.states() {
-		moments = append(moments, checkpoint.FromFloat32(s.name, s.shape, s.data.F32()))
-		need += 4 * uint64(s.data.Len())
+		moments = append(moments, s.tensor())
+		need += uint64(s.data.Len() * s.data.DType().Size())
 	}
 	if err := file.NeedSpace(dir, need); err != nil {
 		return err
@@ -185,17 +186,14 @@ func (l *Loop) load(dir string) error {
 	if err := l.compare(s); err != nil {
 		return fmt.Errorf("train: %s: %w", dir, err)
 	}
-	var weights, moments []checkpoint.Binding
+	var weights []checkpoint.Binding
 	for _, p := range l.params {
 		weights = append(weights, checkpoint.Binding{Name: p.Name, Shape: p.T().Shape(), Data: p.T().F32()})
 	}
-	for _, m := range l.opt.states() {
-		moments = append(moments, checkpoint.Binding{Name: m.name, Shape: m.shape, Data: m.data.F32()})
-	}
-	if err := loadFile(filepath.Join(dir, weightsFile), weights); err != nil {
+	if err := loadFile(filepath.Join(dir, weightsFile), weights, nil); err != nil {
 		return err
 	}
-	if err := loadFile(filepath.Join(dir, momentsFile), moments); err != nil {
+	if err := loadMoments(filepath.Join(dir, momentsFile), l.opt.states()); err != nil {
 		return err
 	}
 	for _, p := range l.params {
@@ -208,15 +206,33 @@ func (l *Loop) load(dir string) error {
 	return nil
 }
 
-func loadFile(path string, b []checkpoint.Binding) error {
+// loadFile fills b, and the bfloat16 moments half, which are copied as they stand in the file.
+func loadFile(path string, b []checkpoint.Binding, half []state) error {
 	f, err := checkpoint.Open(path)
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	if err := errors.Join(checkpoint.LoadStrict(f, b, nil), f.Close()); err != nil {
-		return fmt.Errorf("train: %w", err)
+	err = checkpoint.LoadStrict(f, b, func(name string) bool { return slices.ContainsFunc(half, func(s state) bool { return s.name == name }) })
+	for i := 0; i < len(half) && err == nil; i++ {
+		err = half[i].read(f)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("train: %s: %w", path, err)
 	}
 	return nil
+}
+
+func loadMoments(path string, list []state) error {
+	var moments []checkpoint.Binding
+	var half []state
+	for _, s := range list {
+		if s.data.DType() == tensor.BF16 {
+			half = append(half, s)
+		} else {
+			moments = append(moments, checkpoint.Binding{Name: s.name, Shape: s.shape, Data: s.data.F32()})
+		}
+	}
+	return loadFile(path, moments, half)
 }
 
 // compare names the first thing in which the saved run differs from this one.

@@ -58,7 +58,7 @@ func (l *Loop) compute() (stepResult, error) {
 			continue
 		}
 		w, bias := l.m.Head()
-		x := features(l.m, l.tape, tensor.IDs(b.IDs), &b.seqs, l.o.Recompute)
+		x := l.layers.features(tensor.IDs(b.IDs), &b.seqs)
 		losses := l.tape.CrossEntropy(x, w, bias, tensor.CrossEntropy{Targets: tensor.IDs(b.Targets), Scale: 1 / float64(counted), ZLoss: l.o.ZLoss})
 		l.tape.Backward()
 		for _, v := range losses.F32() {
@@ -70,7 +70,7 @@ func (l *Loop) compute() (stepResult, error) {
 		l.corrupt(l)
 	}
 	s.loss = nll / float64(counted)
-	s.norm = gradNorm(l.k, l.params)
+	s.norm = l.gradNorm()
 	return s, nil
 }
 
@@ -99,17 +99,39 @@ func checkBatch(b *data.Batch, s model.Sizes) (counted int, err error) {
 	return counted, nil
 }
 
-// features is model.Features, layer by layer when the activations inside layers are to be computed again in the backward pass.
-func features(m model.Decoder, t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs, recompute bool) *tensor.Tensor {
-	return m.Norm(t, body(m, t, m.Embed(t, ids, seqs), seqs, m.Sizes().Layers, recompute))
+// layers runs a model's layers on a tape.
+type layers struct {
+	m      model.Decoder
+	t      *tensor.Tape
+	seqs   *nn.Seqs
+	blocks []func(x *tensor.Tensor) *tensor.Tensor // with recomputation: layer i on the rows of seqs. Kept, because the tape holds on to them
 }
 
-func body(m model.Decoder, t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, layers int, recompute bool) *tensor.Tensor {
-	if !recompute {
-		return m.Body(t, x, seqs, nil, 0, layers)
+func newLayers(m model.Decoder, t *tensor.Tape, n int, o Options) *layers {
+	l := &layers{m: m, t: t}
+	if o.Activations == "bf16" {
+		t.StoreBF16()
 	}
-	for i := range layers {
-		x = t.Recompute(x, func(x *tensor.Tensor) *tensor.Tensor { return m.Body(t, x, seqs, nil, i, i+1) })
+	for i := range n {
+		if o.Recompute {
+			l.blocks = append(l.blocks, func(x *tensor.Tensor) *tensor.Tensor { return m.Body(t, x, l.seqs, nil, i, i+1) })
+		}
+	}
+	return l
+}
+
+// features is model.Features, layer by layer when the activations inside layers are to be computed again in the backward pass.
+func (l *layers) features(ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
+	return l.m.Norm(l.t, l.body(l.m.Embed(l.t, ids, seqs), seqs, l.m.Sizes().Layers))
+}
+
+func (l *layers) body(x *tensor.Tensor, seqs *nn.Seqs, n int) *tensor.Tensor {
+	if len(l.blocks) == 0 {
+		return l.m.Body(l.t, x, seqs, nil, 0, n)
+	}
+	l.seqs = seqs
+	for _, block := range l.blocks[:n] {
+		x = l.t.Recompute(x, block)
 	}
 	return x
 }

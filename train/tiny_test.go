@@ -2,12 +2,11 @@ package train
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"math"
 	"os"
 	"testing"
 
+	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
@@ -97,16 +96,11 @@ func loop(t testing.TB, src data.Source, o Options, h Hooks) *Loop {
 // digest is the SHA-256 of weights and moments.
 func digest(l *Loop) string {
 	h := sha256.New()
-	add := func(x []float32) {
-		for _, v := range x {
-			h.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)))
-		}
-	}
 	for _, p := range l.params {
-		add(p.T().F32())
+		h.Write(checkpoint.FromFloat32(p.Name, p.T().Shape(), p.T().F32()).Data)
 	}
 	for _, s := range l.opt.states() {
-		add(s.data.F32())
+		h.Write(s.tensor().Data)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }

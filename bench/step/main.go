@@ -137,30 +137,13 @@ func run(o options) error {
 			bench.Quantile(pairs.Peer, 0.5), mid, low, high, o.steps, worst, summary.Peak/1e6)
 	}
 	if times != nil {
-		report(times, pairs.Ours, ceiling)
+		total := 0.0
+		for _, s := range pairs.Ours {
+			total += s
+		}
+		fmt.Print(times.Table(o.steps, total, ceiling.FMA))
 	}
 	return nil
-}
-
-// report prints the ops, the longest first.
-func report(times *kernel.Times, steps []float64, c cpu.Ceiling) {
-	total := 0.0
-	for _, s := range steps {
-		total += s
-	}
-	n := float64(len(steps))
-	fmt.Printf("%-28s %-18s %6s %9s %6s %9s %7s %8s\n", "op", "shape", "calls", "ms/step", "share", "GFLOP/s", "% peak", "GB/s")
-	for _, op := range times.Ops() {
-		s := op.Time.Seconds()
-		fmt.Printf("%-28s %-18s %6.0f %9.3f %5.1f%%", op.Op, op.Shape, float64(op.Calls)/n, 1e3*s/n, 100*s/total)
-		if op.FLOPs > 0 {
-			fmt.Printf(" %9.1f %6.1f%%", op.FLOPs/s/1e9, 100*op.FLOPs/s/c.FMA)
-		} else {
-			fmt.Printf(" %9s %7s", "", "")
-		}
-		fmt.Printf(" %8.1f\n", op.Bytes/s/1e9)
-	}
-	fmt.Printf("outside ops: %.3f ms per step\n", 1e3*(total-times.Total().Seconds())/n)
 }
 
 // trainer is a model with its optimiser state and a batch.
@@ -169,6 +152,9 @@ type trainer struct {
 	model         *gpt.Model
 	params        []nn.Named
 	m, v          []kernel.Buf
+	grads         []kernel.Buf
+	list          []kernel.AdamWParam
+	adam          kernel.AdamW
 	tape          *tensor.Tape
 	seqs          *nn.Seqs
 	tokens        []int32 // [4, batch, seq+1]
@@ -244,20 +230,16 @@ func (t *trainer) step() float64 {
 	}
 	tape.Reset()
 
-	norm := 0.0
-	for _, p := range t.params {
-		norm += k.SumSquares(p.T().Grad)
-	}
-	scale := min(1, 1/(math.Sqrt(norm)+1e-6))
-	t.steps++
+	t.grads, t.list = t.grads[:0], t.list[:0]
 	for i, p := range t.params {
-		o := kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: t.steps, GradScale: scale, ZeroGrad: true}
-		if p.Decays() {
-			o.WeightDecay = 0.1
-		}
-		k.AdamW(p.T().Data, p.T().Grad, t.m[i], t.v[i], &o)
+		t.grads = append(t.grads, p.T().Grad)
+		t.list = append(t.list, kernel.AdamWParam{P: p.T().Data, G: p.T().Grad, M: t.m[i], V: t.v[i], NoDecay: !p.Decays()})
 		p.T().Changed()
 	}
+	t.steps++
+	t.adam = kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Step: t.steps,
+		GradScale: min(1, 1/(math.Sqrt(k.SumSquares(t.grads...))+1e-6)), ZeroGrad: true}
+	k.AdamW(&t.adam, t.list...)
 	return loss / float64(rows*T)
 }
 
@@ -290,5 +272,5 @@ func (t *trainer) startPeer(dir string) (*bench.Peer, error) {
 		{"steps", t.o.steps}, {"threads", t.o.threads}} {
 		args = append(args, fmt.Sprintf("--%s=%d", f.name, f.v))
 	}
-	return bench.Start(t.o.peer, args...)
+	return bench.Start(nil, t.o.peer, args...)
 }

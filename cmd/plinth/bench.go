@@ -12,10 +12,17 @@ import (
 )
 
 type benchCmd struct {
+	Kernels benchKernelsCmd `cmd:"" default:"withargs" help:"The ceilings, and each kernel beside its ceiling; what plinth bench alone does."`
+	Step    benchStepCmd    `cmd:"" help:"The training step of a GPT; with --profile op by op."`
+}
+
+func (*benchCmd) Help() string { return "Example: plinth bench step --profile" }
+
+type benchKernelsCmd struct {
 	Time time.Duration `default:"300ms" help:"How long each figure is measured." placeholder:"DURATION"`
 }
 
-func (*benchCmd) Help() string {
+func (*benchKernelsCmd) Help() string {
 	return "Ceilings and kernels are measured in one go on the machine as it is at this moment; shares of a ceiling mean something, absolute figures much less. Example: plinth bench --threads 1"
 }
 
@@ -29,7 +36,7 @@ type benchRow struct {
 	Share   float64 `json:"share"`                      // of the FMA ceiling, or of the ceiling of reading memory
 }
 
-func (b *benchCmd) Run(c *common) error {
+func (b *benchKernelsCmd) Run(c *common) error {
 	if b.Time <= 0 || b.Time > time.Minute {
 		return usagef("--time %v is not within 0 to 1m", b.Time)
 	}
@@ -153,7 +160,7 @@ func benchJobs(k *kernel.Set) []benchJob {
 	step := 0
 	stream("adamw", fmt.Sprintf("%d parameters", big), 8, big, func() { // p, g, m, v read and written
 		step++
-		k.AdamW(p, g, m, v, &kernel.AdamW{LR: 1e-4, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: step, ZeroGrad: true})
+		k.AdamW(&kernel.AdamW{LR: 1e-4, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: step, ZeroGrad: true}, kernel.AdamWParam{P: p, G: g, M: m, V: v})
 	})
 
 	const T, H, D = 256, 6, 64

@@ -27,7 +27,7 @@ type cli struct {
 	Tokenizer  tokenizerCmd  `cmd:"" help:"Train a tokenizer, encode and decode with it."`
 	Data       dataCmd       `cmd:"" help:"Prepare text for training."`
 	Train      trainCmd      `cmd:"" help:"Pre-train a model."`
-	Scale      scaleCmd      `cmd:"" help:"Scaling laws: train a ladder of models, fit a law, plan a run, draw it all."`
+	Scale      scaleCmd      `cmd:"" help:"Scaling laws: train a ladder of models, fit, plan, draw."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`

@@ -180,3 +180,22 @@ func TestBench(t *testing.T) {
 	}
 	fails(t, 2, "--time", "bench", "--time", "0s")
 }
+
+func TestBenchStep(t *testing.T) {
+	o := object(t, "bench", "step", "--layers", "1", "--width", "32", "--heads", "2", "--vocab", "50", "--seq", "8", "--batch", "2", "--steps", "3", "--profile")
+	keys(t, o, "kernels threads params seconds fastest_seconds tokens_per_second flops_per_second fma_flops_per_second share peak_rss_bytes flops_per_step ops")
+	// Forward 2·(12·C² + V·C) + 4·C·(T+1)/2 per token, three times that with the backward pass.
+	if want := 3 * 16 * (2*(12*32*32+50*32) + 4*32*4.5); o["flops_per_step"] != want {
+		t.Errorf("%v FLOP per step, want %v", o["flops_per_step"], want)
+	}
+	products := 0.0
+	for _, op := range o["ops"].([]any) {
+		products += op.(map[string]any)["flops"].(float64)
+	}
+	if got, want := products/3, o["flops_per_step"].(float64); got != want {
+		t.Errorf("the ops' products are %v FLOP per step, the model's count %v", got, want)
+	}
+	fails(t, 2, "--steps", "bench", "step", "--steps", "0")
+	fails(t, 2, "huge", "bench", "step", "--size", "huge")
+	fails(t, 2, "--seq", "bench", "step", "--size", "nano", "--seq", "4096")
+}

@@ -10,11 +10,11 @@ import (
 )
 
 type scalePlanCmd struct {
-	FLOPs      float64 `name:"flops" group:"Budget (one of them):" help:"Budget in FLOPs of training." placeholder:"F"`
-	Hours      float64 `group:"Budget (one of them):" help:"Budget in hours of --devices." placeholder:"H"`
-	Money      float64 `group:"Budget (one of them):" help:"Budget in money, for device hours at --price." placeholder:"M"`
-	TargetLoss float64 `group:"Budget (one of them):" help:"The least compute for which the deciding law predicts this loss." placeholder:"L"`
-	Published  string  `group:"Budget (one of them):" help:"A published model, laid out as its authors did: gpt3-175b, mt-nlg-530b, palm-540b, ...; gpt3 or all compares several." placeholder:"NAME"`
+	FLOPs      *float64 `name:"flops" group:"Budget (one of them):" help:"Budget in FLOPs of training." placeholder:"F"`
+	Hours      *float64 `group:"Budget (one of them):" help:"Budget in hours of --devices." placeholder:"H"`
+	Money      *float64 `group:"Budget (one of them):" help:"Budget in money, for device hours at --price." placeholder:"M"`
+	TargetLoss *float64 `group:"Budget (one of them):" help:"The least compute for which the deciding law predicts this loss." placeholder:"L"`
+	Published  string   `group:"Budget (one of them):" help:"A published model, laid out as its authors did: gpt3-175b, mt-nlg-530b, palm-540b, ...; gpt3 or all compares several." placeholder:"NAME"`
 
 	Device  string  `group:"Machine:" help:"Name of a device, or its peak in FLOP/s." placeholder:"NAME|F"`
 	Devices int     `group:"Machine:" help:"How many." placeholder:"N"`
@@ -55,9 +55,6 @@ func (p *scalePlanCmd) Run(c *common) error {
 		return err
 	}
 	if p.Published != "" {
-		if p.FLOPs != 0 || p.Hours != 0 || p.Money != 0 || p.TargetLoss != 0 {
-			return usagef("--published has its own budget: leave --flops, --hours, --money and --target-loss out")
-		}
 		if list := scaling.ModelsByPrefix(p.Published); len(list) > 1 {
 			return p.table(c, list, o)
 		}
@@ -96,9 +93,30 @@ func (p *scalePlanCmd) table(c *common, list []scaling.PublishedModel, o scaling
 
 // options checks what the library cannot see.
 func (p *scalePlanCmd) options() (scaling.PlanOptions, error) {
-	o := scaling.PlanOptions{FLOPs: p.FLOPs, Hours: p.Hours, Money: p.Money, TargetLoss: p.TargetLoss, Devices: p.Devices, MFU: p.MFU, Price: p.Price,
+	o := scaling.PlanOptions{Devices: p.Devices, MFU: p.MFU, Price: p.Price,
 		By: p.By, Rule: scaling.ShapeOptions{Vocab: p.Vocab, Context: p.Context, HeadDim: p.HeadDim, Count: model.Conventions[p.Count]},
 		Seen: p.Seen, Unique: p.Unique, Batch: p.Batch, Search: p.Search, Precision: p.Precision, Efficiency: p.Efficiency}
+	given := 0
+	for _, f := range []struct {
+		name string
+		flag *float64
+		to   *float64
+	}{{"flops", p.FLOPs, &o.FLOPs}, {"hours", p.Hours, &o.Hours}, {"money", p.Money, &o.Money}, {"target-loss", p.TargetLoss, &o.TargetLoss}} {
+		if f.flag == nil {
+			continue
+		}
+		if !(*f.flag > 0) {
+			return o, usagef("--%s is %v, not positive", f.name, *f.flag)
+		}
+		*f.to = *f.flag
+		given++
+	}
+	if p.Published != "" {
+		given++
+	}
+	if given != 1 {
+		return o, usagef("give one budget, --flops, --hours, --money or --target-loss, or a --published model: there are %d", given)
+	}
 	for _, f := range []struct {
 		name string
 		v    int
@@ -130,15 +148,19 @@ func (p *scalePlanCmd) options() (scaling.PlanOptions, error) {
 			return o, err
 		}
 	}
-	layout, err := p.layout()
-	o.Layout = layout
+	var err error
+	o.Layout, err = p.layout()
 	return o, err
 }
 
 // layout is nil where no flag asks for one.
 func (p *scalePlanCmd) layout() (*scaling.Layout, error) {
+	recompute, err := model.RecomputeByName(p.Recompute)
+	if err != nil {
+		return nil, usagef("--%w", err)
+	}
 	l := scaling.Layout{Data: p.Data, Tensor: p.Tensor, Pipeline: p.Pipeline, Micro: p.Micro, Interleave: p.Interleave, ZeRO: p.Zero,
-		Shards: p.Shards, Sequence: p.Sequence, Recompute: model.Recomputes[p.Recompute], Precision: p.Precision}
+		Shards: p.Shards, Sequence: p.Sequence, Recompute: recompute, Precision: p.Precision}
 	if l == (scaling.Layout{Precision: p.Precision}) {
 		return nil, nil
 	}

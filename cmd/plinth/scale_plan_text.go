@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/scaling"
 )
 
@@ -63,7 +62,7 @@ func publishedText(r *scaling.PublishedPlan) string {
 	}
 	layoutLines(&b, r.Layout, r.Others)
 	if r.StepTime > 0 {
-		fmt.Fprintf(&b, "  published     MFU %.1f %%: %.4g s a step", 100*r.MFU, r.StepTime)
+		fmt.Fprintf(&b, "  at an MFU of  %.1f %%: %.4g s a step", 100*r.MFU, r.StepTime)
 		if r.Days > 0 {
 			fmt.Fprintf(&b, ", %.4g days", r.Days)
 		}
@@ -194,12 +193,7 @@ func layoutName(l scaling.Layout) string {
 	if l.Sequence {
 		name += ", sequence"
 	}
-	for n, r := range model.Recomputes {
-		if r == l.Recompute {
-			name += ", recompute " + n
-		}
-	}
-	return name
+	return name + ", recompute " + l.Recompute.String()
 }
 
 func gb(bytes float64) string { return fmt.Sprintf("%.3g GB", bytes/1e9) }

@@ -30,29 +30,6 @@
 	ADDQ R12, R11 \
 	DECQ CX
 
-// One k of a full tile of packed operands, u steps ahead of the pointers.
-#define STEP(u) \
-	VMOVUPS (128*u)(DI), Z0 \
-	VMOVUPS (128*u+64)(DI), Z1 \
-	ROW((48*u+0)(SI), Z8, Z9) \
-	ROW((48*u+4)(SI), Z10, Z11) \
-	ROW((48*u+8)(SI), Z12, Z13) \
-	ROW((48*u+12)(SI), Z14, Z15) \
-	ROW((48*u+16)(SI), Z16, Z17) \
-	ROW((48*u+20)(SI), Z18, Z19) \
-	ROW((48*u+24)(SI), Z20, Z21) \
-	ROW((48*u+28)(SI), Z22, Z23) \
-	ROW((48*u+32)(SI), Z24, Z25) \
-	ROW((48*u+36)(SI), Z26, Z27) \
-	ROW((48*u+40)(SI), Z28, Z29) \
-	ROW((48*u+44)(SI), Z30, Z31)
-
-#define PREFETCHROW \
-	PREFETCHT0 (BX) \
-	PREFETCHT0 64(BX) \
-	PREFETCHT0 124(BX) \
-	ADDQ       DX, BX
-
 #define ZERO(x, y) \
 	VPXORD x, x, x \
 	VPXORD y, y, y
@@ -108,60 +85,7 @@ TEXT ·tile512(SB), NOSPLIT, $0-85
 	ZERO(Z30, Z31)
 
 	CMPQ AX, $12
-	JNE  tails
-	CMPQ n+72(FP), $32
-	JNE  rows12
-	CMPQ R8, $4
-	JNE  rows12
-	CMPQ R12, $48
-	JNE  rows12
-	CMPQ R13, $128
-	JNE  rows12
-
-	// Fetch the tile of C: each row is in a page of its own, which no hardware prefetcher foresees.
-	MOVQ c+48(FP), BX
-	MOVQ ldc+56(FP), DX
-	SHLQ $2, DX
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	PREFETCHROW
-	MOVQ CX, BX
-	SHRQ $2, BX
-	JZ   packed1
-
-	PCALIGN $32
-packed4:
-	STEP(0)
-	STEP(1)
-	STEP(2)
-	STEP(3)
-	ADDQ $192, SI
-	ADDQ $512, DI
-	DECQ BX
-	JNZ  packed4
-
-packed1:
-	ANDQ $3, CX
-	JZ   store
-
-packed:
-	STEP(0)
-	ADDQ $48, SI
-	ADDQ $128, DI
-	DECQ CX
-	JNZ  packed
-	JMP  store
-
-tails:
+	JEQ  rows12
 	CMPQ AX, $1
 	JEQ  rows1
 	CMPQ AX, $2

@@ -1,34 +1,10 @@
 package gemm
 
 import (
-	"syscall"
 	"testing"
-	"unsafe"
-)
 
-// guarded returns a copy of s that ends where an inaccessible page begins.
-func guarded(t *testing.T, s []float32) []float32 {
-	if len(s) == 0 {
-		return s
-	}
-	page := syscall.Getpagesize()
-	size := (4*len(s) + page - 1) / page * page
-	mem, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Munmap(mem); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := syscall.Mprotect(mem[size:], syscall.PROT_NONE); err != nil {
-		t.Fatal(err)
-	}
-	g := unsafe.Slice((*float32)(unsafe.Pointer(&mem[size-4*len(s)])), len(s))
-	copy(g, s)
-	return g
-}
+	"github.com/plinth-ml/plinth/internal/testkit"
+)
 
 // TestNoAccessPastTheEnd: operands may end at the end of mapped memory.
 func TestNoAccessPastTheEnd(t *testing.T) {
@@ -45,8 +21,8 @@ func TestNoAccessPastTheEnd(t *testing.T) {
 			}
 			want := clone(m)
 			oracle(k, want)
-			m.A, m.B, m.C = guarded(t, m.A), guarded(t, m.B), guarded(t, m.C)
-			m.Bias, m.Residual = guarded(t, m.Bias), guarded(t, m.Residual)
+			m.A, m.B, m.C = testkit.Guarded(t, m.A), testkit.Guarded(t, m.B), testkit.Guarded(t, m.C)
+			m.Bias, m.Residual = testkit.Guarded(t, m.Bias), testkit.Guarded(t, m.Residual)
 			if flags&4 > 0 {
 				m.Packed = new(Packed)
 				k.Pack(m.Packed, m.B, m.LDB, m.TransB, m.K, m.N)

@@ -8,6 +8,7 @@ type Scratch struct {
 	own    []float32 // the rows of A of a task in one block of K, when A is not packed as a whole
 	panel  []float32 // one panel of one block of B, when B is not packed as a whole
 	tile   []float32 // one tile of C, for kernels that are not masked
+	next   ahead
 }
 
 // Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
@@ -18,6 +19,8 @@ const (
 	ownTasks  = 8       // as minTasks, where each cut along N packs A once more
 	ownRows   = 132     // rows of a task that packs its part of A, about
 	ownCols   = 1536    // most columns of such a task
+
+	directPanels = 24 // with so few panels of B, A is read where it lies if the variant can
 )
 
 // job is a product cut into tasks. Tasks of phase 1 (pack) may run in any order, then those of phase 2 (run).
@@ -58,7 +61,7 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 		j.bp = s.bp
 		j.pb = packing{dst: s.bp, src: m.B, ld: m.LDB, across: m.TransB, width: k.nr, n: m.N, k: m.K}
 	}
-	if !j.ownA && m.M > k.mr && np >= 4 && m.K > 0 {
+	if direct := k.direct != nil && !m.TransA && np <= directPanels; !direct && !j.ownA && m.M > k.mr && np >= 4 && m.K > 0 {
 		s.ap = grow(s.ap, panels(m.M, k.mr)*k.mr*m.K)
 		j.ap = s.ap
 		j.pa = packing{dst: s.ap, src: m.A, ld: m.LDA, across: !m.TransA, width: k.mr, n: m.M, k: m.K}
@@ -105,8 +108,9 @@ func (j *job) pack(task int) {
 
 // run does one task of phase 2: a rectangle of C, all of K, and its epilogue.
 func (j *job) run(task int, s *Scratch) {
-	i0 := task % j.blocks * j.rows
-	n0 := task / j.blocks * j.cols
+	across := j.tasks / j.blocks // tasks of one block of rows follow each other: a worker keeps to its rows, see package pool
+	i0 := task / across * j.rows
+	n0 := task % across * j.cols
 	i1, n1 := min(i0+j.rows, j.M), min(n0+j.cols, j.N)
 	if j.K == 0 && !j.Accumulate {
 		for i := i0; i < i1; i++ {
@@ -220,11 +224,17 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 		if j.ownA {
 			step = k.mr * kc
 		}
-		var at *float32
-		if len(next) > 0 {
-			at = &next[0]
+		s.next.rows1(next)
+		k.panel(kc, a, step, b, &j.C[i0*j.LDC+n], j.LDC, tiles, &s.next, j.Alpha, load)
+		first += tiles * k.mr
+		next = nil
+		if first == i1 {
+			return
 		}
-		k.panel(kc, a, step, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
+	}
+	if tiles := (i1 - i0) / k.mr; k.direct != nil && first == i0 && !j.TransA && !j.ownA && j.ap == nil && ldb == k.nr && w == k.nr && tiles > 0 {
+		s.next.rows1(next)
+		k.direct(kc, &j.A[i0*j.LDA+k0], j.LDA, b, &j.C[i0*j.LDC+n], j.LDC, tiles, &s.next, j.Alpha, load)
 		first += tiles * k.mr
 		next = nil
 		if first == i1 {

@@ -35,7 +35,10 @@ func addTo8(y, x *float32, n int)
 func fetch(p *float32, n int)
 
 //go:noescape
-func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
+func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
+
+//go:noescape
+func direct512(k int, a *float32, lda int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
 
 func peak256(n int)
 func peak512(n int)
@@ -54,7 +57,7 @@ func simdKernels() []*Kernel {
 	if cpu.X86.HasAVX512F {
 		ks = append(ks, &Kernel{
 			name: "avx512", mr: 12, nr: 32, block: 240, cols: 512, masked: true, mover: move,
-			tile: tile512, panel: panel512, row4: row512, peak: peak512, peakFLOPs: 16 * 16 * 2,
+			tile: tile512, panel: panel512, direct: direct512, row4: row512, peak: peak512, peakFLOPs: 16 * 16 * 2,
 		})
 	}
 	return ks

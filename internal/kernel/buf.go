@@ -9,19 +9,21 @@ import (
 type DType uint8
 
 const (
-	F32 DType = iota // float32: values, gradients, optimiser state
-	F64              // float64: gradient checks; the reference set alone computes in it
-	I32              // int32: token ids, positions, labels
+	F32    DType = iota // float32: values, gradients, optimiser state
+	F64                 // float64: gradient checks; the reference set alone computes in it
+	I32                 // int32: token ids, positions, labels
+	BF16                // bfloat16, the upper half of a float32: stored moments and activations; nothing computes in it
+	DTypes              // the number of types
 )
 
-// String returns the name used in error messages: "f32", "f64", "i32".
-func (d DType) String() string { return [...]string{"f32", "f64", "i32"}[d] }
+// String returns the name used in error messages: "f32", "f64", "i32", "bf16".
+func (d DType) String() string { return [...]string{"f32", "f64", "i32", "bf16"}[d] }
 
 // Size is the number of bytes of one element.
-func (d DType) Size() int { return [...]int{4, 8, 4}[d] }
+func (d DType) Size() int { return [...]int{4, 8, 4, 2}[d] }
 
 // Buf is a handle to consecutive elements of one dtype in a device's memory; it is passed by value and owns nothing.
-// The zero Buf is "none". Element access as a Go slice (F32, F64, I32) is for host memory only.
+// The zero Buf is "none". Element access as a Go slice (F32, F64, I32, BF16) is for host memory only.
 type Buf struct {
 	ptr   unsafe.Pointer
 	n     int
@@ -35,6 +37,8 @@ func Alloc(d DType, n int) Buf {
 		return OfF64(make([]float64, n))
 	case I32:
 		return OfI32(make([]int32, n))
+	case BF16:
+		return OfBF16(make([]uint16, n))
 	}
 	return OfF32(make([]float32, n))
 }
@@ -47,6 +51,9 @@ func OfF64(s []float64) Buf { return Buf{unsafe.Pointer(unsafe.SliceData(s)), le
 
 // OfI32 returns a handle to s; the two share memory.
 func OfI32(s []int32) Buf { return Buf{unsafe.Pointer(unsafe.SliceData(s)), len(s), I32} }
+
+// OfBF16 returns a handle to s, the bits of bfloat16 numbers; the two share memory.
+func OfBF16(s []uint16) Buf { return Buf{unsafe.Pointer(unsafe.SliceData(s)), len(s), BF16} }
 
 // Len is the number of elements.
 func (b Buf) Len() int { return b.n }
@@ -73,6 +80,12 @@ func (b Buf) F64() []float64 {
 func (b Buf) I32() []int32 {
 	b.check(I32)
 	return unsafe.Slice((*int32)(b.ptr), b.n)
+}
+
+// BF16 returns the bits of the elements; nil for none. It panics when the dtype is another.
+func (b Buf) BF16() []uint16 {
+	b.check(BF16)
+	return unsafe.Slice((*uint16)(b.ptr), b.n)
 }
 
 func (b Buf) check(d DType) {

@@ -24,8 +24,8 @@ type Set struct {
 	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
 	Pack func(dst *Packed, b Buf, trans bool, k, n int)
 
-	Fill  func(y Buf, v float64) // Fill and Copy take I32 too
-	Copy  func(y, x Buf)
+	Fill  func(y Buf, v float64)        // Fill and Copy take I32 too
+	Copy  func(y, x Buf)                // between F32 and BF16 it converts, rounding to nearest even
 	Add   func(y, a, b Buf)             // y = a + b
 	Mul   func(y, a, b Buf)             // y = a * b
 	MulTo func(y, a, b Buf)             // y += a * b
@@ -70,8 +70,10 @@ type Set struct {
 	// CrossEntropy is the fused linear layer + softmax cross-entropy; see CrossEntropy.
 	CrossEntropy func(c *CrossEntropy)
 
-	AdamW      func(p, g, m, v Buf, s *AdamW)
-	SumSquares func(x Buf) float64 // summed over fixed chunks in ascending order
+	// AdamW steps every parameter of the list, SumSquares adds the squares of all: one sweep over the list as over one long vector, in
+	// chunks that depend on the lengths alone, summed in ascending order.
+	AdamW      func(s *AdamW, list ...AdamWParam)
+	SumSquares func(list ...Buf) float64
 }
 
 // Act names an activation function.
@@ -185,4 +187,22 @@ type AdamW struct {
 	Step                               int     // t, from 1
 	GradScale                          float64 // clipping and averaging; 0 means 1
 	ZeroGrad                           bool    // leave g zero in the same sweep
+	Rounding                           uint64  // key of the random numbers that BF16 moments are rounded with: another one for each step
+}
+
+// AdamWParam is a parameter with its gradient and moments, all of one length. Moments in BF16 are rounded after the step, up or down at
+// random so that the expected value is the exact one: rounded to nearest, a slow average would stand still. The random number is a
+// function of Rounding and of the element's place in the list.
+type AdamWParam struct {
+	P, G, M, V Buf
+	NoDecay    bool // WeightDecay is not for this one
+}
+
+// RoundingBits are the 32 random bits of element i of a list: the lower half rounds its first moment, the upper half its second. It is Wellons'
+// lowbias32 of the counter with the key mixed in.
+func RoundingBits(key uint64, i uint32) uint32 {
+	x := i ^ uint32(key)
+	x = (x ^ x>>16) * 0x7feb352d
+	x = ((x ^ x>>15) + uint32(key>>32)) * 0x846ca68b
+	return x ^ x>>16
 }

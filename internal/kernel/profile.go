@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,12 +23,12 @@ type timesKey struct {
 // OpTime is the sum over all calls of one op on one shape. FLOPs counts multiplications and additions of products (of
 // attention only the pairs that are seen, without recomputation); Bytes counts each operand once, moved to or from memory.
 type OpTime struct {
-	Op    string
-	Shape string
-	Calls int
-	Time  time.Duration
-	FLOPs float64
-	Bytes float64
+	Op    string        `json:"op"`
+	Shape string        `json:"shape"`
+	Calls int           `json:"calls"`
+	Time  time.Duration `json:"nanoseconds"`
+	FLOPs float64       `json:"flops"`
+	Bytes float64       `json:"bytes"`
 }
 
 // Reset forgets everything measured.
@@ -50,6 +51,26 @@ func (t *Times) Total() time.Duration {
 		sum += o.Time
 	}
 	return sum
+}
+
+// Table lists the ops, the longest first: per step of the given number that took seconds in all, beside the multiply-add ceiling fma in
+// FLOP/s (all that op's arithmetic over its time) and with the bytes that it must move at least.
+func (t *Times) Table(steps int, seconds, fma float64) string {
+	var b strings.Builder
+	n := float64(steps)
+	fmt.Fprintf(&b, "%-28s %-18s %6s %9s %6s %9s %7s %8s\n", "op", "shape", "calls", "ms/step", "share", "GFLOP/s", "% peak", "GB/s")
+	for _, op := range t.Ops() {
+		s := op.Time.Seconds()
+		fmt.Fprintf(&b, "%-28s %-18s %6.0f %9.3f %5.1f%%", op.Op, op.Shape, float64(op.Calls)/n, 1e3*s/n, 100*s/seconds)
+		if op.FLOPs > 0 {
+			fmt.Fprintf(&b, " %9.1f %6.1f%%", op.FLOPs/s/1e9, 100*op.FLOPs/s/fma)
+		} else {
+			fmt.Fprintf(&b, " %9s %7s", "", "")
+		}
+		fmt.Fprintf(&b, " %8.1f\n", op.Bytes/s/1e9)
+	}
+	fmt.Fprintf(&b, "outside ops: %.3f ms per step\n", 1e3*(seconds-t.Total().Seconds())/n)
+	return b.String()
 }
 
 func (t *Times) add(key timesKey, start time.Time, flops, elements float64) {
@@ -207,11 +228,19 @@ func (t *Times) wrapPlain(s, p *Set) {
 		timed("SeqMeanGrad", dx.Len(), 2, func() { s.SeqMeanGrad(dx, dy, spans, c, acc) })
 	}
 	p.Rope = func(y, x Buf, r *Rope) { timed("Rope", y.Len(), 2, func() { s.Rope(y, x, r) }) }
-	p.AdamW = func(w, g, m, v Buf, o *AdamW) { timed("AdamW", w.Len(), 7, func() { s.AdamW(w, g, m, v, o) }) }
-	p.SumSquares = func(x Buf) float64 {
-		start := time.Now()
-		sum := s.SumSquares(x)
-		t.add(timesKey{"SumSquares", x.Len(), 0, 0}, start, 0, float64(x.Len()))
+	p.AdamW = func(o *AdamW, list ...AdamWParam) {
+		n := 0
+		for _, w := range list {
+			n += w.P.Len()
+		}
+		timed("AdamW", n, 7, func() { s.AdamW(o, list...) })
+	}
+	p.SumSquares = func(list ...Buf) (sum float64) {
+		n := 0
+		for _, x := range list {
+			n += x.Len()
+		}
+		timed("SumSquares", n, 1, func() { sum = s.SumSquares(list...) })
 		return sum
 	}
 }

@@ -24,8 +24,7 @@ type Pool struct {
 	threads int
 	mu      sync.Mutex
 	work    func(task, worker int)
-	tasks   int64
-	next    atomic.Int64
+	shares  []share       // of the workers in the job
 	job     atomic.Uint64 // number of the job << 16 | helpers in it; closing when the workers are to end
 	spin    atomic.Bool   // there is a processor for every worker
 	helpers []*helper     // worker i+1; the caller itself is worker 0
@@ -34,6 +33,13 @@ type Pool struct {
 }
 
 const closing = ^uint64(0)
+
+// share is a run of tasks. A worker begins with its own: so jobs that cut the same data alike find it in the cache of their core.
+type share struct {
+	next atomic.Int64
+	end  int64
+	_    [112]byte // keeps two of them off one pair of cache lines
+}
 
 // helper is a worker with a goroutine of its own.
 type helper struct {
@@ -52,7 +58,7 @@ func New(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, end: sleeper{wake: make(chan struct{}, 1)}}
+	p := &Pool{threads: threads, shares: make([]share, threads), end: sleeper{wake: make(chan struct{}, 1)}}
 	for w := 1; w < threads; w++ {
 		h := &helper{sleeper: sleeper{wake: make(chan struct{}, 1)}}
 		p.helpers = append(p.helpers, h)
@@ -81,14 +87,17 @@ func (p *Pool) Run(tasks int, work func(task, worker int)) {
 		return
 	}
 	p.spin.Store(min(runtime.GOMAXPROCS(0), runtime.NumCPU()) >= p.threads)
-	p.work, p.tasks = work, int64(tasks)
-	p.next.Store(0)
+	p.work = work
+	for w := range helpers + 1 {
+		p.shares[w].next.Store(int64(w * tasks / (helpers + 1)))
+		p.shares[w].end = int64((w + 1) * tasks / (helpers + 1))
+	}
 	p.left.Store(int64(helpers))
 	p.job.Store((p.job.Load()>>16+1)<<16 | uint64(helpers))
 	for _, h := range p.helpers[:helpers] {
 		h.rouse()
 	}
-	p.drain(0)
+	p.drain(0, helpers+1)
 	p.end.wait(p.spin.Load(), func() bool { return p.left.Load() == 0 })
 	p.work = nil
 }
@@ -106,7 +115,7 @@ func (p *Pool) loop(worker int, h *helper) {
 		if worker > int(seen&0xffff) {
 			continue // a small job
 		}
-		p.drain(worker)
+		p.drain(worker, int(seen&0xffff)+1)
 		if p.left.Add(-1) == 0 {
 			p.end.rouse()
 		}
@@ -140,13 +149,17 @@ func (s *sleeper) rouse() {
 	}
 }
 
-func (p *Pool) drain(worker int) {
-	for {
-		i := p.next.Add(1) - 1
-		if i >= p.tasks {
-			return
+// drain runs the tasks of a worker's own share, then what is left of the others'.
+func (p *Pool) drain(worker, workers int) {
+	for i := range workers {
+		s := &p.shares[(worker+i)%workers]
+		for {
+			task := s.next.Add(1) - 1
+			if task >= s.end {
+				break
+			}
+			p.work(int(task), worker)
 		}
-		p.work(int(i), worker)
 	}
 }
 

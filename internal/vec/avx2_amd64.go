@@ -1,7 +1,5 @@
 package vec
 
-import "math"
-
 //go:noescape
 func expAVX2(y, x []float32)
 
@@ -84,6 +82,9 @@ func axpyAVX2(y []float32, a float32, x []float32)
 func fillAVX2(y []float32, a float32)
 
 //go:noescape
+func addRowsAVX2(y, x []float32, ld, rows int)
+
+//go:noescape
 func sumAVX2(x []float32) float32
 
 //go:noescape
@@ -112,39 +113,3 @@ func normGradAVX2(dx, dy, x, w []float32, mean, rstd, mg, mgx float32)
 
 //go:noescape
 func adamWAVX2(p, g, m, v []float32, c adamWConsts)
-
-func softmaxGradAVX2(dx, dy, y []float32) {
-	softmaxGradScaleAVX2(dx, dy, y, dotAVX2(dy, y))
-}
-
-func layerNormAVX2(y, x, w, b []float32, eps float32) (mean, rstd float32) {
-	n := float32(len(y))
-	if n == 0 {
-		return 0, 0
-	}
-	mean = sumAVX2(x) / n
-	variance := sumDeviationsAVX2(x, mean) / n
-	rstd = float32(1 / math.Sqrt(float64(variance)+float64(eps)))
-	normScaleAVX2(y, x, w, b, mean, rstd)
-	return mean, rstd
-}
-
-func layerNormGradAVX2(dx, dw, db, dy, x, w []float32, mean, rstd float32) {
-	n := float32(len(dx))
-	sg, sgx := normGradSumsAVX2(dw, db, dy, x, w, mean, rstd)
-	normGradAVX2(dx, dy, x, w, mean, rstd, sg/n, sgx/n)
-}
-
-func rmsNormAVX2(y, x, w []float32, eps float32) (rstd float32) {
-	if len(y) == 0 {
-		return 0
-	}
-	rstd = float32(1 / math.Sqrt(sumSquaresAVX2(x)/float64(len(y))+float64(eps)))
-	normScaleAVX2(y, x, w, nil, 0, rstd)
-	return rstd
-}
-
-func rmsNormGradAVX2(dx, dw, dy, x, w []float32, rstd float32) {
-	_, sgx := normGradSumsAVX2(dw, nil, dy, x, w, 0, rstd)
-	normGradAVX2(dx, dy, x, w, 0, rstd, 0, sgx/float32(len(dx)))
-}

@@ -63,7 +63,7 @@ func probe(v *variant) (list []probed) {
 		keep(f.name, y)
 	}
 	clone := func(x []float32) []float32 { return append([]float32{}, x...) }
-	y := [7][]float32{}
+	y := [8][]float32{}
 	for i := range y {
 		y[i] = clone(a)
 	}
@@ -73,7 +73,8 @@ func probe(v *variant) (list []probed) {
 	v.swiGLUGrad(y[3], y[4], x, a, b)
 	v.rotateHalf(y[5], x, a[:n/2], b[:n/2], -1)
 	v.rotatePairs(y[6], x, a[:n/2], b[:n/2], -1)
-	keep("scale, axpy, fill, swiGLUGrad or rotate", y[:]...)
+	v.addRows(y[7][:n-3], x, 1, 3)
+	keep("scale, axpy, fill, swiGLUGrad, rotate or addRows", y[:]...)
 
 	masked := clone(x)
 	masked[3], masked[n-1] = float32(math.Inf(-1)), float32(math.Inf(-1))
@@ -108,6 +109,9 @@ func probe(v *variant) (list []probed) {
 	v.f32FromF16(wide, half)
 	v.bf16FromF32(brain, x)
 	v.f32FromBF16(wider, brain)
-	keep("conversion", wide, wider)
+	v.roundBF16(half, x, 1, 2, 3, 16)
+	widest := make([]float32, n)
+	v.f32FromBF16(widest, half)
+	keep("conversion", wide, wider, widest)
 	return list
 }

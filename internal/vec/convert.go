@@ -23,3 +23,11 @@ func BF16FromF32(y []uint16, x []float32) {
 	need("BF16FromF32", "x", len(x), len(y))
 	active.bf16FromF32(y, x[:len(y)])
 }
+
+// RoundBF16 rounds x to bfloat16 up or down at random, so that the expected value of y[i] is x[i]; a NaN stays a NaN and becomes quiet. The
+// random number of element i is a function of key, from+i and shift alone: bits [shift, shift+16) of 32 (Wellons' lowbias32 of the counter
+// with the key mixed in). shift is at most 16.
+func RoundBF16(y []uint16, x []float32, key uint64, from uint32, shift int) {
+	need("RoundBF16", "x", len(x), len(y))
+	active.roundBF16(y, x[:len(y)], uint32(key), uint32(key>>32), from, uint32(shift))
+}

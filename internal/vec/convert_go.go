@@ -63,3 +63,18 @@ func narrow16(f float32) uint16 {
 	b += 0xfff + b>>13&1
 	return sign | uint16(b>>13-112<<10)
 }
+
+func roundBF16Go(y []uint16, x []float32, k0, k1, from, shift uint32) {
+	for i := range y {
+		b := math.Float32bits(x[i])
+		if b&0x7fffffff > 0x7f800000 {
+			y[i] = uint16(b>>16) | 0x40
+			continue
+		}
+		h := (from + uint32(i)) ^ k0
+		h = (h ^ h>>16) * 0x7feb352d
+		h = ((h ^ h>>15) + k1) * 0x846ca68b
+		h ^= h >> 16
+		y[i] = uint16((b + h>>shift&0xffff) >> 16)
+	}
+}

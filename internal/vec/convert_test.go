@@ -150,3 +150,55 @@ func TestConvertTails(t *testing.T) {
 		}
 	})
 }
+
+// Random rounding picks one of the two neighbours, and in the mean the value itself; every length and misalignment gives the bits of one
+// element alone.
+func TestRoundBF16(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		const key, shift = 0x123456789abcdef0, 16
+		x, y, wide := make([]float32, 1<<16), make([]uint16, 1<<16), make([]float32, 1<<16)
+		for _, v := range []float32{1, -1, 1.0019531, 1.0000001, -3.3e-5, 1e-41, 3e38, 0} {
+			for i := range x {
+				x[i] = v
+			}
+			RoundBF16(y, x, key, 77, shift)
+			F32FromBF16(wide, y)
+			low, sum := math.Float32frombits(math.Float32bits(v)&0xffff0000), 0.0
+			high := math.Float32frombits(math.Float32bits(low) + 0x10000)
+			for i, w := range wide {
+				if w != low && w != high || v == low && w != v {
+					t.Fatalf("%v became %v (element %d), not %v or %v", v, w, i, low, high)
+				}
+				sum += float64(w)
+			}
+			// the mean of n draws between two values is within half their distance over sqrt(n), four times over
+			if mean, bound := sum/float64(len(x)), 2*math.Abs(float64(high)-float64(low))/256; math.Abs(mean-float64(v)) > bound {
+				t.Errorf("%v is %v in the mean, allowed %v", v, mean, bound)
+			}
+		}
+		special := []float32{float32(math.Inf(1)), float32(math.Inf(-1)), math.Float32frombits(0x7f800001), math.Float32frombits(0xffffffff)}
+		RoundBF16(y[:4], special, key, 0, shift)
+		for i, want := range []uint16{0x7f80, 0xff80, 0x7fc0, 0xffff} {
+			if y[i] != want {
+				t.Errorf("%v became %#04x, want %#04x", special[i], y[i], want)
+			}
+		}
+		r := rand.New(rand.NewPCG(13, 14))
+		for n := range maxLen + 1 {
+			for at := range 8 {
+				x := normals(r, n+at, 1)[at:]
+				buf := make([]uint16, n+32)
+				RoundBF16(buf[8+at:8+at+n], x, key, uint32(n), 0)
+				for i, h := range buf {
+					var one [1]uint16
+					if k := i - 8 - at; k >= 0 && k < n {
+						RoundBF16(one[:], x[k:k+1], key, uint32(n+k), 0)
+					}
+					if h != one[0] {
+						t.Fatalf("n %d at %d: element %d is %#04x, alone %#04x", n, at, i-8-at, h, one[0])
+					}
+				}
+			}
+		}
+	})
+}

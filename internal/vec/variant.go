@@ -16,6 +16,7 @@ type variant struct {
 	add, sub, mul func(y, a, b []float32)
 	scale, axpy   func(y []float32, a float32, x []float32)
 	fill          func(y []float32, a float32)
+	addRows       func(y, x []float32, ld, rows int)
 
 	sum, max    func(x []float32) float32
 	dot         func(a, b []float32) float32
@@ -35,6 +36,7 @@ type variant struct {
 
 	f32FromF16, f32FromBF16 func(y []float32, x []uint16)
 	f16FromF32, bf16FromF32 func(y []uint16, x []float32)
+	roundBF16               func(y []uint16, x []float32, k0, k1, from, shift uint32)
 }
 
 // goVariant is the portable definition of everything.
@@ -46,7 +48,7 @@ var goVariant = variant{
 	geluGrad: geluGradGo, geluTanhGrad: geluTanhGradGo, reluGrad: reluGradGo, siluGrad: siluGradGo,
 	swiGLU: swiGLUGo, swiGLUGrad: swiGLUGradGo,
 
-	add: addGo, sub: subGo, mul: mulGo, scale: scaleGo, axpy: axpyGo, fill: fillGo,
+	add: addGo, sub: subGo, mul: mulGo, scale: scaleGo, axpy: axpyGo, fill: fillGo, addRows: addRowsGo,
 	sum: sumGo, max: maxGo, dot: dotGo, sumSquares: sumSquaresGo, allFinite: allFiniteGo,
 	expSum: expSumGo, softmaxGrad: softmaxGradGo,
 
@@ -54,7 +56,7 @@ var goVariant = variant{
 	rotateHalf: rotateHalfGo, rotatePairs: rotatePairsGo,
 	adamW: adamWGo,
 
-	f32FromF16: f32FromF16Go, f32FromBF16: f32FromBF16Go, f16FromF32: f16FromF32Go, bf16FromF32: bf16FromF32Go,
+	f32FromF16: f32FromF16Go, f32FromBF16: f32FromBF16Go, f16FromF32: f16FromF32Go, bf16FromF32: bf16FromF32Go, roundBF16: roundBF16Go,
 }
 
 // variants lists what this machine can run and what passed its self-check, slowest first; rejected, what did not pass.

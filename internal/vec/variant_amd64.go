@@ -21,18 +21,19 @@ func avx2Variant() *variant {
 	v.name = "avx2"
 	v.exp, v.sigmoid, v.expSum = expAVX2, sigmoidAVX2, expSumAVX2
 	v.geluTanh, v.geluTanhGrad = geluTanhAVX2, geluTanhGradAVX2
-	v.add, v.sub, v.mul, v.scale, v.axpy, v.fill = addAVX2, subAVX2, mulAVX2, scaleAVX2, axpyAVX2, fillAVX2
-	v.sum, v.dot, v.sumSquares, v.max, v.allFinite = sumAVX2, dotAVX2, sumSquaresAVX2, maxAVX2, allFiniteAVX2
-	v.softmaxGrad = softmaxGradAVX2
-	v.layerNorm, v.layerNormGrad = layerNormAVX2, layerNormGradAVX2
-	v.rmsNorm, v.rmsNormGrad = rmsNormAVX2, rmsNormGradAVX2
+	v.add, v.sub, v.mul, v.scale, v.axpy, v.fill, v.addRows = addAVX2, subAVX2, mulAVX2, scaleAVX2, axpyAVX2, fillAVX2, addRowsAVX2
+	v.max, v.allFinite = maxAVX2, allFiniteAVX2
+	(&passes{
+		sum: sumAVX2, dot: dotAVX2, sumSquares: sumSquaresAVX2, sumDeviations: sumDeviationsAVX2,
+		softmaxGradScale: softmaxGradScaleAVX2, normScale: normScaleAVX2, normGradSums: normGradSumsAVX2, normGrad: normGradAVX2,
+	}).into(&v)
 	v.adamW = adamWAVX2
 	v.tanh, v.gelu, v.geluGrad = tanhAVX2, geluAVX2, geluGradAVX2
 	v.relu, v.reluGrad, v.silu, v.siluGrad = reluAVX2, reluGradAVX2, siluAVX2, siluGradAVX2
 	v.swiGLU, v.swiGLUGrad = swiGLUAVX2, swiGLUGradAVX2
 	v.rotateHalf, v.rotatePairs = rotateHalfAVX2, rotatePairsAVX2
 	v.f32FromF16, v.f16FromF32 = f32FromF16AVX2, f16FromF32AVX2
-	v.f32FromBF16, v.bf16FromF32 = f32FromBF16AVX2, bf16FromF32AVX2
+	v.f32FromBF16, v.bf16FromF32, v.roundBF16 = f32FromBF16AVX2, bf16FromF32AVX2, roundBF16AVX2
 	return &v
 }
 

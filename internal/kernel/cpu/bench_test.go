@@ -109,7 +109,9 @@ func BenchmarkRows(b *testing.B) {
 		{"layernorm", func() { s.LayerNorm(y, mean, rstd, x, w, bias, 1e-5) }},
 		{"layernorm_grad", func() { s.LayerNormGrad(dx, dw, db, dy, x, w, mean, rstd, true) }},
 		{"sum_rows", func() { s.SumRows(db, x) }},
-		{"adamw", func() { s.AdamW(y, dy, m, v, &kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: 1}) }},
+		{"adamw", func() {
+			s.AdamW(&kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: 1}, kernel.AdamWParam{P: y, G: dy, M: m, V: v})
+		}},
 	} {
 		b.Run(f.name, func(b *testing.B) {
 			b.SetBytes(n * c * 4)

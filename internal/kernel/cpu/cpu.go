@@ -54,7 +54,7 @@ type engine struct {
 	product gemm.Product
 	scratch []scratch // per worker
 	partial []float32 // partial sums of row blocks
-	sums    []float64 // partial sums of SumSquares
+	sweep   sweep
 	attn    attn
 	entropy entropy
 }
@@ -123,6 +123,7 @@ type job struct {
 	y, y2, y3  []float32
 	a, b, c, d []float32
 	w          []float32
+	half       []uint16
 	ids        []int32
 	spans      []kernel.Span
 	s          float32
@@ -132,7 +133,6 @@ type job struct {
 	f1         func(y, x []float32)
 	f2         func(y, a, b []float32)
 	rotate     func(y, x, cos, sin []float32)
-	adam       vec.AdamWStep
 }
 
 // Elements per task: a task should last some microseconds, so that waking a worker for it pays.

@@ -160,7 +160,7 @@ func allOps(s *kernel.Set, size int) (names []string, results []kernel.Buf) {
 	s.CrossEntropy(&kernel.CrossEntropy{X: x, W: table, Bias: in(V), Targets: kernel.OfI32(targets), V: V, C: C, ZLoss: 1e-3,
 		Scale: 0.1, Loss: out("loss", zeros(N)), DX: out("ce dx", zeros(N*C)), DW: out("ce dw", in(V*C)), DB: out("ce db", in(V))})
 	m, v := out("m", in(N*C)), out("v", zeros(N*C))
-	s.AdamW(out("p", in(N*C)), in(N*C), m, v, &kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Step: 2})
+	s.AdamW(&kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Step: 2}, kernel.AdamWParam{P: out("p", in(N*C)), G: in(N * C), M: m, V: v})
 	out("sum of squares", kernel.OfF32([]float32{float32(s.SumSquares(x))}))
 	return names, results
 }
@@ -219,6 +219,9 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	masked.Targets = kernel.OfI32(gaps)
 	adam := &kernel.AdamW{LR: 1e-3, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Step: 1}
 	am, av := zeros(N*C), zeros(N*C)
+	hm, hv := kernel.Alloc(kernel.BF16, N*C), kernel.Alloc(kernel.BF16, N*C)
+	list := []kernel.AdamWParam{{P: y, G: dy, M: am, V: av}, {P: y, G: dy, M: hm, V: hv}}
+	bufs := []kernel.Buf{dtable, y}
 	pooled := zeros(len(spans) * C)
 	step := func() {
 		s.Gather(y, table, kernel.OfI32(ids), C, false)
@@ -235,8 +238,10 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		s.ScatterAdd(dtable, dy, kernel.OfI32(ids), C)
 		s.SumRows(db, dy)
 		s.SeqMean(pooled, x, spans, C)
-		s.AdamW(y, dy, am, av, adam)
-		s.SumSquares(dtable)
+		s.AdamW(adam, list...)
+		s.SumSquares(bufs...)
+		s.Copy(hm, y)
+		s.Copy(y, hm)
 	}
 	step()
 	if n := testing.AllocsPerRun(20, step); n != 0 {

@@ -26,9 +26,29 @@ func (e *engine) copy(y, x kernel.Buf) {
 		copy(y.I32(), i32("Copy", x))
 		return
 	}
+	if y.DType() == kernel.BF16 || x.DType() == kernel.BF16 {
+		e.convert(y, x)
+		return
+	}
 	e.run(y.Len(), light, job{y: f32("Copy", y), a: f32("Copy", x), body: func(_ *engine, j *job, lo, hi, _ int) {
 		copy(j.y[lo:hi], j.a[lo:hi])
 	}})
+}
+
+// convert copies between F32 and BF16.
+func (e *engine) convert(y, x kernel.Buf) {
+	switch {
+	case y.DType() == kernel.BF16 && x.DType() == kernel.BF16:
+		copy(y.BF16(), x.BF16())
+	case y.DType() == kernel.BF16:
+		e.run(y.Len(), light, job{half: y.BF16(), a: f32("Copy", x), body: func(_ *engine, j *job, lo, hi, _ int) {
+			vec.BF16FromF32(j.half[lo:hi], j.a[lo:hi])
+		}})
+	default:
+		e.run(y.Len(), light, job{y: f32("Copy", y), half: x.BF16(), body: func(_ *engine, j *job, lo, hi, _ int) {
+			vec.F32FromBF16(j.y[lo:hi], j.half[lo:hi])
+		}})
+	}
 }
 
 // binary runs f over y, a, b.
@@ -182,41 +202,4 @@ func (e *engine) swiGLUGrad(dgate, dup, dy, gate, up kernel.Buf, acc bool) {
 			vec.AddTo(j.y[lo:hi], t)
 			vec.AddTo(j.y2[lo:hi], t2)
 		}})
-}
-
-func (e *engine) adamW(p, g, m, v kernel.Buf, s *kernel.AdamW) {
-	const op = "AdamW"
-	n := p.Len()
-	need(op, "g", g.Len(), n)
-	need(op, "m", m.Len(), n)
-	need(op, "v", v.Len(), n)
-	if s.Step < 1 {
-		panic(fmt.Sprintf("cpu: AdamW: step %d, want at least 1", s.Step))
-	}
-	step := vec.AdamWStep{LR: s.LR, Beta1: s.Beta1, Beta2: s.Beta2, Eps: s.Eps, WeightDecay: s.WeightDecay,
-		Step: s.Step, GradScale: s.GradScale, ZeroGrad: s.ZeroGrad}
-	if step.GradScale == 0 {
-		step.GradScale = 1
-	}
-	e.run(n, light, job{y: f32(op, p), a: f32(op, g), b: f32(op, m), c: f32(op, v), adam: step,
-		body: func(_ *engine, j *job, lo, hi, _ int) {
-			vec.AdamW(j.y[lo:hi], j.a[lo:hi], j.b[lo:hi], j.c[lo:hi], j.adam)
-		}})
-}
-
-// sumSquares adds the sums of chunks of light elements in ascending order.
-func (e *engine) sumSquares(x kernel.Buf) float64 {
-	n := (x.Len() + light - 1) / light
-	if cap(e.sums) < n {
-		e.sums = make([]float64, n)
-	}
-	e.sums = e.sums[:n]
-	e.run(x.Len(), light, job{a: f32("SumSquares", x), body: func(e *engine, j *job, lo, hi, _ int) {
-		e.sums[lo/light] = vec.SumSquares(j.a[lo:hi])
-	}})
-	var sum float64
-	for _, s := range e.sums {
-		sum += s
-	}
-	return sum
 }

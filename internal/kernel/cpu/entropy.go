@@ -139,9 +139,7 @@ func (e *engine) entropyChunk(m int, dx, dw, db []float32) {
 	}
 	if db != nil {
 		e.run(V, max(256, rowsFor(light, m)), job{y: db, a: t.logits[:m*V], body: func(_ *engine, j *job, lo, hi, _ int) {
-			for at := 0; at < len(j.a); at += len(j.y) {
-				vec.AddTo(j.y[lo:hi], j.a[at+lo:at+hi])
-			}
+			vec.AddRows(j.y[lo:hi], j.a[lo:], len(j.y), len(j.a)/len(j.y))
 		}})
 	}
 	e.product = gemm.Product{}

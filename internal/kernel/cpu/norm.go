@@ -179,8 +179,6 @@ func rmsNormGradRows(e *engine, j *job, lo, hi, worker int) {
 func (e *engine) addBlocks(y, part []float32) {
 	blocks := len(part) / len(y)
 	e.run(len(y), rowsFor(light, blocks), job{y: y, a: part, body: func(_ *engine, j *job, lo, hi, _ int) {
-		for at := 0; at < len(j.a); at += len(j.y) {
-			vec.AddTo(j.y[lo:hi], j.a[at+lo:at+hi])
-		}
+		vec.AddRows(j.y[lo:hi], j.a[lo:], len(j.y), len(j.a)/len(j.y))
 	}})
 }

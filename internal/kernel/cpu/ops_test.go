@@ -334,7 +334,7 @@ func TestAdamW(t *testing.T) {
 			V[i] = 0.99*V[i] + 0.01*d*d
 			P[i] = P[i]*(1-0.01*0.1) - 0.01*M[i]/(1-math.Pow(0.9, 3))/(math.Sqrt(V[i]/(1-math.Pow(0.99, 3)))+1e-8)
 		}
-		s.AdamW(p, g, m, v, a)
+		s.AdamW(a, kernel.AdamWParam{P: p, G: g, M: m, V: v})
 		near(t, "p", p, P, 1e-6)
 		near(t, "m", m, M, 1e-6)
 		near(t, "v", v, V, 1e-6)

@@ -70,9 +70,7 @@ func (e *engine) sumRows(y, x kernel.Buf) {
 		c := j.width
 		part := j.y[lo/j.chunk*c:][:c]
 		clear(part)
-		for i := lo; i < hi; i++ {
-			vec.AddTo(part, j.a[i*c:(i+1)*c])
-		}
+		vec.AddRows(part, j.a[lo*c:], c, hi-lo)
 	}})
 	e.addBlocks(f32(op, y), part)
 }

@@ -217,7 +217,7 @@ func TestPanics(t *testing.T) {
 		"MatMul: A":      func() { s.MatMul(&kernel.MatMul{M: 4, N: 1, K: 2, A: x, B: zeros(2), C: zeros(4)}) },
 		"Accumulate":     func() { s.MatMul(&kernel.MatMul{M: 1, N: 1, K: 1, A: x, B: x, C: x, Accumulate: true, Pre: x}) },
 		"Attention":      func() { s.Attention(&kernel.Attention{HeadDim: 2, KVHeads: 1, Q: x, K: x, V: x, O: x}) },
-		"AdamW: step 0":  func() { s.AdamW(x, x, x, x, &kernel.AdamW{}) },
+		"AdamW: step 0":  func() { s.AdamW(&kernel.AdamW{}, kernel.AdamWParam{P: x, G: x, M: x, V: x}) },
 		"CrossEntropy":   func() { s.CrossEntropy(&kernel.CrossEntropy{X: x, W: x, V: 2, C: 3, Targets: ids, Loss: zeros(2)}) },
 		"LayerNorm: y":   func() { s.LayerNorm(zeros(5), zeros(2), zeros(2), x, zeros(3), kernel.Buf{}, 1) },
 		"RMSNormGrad: d": func() { s.RMSNormGrad(zeros(5), zeros(3), x, x, zeros(3), zeros(2), false) },

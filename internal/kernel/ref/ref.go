@@ -29,8 +29,12 @@ func New() *kernel.Set {
 			pick(y, fill[float32], fill[float64])(y, v)
 		},
 		Copy: func(y, x buf) {
-			if y.DType() == kernel.I32 {
+			switch {
+			case y.DType() == kernel.I32:
 				copyTo[int32](y, x)
+				return
+			case y.DType() == kernel.BF16 || x.DType() == kernel.BF16:
+				convert(y, x)
 				return
 			}
 			pick(y, copyTo[float32], copyTo[float64])(y, x)
@@ -83,10 +87,20 @@ func New() *kernel.Set {
 			pick(a.Q, attentionGrad[float32], attentionGrad[float64])(a, g)
 		},
 		CrossEntropy: func(c *kernel.CrossEntropy) { pick(c.X, crossEntropy[float32], crossEntropy[float64])(c) },
-		AdamW: func(p, g, m, v buf, s *kernel.AdamW) {
-			pick(p, adamW[float32], adamW[float64])(p, g, m, v, s)
+		AdamW: func(s *kernel.AdamW, list ...kernel.AdamWParam) {
+			at := 0
+			for _, w := range list {
+				pick(w.P, adamW[float32], adamW[float64])(w, at, s)
+				at += w.P.Len()
+			}
 		},
-		SumSquares: func(x buf) float64 { return pick(x, sumSquares[float32], sumSquares[float64])(x) },
+		SumSquares: func(list ...buf) float64 {
+			sum := 0.0
+			for _, x := range list {
+				sum += pick(x, sumSquares[float32], sumSquares[float64])(x)
+			}
+			return sum
+		},
 	}
 }
 

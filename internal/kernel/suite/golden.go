@@ -232,8 +232,8 @@ func goldenAdamW(g *goldenCase) {
 	w, m, v := g.in("w"), g.like("m"), g.like("v")
 	var y []float32
 	for i := range int(g.number("steps")) {
-		g.s.AdamW(w, g.in("g").Slice(i*n, (i+1)*n), m, v, &kernel.AdamW{LR: g.number("lr"), Beta1: g.number("beta1"), Beta2: g.number("beta2"),
-			Eps: g.number("eps"), WeightDecay: g.number("weight_decay"), Step: i + 1})
+		g.s.AdamW(&kernel.AdamW{LR: g.number("lr"), Beta1: g.number("beta1"), Beta2: g.number("beta2"), Eps: g.number("eps"),
+			WeightDecay: g.number("weight_decay"), Step: i + 1}, kernel.AdamWParam{P: w, G: g.in("g").Slice(i*n, (i+1)*n), M: m, V: v})
 		y = append(y, w.F32()...)
 	}
 	g.compare("y", kernel.OfF32(y))

@@ -79,6 +79,7 @@ func Run(t *testing.T, s *kernel.Set, o Options) {
 			}
 		})
 	}
+	t.Run("bf16", func(t *testing.T) { bf16(t, s, others) })
 	t.Run("rows", func(t *testing.T) { rows(t, s) })
 	t.Run("attention rows", func(t *testing.T) { attentionRows(t, s) })
 	t.Run("masks", func(t *testing.T) { masks(t, s) })
@@ -178,6 +179,8 @@ func floats(b kernel.Buf) []float64 {
 			s[i] = b.F64()[i]
 		case kernel.I32:
 			s[i] = float64(b.I32()[i])
+		case kernel.BF16:
+			s[i] = float64(math.Float32frombits(uint32(b.BF16()[i]) << 16))
 		}
 	}
 	return s

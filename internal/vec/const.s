@@ -1,6 +1,8 @@
+//go:build amd64 || arm64
+
 #include "textflag.h"
 
-// The constants of the assembly variants, named in avx2_amd64.h; the values are those of exp_go.go and act_go.go.
+// The constants of the assembly variants, named in const.h; the values are those of exp_go.go and act_go.go.
 #define LANES(off, two) DATA ·vecConst+off+0(SB)/8, $two; DATA ·vecConst+off+8(SB)/8, $two; DATA ·vecConst+off+16(SB)/8, $two; DATA ·vecConst+off+24(SB)/8, $two
 
 LANES(0, 0x3f8000003f800000) // One = 1.0

@@ -1,0 +1,87 @@
+#include "textflag.h"
+#include "avx2_amd64.h"
+
+// func addRowsAVX2(y, x []float32, ld, rows int)
+TEXT ·addRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ y_base+0(FP), DI
+	MOVQ y_len+8(FP), CX
+	MOVQ x_base+24(FP), SI
+	MOVQ ld+48(FP), R8
+	SHLQ $2, R8
+	MOVQ rows+56(FP), R9
+
+columns64:
+	CMPQ    CX, $64
+	JLT     columns8
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	VMOVUPS 224(DI), Y7
+	MOVQ    SI, R10
+	MOVQ    R9, R11
+
+row64:
+	VADDPS (R10), Y0, Y0
+	VADDPS 32(R10), Y1, Y1
+	VADDPS 64(R10), Y2, Y2
+	VADDPS 96(R10), Y3, Y3
+	VADDPS 128(R10), Y4, Y4
+	VADDPS 160(R10), Y5, Y5
+	VADDPS 192(R10), Y6, Y6
+	VADDPS 224(R10), Y7, Y7
+	ADDQ   R8, R10
+	DECQ   R11
+	JNZ    row64
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	ADDQ   $256, SI
+	ADDQ   $256, DI
+	SUBQ   $64, CX
+	JMP    columns64
+
+columns8:
+	CMPQ    CX, $8
+	JLT     tail
+	VMOVUPS (DI), Y0
+	MOVQ    SI, R10
+	MOVQ    R9, R11
+
+row8:
+	VADDPS (R10), Y0, Y0
+	ADDQ   R8, R10
+	DECQ   R11
+	JNZ    row8
+	VMOVUPS Y0, (DI)
+	ADDQ   $32, SI
+	ADDQ   $32, DI
+	SUBQ   $8, CX
+	JMP    columns8
+
+tail:
+	TESTQ CX, CX
+	JE    done
+	MASK
+	VMASKMOVPS (DI), Y8, Y0
+	MOVQ  SI, R10
+
+rowtail:
+	VMASKMOVPS (R10), Y8, Y1
+	VADDPS Y1, Y0, Y0
+	ADDQ   R8, R10
+	DECQ   R9
+	JNZ    rowtail
+	VMASKMOVPS Y0, Y8, (DI)
+
+done:
+	VZEROUPPER
+	RET

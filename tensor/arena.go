@@ -1,0 +1,53 @@
+package tensor
+
+import (
+	"math/bits"
+
+	"github.com/plinth-ml/plinth/internal/kernel"
+)
+
+// arena hands out buffers and takes them back. What is idle waits for the next request of its type and size: a training step asks for
+// the same sizes as the step before it, so that from the second step on no memory is taken.
+type arena struct {
+	idle  [kernel.DTypes]map[int][]Buf // by rounded size
+	bytes int                          // of all buffers, handed out and idle
+	used  int                          // handed out
+	peak  int                          // largest used
+}
+
+// roundUp bounds the number of distinct sizes: an eighth of the leading power of two. The sizes of models, few bits long, stay as they are.
+func roundUp(n int) int {
+	if n <= 64 {
+		return 64
+	}
+	step := 1 << (bits.Len(uint(n-1)) - 4)
+	return (n + step - 1) / step * step
+}
+
+// take returns n elements with any content.
+func (a *arena) take(d DType, n int) Buf {
+	size := roundUp(n)
+	a.used += n * d.Size()
+	a.peak = max(a.peak, a.used)
+	idle := a.idle[d][size]
+	if k := len(idle); k > 0 {
+		b := idle[k-1]
+		a.idle[d][size] = idle[:k-1]
+		return b.Slice(0, n)
+	}
+	a.bytes += size * d.Size()
+	return kernel.Alloc(d, size).Slice(0, n)
+}
+
+// release takes b back; none is ignored.
+func (a *arena) release(b Buf) {
+	if b.None() {
+		return
+	}
+	a.used -= b.Len() * b.DType().Size()
+	size := roundUp(b.Len())
+	if a.idle[b.DType()] == nil {
+		a.idle[b.DType()] = map[int][]Buf{}
+	}
+	a.idle[b.DType()][size] = append(a.idle[b.DType()][size], b.Full(size))
+}
