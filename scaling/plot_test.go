@@ -213,7 +213,7 @@ func TestTicks(t *testing.T) {
 			t.Errorf("si(%g) is %q, want %q", v, got, want)
 		}
 	}
-	for v, want := range map[float64]string{1e12: "10^12", 3e12: "3·10^12", 4.18e13: "4.2·10^13", 1: "10^0"} {
+	for v, want := range map[float64]string{1e12: "10^12", 3e12: "3·10^12", 4.18e13: "4.2·10^13", 1: "10^0", 9.995e11: "10^12", 1e15: "10^15", 9.4e11: "9.4·10^11"} {
 		if f, e := power(v); f+"^"+e != want {
 			t.Errorf("power(%g) is %s^%s, want %s", v, f, e, want)
 		}
