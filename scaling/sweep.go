@@ -15,7 +15,7 @@ import (
 // that run (Hoffmann et al. 2022, section 3: a loss read off a longer run before its rate has decayed is too high). The zero value of
 // a field means the default given with it.
 type Recipe struct {
-	HeadDim int `json:"head_dim"` // of attention, where it divides the width; else half of it; 32
+	HeadDim int `json:"head_dim"` // of attention, where it divides the width; else half of it; 16
 
 	// The peak learning rate is LR·(BaseWidth/width)^LRPower.
 	LR        float64 `json:"lr"`         // 0.024, for muon
@@ -36,7 +36,7 @@ type Recipe struct {
 }
 
 func (r Recipe) resolve() Recipe {
-	r.HeadDim = cmp.Or(r.HeadDim, 32)
+	r.HeadDim = cmp.Or(r.HeadDim, 16)
 	r.LR = cmp.Or(r.LR, 0.024)
 	r.BaseWidth = cmp.Or(r.BaseWidth, 64)
 	r.LRPower = cmp.Or(r.LRPower, 1)

@@ -215,7 +215,7 @@ func TestRecipeRules(t *testing.T) {
 	}
 	// Parameters: 2 layers of 12·128² + 13·128, the last norm, embeddings of 1024 ids and 128 positions.
 	body := int64(2*(12*128*128+13*128) + 2*128)
-	if b.LR != 0.01 || b.Batch != 64 || b.Heads != 4 || b.NonEmbedding != body || b.N != body+1152*128 || b.D != int64(b.Steps)*64*128 {
+	if b.LR != 0.01 || b.Batch != 64 || b.Heads != 8 || b.NonEmbedding != body || b.N != body+1152*128 || b.D != int64(b.Steps)*64*128 {
 		t.Errorf("%+v", b)
 	}
 	if math.Abs(float64(b.D)-16e6) > 64*128/2 {
@@ -240,7 +240,7 @@ func TestRecipeRules(t *testing.T) {
 	if err != nil || len(list) != 4 || math.Abs(float64(list[3].D)/float64(list[3].N)-20) > 0.1 {
 		t.Errorf("%+v, %v", list, err)
 	}
-	odd, err := r.Trial(Shape{1, 24}, 1e5, text)
+	odd, err := r.Trial(Shape{1, 20}, 1e5, text)
 	if err != nil || odd.Heads != 1 {
 		t.Errorf("%+v, %v", odd, err)
 	}

@@ -28,7 +28,7 @@ type scaleSweepCmd struct {
 	Resume bool     `help:"Go on with the sweep in --out: finished runs stay, half-done ones go on, further runs may be added."`
 	DryRun bool     `help:"Print the plan and end."`
 
-	Sizes    []string  `default:"1x32,2x64,3x96,4x128" help:"Shapes: layers x width." placeholder:"LxW,..." group:"Ladder (--tokens-per-param, or --isoflop; and --also)"`
+	Sizes    []string  `default:"2x32,2x48,2x64,2x96" help:"Shapes: layers x width." placeholder:"LxW,..." group:"Ladder (--tokens-per-param, or --isoflop; and --also)"`
 	PerParam []float64 `name:"tokens-per-param" help:"Every size at these numbers of tokens per parameter; 20 without --isoflop and --also." placeholder:"F,..." group:"Ladder (--tokens-per-param, or --isoflop; and --also)"`
 	IsoFLOP  []float64 `name:"isoflop" help:"Profiles: every size that spends this many FLOPs on --ratio tokens per parameter." placeholder:"C,..." group:"Ladder (--tokens-per-param, or --isoflop; and --also)"`
 	Ratio    []float64 `default:"4,200" help:"Least and most tokens per parameter in a profile." placeholder:"MIN,MAX" group:"Ladder (--tokens-per-param, or --isoflop; and --also)"`
@@ -40,7 +40,7 @@ type scaleSweepCmd struct {
 	Batch      int     `default:"4096" help:"Tokens per step of a run on --base-tokens; others get --batch·(D/this)^--batch-power." placeholder:"N" group:"Recipe"`
 	BaseTokens int64   `default:"4000000" help:"Tokens that --batch is for." placeholder:"N" group:"Recipe"`
 	BatchPower float64 `default:"0.383" help:"0: one batch for all." placeholder:"F" group:"Recipe"`
-	HeadDim    int     `default:"32" help:"Of attention, where it divides the width; else half of it." placeholder:"N" group:"Recipe"`
+	HeadDim    int     `default:"16" help:"Of attention, where it divides the width; else half of it." placeholder:"N" group:"Recipe"`
 	Optimizer  string  `default:"muon" enum:"adamw,muon" help:"adamw or muon." group:"Recipe"`
 	Schedule   string  `default:"linear" enum:"cosine,linear,wsd,constant" help:"Of the learning rate, to the end of each run." group:"Recipe"`
 	MinLR      float64 `name:"min-lr" default:"0" help:"Final learning rate as a share of the peak." placeholder:"F" group:"Recipe"`
@@ -56,7 +56,7 @@ type scaleSweepCmd struct {
 }
 
 func (*scaleSweepCmd) Help() string {
-	return "Example: plinth scale sweep --out sweep --isoflop 1e12,3e12 --sizes 1x32,2x48,2x64,3x96"
+	return "Example: plinth scale sweep --out sweep --isoflop 1e12,3e12 --sizes 2x32,2x48,2x64,2x80"
 }
 
 func (s *scaleSweepCmd) Run(ctx context.Context, c *common) error {
