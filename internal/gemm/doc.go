@@ -5,13 +5,13 @@
 // K is cut into blocks of KC. In a block each element of C is one chain of multiply-adds over ascending k that starts
 // from zero; block sums S are added in ascending order, C = Alpha*S + C, where C starts from zero, or from what it
 // held with Accumulate. Nothing else enters: not M, N, the number of threads, the position in a tile, nor whether an
-// operand was packed. So rows have equal bits for every M, Serial and Mul agree, and so do avx2 and avx512, which
-// both fuse each multiply-add. The portable variant rounds each product, and agrees with them to a tolerance.
+// operand was packed. So rows have equal bits for every M, Serial and Mul agree, and so do avx2, avx512 and neon,
+// which fuse each multiply-add. The portable variant rounds each product, and agrees with them to a tolerance.
 //
 // # How it runs
 //
-// A micro-kernel holds a tile of C in registers (6x16 for avx2, 12x32 for avx512) and takes A and B at any stride. A large
-// product is two phases of pool tasks: A and B are packed into panels as wide as the tile, then rectangles of C are
+// A micro-kernel holds a tile of C in registers (6x16 for avx2, 12x32 for avx512, 12x8 for neon) and takes A and B at any
+// stride. A large product is two phases of pool tasks: A and B are packed into panels as wide as the tile, then rectangles of C are
 // computed, all of K each, so that C stays in the second-level cache from the first block to the epilogue. An A of 4 MB or
 // more is not packed as a whole: a task has many columns and packs its rows of A itself, block by block, so that the packed
 // copy never leaves the cache. With at most 240 rows there is one block of rows: each panel of B has one user, who packs it
@@ -19,7 +19,12 @@
 // once with Pack. The avx512 tiles of one column are one call, which asks for the rows of C and for the next panel of B
 // between its steps.
 //
+// The neon tile keeps 24 of the 32 registers for sums. A column of a packed panel is three loads, and each multiply-add picks
+// its element of A from a lane. Where A is not packed, an element is a load of its own, which no more than fills the load ports.
+//
 // # Measured
+//
+// The neon variant ran under qemu only: its bits are tested, its speed is not measured; docs/benchmarks.md has the counts.
 //
 // docs/benchmarks.md has the figures: 1024 cubed at 83 to 89 % of the live peak for avx512 and 84 to 88 % for avx2, on one
 // and two threads. docs/LOG.md has the experiments. The floor: a loop with the loads of the avx512 tile, all of them in the
