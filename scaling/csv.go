@@ -20,7 +20,7 @@ type Columns struct{ Name, N, D, C, Loss, Diverged string }
 // usual are common names of each column, as plain makes them, the most telling first.
 var usual = map[string][]string{
 	"name":     {"name", "run", "model"},
-	"n":        {"n", "params", "parameters", "n_params", "num_params", "model_size", "model_parameters"},
+	"n":        {"n", "params", "parameters", "n_params", "num_params", "model_size", "model_parameters", "n_non_embedding", "n_no_emb"},
 	"d":        {"d", "tokens", "train_tokens", "training_tokens", "n_tokens", "num_tokens", "tokens_trained"},
 	"c":        {"c", "flops", "flop", "training_flops", "training_flop", "train_flops", "compute", "compute_budget"},
 	"loss":     {"loss", "val_loss", "validation_loss", "eval_loss", "test_loss", "final_loss"},
