@@ -85,11 +85,12 @@ func Fit(ctx context.Context, runs []Run, o FitOptions) (*Fitted, error) {
 func (o FitOptions) fit(ctx context.Context, q problem, starts [][]float64) (p []float64, objective float64, draws [][]float64, err error) {
 	workers := pool.New(o.Threads)
 	defer workers.Close()
-	if p, objective, err = q.solve(ctx, workers, starts); err != nil {
+	minima, objective, err := q.solve(ctx, workers, starts)
+	if err != nil {
 		return nil, 0, nil, err
 	}
-	draws, err = q.resample(ctx, workers, o.Bootstrap, o.Seed, p)
-	return p, objective, draws, err
+	draws, err = q.resample(ctx, workers, o.Bootstrap, o.Seed, minima)
+	return minima[0], objective, draws, err
 }
 
 // falls reports whether the loss falls with N and with D, so that a budget has an optimum.

@@ -124,10 +124,11 @@ type problem struct {
 	value  func(p, g, times []float64) float64
 }
 
-// solve runs L-BFGS from every start, coarsely, goes on to convergence from the lowest ends, and returns the best end and its value. It
-// overwrites starts. Which thread takes which start is free, and the result has the same bits for any number.
-func (q problem) solve(ctx context.Context, workers *pool.Pool, starts [][]float64) ([]float64, float64, error) {
-	const finalists = 64
+// solve runs L-BFGS from every start, coarsely, goes on to convergence from the lowest ends, and returns the distinct minima that these
+// come to, the lowest first and at most four, and the value of the lowest. It overwrites starts. Which thread takes which start is free, and
+// the result has the same bits for any number.
+func (q problem) solve(ctx context.Context, workers *pool.Pool, starts [][]float64) (minima [][]float64, value float64, err error) {
+	const finalists, kept = 64, 4
 	ends := make([]float64, len(starts))
 	order := make([]int, len(starts))
 	for i := range order {
@@ -136,28 +137,41 @@ func (q problem) solve(ctx context.Context, workers *pool.Pool, starts [][]float
 	run := func(count int, tol float64) {
 		workers.Run(count, func(k, _ int) {
 			if i := order[k]; ctx.Err() == nil {
-				ends[i] = optimize.LBFGS(starts[i], tol, func(p, g []float64) float64 { return q.value(p, g, nil) })
-				if math.IsNaN(ends[i]) {
-					ends[i] = math.Inf(1)
-				}
+				ends[i] = q.descend(starts[i], tol, nil)
 			}
 		})
 		slices.SortStableFunc(order[:count], func(a, b int) int { return cmp.Compare(ends[a], ends[b]) })
 	}
-	scale := float64(q.points) * q.delta // of the gradient far from the optimum
-	run(len(starts), 1e-4*scale)
-	run(min(finalists, len(starts)), converged*scale)
+	run(len(starts), 1e-4)
+	last := min(finalists, len(starts))
+	run(last, converged)
 	if err := context.Cause(ctx); err != nil {
 		return nil, 0, err
 	}
-	return starts[order[0]], ends[order[0]], nil
+	highest := 0.0
+	for _, i := range order[:last] {
+		if len(minima) == 0 || ends[i] > highest*(1+1e-6) && len(minima) < kept {
+			minima, highest = append(minima, starts[i]), ends[i]
+		}
+	}
+	return minima, ends[order[0]], nil
 }
 
 // converged is the gradient at an optimum as a share of its scale; the constants are then good to about eight digits.
 const converged = 1e-10
 
-// resample returns the optima of the given number of bootstrap resamples of the points, each by L-BFGS from p. Draw i is a function of seed and i.
-func (q problem) resample(ctx context.Context, workers *pool.Pool, draws int, seed uint64, p []float64) ([][]float64, error) {
+// descend moves p to a minimum and returns the value there, +Inf where it is no number. tol is a share of the gradient far from the optimum.
+func (q problem) descend(p []float64, tol float64, times []float64) float64 {
+	v := optimize.LBFGS(p, tol*float64(q.points)*q.delta, func(p, g []float64) float64 { return q.value(p, g, times) })
+	if math.IsNaN(v) {
+		return math.Inf(1)
+	}
+	return v
+}
+
+// resample returns the optima of the given number of bootstrap resamples of the points: of each the lowest that is found from minima of the
+// points themselves. Draw i is a function of seed and i.
+func (q problem) resample(ctx context.Context, workers *pool.Pool, draws int, seed uint64, minima [][]float64) ([][]float64, error) {
 	out := make([][]float64, draws)
 	workers.Run(draws, func(i, _ int) {
 		if ctx.Err() != nil {
@@ -167,8 +181,13 @@ func (q problem) resample(ctx context.Context, workers *pool.Pool, draws int, se
 		for _, k := range resampled(q.points, seed, i) {
 			times[k]++
 		}
-		out[i] = slices.Clone(p)
-		optimize.LBFGS(out[i], converged*float64(q.points)*q.delta, func(p, g []float64) float64 { return q.value(p, g, times) })
+		least := math.Inf(1)
+		for _, m := range minima {
+			p := slices.Clone(m)
+			if v := q.descend(p, converged, times); v < least || out[i] == nil {
+				out[i], least = p, v
+			}
+		}
 	})
 	return out, context.Cause(ctx)
 }

@@ -1,7 +1,9 @@
 package scaling
 
 import (
+	"context"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -40,5 +42,60 @@ func TestKaplanLaws(t *testing.T) {
 	// Table 6: B·S is C_min/6N, and at the critical batch twice the tokens.
 	if k := KaplanOptimum(1); !near(k.B*k.S, PFDay/6/k.N, 0.03) || !near(k.D, 2*k.B*k.S, 0.1) {
 		t.Errorf("one PF-day: %+v", k)
+	}
+}
+
+func TestFitPower(t *testing.T) {
+	for _, want := range []PowerLaw{{X: 8.8e13, Alpha: 0.076}, {X: 1e10, Alpha: 0.3, E: 1.7}} {
+		var x, y []float64
+		for i := range 8 {
+			x = append(x, 1e6*math.Pow(4, float64(i)))
+			y = append(y, want.At(x[i]))
+		}
+		f, err := FitPower(context.Background(), x, y, want.E > 0, FitOptions{Bootstrap: 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !near(f.Law.X, want.X, 1e-4) || !near(f.Law.Alpha, want.Alpha, 1e-5) || !near(f.Law.E, want.E, 1e-5) || f.Fit.R2 < 1-1e-9 || len(f.Draws) == 0 {
+			t.Errorf("%+v, want %+v", f, want)
+		}
+	}
+	x := []float64{1, 2, 3, 4}
+	for _, c := range []struct {
+		x, y []float64
+		want string
+	}{
+		{x, []float64{1, 2, 3, 4}, "does not fall"},
+		{x[:2], x[:2], "at 3 sizes"},
+		{x, []float64{4, 3, math.NaN(), 2}, "point 3"},
+	} {
+		if _, err := FitPower(context.Background(), c.x, c.y, false, FitOptions{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want %q", err, c.want)
+		}
+	}
+}
+
+func TestFitKaplan(t *testing.T) {
+	var runs []Run
+	for _, r := range ladder(truth, 0) {
+		r.Loss = KaplanLossND.Loss(r.N, r.D)
+		runs = append(runs, r)
+	}
+	f, err := FitKaplan(context.Background(), runs, FitOptions{Bootstrap: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := KaplanLossND
+	if !near(f.Law.NC, k.NC, 1e-3) || !near(f.Law.DC, k.DC, 1e-3) || !near(f.Law.AlphaN, k.AlphaN, 1e-4) || !near(f.Law.AlphaD, k.AlphaD, 1e-4) || len(f.Draws) == 0 {
+		t.Errorf("%+v, want %+v", f.Law, k)
+	}
+	for i := range runs {
+		runs[i].Loss = math.Pow(runs[i].D, 0.1)
+	}
+	if _, err := FitKaplan(context.Background(), runs, FitOptions{}); err == nil {
+		t.Error("a rising loss has a law")
+	}
+	if _, err := FitKaplan(context.Background(), runs[:4], FitOptions{}); err == nil || !strings.Contains(err.Error(), "at least 5") {
+		t.Errorf("four runs: %v", err)
 	}
 }

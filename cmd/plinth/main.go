@@ -29,8 +29,8 @@ type cli struct {
 	Train      trainCmd      `cmd:"" help:"Pre-train a model."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
+	Scale      scaleCmd      `cmd:"" help:"Scaling laws: fit them to runs, plan with them."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`
-	Scale      scaleCmd      `cmd:"" help:"Scaling laws: plan a training run."`
 	Show       showCmd       `cmd:"" help:"Describe a model: shape, parameters, arithmetic, memory."`
 	Version    versionCmd    `cmd:"" help:"Print version, CPU features and the kernel variant in use."`
 
