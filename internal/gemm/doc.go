@@ -15,7 +15,8 @@
 // computed, all of K each, so that C stays in the second-level cache from the first block to the epilogue. An A of 4 MB or
 // more is not packed as a whole: a task has many columns and packs its rows of A itself, block by block, so that the packed
 // copy never leaves the cache. With at most 240 rows there is one block of rows: each panel of B has one user, who packs it
-// just before, or reads B where it lies. One row goes over four panels at once. Weights that are used again are best packed
+// just before, or reads B where it lies. The avx512 variant reads a row-major A where it lies when B has at most 24 panels. Up to
+// a tile of rows go through B in the order of memory. One row goes over four panels at once. Weights that are used again are best packed
 // once with Pack. The avx512 tiles of one column are one call, which asks for the rows of C and for the next panel of B
 // between its steps.
 //
@@ -26,13 +27,15 @@
 //
 // The neon variant ran under qemu only: its bits are tested, its speed is not measured; docs/benchmarks.md has the counts.
 //
-// docs/benchmarks.md has the figures: 1024 cubed at 83 to 89 % of the live peak for avx512 and 84 to 88 % for avx2, on one
-// and two threads. docs/LOG.md has the experiments. The floor: a loop with the loads of the avx512 tile, all of them in the
-// first-level cache, reaches 92 to 94 % of a loop without loads.
+// docs/benchmarks.md has the figures, docs/LOG.md the experiments. In the first-level cache the avx512 tile runs at 100 % of a loop
+// of multiply-adds on registers while the core is ours alone; a neighbour on its other thread takes issue slots and pushes it to 76 to
+// 83 %, and the register loop hardly. So the tile has few instructions: nine rows of twelve take A as an operand in memory.
 //
 // Tried before, and what it gave (readings of one shape differ by some 3 % of the ceiling between runs): packing in runs of
 // whole rows instead of one panel after the other, packing time halved; asking for the next panel of B while a panel is
 // used, avx2 80 to 86 % at 1024. No gain seen: huge pages for operands and packed copies; asking for the next rows of A;
-// unrolling the avx512 loop by 16 instead of 4; both phases in one Run of the pool; B packed by tasks that have all rows.
+// unrolling the avx512 loop by 16 instead of 4; both phases in one Run of the pool; B packed by tasks that have all rows; asking for
+// the next rows of A, packed by their task or not; asking for the rows of C with the intent to write. A read where it lies is slower
+// than packed from 1M elements on and for more than 24 panels.
 // Next: a second row kernel for 2 to 4 rows; tiles of a column in one call for avx2.
 package gemm
