@@ -31,13 +31,17 @@ type job struct {
 	cols    int       // a multiple of nr
 	blocks  int       // tasks along M
 	tasks   int
-	pa, pb  packing // phase 1
-	ownA    bool    // tasks pack A, in parts
+	pa, pb  packing   // phase 1
+	ownA    bool      // tasks pack A, in parts
+	act     []float32 // where Act puts its results, when not in C
 }
 
 // plan cuts m into tasks; the packed operands live in s.
 func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 	*j = job{Product: m, k: k}
+	if m.Pre != nil && m.Act != nil { // the tiles go to Pre, so that nothing is copied
+		j.C, j.act = m.Pre, m.C
+	}
 	if m.M == 0 || m.N == 0 {
 		return
 	}
@@ -283,14 +287,17 @@ func (j *job) epilogue(i0, i1, n0, n1 int) {
 		if j.Bias != nil {
 			j.k.addTo(c, j.Bias[n0:n1])
 		}
-		if j.Pre != nil {
+		y := c
+		if j.act != nil {
+			y = j.act[at:][:w]
+		} else if j.Pre != nil {
 			copy(j.Pre[at:][:w], c)
 		}
 		if j.Act != nil {
-			j.Act(c, c)
+			j.Act(y, c)
 		}
 		if j.Residual != nil {
-			j.k.addTo(c, j.Residual[at:][:w])
+			j.k.addTo(y, j.Residual[at:][:w])
 		}
 	}
 }
