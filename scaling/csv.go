@@ -30,17 +30,9 @@ var usual = map[string][]string{
 // Set is what a source of runs holds.
 type Set struct {
 	Runs       []Run    // finished runs, diverged ones too
-	Curves     []Run    // checkpoints of training curves, the last ones too, where the source has them
+	Curves     []Run    // checkpoints of training curves, the last ones too, where the source has them: what FitEnvelope takes
 	Convention string   // AllParams or NonEmbedding, as far as the source tells: AllParams where it does not
 	Notes      []string // what was made of the source
-}
-
-// Points are the curves, or the runs where there are none: what FitEnvelope takes.
-func (s *Set) Points() []Run {
-	if len(s.Curves) > 0 {
-		return s.Curves
-	}
-	return s.Runs
 }
 
 // Add takes the runs of another set in. It is an error where the two count N by different conventions.
@@ -249,7 +241,7 @@ func (t *table) run(row []string) (Run, error) {
 	}
 	for _, v := range []float64{r.N, r.D, r.C} {
 		if v == 0 || math.IsInf(v, 0) {
-			return r, fmt.Errorf("N %g, D %g, C %g do not fit C = 6ND", r.N, r.D, r.C)
+			return r, fmt.Errorf("the row's N %g, D %g, C %g do not fit C = 6ND", r.N, r.D, r.C)
 		}
 	}
 	return r, nil

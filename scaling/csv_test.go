@@ -185,7 +185,7 @@ func TestDropHighest(t *testing.T) {
 
 func TestSetAdd(t *testing.T) {
 	var s Set
-	if err := s.Add(&Set{Runs: make([]Run, 2), Convention: NonEmbedding, Notes: []string{"x"}}); err != nil || len(s.Points()) != 2 || s.Convention != NonEmbedding {
+	if err := s.Add(&Set{Runs: make([]Run, 2), Convention: NonEmbedding, Notes: []string{"x"}}); err != nil || len(s.Runs) != 2 || s.Convention != NonEmbedding {
 		t.Errorf("%v, %+v", err, s)
 	}
 	if err := s.Add(&Set{Runs: make([]Run, 2), Convention: AllParams}); err == nil {
