@@ -68,7 +68,7 @@ func PlanPublished(p PublishedModel, o PlanOptions) (*PublishedPlan, error) {
 		r.Rules = &rules
 	}
 	if batch > 0 {
-		r.Training = &Training{Tokens: p.Tokens, Batch: batch, BatchTokens: float64(batch * s.Context), LR: p.LR, Warmup: p.Warmup, Steps: p.Tokens / float64(batch*s.Context)}
+		r.Training = &Training{Tokens: p.Tokens, Batch: batch, BatchTokens: float64(batch * s.Context), LR: p.LR, Warmup: p.Warmup, Steps: math.Ceil(p.Tokens / float64(batch*s.Context))}
 	}
 	d := o.Device
 	if d.Peak == 0 && p.Device != "" {
