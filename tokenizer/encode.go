@@ -13,7 +13,7 @@ type Encoder struct {
 	t      *Tokenizer
 	cache  *cache
 	book   book
-	ends   [512]int // of the pieces at hand
+	ends   [cutRoom]int // of the pieces at hand
 	word   word
 	prefix []byte
 	err    error
@@ -118,16 +118,15 @@ func (e *Encoder) stage(ids []int32, text []byte, stages []*split.Pattern) []int
 		return ids
 	}
 	for at := 0; at < len(text); {
-		ends := e.ends[:p.Cut(e.ends[:], text, at)]
-		if len(stages) == 1 {
-			ids = e.pieces(ids, text, at, ends)
-			at = ends[len(ends)-1]
-			continue
-		}
-		for _, end := range slices.Clone(ends) { // the next stage uses e.ends
+		if len(stages) > 1 { // e.ends is for the last stage
+			end := p.Next(text, at)
 			ids = e.stage(ids, text[at:end], stages[1:])
 			at = end
+			continue
 		}
+		ends := e.ends[:p.Cut(e.ends[:], text, at)]
+		ids = e.pieces(ids, text, at, ends)
+		at = ends[len(ends)-1]
 	}
 	return ids
 }
