@@ -42,8 +42,8 @@ type Options struct {
 	ZLoss       float64 `json:"z_loss"`       // weight of the squared log-sum-exp (PaLM, section 5: 1e-4); none
 
 	Moments string `json:"moments"` // of AdamW: f32, or bf16 for half the memory, rounded up or down at random; f32
-	// Activations kept for the backward pass: f32; lean, without those that a pass over memory makes again, the same bits for two thirds of
-	// the memory and some percent more time; or bf16, lean and rounded to bfloat16, for a third. f32
+	// Activations kept for the backward pass: f32; lean, without those that a pass over memory makes again, the same bits for 0.7 of
+	// the memory and some percent more time; or bf16, lean and rounded to bfloat16, for half. f32
 	Activations string `json:"activations"`
 
 	Recompute bool   `json:"recompute"` // keep one activation per layer and compute the others again: less memory, a third more time, the same bits

@@ -55,7 +55,7 @@ type trainCmd struct {
 	Clip        float64 `placeholder:"F" group:"Training" default:"1" help:"Largest norm of the gradient; 0 means no limit."`
 	ZLoss       float64 `placeholder:"F" group:"Training" default:"0" name:"z-loss" help:"Weight of the squared log-sum-exp; PaLM used 1e-4."`
 	Recompute   bool    `group:"Training" help:"Compute activations again in the backward pass: less memory, a third more time, the same bits."`
-	Activations string  `group:"Training" name:"activations" enum:"f32,lean,bf16" default:"f32" help:"Activations kept for the backward pass: f32; lean, two thirds of the memory, the same bits, some percent more time; or bf16, a third of it."`
+	Activations string  `group:"Training" name:"activations" enum:"f32,lean,bf16" default:"f32" help:"Activations kept for the backward pass: f32; lean, 0.7 of them, the same bits, some percent more time; or bf16, half of them."`
 	Moments     string  `group:"Training" enum:"f32,bf16" default:"f32" help:"AdamW's moments: f32, or bf16 for half the memory."`
 
 	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`
