@@ -120,7 +120,7 @@ func (j *job) run(task int, s *Scratch) {
 			clear(j.C[i*j.LDC+n0 : i*j.LDC+n1])
 		}
 	}
-	if j.bp != nil && 1 < i1-i0 && i1-i0 <= j.k.mr { // B is read once: in the order in which it lies
+	if j.bp != nil && !j.ownA && 1 < i1-i0 && i1-i0 <= j.k.mr { // B is read once: in the order in which it lies
 		for n := n0; n < n1; n += j.k.nr {
 			for k0 := 0; k0 < j.K; k0 += KC {
 				j.column(i0, i1, n, min(j.k.nr, n1-n), k0, min(KC, j.K-k0), nil, s)
