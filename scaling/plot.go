@@ -233,9 +233,12 @@ func si(v float64) string {
 
 // power splits a number into the parts of 3·10^12; front is "10" where the factor is one.
 func power(v float64) (front, exponent string) {
-	e := math.Floor(math.Log10(v) + 1e-9)
+	e := math.Floor(math.Log10(v))
 	m := v / math.Pow(10, e)
-	if math.Abs(m-1) < 0.005 {
+	if m >= 9.95 { // two digits round it up
+		e, m = e+1, m/10
+	}
+	if m < 1.05 {
 		return "10", fmt.Sprintf("%.0f", e)
 	}
 	return fmt.Sprintf("%.2g·10", m), fmt.Sprintf("%.0f", e)

@@ -100,6 +100,9 @@ func Sweep(ctx context.Context, r Recipe, trials []Trial, o SweepOptions) ([]Out
 	}
 	s := &sweep{Recipe: r, o: o, set: set, tok: tok, began: time.Now(), runs: len(trials), part: map[string]float64{}}
 	defer s.closeTimes()
+	if _, _, err := s.heldOut(); err != nil { // before the first run, not after it
+		return nil, err
+	}
 	var todo []Trial
 	for _, b := range trials {
 		s.total += b.C
@@ -249,18 +252,9 @@ const pieces = 32
 
 // measure sets the loss of out and its noise: the mean over sequences taken evenly from all of the held-out text.
 func (s *sweep) measure(ctx context.Context, m *gpt.Model, k *kernel.Set, out *Outcome) error {
-	split, err := s.set.Split("val")
+	val, n, err := s.heldOut()
 	if err != nil {
 		return err
-	}
-	val, err := split.Val(s.set.Info.Seq, 0)
-	if err != nil {
-		return err
-	}
-	n := min(val.Sequences(), s.ValTokens/s.set.Info.Seq)
-	if n < pieces {
-		return fmt.Errorf("scaling: the loss would be measured on %d sequences of the %d that %s holds out, fewer than %d: hold out more, or measure on more tokens",
-			n, val.Sequences(), s.o.Data, pieces)
 	}
 	tape := tensor.Evaluation(k)
 	var nats, bytes, tokens float64
@@ -278,6 +272,24 @@ func (s *sweep) measure(ctx context.Context, m *gpt.Model, k *kernel.Set, out *O
 	out.Loss, out.BitsPerByte = nats/tokens, nats/math.Ln2/bytes
 	_, out.StdErr = meanError(out.Pieces)
 	return nil
+}
+
+// heldOut is the text that losses are measured on, and how many of its sequences.
+func (s *sweep) heldOut() (*data.Val, int, error) {
+	split, err := s.set.Split("val")
+	if err != nil {
+		return nil, 0, err
+	}
+	val, err := split.Val(s.set.Info.Seq, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	n := min(val.Sequences(), s.ValTokens/s.set.Info.Seq)
+	if n < pieces {
+		return nil, 0, fmt.Errorf("scaling: the loss would be measured on %d sequences of the %d that %s holds out, fewer than %d: hold out more, or measure on more tokens",
+			n, val.Sequences(), s.o.Data, pieces)
+	}
+	return val, n, nil
 }
 
 // sample is sequences [from, to) of n taken evenly from a split.
