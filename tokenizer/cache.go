@@ -43,7 +43,8 @@ func cacheSet(lo, hi uint64) uint64 {
 	return (a ^ b) & (1<<cacheBits - 1)
 }
 
-// find returns the slot that holds the piece if one does: the second of its set, or else the first. That is no branch, which could not be predicted.
+// find returns the slot that holds the piece if one does: the second of its set, or else the first. That is no branch, which
+// could not be predicted.
 func (c *cache) find(lo, hi uint64) *slot {
 	set := &c[cacheSet(lo, hi)]
 	way := 0
@@ -82,7 +83,7 @@ func (c *cache) run(ids []int32, text []byte, at int, ends []int) (pieces, n int
 	return len(ends), n
 }
 
-// seed returns a cache that holds the tokens of the vocabulary which are pieces of one token, made once.
+// seed returns a cache that holds the tokens of the vocabulary as pieces, made once.
 func (t *Tokenizer) seed() *cache {
 	t.seedOnce.Do(func() {
 		c := new(cache)

@@ -12,8 +12,9 @@ const (
 	casedWords        // O200K: the same, and words end before a capital
 )
 
-// Cut puts the ends of as many pieces of text[at:] as it can into ends, which must have room for at least one, and returns their number: at
-// least one, at < len(text). at is as in Next, and so is the last end. p must be Scanned. It is Next again and again, but several times as fast on ASCII.
+// Cut puts the ends of the next pieces of text, as many as it can, into ends and returns their number, at least one. It is Next
+// again and again, but several times as fast on ASCII where ends has room for hundreds. at < len(text) is as in Next, ends is
+// not empty, and p is Scanned.
 func (p *Pattern) Cut(ends []int, text []byte, at int) int {
 	n := 0
 	dense := at // up to where what is not ASCII hides the next pieces
