@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -162,11 +161,4 @@ func (s *sweep) logTime(b Trial, r train.Result, threads int) error {
 	}
 	_, err := fmt.Fprintf(s.times, "%s,%d,%.3f,%d,%.4g\n", b.Name, r.Steps, r.Seconds, threads, r.FLOPsPerSecond)
 	return err
-}
-
-func (s *sweep) closeTimes() error {
-	if s.times == nil {
-		return nil
-	}
-	return errors.Join(s.times.Sync(), s.times.Close())
 }

@@ -99,7 +99,11 @@ func Sweep(ctx context.Context, r Recipe, trials []Trial, o SweepOptions) ([]Out
 		o.Jobs = o.Threads
 	}
 	s := &sweep{Recipe: r, o: o, set: set, tok: tok, began: time.Now(), runs: len(trials), part: map[string]float64{}}
-	defer s.closeTimes()
+	defer func() {
+		if s.times != nil {
+			s.times.Close()
+		}
+	}()
 	if _, _, err := s.heldOut(); err != nil { // before the first run, not after it
 		return nil, err
 	}
@@ -116,13 +120,13 @@ func Sweep(ctx context.Context, r Recipe, trials []Trial, o SweepOptions) ([]Out
 		}
 	}
 	queue := make(chan Trial)
-	group, ctx := errgroup.WithContext(ctx)
+	group, within := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(queue)
 		for _, b := range todo {
 			select {
 			case queue <- b:
-			case <-ctx.Done():
+			case <-within.Done():
 				return nil // who is at work reports why
 			}
 		}
@@ -132,7 +136,7 @@ func Sweep(ctx context.Context, r Recipe, trials []Trial, o SweepOptions) ([]Out
 		k := cpu.New(cpu.Options{Threads: max(1, o.Threads/o.Jobs)})
 		group.Go(func() error {
 			for b := range queue {
-				if err := s.run(ctx, b, k); err != nil {
+				if err := s.run(within, b, k); err != nil {
 					return fmt.Errorf("run %s: %w", b.Name, err)
 				}
 			}
@@ -142,7 +146,7 @@ func Sweep(ctx context.Context, r Recipe, trials []Trial, o SweepOptions) ([]Out
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil && len(todo) > 0 && s.done < s.runs {
+	if s.done < s.runs { // before the first run began
 		return nil, errors.Join(train.ErrInterrupted, context.Cause(ctx))
 	}
 	if err := s.writeResults(); err != nil {

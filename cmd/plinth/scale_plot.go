@@ -13,32 +13,35 @@ import (
 )
 
 type scalePlotCmd struct {
-	Runs    string  `required:"" help:"Folder of a sweep, run directories, or a CSV with columns of loss and two of n, d and c." placeholder:"PATH"`
+	Path    string  `arg:"" help:"Folder of a sweep, run directories, or a CSV with columns of loss and two of n, d and c."`
 	Out     string  `required:"" help:"Folder for the figures (SVG and PNG) and report.html." placeholder:"DIR"`
 	Law     string  `help:"Law to draw, a file that plinth scale fit wrote; without it one is fitted, where there are runs enough." placeholder:"FILE"`
-	HoldOut int     `default:"1" help:"The so many runs of most compute are not fitted, to see how far the law is off; 0: none." placeholder:"N"`
+	HoldOut int     `name:"holdout" default:"1" help:"The so many runs of most compute are not fitted, to see how far the law is off; 0: none." placeholder:"K"`
 	Title   string  `help:"Of the report; default: the path of the runs." placeholder:"TEXT"`
 	Scale   float64 `default:"2" help:"Pixels of the PNGs to a unit of their 560 x 420." placeholder:"F"`
-	SkipBad bool    `help:"Leave out bad rows of a CSV and count them, instead of stopping."`
+	OnBad   string  `default:"error" enum:"error,skip" help:"A row with a bad number is an error, or is left out and counted."`
 }
 
-func (*scalePlotCmd) Help() string { return "Example: plinth scale plot --runs sweep --out figures" }
+func (*scalePlotCmd) Help() string { return "Example: plinth scale plot sweep --out figures" }
 
 func (s *scalePlotCmd) Run(ctx context.Context, c *common) error {
 	if s.HoldOut < 0 {
-		return usagef("--hold-out %d is below 0", s.HoldOut)
+		return usagef("--holdout %d is below 0", s.HoldOut)
 	}
 	if !(s.Scale >= 1 && s.Scale <= 10) {
 		return usagef("--scale %v is not within 1 to 10", s.Scale)
 	}
-	set, err := scaling.Read(s.Runs, scaling.Columns{}, s.SkipBad)
+	set, err := scaling.Read(s.Path, scaling.Columns{}, s.OnBad == "skip")
 	if err != nil {
 		return err
 	}
+	for _, note := range set.Notes {
+		c.say("%s", note)
+	}
 	p := scaling.Plot{Runs: set.Runs, Models: scaling.Milestones()}
 	slices.SortStableFunc(p.Runs, func(a, b scaling.Run) int { return cmp.Or(cmp.Compare(a.C, b.C), cmp.Compare(a.N, b.N)) })
-	if info, err := os.Stat(s.Runs); err == nil && info.IsDir() {
-		if p.Curves, err = scaling.TrainingCurves(s.Runs); err != nil {
+	if info, err := os.Stat(s.Path); err == nil && info.IsDir() {
+		if p.Curves, err = scaling.TrainingCurves(s.Path); err != nil {
 			return err
 		}
 	}
@@ -49,7 +52,7 @@ func (s *scalePlotCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	page, err := p.Report(cmp.Or(s.Title, "Scaling laws: "+s.Runs))
+	page, err := p.Report(cmp.Or(s.Title, "Scaling laws: "+s.Path))
 	if err != nil {
 		return err
 	}

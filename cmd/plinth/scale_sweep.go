@@ -103,7 +103,7 @@ func (s *scaleSweepCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	return c.finish(map[string]any{"out": s.Out, "runs": jsonRuns(list)}, table(list)+fmt.Sprintf("%s\ntry: plinth scale plot --runs %s\n", filepath.Join(s.Out, scaling.ResultsFile), s.Out))
+	return c.finish(map[string]any{"out": s.Out, "runs": jsonRuns(list)}, table(list)+fmt.Sprintf("%s\ntry: plinth scale plot %s --out %s\n", filepath.Join(s.Out, scaling.ResultsFile), s.Out, filepath.Join(s.Out, "figures")))
 }
 
 // recipe checks the flags and turns them into the library's form, where 0 is a default and a negative number none.

@@ -48,7 +48,7 @@ func TestScaleSweepAndPlot(t *testing.T) {
 	}
 
 	figs := dir + "/figs"
-	o = object(t, "scale", "plot", "--runs", out, "--out", figs, "--scale", "1")
+	o = object(t, "scale", "plot", out, "--out", figs, "--scale", "1")
 	keys(t, o, "files runs law held_out")
 	for _, f := range o["files"].([]any) {
 		if info, err := os.Stat(f.(string)); err != nil || info.Size() < 1000 {
@@ -110,12 +110,12 @@ func TestScalePlotUsage(t *testing.T) {
 	csv := dir + "/runs.csv"
 	write(t, csv, "name,n,d,loss\na,1e6,1e7,3\nb,2e6,2e7,zero\n")
 	plot := func(runs string, more ...string) []string {
-		return append([]string{"scale", "plot", "--runs", runs, "--out", dir + "/figs"}, more...)
+		return append([]string{"scale", "plot", runs, "--out", dir + "/figs"}, more...)
 	}
 	fails(t, exitFailed, `line 3: column loss: "zero" is no number`, plot(csv)...)
 	fails(t, exitFailed, "no such file", plot(dir+"/none")...)
 	fails(t, exitUsage, "--scale 0", plot(csv, "--scale", "0")...)
-	fails(t, exitUsage, "--hold-out -1", plot(csv, "--hold-out=-1")...)
+	fails(t, exitUsage, "--holdout -1", plot(csv, "--holdout=-1")...)
 	write(t, csv, "name,n,d,loss\na,1e6,1e7,3\nb,2e6,2e7,2.5\n")
 	code, out, errs := plinth(plot(csv)...)
 	if code != 0 || !strings.Contains(errs, "no law is drawn") || !strings.Contains(out, "report.html") {
