@@ -28,8 +28,8 @@
 // The neon variant ran under qemu only: its bits are tested, its speed is not measured; docs/benchmarks.md has the counts.
 //
 // docs/benchmarks.md has the figures, docs/LOG.md the experiments. In the first-level cache the avx512 tile runs at 100 % of a loop
-// of multiply-adds on registers while the core is ours alone; a neighbour on its other thread takes issue slots and pushes it to 76 to
-// 83 %, and the register loop hardly. So the tile has few instructions: nine rows of twelve take A as an operand in memory.
+// of multiply-adds on registers in quiet minutes; in others, perhaps with a neighbour on the core's other thread, a tile that loads all of A into
+// registers falls to 76 to 83 % and the register loop hardly. Fewer instructions lose less: nine rows of twelve take A as a memory operand.
 //
 // Tried before, and what it gave (readings of one shape differ by some 3 % of the ceiling between runs): packing in runs of
 // whole rows instead of one panel after the other, packing time halved; asking for the next panel of B while a panel is

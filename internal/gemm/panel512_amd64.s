@@ -1,8 +1,8 @@
 #include "textflag.h"
 
 // One row of A times 32 columns of B in Z0, Z1: the element of A is loaded once into a register, or by both multiply-adds.
-// Nine rows of twelve take the second way. It is one instruction less to issue, which counts when a neighbour runs on the
-// other thread of the core and takes half of the issue slots; all twelve would be limited by the loads.
+// Nine rows of twelve take the second way: one instruction less, for one load more. On a quiet core both run at the peak; at
+// times when the tile falls behind it (docs/LOG.md), fewer instructions lose less. Twelve of twelve were no better.
 #define ROW(addr, x, y) \
 	VBROADCASTSS addr, Z2 \
 	VFMADD231PS  Z0, Z2, x \
