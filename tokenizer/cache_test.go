@@ -28,7 +28,7 @@ func TestCachedIDs(t *testing.T) {
 		for _, text := range randomTexts(peerTexts/10, 9) {
 			b := []byte(text)
 			for range rng.IntN(4) {
-				b = append(b, b[rng.IntN(len(b)):]...)
+				b = append(b, b[rng.IntN(len(b)+1):]...)
 			}
 			for _, ids := range [][]int32{nil, make([]int32, 3, 1000)} {
 				had := len(ids)

@@ -6,12 +6,18 @@ import "slices"
 // order of their positions. A pair is at the position of its left symbol. The next merge is the first pair of the lowest rank
 // that has one; each takes constant time, but where pairs of a rank come from several merges and are sorted.
 type longWord struct {
-	prev, next []int32 // symbols beside the one at a position, -1 and the length at the ends
-	rank       []int32 // of the pair at a position, or noRank
-	up, down   []int32 // places of the pairs of the same rank before and behind it
-	pairs      []rankPairs
-	ranks      []int32 // heap of the ranks that have pairs, some twice, some without
-	order      []int32
+	symbols []symbol
+	pairs   []rankPairs
+	ranks   []int32 // heap of the ranks that have pairs, some twice, some without
+	order   []int32
+}
+
+// symbol is what is known at a position, together: a long piece does not fit into the processor's caches.
+type symbol struct {
+	id         int32
+	prev, next int32 // positions of the symbols beside it, -1 and the length at the ends
+	rank       int32 // of the pair with the next one, or noRank
+	up, down   int32 // places of the pairs of the same rank before and behind it
 }
 
 // rankPairs are the pairs of a rank. A place is a position plus one; 0 is none.
@@ -22,19 +28,15 @@ type rankPairs struct {
 
 // merge is word.merge.
 func (w *longWord) merge(t *pairTable, ids []int32) int {
-	n := len(ids)
-	for _, s := range []*[]int32{&w.prev, &w.next, &w.rank, &w.up, &w.down} {
-		*s = slices.Grow((*s)[:0], n)[:n]
-	}
 	if w.pairs == nil {
 		w.pairs = make([]rankPairs, t.ranks) // all empty again after each piece
 	}
-	for i := range n {
-		w.prev[i], w.next[i] = int32(i-1), int32(i+1)
+	w.symbols = slices.Grow(w.symbols[:0], len(ids))[:len(ids)]
+	for i, id := range ids {
+		w.symbols[i] = symbol{id: id, prev: int32(i - 1), next: int32(i + 1), rank: noRank}
 	}
-	w.rank[n-1] = noRank
-	for i := range n - 1 {
-		w.enter(t, ids, int32(i))
+	for i := range len(ids) - 1 {
+		w.enter(t, int32(i))
 	}
 	for len(w.ranks) > 0 {
 		rank := w.pop()
@@ -43,101 +45,93 @@ func (w *longWord) merge(t *pairTable, ids []int32) int {
 			if p.mixed {
 				w.sort(p)
 			}
-			w.mergePair(t, ids, p.first-1)
+			w.mergePair(t, p.first-1)
 		}
 		if p.first != 0 {
 			w.push(rank)
 		}
 	}
-	if cap(w.prev) > 1<<20 { // one huge piece should not hold memory for ever
-		*w = longWord{pairs: w.pairs}
-	}
 	kept := 0
-	for _, id := range ids {
-		if id >= 0 {
-			ids[kept] = id
-			kept++
-		}
+	for i := int32(0); int(i) < len(ids); i = w.symbols[i].next {
+		ids[kept] = w.symbols[i].id
+		kept++
+	}
+	if cap(w.symbols) > 1<<20 { // one huge piece should not hold memory for ever
+		*w = longWord{pairs: w.pairs}
 	}
 	return kept
 }
 
 // mergePair merges the pair at a position.
-func (w *longWord) mergePair(t *pairTable, ids []int32, at int32) {
-	right := w.next[at]
-	_, id := t.get(ids[at], ids[right])
-	w.leave(at)
+func (w *longWord) mergePair(t *pairTable, at int32) {
+	left := &w.symbols[at]
+	right := &w.symbols[left.next]
+	_, id := t.get(left.id, right.id)
+	w.leave(left)
 	w.leave(right)
-	ids[at], ids[right] = id, -1
-	before, behind := w.prev[at], w.next[right]
-	w.next[at] = behind
-	if before >= 0 {
-		w.leave(before)
-		w.enter(t, ids, before)
+	left.id, left.next = id, right.next
+	if left.prev >= 0 {
+		w.leave(&w.symbols[left.prev])
+		w.enter(t, left.prev)
 	}
-	if int(behind) < len(ids) {
-		w.prev[behind] = at
-		w.enter(t, ids, at)
+	if int(left.next) < len(w.symbols) {
+		w.symbols[left.next].prev = at
+		w.enter(t, at)
 	}
 }
 
 // enter files the pair at a position.
-func (w *longWord) enter(t *pairTable, ids []int32, at int32) {
-	rank, _ := t.get(ids[at], ids[w.next[at]])
-	w.rank[at] = rank
-	if rank == noRank {
+func (w *longWord) enter(t *pairTable, at int32) {
+	s := &w.symbols[at]
+	s.rank, _ = t.get(s.id, w.symbols[s.next].id)
+	if s.rank == noRank {
 		return
 	}
-	p := &w.pairs[rank]
-	w.up[at], w.down[at] = p.last, 0
+	p := &w.pairs[s.rank]
+	s.up, s.down = p.last, 0
 	if p.last == 0 {
 		p.first = at + 1
-		w.push(rank)
+		w.push(s.rank)
 	} else {
-		w.down[p.last-1] = at + 1
+		w.symbols[p.last-1].down = at + 1
 		p.mixed = p.mixed || p.last > at
 	}
 	p.last = at + 1
 }
 
-// leave takes the pair at a position out, if there is one.
-func (w *longWord) leave(at int32) {
-	if w.rank[at] == noRank {
+// leave takes the pair of a symbol out, if there is one.
+func (w *longWord) leave(s *symbol) {
+	if s.rank == noRank {
 		return
 	}
-	p, up, down := &w.pairs[w.rank[at]], w.up[at], w.down[at]
-	if up == 0 {
-		p.first = down
+	p := &w.pairs[s.rank]
+	if s.up == 0 {
+		p.first = s.down
 	} else {
-		w.down[up-1] = down
+		w.symbols[s.up-1].down = s.down
 	}
-	if down == 0 {
-		p.last = up
+	if s.down == 0 {
+		p.last = s.up
 	} else {
-		w.up[down-1] = up
+		w.symbols[s.down-1].up = s.up
 	}
-	if p.first == 0 {
-		p.mixed = false
-	}
-	w.rank[at] = noRank
+	p.mixed = p.mixed && p.first != 0
+	s.rank = noRank
 }
 
 // sort puts the pairs of a rank in the order of their positions.
 func (w *longWord) sort(p *rankPairs) {
-	w.order = w.order[:0]
-	for i := p.first; i != 0; i = w.down[i-1] {
+	w.order = append(w.order[:0], 0)
+	for i := p.first; i != 0; i = w.symbols[i-1].down {
 		w.order = append(w.order, i)
 	}
 	slices.Sort(w.order)
-	p.first, p.last, p.mixed = w.order[0], w.order[len(w.order)-1], false
-	up := int32(0)
-	for i, place := range w.order {
-		w.up[place-1], w.down[place-1] = up, 0
-		if i+1 < len(w.order) {
-			w.down[place-1] = w.order[i+1]
-		}
-		up = place
+	w.order = append(w.order, 0)
+	for k := 1; k < len(w.order)-1; k++ {
+		s := &w.symbols[w.order[k]-1]
+		s.up, s.down = w.order[k-1], w.order[k+1]
 	}
+	*p = rankPairs{first: w.order[1], last: w.order[len(w.order)-2]}
 }
 
 func (w *longWord) push(rank int32) {
