@@ -66,6 +66,12 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
+	var peer peak
+	if o.peer != "" { // first: the kernel counts the memory of the process that starts another to the peak of that one
+		if peer, err = measurePeer(o); err != nil {
+			return err
+		}
+	}
 	nn.Init(m.Params(), 1, true)
 	loop, err := train.New(m, cpu.New(cpu.Options{Threads: o.threads}), noise{o.vocab, o.seq}, o.train, train.Hooks{})
 	if err != nil {
@@ -81,22 +87,25 @@ func run(o options) error {
 	fmt.Printf("peak memory %.1f MB, %.2f bytes per parameter; estimate %.1f MB: weights %.1f, gradients %.1f, moments %.1f, activations %.1f, workspace %.1f\n",
 		float64(r.PeakRSS)/1e6, float64(r.PeakRSS)/params, float64(estimate.Total)/1e6, float64(estimate.Weights)/1e6, float64(estimate.Gradients)/1e6,
 		float64(estimate.Moments)/1e6, float64(estimate.Activations)/1e6, float64(estimate.Workspace)/1e6)
-	if o.peer == "" {
-		return nil
+	if o.peer != "" {
+		ours := float64(r.PeakRSS)
+		fmt.Printf("peer: peak memory %.1f MB, of which its library %.1f MB; ours/peer %.3f, %.3f without the library\n",
+			peer.steps/1e6, peer.library/1e6, ours/peer.steps, ours/(peer.steps-peer.library))
 	}
-	return compare(o, float64(r.PeakRSS))
+	return nil
 }
 
-// compare runs the peer once for its library alone and once for the steps.
-func compare(o options, ours float64) error {
+// peak is the peer's, in bytes: of loading its library alone, and of the steps.
+type peak struct{ library, steps float64 }
+
+func measurePeer(o options) (p peak, err error) {
 	const imports = "import resource, torch, numpy; print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 	out, err := exec.Command(o.peer, "-c", imports).Output()
 	if err != nil {
-		return err
+		return p, err
 	}
-	library, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-	if err != nil {
-		return err
+	if p.library, err = strconv.ParseFloat(strings.TrimSpace(string(out)), 64); err != nil {
+		return p, err
 	}
 	args := []string{o.script, "--json", "--warmup", "0"}
 	for _, f := range []struct {
@@ -106,17 +115,16 @@ func compare(o options, ours float64) error {
 		args = append(args, fmt.Sprintf("--%s=%d", f.name, f.v))
 	}
 	if out, err = exec.Command(o.peer, args...).Output(); err != nil {
-		return err
+		return p, err
 	}
 	var summary struct {
 		Peak float64 `json:"peak_rss_bytes"`
 	}
 	if err := json.Unmarshal(out, &summary); err != nil {
-		return fmt.Errorf("%s: %w: %s", o.script, err, out)
+		return p, fmt.Errorf("%s: %w: %s", o.script, err, out)
 	}
-	fmt.Printf("peer: peak memory %.1f MB, of which its library %.1f MB; ours/peer %.3f, %.3f without the library\n",
-		summary.Peak/1e6, library/1e6, ours/summary.Peak, ours/(summary.Peak-library))
-	return nil
+	p.steps = summary.Peak
+	return p, nil
 }
 
 // noise gives uniform tokens.
