@@ -20,7 +20,7 @@ type Columns struct{ Name, N, D, C, Loss, Diverged string }
 // usual are common names of each column, as plain makes them, the most telling first.
 var usual = map[string][]string{
 	"name":     {"name", "run", "model"},
-	"n":        {"n", "params", "parameters", "n_params", "num_params", "model_size", "model_parameters"},
+	"n":        {"n", "params", "parameters", "n_params", "num_params", "model_size", "model_parameters", "n_non_embedding", "n_no_emb"},
 	"d":        {"d", "tokens", "train_tokens", "training_tokens", "n_tokens", "num_tokens", "tokens_trained"},
 	"c":        {"c", "flops", "flop", "training_flops", "training_flop", "train_flops", "compute", "compute_budget"},
 	"loss":     {"loss", "val_loss", "validation_loss", "eval_loss", "test_loss", "final_loss"},
@@ -30,17 +30,9 @@ var usual = map[string][]string{
 // Set is what a source of runs holds.
 type Set struct {
 	Runs       []Run    // finished runs, diverged ones too
-	Curves     []Run    // checkpoints of training curves, the last ones too, where the source has them
+	Curves     []Run    // checkpoints of training curves, the last ones too, where the source has them: what FitEnvelope takes
 	Convention string   // AllParams or NonEmbedding, as far as the source tells: AllParams where it does not
 	Notes      []string // what was made of the source
-}
-
-// Points are the curves, or the runs where there are none: what FitEnvelope takes.
-func (s *Set) Points() []Run {
-	if len(s.Curves) > 0 {
-		return s.Curves
-	}
-	return s.Runs
 }
 
 // Add takes the runs of another set in. It is an error where the two count N by different conventions.
@@ -249,7 +241,7 @@ func (t *table) run(row []string) (Run, error) {
 	}
 	for _, v := range []float64{r.N, r.D, r.C} {
 		if v == 0 || math.IsInf(v, 0) {
-			return r, fmt.Errorf("N %g, D %g, C %g do not fit C = 6ND", r.N, r.D, r.C)
+			return r, fmt.Errorf("the row's N %g, D %g, C %g do not fit C = 6ND", r.N, r.D, r.C)
 		}
 	}
 	return r, nil

@@ -13,9 +13,6 @@ import (
 	"github.com/plinth-ml/plinth/train"
 )
 
-// sweepCSV is the file of a sweep's folder that lists its runs.
-const sweepCSV = "runs.csv"
-
 // Read reads runs from a CSV file, the folder of a sweep, a run directory of package train, or a folder of run directories. cols and skipBad
 // are ReadCSV's.
 func Read(path string, cols Columns, skipBad bool) (*Set, error) {
@@ -26,8 +23,8 @@ func Read(path string, cols Columns, skipBad bool) (*Set, error) {
 	if !info.IsDir() {
 		return ReadCSVFile(path, cols, skipBad)
 	}
-	if _, err := os.Stat(filepath.Join(path, sweepCSV)); err == nil {
-		return ReadCSVFile(filepath.Join(path, sweepCSV), cols, skipBad)
+	if _, err := os.Stat(filepath.Join(path, ResultsFile)); err == nil {
+		return ReadCSVFile(filepath.Join(path, ResultsFile), cols, skipBad)
 	}
 	dirs := []string{path}
 	if _, err := os.Stat(filepath.Join(path, train.OptionsFile)); err != nil {
@@ -36,7 +33,7 @@ func Read(path string, cols Columns, skipBad bool) (*Set, error) {
 			return nil, err
 		}
 		if len(found) == 0 {
-			return nil, fmt.Errorf("%s holds neither %s (a sweep) nor %s (a run), nor folders that do", path, sweepCSV, train.OptionsFile)
+			return nil, fmt.Errorf("%s holds neither %s (a sweep) nor %s (a run), nor folders that do", path, ResultsFile, train.OptionsFile)
 		}
 		dirs = nil
 		for _, f := range found {

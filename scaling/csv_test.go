@@ -35,7 +35,7 @@ func TestReadCSV(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, s)
 		}
 	}
-	s, err := ReadCSV(strings.NewReader("N_no_emb,d,loss,diverged\n1,2,NaN,true\n1,3,,1\n1,2,3,false\n"), "x.csv", Columns{N: "N_no_emb"}, false)
+	s, err := ReadCSV(strings.NewReader("N_no_emb,d,loss,diverged\n1,2,NaN,true\n1,3,,1\n1,2,3,false\n"), "x.csv", Columns{}, false)
 	if err != nil || len(s.Runs) != 3 || !s.Runs[1].Diverged || s.Runs[2].Diverged || s.Convention != NonEmbedding || len(Converged(s.Runs)) != 1 {
 		t.Errorf("%v, %+v", err, s)
 	}
@@ -185,7 +185,7 @@ func TestDropHighest(t *testing.T) {
 
 func TestSetAdd(t *testing.T) {
 	var s Set
-	if err := s.Add(&Set{Runs: make([]Run, 2), Convention: NonEmbedding, Notes: []string{"x"}}); err != nil || len(s.Points()) != 2 || s.Convention != NonEmbedding {
+	if err := s.Add(&Set{Runs: make([]Run, 2), Convention: NonEmbedding, Notes: []string{"x"}}); err != nil || len(s.Runs) != 2 || s.Convention != NonEmbedding {
 		t.Errorf("%v, %+v", err, s)
 	}
 	if err := s.Add(&Set{Runs: make([]Run, 2), Convention: AllParams}); err == nil {

@@ -106,10 +106,14 @@ func (f *Frontier) withDraws(runs []Run, o FitOptions, fit func([]Run) (*Frontie
 	}
 }
 
+// neighbour is how much larger or smaller the next size may be for a budget to count.
+const neighbour = 3
+
 // FitEnvelope is approach 1 of Hoffmann et al. 2022 (section 3.1): at 1500 budgets, the size whose training curve is lowest there (300 in resamples), and
 // power laws through these minima. points are checkpoints of curves or final losses; those of one N make one curve, which is read
-// between its points, in logs, and falls: what lies above an earlier point is left out. A budget counts where a smaller and a larger size
-// were trained with it too, so that its minimum is no edge of what was tried.
+// between its points, in logs, and falls: what lies above an earlier point is left out, and curves of fewer
+// than three points. A budget counts where a smaller and a larger size,
+// within a factor of 3, were trained with it too, so that its minimum is no edge of what was tried; fewer than three winners in turn are an error.
 func FitEnvelope(points []Run, o FitOptions) (*Frontier, error) {
 	points, err := usable(points, 6, "training curves")
 	if err != nil {
@@ -141,18 +145,23 @@ func fitEnvelope(points []Run, budgets int) (*Frontier, error) {
 				}
 			}
 		}
-		if best > 0 && best < len(at)-1 {
+		if best > 0 && best < len(at)-1 && at[best+1].N <= neighbour*at[best].N && at[best].N <= neighbour*at[best-1].N {
 			optima = append(optima, at[best])
 		}
 	}
-	f, err := frontier(optima)
-	if err != nil {
-		return nil, fmt.Errorf("%w; budgets count where the best of %d sizes has a smaller and a larger one beside it", err, len(curves))
+	winners := 0
+	for i, o := range optima {
+		if i == 0 || o.N != optima[i-1].N {
+			winners++
+		}
 	}
-	return f, nil
+	if winners < 3 {
+		return nil, fmt.Errorf("%d of %d sizes are in turn the lowest at budgets that a smaller and a larger one (within a factor of %d) were trained with too; 3 are needed", winners, len(curves), neighbour)
+	}
+	return frontier(optima)
 }
 
-// curvesOf groups points by N (within 1 %), ascending; each curve ascends in C and falls in loss.
+// curvesOf groups points by N (within 1 %), ascending; each curve ascends in C, falls in loss and has three points or more.
 func curvesOf(points []Run) [][]Run {
 	points = slices.Clone(points)
 	slices.SortFunc(points, func(a, b Run) int { return cmp.Compare(a.N, b.N) })
@@ -171,7 +180,9 @@ func curvesOf(points []Run) [][]Run {
 				falling = append(falling, p)
 			}
 		}
-		curves = append(curves, falling)
+		if len(falling) >= 3 {
+			curves = append(curves, falling)
+		}
 	}
 	return curves
 }

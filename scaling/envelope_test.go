@@ -46,14 +46,15 @@ func TestEnvelope(t *testing.T) {
 }
 
 func TestCurves(t *testing.T) {
-	curves := curvesOf([]Run{{N: 2, C: 8, Loss: 3}, {N: 1, C: 4, Loss: 2}, {N: 1.001, C: 1, Loss: 4}, {N: 1, C: 2, Loss: 5}, {N: 1, C: 1, Loss: 6}})
-	if len(curves) != 2 || len(curves[0]) != 2 || curves[0][1].Loss != 2 {
+	curves := curvesOf([]Run{{N: 2, C: 8, Loss: 3}, {N: 2, C: 9, Loss: 2}, {N: 1, C: 4, Loss: 2}, {N: 1.001, C: 1, Loss: 4}, {N: 1, C: 2, Loss: 5}, {N: 1, C: 1, Loss: 6},
+		{N: 1, C: 16, Loss: 1}})
+	if len(curves) != 1 || len(curves[0]) != 3 || curves[0][1].Loss != 2 {
 		t.Fatalf("curves %v", curves)
 	}
 	for _, c := range []struct {
 		C, want float64
 		ok      bool
-	}{{1, 4, true}, {2, math.Sqrt(8), true}, {4, 2, true}, {0.9, 0, false}, {4.1, 0, false}} {
+	}{{1, 4, true}, {2, math.Sqrt(8), true}, {4, 2, true}, {8, math.Sqrt(2), true}, {0.9, 0, false}, {16.1, 0, false}} {
 		if o, ok := readCurve(curves[0], c.C); ok != c.ok || ok && !near(o.Loss, c.want, 1e-12) {
 			t.Errorf("at %v: %v, %v", c.C, o, ok)
 		}

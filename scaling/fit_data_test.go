@@ -2,7 +2,9 @@ package scaling
 
 import (
 	"context"
+	"encoding/json"
 	"math"
+	"os"
 	"testing"
 
 	"github.com/plinth-ml/plinth/internal/testkit"
@@ -93,5 +95,41 @@ func TestEpochOtherApproaches(t *testing.T) {
 		if math.Abs(c.f.N.Exponent-c.want) > 0.04 || over.Low > c.want || c.want > over.High || c.f.Lost > 0 {
 			t.Errorf("%s: exponent %v, %+v, published %v; %d resamples lost", c.name, c.f.N.Exponent, over, c.want, c.f.Lost)
 		}
+	}
+}
+
+// The profiles of Stanford's CS336 come from a law without noise, which the fit finds to all its digits; their valleys, eight sizes over three
+// decades each, are no exact parabolas.
+func TestCS336Profiles(t *testing.T) {
+	b, err := os.ReadFile(testkit.Data(t, "scaling/cs336_isoflops_curves.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []struct {
+		N    float64 `json:"parameters"`
+		C    float64 `json:"compute_budget"`
+		Loss float64 `json:"final_loss"`
+	}
+	if err := json.Unmarshal(b, &rows); err != nil {
+		t.Fatal(err)
+	}
+	var runs []Run
+	for _, r := range rows {
+		runs = append(runs, Run{N: r.N, D: r.C / 6 / r.N, C: r.C, Loss: r.Loss})
+	}
+	f, err := Fit(context.Background(), runs, FitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close5(t, f.Law, Law{E: 2.69, A: 1606.4, B: 3210.7, Alpha: 0.34, Beta: 0.36}, 1e-6)
+	i, err := FitIsoFLOP(runs, FitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, _ := f.Law.Exponents(); len(i.Valleys) != 9 || math.Abs(i.N.Exponent-a) > 1e-3 {
+		t.Errorf("%d valleys, exponent %v; the law's is %v", len(i.Valleys), i.N.Exponent, a)
+	}
+	if _, err := FitEnvelope(runs, FitOptions{}); err == nil {
+		t.Error("sizes that no two budgets share make an envelope")
 	}
 }

@@ -146,11 +146,11 @@ func fitValley(runs []Run) (Valley, error) {
 	p, ok := solve3(m, r)
 	switch at := -p[1] / (2 * p[2]); {
 	case !ok:
-		return v, fmt.Errorf("C %.3g: too few sizes for a parabola", v.C)
+		return v, fmt.Errorf("budget %.3g: too few sizes for a parabola", v.C)
 	case p[2] <= 0:
-		return v, fmt.Errorf("C %.3g: the parabola has no minimum", v.C)
+		return v, fmt.Errorf("budget %.3g: the parabola has no minimum", v.C)
 	case at < slices.Min(x)-mean || at > slices.Max(x)-mean:
-		return v, fmt.Errorf("C %.3g: the minimum, N %.3g, lies outside the sizes tried", v.C, math.Exp(at+mean))
+		return v, fmt.Errorf("budget %.3g: the minimum, N %.3g, lies outside the sizes tried", v.C, math.Exp(at+mean))
 	default:
 		v.N, v.Curvature, v.Loss = math.Exp(at+mean), p[2], p[0]+p[1]*at/2
 		v.D = v.C / v.N / math.Exp(perND)

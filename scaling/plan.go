@@ -20,9 +20,8 @@ type PlanOptions struct {
 	MFU     float64 // model FLOPs utilisation; 0 means 0.4
 	Price   float64 // of a device for an hour; 0: not known
 
-	By   string // law that decides, in PlanLaws or "yours"; "" means yours where given, else epoch
-	Law  *Law   // yours
-	Draw []Law  // its bootstrap, for intervals
+	By   string   // law that decides, in PlanLaws or "yours"; "" means yours where given, else epoch
+	Law  *LawFile // yours
 	Rule ShapeOptions
 	Seen bool // attention's FLOPs are those that the mask leaves, not the full square
 
@@ -45,7 +44,8 @@ type LawRow struct {
 	Loss   *float64  `json:"loss,omitempty"` // by this law
 	NRange *Interval `json:"n_ci,omitempty"` // of the bootstrap
 	LRange *Interval `json:"loss_ci,omitempty"`
-	Excess *float64  `json:"excess"` // of loss over the optimum, by the law that decides
+	Beyond float64   `json:"beyond,omitempty"` // compute, relative to the largest run of your fit
+	Excess *float64  `json:"excess"`           // of loss over the optimum, by the law that decides
 }
 
 // ShapeRow is a concrete model.
@@ -132,6 +132,9 @@ func Plan(o PlanOptions) (*PlanResult, error) {
 
 // plan is Plan at one utilisation.
 func plan(o PlanOptions) (*PlanResult, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	laws, judge, err := o.laws()
 	if err != nil {
 		return nil, err
@@ -140,7 +143,7 @@ func plan(o PlanOptions) (*PlanResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &PlanResult{Budget: C, By: judge.Name, Laws: compare(laws, judge, C, o.Draw)}
+	r := &PlanResult{Budget: C, By: judge.Name, Laws: compare(laws, judge, C, o.Law)}
 	N, _ := judge.Optimum(C)
 	rule := o.Rule
 	rule.Count = model.AllParams
@@ -173,15 +176,31 @@ func plan(o PlanOptions) (*PlanResult, error) {
 	return r, nil
 }
 
+// check looks at what every plan needs.
+func (o PlanOptions) check() error {
+	switch {
+	case !(o.MFU >= 0 && o.MFU <= 1):
+		return fmt.Errorf("scaling: mfu is %v, not within 0 to 1", o.MFU)
+	case !(o.Efficiency >= 0 && o.Efficiency <= 1):
+		return fmt.Errorf("scaling: efficiency is %v, not within 0 to 1", o.Efficiency)
+	case o.Devices < 0:
+		return fmt.Errorf("scaling: devices is %d, not positive", o.Devices)
+	case !(o.Price >= 0) || math.IsInf(o.Price, 0):
+		return fmt.Errorf("scaling: price is %v, not a positive number", o.Price)
+	case o.Batch < 0:
+		return fmt.Errorf("scaling: batch is %d, not positive", o.Batch)
+	case !(o.Unique >= 0):
+		return fmt.Errorf("scaling: unique is %v, not a positive number", o.Unique)
+	}
+	return nil
+}
+
 // laws lists what to ask, yours last, and the law that decides.
 func (o PlanOptions) laws() (all []PublishedLaw, judge PublishedLaw, err error) {
 	all = PlanLaws
-	yours := PublishedLaw{Name: "yours", Source: "your fit", Convention: AllParams}
+	var yours PublishedLaw
 	if o.Law != nil {
-		if !o.Law.falls() {
-			return nil, judge, fmt.Errorf("scaling: law does not fall with N and D: %v", *o.Law)
-		}
-		yours.Predictor = *o.Law
+		yours = PublishedLaw{"yours", fmt.Sprintf("fit to %d runs", o.Law.Runs), o.Law.Convention, o.Law}
 		all = append(all[:len(all):len(all)], yours)
 	}
 	switch {
@@ -212,12 +231,6 @@ func (o PlanOptions) budget(judge PublishedLaw) (float64, error) {
 	switch {
 	case given != 1:
 		return 0, fmt.Errorf("scaling: flops, or one of hours, money and target_loss, must be positive, and only one")
-	case mfu < 0 || mfu > 1 || math.IsNaN(mfu):
-		return 0, fmt.Errorf("scaling: mfu is %v, not within 0 to 1", mfu)
-	case o.Devices < 0:
-		return 0, fmt.Errorf("scaling: devices is %d, not positive", o.Devices)
-	case o.Price < 0 || math.IsNaN(o.Price) || math.IsInf(o.Price, 0):
-		return 0, fmt.Errorf("scaling: price is %v, not a positive number", o.Price)
 	case (o.Hours > 0 || o.Money > 0) && o.Device.Peak == 0:
 		return 0, fmt.Errorf("scaling: device is missing: hours and money buy FLOPs of a device")
 	case (o.Search || o.Layout != nil) && o.Device.Peak == 0:
@@ -237,7 +250,7 @@ func (o PlanOptions) budget(judge PublishedLaw) (float64, error) {
 }
 
 // compare asks every law. The judge's loss counts N by its own convention, so that it judges laws of the same convention only.
-func compare(laws []PublishedLaw, judge PublishedLaw, C float64, draws []Law) []LawRow {
+func compare(laws []PublishedLaw, judge PublishedLaw, C float64, yours *LawFile) []LawRow {
 	var rows []LawRow
 	best := judge.Loss(judge.Optimum(C))
 	for _, l := range laws {
@@ -249,10 +262,13 @@ func compare(laws []PublishedLaw, judge PublishedLaw, C float64, draws []Law) []
 		if v := judge.Loss(N, D) - best; !math.IsNaN(v) && l.Convention == judge.Convention {
 			row.Excess = &v
 		}
-		if l.Name == "yours" && len(draws) > 1 {
-			n := Over(draws, func(d Law) float64 { N, _ := d.Optimum(C); return N })
-			loss := Over(draws, func(d Law) float64 { return d.Loss(N, D) })
-			row.NRange, row.LRange = &n, &loss
+		if l.Name == "yours" {
+			row.Beyond = C / yours.C.Max
+			if len(yours.Draws) > 1 {
+				n, _ := yours.OptimumInterval(C)
+				loss := yours.LossInterval(N, D)
+				row.NRange, row.LRange = &n, &loss
+			}
 		}
 		rows = append(rows, row)
 	}
@@ -305,9 +321,6 @@ func repeat(N, D, U float64) *Repetition {
 func (o PlanOptions) cost(s model.Shape, r *PlanResult) (*Cost, error) {
 	c := &Cost{MFU: cmp.Or(o.MFU, 0.4)}
 	efficiency := cmp.Or(o.Efficiency, 0.6)
-	if !(efficiency > 0 && efficiency <= 1) {
-		return nil, fmt.Errorf("scaling: efficiency is %v, not within 0 to 1", efficiency)
-	}
 	switch {
 	case (o.Search || o.Layout != nil) && o.Devices == 0:
 		return nil, fmt.Errorf("scaling: devices is 0, not positive: a layout divides them")

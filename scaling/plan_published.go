@@ -35,6 +35,9 @@ type PublishedPlan struct {
 
 // PlanPublished lays a published model out as its authors did, or as o.Layout or o.Search say on o.Devices, and compares its N and D with the optimum of the same 6ND.
 func PlanPublished(p PublishedModel, o PlanOptions) (*PublishedPlan, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	laws, judge, err := o.laws()
 	if err != nil {
 		return nil, err
@@ -53,7 +56,7 @@ func PlanPublished(p PublishedModel, o PlanOptions) (*PublishedPlan, error) {
 		}
 		N := float64(s.Params().By(convention))
 		r.Budget, r.By = 6*N*p.Tokens, judge.Name
-		r.Laws = compare(laws, judge, r.Budget, o.Draw)
+		r.Laws = compare(laws, judge, r.Budget, o.Law)
 		loss := judge.Loss(N, p.Tokens)
 		if !math.IsNaN(loss) {
 			r.Loss, r.Excess = loss, loss-judge.Loss(judge.Optimum(r.Budget))
@@ -65,7 +68,7 @@ func PlanPublished(p PublishedModel, o PlanOptions) (*PublishedPlan, error) {
 		r.Rules = &rules
 	}
 	if batch > 0 {
-		r.Training = &Training{Tokens: p.Tokens, Batch: batch, BatchTokens: float64(batch * s.Context), LR: p.LR, Warmup: p.Warmup, Steps: p.Tokens / float64(batch*s.Context)}
+		r.Training = &Training{Tokens: p.Tokens, Batch: batch, BatchTokens: float64(batch * s.Context), LR: p.LR, Warmup: p.Warmup, Steps: math.Ceil(p.Tokens / float64(batch*s.Context))}
 	}
 	d := o.Device
 	if d.Peak == 0 && p.Device != "" {

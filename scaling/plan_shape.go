@@ -16,8 +16,8 @@ type ShapeOptions struct {
 }
 
 // ShapeFor is the GPT whose exact count of parameters is nearest to N. Widths are multiples of 128 from 1024 on and of 64 below (all of
-// the head dim). From 2 billion parameters on layers are even and heads multiples of four, from 60 billion on of eight,
-// so that devices can share them. Width/layers is within a factor 1.5 of what published models of that size have: about 64 at 125 M parameters and 128
+// the head dim). From 2 billion parameters on heads are multiples of four, from 10 billion on layers are even, from 60 billion on heads are multiples of
+// eight, so that devices can share them. Width/layers is within a factor 1.5 of what published models of that size have: about 64 at 125 M parameters and 128
 // from 7 billion on. It is an error where no such shape comes within a tenth.
 func ShapeFor(N float64, o ShapeOptions) (model.Shape, error) {
 	s := model.Shape{HeadDim: o.HeadDim, Biases: true, NormBias: true, Vocab: cmp.Or(o.Vocab, 50257), Context: cmp.Or(o.Context, 2048)}
@@ -35,8 +35,10 @@ func ShapeFor(N float64, o ShapeOptions) (model.Shape, error) {
 	switch {
 	case N >= 60e9:
 		layers, heads = 2, 8
-	case N >= 2e9:
+	case N >= 10e9:
 		layers, heads = 2, 4
+	case N >= 2e9:
+		heads = 4
 	}
 	best, miss := model.Shape{}, math.Inf(1)
 	for s.Width = s.HeadDim; s.Width <= 1<<17; s.Width += s.HeadDim {

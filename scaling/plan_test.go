@@ -142,12 +142,12 @@ func TestPlanYours(t *testing.T) {
 	l := Law{E: 1.5, A: 300, B: 900, Alpha: 0.33, Beta: 0.32}
 	worse, better := l, l
 	worse.E, better.E = 1.6, 1.4
-	r, err := Plan(PlanOptions{FLOPs: 1e20, Law: &l, Draw: []Law{worse, l, better}, Unique: 1e9})
+	r, err := Plan(PlanOptions{FLOPs: 1e20, Law: &LawFile{Law: l, Convention: AllParams, C: Span{1e16, 1e18}, Draws: []Law{worse, l, better}}, Unique: 1e9})
 	if err != nil {
 		t.Fatal(err)
 	}
 	row := r.Laws[len(r.Laws)-1]
-	if r.By != "yours" || row.Name != "yours" || row.LRange == nil || !(row.LRange.Low < *row.Loss && *row.Loss < row.LRange.High) {
+	if r.By != "yours" || row.Name != "yours" || row.LRange == nil || row.Beyond != 100 || !(row.LRange.Low < *row.Loss && *row.Loss < row.LRange.High) {
 		t.Errorf("%+v", row)
 	}
 	if q := r.Repeated; q == nil || !(q.Loss > q.Fresh && q.Worth < r.Training.Tokens && q.Worth > 1e9) {
@@ -172,7 +172,6 @@ func TestPlanYours(t *testing.T) {
 
 func TestPlanErrors(t *testing.T) {
 	d := a100(t)
-	flat := Law{E: 1, A: 1, B: -1, Alpha: 1, Beta: 1}
 	for want, o := range map[string]PlanOptions{
 		"flops, or one of":           {},
 		"flops is -1":                {FLOPs: -1},
@@ -190,7 +189,6 @@ func TestPlanErrors(t *testing.T) {
 		"target_loss needs":          {TargetLoss: 2, By: "approach-1"},
 		"by \"newton\"":              {FLOPs: 1e20, By: "newton"},
 		"by is yours":                {FLOPs: 1e20, By: "yours"},
-		"law does not fall":          {FLOPs: 1e20, Law: &flat},
 		"vocab 50257":                {FLOPs: 1e12},
 		"devices is 64, but data 8":  {FLOPs: 1e20, Device: d, Devices: 64, Layout: &Layout{Data: 8}},
 		"devices is 0, not positive": {FLOPs: 1e20, Device: d, Search: true},

@@ -113,11 +113,14 @@ func ModelByName(name string) (PublishedModel, error) {
 	return PublishedModel{}, fmt.Errorf("published model %q is unknown; known: %s", name, strings.Join(names, ", "))
 }
 
-// ModelsByPrefix returns the models whose names begin with the prefix and a hyphen or end there; all of them for "all".
-func ModelsByPrefix(prefix string) []PublishedModel {
+// ModelFamily returns the model of a name, or those whose names begin with it and a hyphen; all of the table for "all".
+func ModelFamily(name string) []PublishedModel {
+	if p, err := ModelByName(name); err == nil {
+		return []PublishedModel{p}
+	}
 	var list []PublishedModel
 	for _, p := range PublishedModels {
-		if prefix == "all" || p.Name == prefix || strings.HasPrefix(p.Name, prefix+"-") {
+		if name == "all" || strings.HasPrefix(p.Name, name+"-") {
 			list = append(list, p)
 		}
 	}

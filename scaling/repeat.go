@@ -13,8 +13,8 @@ type Repeated struct {
 // Muennighoff is the fit of Muennighoff et al. 2023, appendix A.
 var Muennighoff = Repeated{Law{E: math.Exp(0.6254804), A: math.Exp(6.255414), B: math.Exp(7.3049974), Alpha: 0.3526596, Beta: 0.3526596}, 15.387756, 5.309743}
 
-// RepeatedLoss predicts the loss of N parameters after D tokens, U of which are unique: with D <= U it is close to Loss, and equal to it where N
-// is at most the optimum for D.
+// RepeatedLoss predicts the loss of N parameters after D tokens, at most U of which are unique. It is Loss where nothing is repeated and N is at most
+// the optimum for D; parameters beyond that are worth less, repeats or not.
 func (r Repeated) RepeatedLoss(N, D, U float64) float64 {
 	n, d := r.Effective(N, D, U)
 	return r.Loss(n, d)

@@ -10,12 +10,16 @@ type actOp struct {
 func (t *Tape) Act(f Act, x *Tensor) *Tensor {
 	from := t.mark()
 	y := t.like(x)
-	t.k.Act(f, y.Data, x.Data)
+	o := actOp{f, x, y}
+	o.remake(t)
 	if t.wants(x) {
-		record(t, y, from, actOp{f, x, y})
+		record(t, y, from, o)
 	}
 	return y
 }
+
+func (o *actOp) cheap() bool    { return true }
+func (o *actOp) remake(t *Tape) { t.k.Act(o.f, o.y.Data, o.x.Data) }
 
 func (o *actOp) back(t *Tape) {
 	dx, acc := t.grad(o.x)
@@ -30,12 +34,16 @@ func (t *Tape) SwiGLU(gate, up *Tensor) *Tensor {
 	mustMatch("SwiGLU", gate, up)
 	from := t.mark()
 	y := t.like(gate)
-	t.k.SwiGLU(y.Data, gate.Data, up.Data)
+	o := swiGLUOp{gate, up, y}
+	o.remake(t)
 	if t.wants(gate, up) {
-		record(t, y, from, swiGLUOp{gate, up, y})
+		record(t, y, from, o)
 	}
 	return y
 }
+
+func (o *swiGLUOp) cheap() bool    { return true }
+func (o *swiGLUOp) remake(t *Tape) { t.k.SwiGLU(o.y.Data, o.gate.Data, o.up.Data) }
 
 func (o *swiGLUOp) back(t *Tape) {
 	gate, up, y := o.gate, o.up, o.y

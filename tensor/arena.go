@@ -11,8 +11,6 @@ import (
 type arena struct {
 	idle  [kernel.DTypes]map[int][]Buf // by rounded size
 	bytes int                          // of all buffers, handed out and idle
-	used  int                          // handed out
-	peak  int                          // largest used
 }
 
 // roundUp bounds the number of distinct sizes: an eighth of the leading power of two. The sizes of models, few bits long, stay as they are.
@@ -27,8 +25,6 @@ func roundUp(n int) int {
 // take returns n elements with any content.
 func (a *arena) take(d DType, n int) Buf {
 	size := roundUp(n)
-	a.used += n * d.Size()
-	a.peak = max(a.peak, a.used)
 	idle := a.idle[d][size]
 	if k := len(idle); k > 0 {
 		b := idle[k-1]
@@ -44,7 +40,6 @@ func (a *arena) release(b Buf) {
 	if b.None() {
 		return
 	}
-	a.used -= b.Len() * b.DType().Size()
 	size := roundUp(b.Len())
 	if a.idle[b.DType()] == nil {
 		a.idle[b.DType()] = map[int][]Buf{}

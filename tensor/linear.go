@@ -66,6 +66,9 @@ func (t *Tape) product(m kernel.MatMul) {
 	t.k.MatMul(&t.call.product)
 }
 
+func (o *linearOp) cheap() bool    { return o.Act != Identity && o.Residual == nil }
+func (o *linearOp) remake(t *Tape) { t.k.Act(o.Act, o.y.Data, o.pre.Data) }
+
 func (o *linearOp) back(t *Tape) {
 	x, w, y := o.x, o.w, o.y
 	N, in := x.Dims2()

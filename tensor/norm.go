@@ -1,7 +1,10 @@
 package tensor
 
 // layerNormOp is y = (x-mean)*rstd*w + b.
-type layerNormOp struct{ x, w, b, y, mean, rstd *Tensor }
+type layerNormOp struct {
+	x, w, b, y, mean, rstd *Tensor
+	eps                    float64
+}
 
 // LayerNorm returns (x-mean)/sqrt(var+eps)*w + b over the rows of x. x is [N, C], w [C], b [C] or nil.
 func (t *Tape) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
@@ -10,11 +13,18 @@ func (t *Tape) LayerNorm(x, w, b *Tensor, eps float64) *Tensor {
 	y := t.like(x)
 	d := x.Data.DType()
 	mean, rstd := t.tensor(d, N), t.tensor(d, N)
-	t.k.LayerNorm(y.Data, mean.Data, rstd.Data, x.Data, w.Data, data(b), eps)
+	o := layerNormOp{x, w, b, y, mean, rstd, eps}
+	o.remake(t)
 	if t.wants(x, w, b) {
-		record(t, y, from, layerNormOp{x, w, b, y, mean, rstd})
+		record(t, y, from, o)
 	}
 	return y
+}
+
+func (o *layerNormOp) cheap() bool { return true }
+
+func (o *layerNormOp) remake(t *Tape) {
+	t.k.LayerNorm(o.y.Data, o.mean.Data, o.rstd.Data, o.x.Data, o.w.Data, data(o.b), o.eps)
 }
 
 func (o *layerNormOp) back(t *Tape) {
@@ -24,7 +34,10 @@ func (o *layerNormOp) back(t *Tape) {
 }
 
 // rmsNormOp is y = x*rstd*w.
-type rmsNormOp struct{ x, w, y, rstd *Tensor }
+type rmsNormOp struct {
+	x, w, y, rstd *Tensor
+	eps           float64
+}
 
 // RMSNorm returns x scaled to unit root-mean-square over its rows, times w. x is [N, C], w [C].
 func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
@@ -32,11 +45,18 @@ func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
 	from := t.mark()
 	y := t.like(x)
 	rstd := t.tensor(x.Data.DType(), N)
-	t.k.RMSNorm(y.Data, rstd.Data, x.Data, w.Data, eps)
+	o := rmsNormOp{x, w, y, rstd, eps}
+	o.remake(t)
 	if t.wants(x, w) {
-		record(t, y, from, rmsNormOp{x, w, y, rstd})
+		record(t, y, from, o)
 	}
 	return y
+}
+
+func (o *rmsNormOp) cheap() bool { return true }
+
+func (o *rmsNormOp) remake(t *Tape) {
+	t.k.RMSNorm(o.y.Data, o.rstd.Data, o.x.Data, o.w.Data, o.eps)
 }
 
 func (o *rmsNormOp) back(t *Tape) {

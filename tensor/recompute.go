@@ -23,12 +23,12 @@ func (t *Tape) Recompute(x *Tensor, f func(x *Tensor) *Tensor) *Tensor {
 }
 
 func (o *recomputeOp) back(t *Tape) {
-	mark, base, bf16 := t.mark(), len(t.nodes), t.bf16
+	mark, base, keep := t.mark(), len(t.nodes), t.keep
 	t.drop(&o.y.Data)
 	o.leaf = Tensor{Data: o.x.Data, dims: o.x.dims, rank: o.x.rank, needs: o.x.needs, node: -1}
-	t.bf16 = false // what is computed now is used at once
+	t.keep = KeepAll // what is computed now is used at once
 	again := o.f(&o.leaf)
-	t.bf16 = bf16
+	t.keep = keep
 	if again.needs {
 		again.Grad, again.gradSet = o.y.Grad, true
 		o.y.Grad = Buf{}

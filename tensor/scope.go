@@ -1,21 +1,39 @@
 package tensor
 
-// scope is a part of the computation whose tensors are in bfloat16 until Backward comes to it.
+// Keep says what a recording tape keeps of a Scope for Backward.
+type Keep uint8
+
+const (
+	KeepAll  Keep = iota // everything as it is
+	KeepLean             // not the results of norms and activation functions, which are made again from what is kept: the same bits
+	KeepBF16             // lean, and matrices in bfloat16, rounded to nearest: gradients as of rounded activations
+)
+
+// Keep chooses what Scopes keep, in place of KeepAll. The result of a Scope, row statistics and everything outside Scopes always stay.
+func (t *Tape) Keep(k Keep) { t.keep = k }
+
+// scope is a part of the computation that is not kept as it was until Backward comes to it.
 type scope struct {
-	node     int // its last
-	from, to int // its tensors in made
+	first, last int // its nodes
+	from, to    int // its tensors in made
+}
+
+// remaker is an op whose result a pass over memory makes again from what its gradient needs anyway.
+type remaker interface {
+	cheap() bool    // whether that is so for this one
+	remake(t *Tape) // fills the result
 }
 
 // Scope runs f, which should be a layer, and takes back every buffer that f's ops took, but that of the tensor it returns. On a recording
-// tape Backward takes the buffers back; with StoreBF16, f's tensors but the one returned must not be used after f.
+// tape Backward takes the buffers back; unless it keeps all, f's tensors but the one returned must not be used after f.
 func (t *Tape) Scope(f func() *Tensor) *Tensor {
-	mark := t.live
+	mark, first := t.live, len(t.nodes)
 	y := f()
 	switch {
 	case !t.recording:
 		t.keepOnly(y, mark)
-	case t.bf16:
-		t.narrow(y, mark)
+	case t.keep != KeepAll:
+		t.narrow(y, scope{first, len(t.nodes) - 1, mark, t.live})
 	}
 	return y
 }
@@ -32,30 +50,39 @@ func (t *Tape) keepOnly(y *Tensor, mark int) {
 	t.takeBack(mark)
 }
 
-// StoreBF16 makes the tape keep the matrices that Backward needs of a Scope's ops in bfloat16, rounded to nearest: half the memory, and
-// gradients as of rounded activations. The result of a Scope, row statistics and everything outside Scopes stay as they are.
-func (t *Tape) StoreBF16() { t.bf16 = true }
-
-// narrow puts the matrices made since the mark, but y, into bfloat16.
-func (t *Tape) narrow(y *Tensor, mark int) {
-	for _, x := range t.made[mark:t.live] {
-		if x != y && x.rank > 1 && x.Data.DType() == F32 {
-			t.convert(x, BF16)
+// narrow drops what the ops of s make again, and puts other matrices into bfloat16; y, the result, stays.
+func (t *Tape) narrow(y *Tensor, s scope) {
+	for _, n := range t.nodes[s.first : s.last+1] {
+		if r, ok := n.op.(remaker); ok && n.out != y && r.cheap() {
+			t.drop(&n.out.Data)
 		}
 	}
-	t.scopes = append(t.scopes, scope{len(t.nodes) - 1, mark, t.live})
+	if t.keep == KeepBF16 {
+		for _, x := range t.made[s.from:s.to] {
+			if x != y && x.rank > 1 && !x.Data.None() && x.Data.DType() == F32 {
+				t.convert(x, BF16)
+			}
+		}
+	}
+	t.scopes = append(t.scopes, s)
 }
 
-// widen is called before Backward passes a node: where it is a scope's last, the scope's tensors become float32 again.
+// widen is called before Backward passes a node: where it is a scope's last, the scope's tensors are made whole again.
 func (t *Tape) widen(node int) {
-	for len(t.scopes) > 0 && t.scopes[len(t.scopes)-1].node >= node {
-		last := len(t.scopes) - 1
-		for _, x := range t.made[t.scopes[last].from:t.scopes[last].to] {
+	for len(t.scopes) > 0 && t.scopes[len(t.scopes)-1].last >= node {
+		s := t.scopes[len(t.scopes)-1]
+		t.scopes = t.scopes[:len(t.scopes)-1]
+		for _, x := range t.made[s.from:s.to] {
 			if x.Data.DType() == BF16 {
 				t.convert(x, F32)
 			}
 		}
-		t.scopes = t.scopes[:last]
+		for _, n := range t.nodes[s.first : s.last+1] {
+			if r, ok := n.op.(remaker); ok && n.out.Data.None() {
+				n.out.Data = t.mem.take(n.out.dtype, n.out.Len())
+				r.remake(t)
+			}
+		}
 	}
 }
 

@@ -12,13 +12,13 @@ type Tape struct {
 	k         *kernel.Set
 	recording bool
 	pack      bool // keep weights in packed form: they do not change
-	bf16      bool // keep what Backward needs of a Scope in bfloat16
+	keep      Keep // of Scopes, for Backward
 
 	mem    arena
 	made   []*Tensor // tensors of ops, the first live of them in use: results, and what gradients need
 	live   int
 	nodes  []node   // the ops recorded; beyond the length, those of the last step, whose records are used again
-	scopes []scope  // whose tensors are in bfloat16
+	scopes []scope  // not kept as they were
 	call   struct { // arguments of the kernels, here because they would escape to the heap
 		product       kernel.MatMul
 		attention     kernel.Attention
@@ -153,7 +153,7 @@ func (t *Tape) tensor(d DType, shape ...int) *Tensor {
 	}
 	y := t.made[t.live]
 	t.live++
-	*y = Tensor{node: -1}
+	*y = Tensor{node: -1, dtype: d}
 	y.setShape(shape)
 	y.Data = t.mem.take(d, y.Len())
 	return y

@@ -60,9 +60,10 @@ type Tensor struct {
 
 	dims    [3]int
 	rank    int
-	needs   bool // a gradient flows through it
-	gradSet bool // Grad holds a value: the next contribution adds
-	node    int  // index of the tape node that made it, -1 for a leaf
+	needs   bool  // a gradient flows through it
+	gradSet bool  // Grad holds a value: the next contribution adds
+	node    int   // index of the tape node that made it, -1 for a leaf
+	dtype   DType // that a tape made it in
 
 	packed   kernel.Packed // of a weight, for inference
 	packedBy *kernel.Set   // nil: not packed

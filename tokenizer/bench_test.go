@@ -3,9 +3,12 @@ package tokenizer
 import (
 	"bytes"
 	"io/fs"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,30 +37,65 @@ func goSource(tb testing.TB, limit int) []string {
 	return docs
 }
 
-func benchEncode(b *testing.B, tok *Tokenizer, text []byte) {
-	e := tok.NewEncoder()
-	ids := e.AppendEncode(nil, text)
-	b.SetBytes(int64(len(text)))
-	b.ResetTimer()
-	for b.Loop() {
-		ids = e.AppendEncode(ids[:0], text)
+// corpus returns the files of a folder of the shared corpora, one after the other.
+func corpus(tb testing.TB, folder string) []byte {
+	files, err := filepath.Glob(filepath.Join(dataFile(tb, "corpora", folder), "*.txt"))
+	if err != nil || len(files) == 0 {
+		tb.Skipf("%s: %d files, %v", folder, len(files), err)
 	}
-	b.ReportMetric(float64(len(text))/float64(len(ids)), "bytes/token")
+	var all []byte
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all = append(all, data...)
+	}
+	return all
 }
 
+// BenchmarkEncode encodes a text with an encoder that has seen it (warm) and with a new one each time (cold).
 func BenchmarkEncode(b *testing.B) {
+	texts := map[string]func(testing.TB) []byte{
+		"english": func(tb testing.TB) []byte { return corpus(tb, "gutenberg") },
+		"chinese": func(tb testing.TB) []byte { return corpus(tb, "zh") },
+		"go":      func(tb testing.TB) []byte { return []byte(strings.Join(goSource(tb, 10<<20), "")) },
+		"letters": func(testing.TB) []byte { return bytes.Repeat([]byte("a"), 10<<20) },
+		"spaces":  func(testing.TB) []byte { return bytes.Repeat([]byte(" "), 10<<20) },
+		"random":  func(testing.TB) []byte { return randomLetters(10 << 20) },
+	}
 	for _, tok := range []struct{ name, file string }{{"gpt2", "gpt2"}, {"cl100k", "tiktoken/cl100k_base.tiktoken"}} {
 		t := openData(b, "tokenizers", tok.file)
-		b.Run(tok.name+"/english", func(b *testing.B) {
-			benchEncode(b, t, readData(b, "corpora", "wiki_demo.txt"))
-		})
-		b.Run(tok.name+"/go", func(b *testing.B) {
-			benchEncode(b, t, []byte(strings.Join(goSource(b, 4<<20), "")))
-		})
-		b.Run(tok.name+"/letters", func(b *testing.B) {
-			benchEncode(b, t, bytes.Repeat([]byte("a"), 1<<20))
-		})
+		t.NewEncoder() // makes the seed
+		for _, name := range slices.Sorted(maps.Keys(texts)) {
+			for _, mode := range []string{"warm", "cold"} {
+				b.Run(tok.name+"/"+name+"/"+mode, func(b *testing.B) {
+					text := texts[name](b)
+					e := t.NewEncoder()
+					ids := e.AppendEncode(nil, text)
+					b.SetBytes(int64(len(text)))
+					b.ResetTimer()
+					for b.Loop() {
+						if mode == "cold" {
+							e = t.NewEncoder()
+						}
+						ids = e.AppendEncode(ids[:0], text)
+					}
+					b.ReportMetric(float64(len(text))/float64(len(ids)), "bytes/token")
+				})
+			}
+		}
 	}
+}
+
+// randomLetters is one word without a pattern.
+func randomLetters(n int) []byte {
+	rng := rand.New(rand.NewPCG(7, 0))
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = 'a' + byte(rng.IntN(26))
+	}
+	return text
 }
 
 func BenchmarkTrain8k(b *testing.B) {

@@ -22,7 +22,10 @@ type batch struct {
 	ends []int
 }
 
-const batchSize = 256 << 10 // bytes
+const (
+	batchSize = 256 << 10 // bytes
+	cutRoom   = 512       // pieces cut at once
+)
 
 // countPieces counts the pieces of all documents on several threads. The result is sorted by piece.
 func countPieces(ctx context.Context, docs iter.Seq[[]byte], p *split.Pattern, threads int) ([]counted, error) {
@@ -105,10 +108,12 @@ func countDoc(counts map[string]*int64, p *split.Pattern, doc []byte, ends []int
 		counts[string(piece)] = &one
 	}
 	if p.Scanned() {
+		ends = slices.Grow(ends[:0], cutRoom)[:cutRoom]
 		for at := 0; at < len(doc); {
-			end := p.Next(doc, at)
-			add(doc[at:end])
-			at = end
+			for _, end := range ends[:p.Cut(ends, doc, at)] {
+				add(doc[at:end])
+				at = end
+			}
 		}
 		return ends, nil
 	}

@@ -2,36 +2,27 @@ package tokenizer
 
 import (
 	"fmt"
-	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
 )
 
-const (
-	cacheBits = 15 // slots of the piece cache
-	cacheKey  = 15 // longest piece that is cached, bytes
-	cacheIDs  = 7  // most ids of one
-)
-
-// cached is a piece and its ids. An empty slot has n = 0.
-type cached struct {
-	lo, hi uint64 // the bytes, and their number in the top byte
-	n      int32
-	ids    [cacheIDs]int32
-}
-
-// An Encoder encodes with a piece cache and scratch memory of its own (about 1.5 MiB). It is for one goroutine at a time.
+// An Encoder encodes with a piece cache and scratch memory of its own (4 to 14 MiB). It is for one goroutine at a time.
 type Encoder struct {
 	t      *Tokenizer
-	cache  []cached
+	cache  *cache
+	book   book
+	ends   [cutRoom]int // of the pieces at hand
 	word   word
 	prefix []byte
 	err    error
 }
 
-// NewEncoder returns an encoder for one goroutine.
-func (t *Tokenizer) NewEncoder() *Encoder { return &Encoder{t: t, cache: make([]cached, 1<<cacheBits)} }
+// NewEncoder returns an encoder for one goroutine. The first one takes some ten milliseconds: it encodes the vocabulary, which all start from.
+func (t *Tokenizer) NewEncoder() *Encoder {
+	return &Encoder{t: t, cache: t.seed().clone()}
+}
 
 // Err returns the last error. There is none but that a split pattern without a scanner exceeded its time limit on a text, which
 // was then encoded as one piece: its ids decode to the text, but are not those that the model was trained with.
@@ -50,7 +41,8 @@ func (t *Tokenizer) EncodeSpecial(text string) []int32 {
 	return e.AppendEncodeSpecial(nil, unsafe.Slice(unsafe.StringData(text), len(text)))
 }
 
-// AppendEncode appends the ids of text, as Encode has them. It allocates nothing but room for the ids.
+// AppendEncode appends the ids of text, as Encode has them. It allocates nothing but room for the ids, and may use the whole
+// capacity of ids, also behind the last one it returns.
 func (t *Tokenizer) AppendEncode(ids []int32, text []byte) []int32 {
 	e := t.encoders.Get().(*Encoder)
 	defer t.encoders.Put(e)
@@ -74,7 +66,7 @@ func (e *Encoder) AppendEncodeSpecial(ids []int32, text []byte) []int32 {
 
 func (e *Encoder) encode(ids []int32, text []byte, special bool) []int32 {
 	t := e.t
-	if t.finder[0] == nil && t.finder[1] == nil {
+	if !special && !t.plainAdded || len(t.added) == 0 {
 		return e.section(ids, text)
 	}
 	t.cut(t.finder[0], text, special, func(token int32, text []byte) {
@@ -125,62 +117,68 @@ func (e *Encoder) stage(ids []int32, text []byte, stages []*split.Pattern) []int
 		return ids
 	}
 	for at := 0; at < len(text); {
-		end := p.Next(text, at)
-		if len(stages) == 1 {
-			ids = e.piece(ids, text[at:end])
-		} else {
+		if len(stages) > 1 { // e.ends is for the last stage
+			end := p.Next(text, at)
 			ids = e.stage(ids, text[at:end], stages[1:])
+			at = end
+			continue
 		}
-		at = end
+		ends := e.ends[:p.Cut(e.ends[:], text, at)]
+		ids = e.pieces(ids, text, at, ends)
+		at = ends[len(ends)-1]
 	}
 	return ids
+}
+
+// pieces encodes the pieces text[at:ends[0]], text[ends[0]:ends[1]], and so on.
+func (e *Encoder) pieces(ids []int32, text []byte, at int, ends []int) []int32 {
+	for {
+		ids = slices.Grow(ids, cacheIDs*len(ends))
+		hits, n := e.cache.run(ids[len(ids):cap(ids)], text, at, ends)
+		ids = ids[:len(ids)+n]
+		if hits == len(ends) {
+			return ids
+		}
+		if hits > 0 {
+			at = ends[hits-1]
+		}
+		ids = e.piece(ids, text[at:ends[hits]])
+		at, ends = ends[hits], ends[hits+1:]
+	}
 }
 
 // piece encodes one piece, through the cache if it is short.
 func (e *Encoder) piece(ids []int32, p []byte) []int32 {
-	if len(p) == 1 {
-		if id := e.t.bytes[p[0]]; id >= 0 {
-			return append(ids, id)
-		}
-		return ids
-	}
 	if len(p) > cacheKey {
-		return e.merge(ids, p)
+		return e.lookUp(ids, p)
 	}
-	lo, hi := packPiece(p)
-	c := &e.cache[bits.RotateLeft64((lo*0x9E3779B97F4A7C15)^hi, 29)*0xC2B2AE3D27D4EB4F>>(64-cacheBits)]
-	if c.lo == lo && c.hi == hi && c.n > 0 {
-		return append(ids, c.ids[:c.n]...)
+	var wide [16]byte
+	copy(wide[:], p)
+	lo, hi := packWide(&wide, len(p))
+	if s := e.cache.find(lo, hi); s.holds(lo, hi) {
+		return append(ids, s.ids[:s.n()]...)
 	}
 	from := len(ids)
-	ids = e.merge(ids, p)
-	if n := len(ids) - from; n <= cacheIDs {
-		c.lo, c.hi, c.n = lo, hi, int32(n)
-		copy(c.ids[:], ids[from:])
+	ids = e.lookUp(ids, p)
+	if len(ids)-from <= cacheIDs {
+		e.cache.enter(lo, hi, ids[from:])
 	}
 	return ids
 }
 
-// packPiece returns the bytes of p, at most 15, and their number.
-func packPiece(p []byte) (lo, hi uint64) {
-	n := len(p)
-	if n >= 8 {
-		lo = le64(p)
-		if n > 8 {
-			hi = le64(p[n-8:]) >> (8 * (16 - n))
-		}
-	} else {
-		for i, b := range p {
-			lo |= uint64(b) << (8 * i)
-		}
+// lookUp encodes one piece through the book if it is not too long.
+func (e *Encoder) lookUp(ids []int32, p []byte) []int32 {
+	if len(p) > bookKey {
+		return e.merge(ids, p)
 	}
-	return lo, hi | uint64(n)<<56
-}
-
-func le64(p []byte) uint64 {
-	_ = p[7]
-	return uint64(p[0]) | uint64(p[1])<<8 | uint64(p[2])<<16 | uint64(p[3])<<24 |
-		uint64(p[4])<<32 | uint64(p[5])<<40 | uint64(p[6])<<48 | uint64(p[7])<<56
+	known, hash, ok := e.book.find(p)
+	if ok {
+		return append(ids, known...)
+	}
+	from := len(ids)
+	ids = e.merge(ids, p)
+	e.book.enter(hash, p, ids[from:])
+	return ids
 }
 
 // merge encodes one piece: the whole if the vocabulary says so, else by merging.

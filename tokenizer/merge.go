@@ -7,9 +7,7 @@ const shortWord = 48
 type word struct {
 	rank [shortWord]int32
 	to   [shortWord]int32
-	prev []int32
-	next []int32
-	heap []uint64 // rank<<32 | position of a pair that may merge: lowest rank first, then leftmost
+	long longWord
 }
 
 // merge merges ids in place, always the pair of lowest rank, the leftmost of those, and returns how many are left.
@@ -20,7 +18,7 @@ func (w *word) merge(t *pairTable, ids []int32) int {
 	case len(ids) <= shortWord:
 		return w.scan(t, ids)
 	}
-	return w.long(t, ids)
+	return w.long.merge(t, ids)
 }
 
 // scan looks through all ranks for each merge.
@@ -55,98 +53,4 @@ func (w *word) scan(t *pairTable, ids []int32) int {
 		}
 	}
 	return n
-}
-
-// long keeps the candidates in a heap over a linked list: n log n.
-func (w *word) long(t *pairTable, ids []int32) int {
-	n := len(ids)
-	w.prev, w.next, w.heap = resize(w.prev, n), resize(w.next, n), w.heap[:0]
-	for i := range n {
-		w.prev[i], w.next[i] = int32(i-1), int32(i+1)
-		if i+1 < n {
-			if rank, _ := t.get(ids[i], ids[i+1]); rank != noRank {
-				w.heap = append(w.heap, uint64(rank)<<32|uint64(i))
-			}
-		}
-	}
-	for i := len(w.heap) / 4; i >= 0; i-- {
-		w.down(i)
-	}
-	for len(w.heap) > 0 {
-		c := w.heap[0]
-		last := len(w.heap) - 1
-		w.heap[0] = w.heap[last]
-		w.heap = w.heap[:last]
-		w.down(0)
-		at := int32(uint32(c))
-		if ids[at] < 0 || w.next[at] >= int32(n) {
-			continue
-		}
-		right := w.next[at]
-		rank, id := t.get(ids[at], ids[right])
-		if rank != int32(c>>32) { // entered for what has merged since
-			continue
-		}
-		ids[at], ids[right] = id, -1
-		w.next[at] = w.next[right]
-		if w.next[at] < int32(n) {
-			w.prev[w.next[at]] = at
-			w.enter(t, ids, at, w.next[at])
-		}
-		if w.prev[at] >= 0 {
-			w.enter(t, ids, w.prev[at], at)
-		}
-	}
-	if cap(w.prev) > 1<<20 { // one huge piece should not hold memory for ever
-		w.prev, w.next, w.heap = nil, nil, nil
-	}
-	kept := 0
-	for _, id := range ids {
-		if id >= 0 {
-			ids[kept] = id
-			kept++
-		}
-	}
-	return kept
-}
-
-func (w *word) enter(t *pairTable, ids []int32, left, right int32) {
-	rank, _ := t.get(ids[left], ids[right])
-	if rank == noRank {
-		return
-	}
-	w.heap = append(w.heap, uint64(rank)<<32|uint64(left))
-	for i := len(w.heap) - 1; i > 0; {
-		up := (i - 1) / 4
-		if w.heap[up] <= w.heap[i] {
-			break
-		}
-		w.heap[up], w.heap[i] = w.heap[i], w.heap[up]
-		i = up
-	}
-}
-
-// down restores the four-way heap below i.
-func (w *word) down(i int) {
-	h := w.heap
-	for {
-		least := i
-		for k := 4*i + 1; k <= 4*i+4 && k < len(h); k++ {
-			if h[k] < h[least] {
-				least = k
-			}
-		}
-		if least == i {
-			return
-		}
-		h[i], h[least] = h[least], h[i]
-		i = least
-	}
-}
-
-func resize(s []int32, n int) []int32 {
-	if cap(s) < n {
-		return make([]int32, n)
-	}
-	return s[:n]
 }

@@ -17,11 +17,12 @@ func pairKey(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b
 type pairTable struct {
 	slots []merge
 	shift uint
+	ranks int32 // all are below
 }
 
 func newPairTable(n int) *pairTable {
 	size := uint(bits.Len(uint(2*n + 1)))
-	t := &pairTable{make([]merge, 1<<size), 64 - size}
+	t := &pairTable{slots: make([]merge, 1<<size), shift: 64 - size}
 	for i := range t.slots {
 		t.slots[i].key = noPair
 	}
@@ -39,6 +40,7 @@ func (t *pairTable) slot(key uint64) *merge {
 
 // put enters a merge; the last one of a pair holds, as in Hugging Face tokenizers.
 func (t *pairTable) put(a, b, rank, id int32) {
+	t.ranks = max(t.ranks, rank+1)
 	*t.slot(pairKey(a, b)) = merge{pairKey(a, b), rank, id}
 }
 

@@ -47,11 +47,15 @@ type Tokenizer struct {
 	added   []AddedToken
 	addedAt map[int32]int // index in added by id
 	finder  [2]*finder    // of not normalized and of normalized added tokens
-	before  []int32       // what the post-processor puts before a text
-	after   []int32       // and behind it
+
+	plainAdded bool    // some added token is not special
+	before     []int32 // what the post-processor puts before a text
+	after      []int32 // and behind it
 
 	sections sections // of tokenizer.json that are kept as they were
 	encoders sync.Pool
+	seedOnce sync.Once
+	seeded   *cache
 }
 
 // model is what the readers and the trainer hand to build.
@@ -150,6 +154,7 @@ func (t *Tokenizer) setVocab(m *model) error {
 
 func (t *Tokenizer) setAdded() error {
 	for i, a := range t.added {
+		t.plainAdded = t.plainAdded || !a.Special
 		if _, twice := t.addedAt[a.ID]; twice {
 			return fmt.Errorf("tokenizer: added_tokens: id %d appears twice", a.ID)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,6 +86,33 @@ func TestMergeLengths(t *testing.T) {
 			ids = ids[:w.merge(tok.pairs, ids)]
 			if want := slowMerge(tok, p); !slices.Equal(ids, want) {
 				t.Fatalf("%q: have %v want %v", p, ids, want)
+			}
+		}
+	}
+}
+
+// TestMergeAnyOrder merges by ranks in no order, so that a merge makes pairs of lower rank than its own, and by equal ranks.
+func TestMergeAnyOrder(t *testing.T) {
+	tok := trained(t, TrainOptions{VocabSize: 900})
+	text := []byte(strings.Join(sample(t), ""))
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		odd := &Tokenizer{bytes: tok.bytes, pairs: newPairTable(len(tok.merges))}
+		for _, m := range tok.merges {
+			_, id := tok.pairs.get(m[0], m[1])
+			odd.pairs.put(m[0], m[1], int32(rng.IntN(len(tok.merges))/(1+int(seed)%3)), id)
+		}
+		var w word
+		for range 20 {
+			from := rng.IntN(len(text) - 1000)
+			p := text[from : from+shortWord+rng.IntN(900)]
+			ids := make([]int32, 0, len(p))
+			for _, b := range p {
+				ids = append(ids, odd.bytes[b])
+			}
+			ids = ids[:w.merge(odd.pairs, ids)]
+			if want := slowMerge(odd, p); !slices.Equal(ids, want) {
+				t.Fatalf("seed %d: %q: have %v want %v", seed, p, ids, want)
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 // A steady step - batch, forward, backward, clipping, optimiser - takes nothing from Go's heap, so that the collector has nothing to do.
 func TestAllocations(t *testing.T) {
 	for _, o := range []Options{{}, {Recompute: true}, {Micro: 2}, {Optimizer: "muon"}, {Optimizer: "muon", Recompute: true},
-		{Moments: "bf16"}, {Activations: "bf16"}, {Moments: "bf16", Recompute: true, Micro: 3}} {
+		{Moments: "bf16"}, {Activations: "lean"}, {Activations: "bf16"}, {Moments: "bf16", Recompute: true, Micro: 3}} {
 		t.Run(fmt.Sprintf("%s moments %s activations %s recompute %v micro %d", o.Optimizer, o.Moments, o.Activations, o.Recompute, o.Micro), func(t *testing.T) {
 			s := shape{6, 32, 2, 64, 32}
 			o.Steps, o.Batch = 1000, 4

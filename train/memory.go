@@ -129,9 +129,9 @@ func (e Memory) within(free int64, params []nn.Named, o Options) error {
 		return nil
 	}
 	const mb = 1e6
-	advice := "a smaller --micro, --recompute, a shorter --seq, or a smaller model"
+	advice := "a smaller --micro, --recompute, --moments bf16, a shorter --seq, or a smaller model"
 	if o.Recompute {
-		advice = "a smaller --micro, a shorter --seq, or a smaller model"
+		advice = "a smaller --micro, --moments bf16, a shorter --seq, or a smaller model"
 	}
 	return fmt.Errorf("train: %w: %.0f MB free, %.0f MB more needed (weights %.0f, gradients %.0f, moments %.0f, activations %.0f, workspace %.0f MB): try %s",
 		ErrMemory, float64(free)/mb, float64(missing)/mb, float64(e.Weights)/mb, float64(e.Gradients)/mb, float64(e.Moments)/mb,

@@ -19,11 +19,14 @@ func TestEstimateActivations(t *testing.T) {
 		stored       string
 	}{
 		{shape{2, 16, 2, 19, 12}, 2, 2, false, ""}, {shape{2, 64, 4, 300, 64}, 8, 8, false, ""}, {shape{2, 64, 4, 300, 64}, 8, 2, false, "bf16"},
-		{shape{7, 48, 4, 100, 100}, 6, 6, false, ""}, {shape{7, 48, 4, 100, 100}, 6, 6, true, ""}, {shape{3, 32, 2, 1000, 128}, 5, 3, false, ""},
+		{shape{7, 48, 4, 100, 100}, 6, 6, false, ""}, {shape{7, 48, 4, 100, 100}, 6, 6, true, ""}, {shape{7, 48, 4, 100, 100}, 6, 6, false, "lean"}, {shape{3, 32, 2, 1000, 128}, 5, 3, false, ""},
 		{shape{6, 64, 4, 50, 256}, 1, 1, true, ""}, {shape{6, 64, 4, 50, 256}, 2, 2, false, "bf16"},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
-			o := Options{Steps: 2, Batch: c.batch, Micro: c.micro, Recompute: c.recompute, Activations: c.stored, Moments: c.stored}
+			o := Options{Steps: 2, Batch: c.batch, Micro: c.micro, Recompute: c.recompute, Activations: c.stored}
+			if c.stored == "bf16" {
+				o.Moments = "bf16"
+			}
 			l, err := New(c.model(t), kernels(), c.source(), o, Hooks{})
 			if err != nil {
 				t.Fatal(err)

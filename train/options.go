@@ -9,12 +9,13 @@ import (
 	"github.com/plinth-ml/plinth/model"
 )
 
-// Choices of Options.Schedule, Options.Optimizer, Options.OnSpike, and of Options.Moments and Options.Activations; the first is the default.
+// Choices of Options.Schedule, Options.Optimizer, Options.OnSpike, Options.Moments and Options.Activations; the first is the default.
 var (
-	Schedules  = []string{"cosine", "linear", "wsd", "constant"}
-	Optimizers = []string{"adamw", "muon"}
-	OnSpikes   = []string{"rewind", "stop", "ignore"}
-	Stored     = []string{"f32", "bf16"} // of Options.Moments and Options.Activations
+	Schedules   = []string{"cosine", "linear", "wsd", "constant"}
+	Optimizers  = []string{"adamw", "muon"}
+	OnSpikes    = []string{"rewind", "stop", "ignore"}
+	Moments     = []string{"f32", "bf16"}
+	Activations = []string{"f32", "lean", "bf16"}
 )
 
 // Options of a run. The zero value of a field means the default given with it; a negative number means none where that makes sense.
@@ -40,8 +41,10 @@ type Options struct {
 	Clip        float64 `json:"clip"`         // largest global gradient norm; 1, negative: no limit
 	ZLoss       float64 `json:"z_loss"`       // weight of the squared log-sum-exp (PaLM, section 5: 1e-4); none
 
-	Moments     string `json:"moments"`     // of AdamW: f32, or bf16 for half the memory, rounded up or down at random; f32
-	Activations string `json:"activations"` // kept for the backward pass: f32, or bf16 for half the memory, rounded to nearest; f32
+	Moments string `json:"moments"` // of AdamW: f32, or bf16 for half the memory, rounded up or down at random; f32
+	// Activations kept for the backward pass: f32; lean, without those that a pass over memory makes again, the same bits for 0.7 of
+	// the memory and some percent more time; or bf16, lean and rounded to bfloat16, for half. f32
+	Activations string `json:"activations"`
 
 	Recompute bool   `json:"recompute"` // keep one activation per layer and compute the others again: less memory, a third more time, the same bits
 	Seed      uint64 `json:"seed"`      // of whatever the source and the initial weights were drawn with; recorded and checked
@@ -105,7 +108,7 @@ func (o Options) Resolve(s model.Sizes) (Options, error) {
 		v     *string
 		known []string
 	}{{"schedule", &o.Schedule, Schedules}, {"optimizer", &o.Optimizer, Optimizers}, {"on-spike", &o.OnSpike, OnSpikes},
-		{"moments", &o.Moments, Stored}, {"activations", &o.Activations, Stored}} {
+		{"moments", &o.Moments, Moments}, {"activations", &o.Activations, Activations}} {
 		if *c.v == "" {
 			*c.v = c.known[0]
 		}
@@ -147,8 +150,8 @@ func (o Options) check(s model.Sizes) error {
 		return fmt.Errorf("train: micro is %d, larger than batch %d", o.Micro, o.Batch)
 	case o.Warmup > o.Steps:
 		return fmt.Errorf("train: warmup is %d, the run has %d steps", o.Warmup, o.Steps)
-	case o.Recompute && o.Activations == "bf16":
-		return fmt.Errorf("train: activations bf16 and recompute exclude each other: recomputation keeps no activations")
+	case o.Recompute && o.Activations != "f32":
+		return fmt.Errorf("train: activations %s and recompute exclude each other: recomputation keeps no activations", o.Activations)
 	case !(o.SpikeFactor > 1):
 		return fmt.Errorf("train: spike-factor is %v, it must be above 1", o.SpikeFactor)
 	case !(o.MinLR <= 1):

@@ -125,6 +125,10 @@ func TestResumeRefuses(t *testing.T) {
 	if _, err := New(tiny.model(t), kernels(), tiny.source(), o, Hooks{}); err != nil {
 		t.Error(err)
 	}
+	o.Recompute, o.Activations = false, "lean"
+	if _, err := New(tiny.model(t), kernels(), tiny.source(), o, Hooks{}); err != nil {
+		t.Error(err)
+	}
 }
 
 // A run with a constant rate may be made longer, and has then the bits of one that was longer from the start.

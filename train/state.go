@@ -256,6 +256,13 @@ func (l *Loop) compare(s saved) error {
 	if err := errors.Join(json.Unmarshal(options, &mine), json.Unmarshal(s.Options, &theirs)); err != nil {
 		return err
 	}
+	for _, options := range []map[string]json.RawMessage{mine, theirs} {
+		for _, name := range []string{"moments", "activations"} { // lean has the bits of f32, and there was a time when all was f32
+			if v := string(options[name]); v == "" || v == `"lean"` {
+				options[name] = json.RawMessage(`"f32"`)
+			}
+		}
+	}
 	for _, name := range maths {
 		if l.o.Schedule == "constant" && slices.Contains(longer, name) && s.Step >= l.o.Warmup {
 			continue

@@ -109,8 +109,11 @@ type layers struct {
 
 func newLayers(m model.Decoder, t *tensor.Tape, n int, o Options) *layers {
 	l := &layers{m: m, t: t}
-	if o.Activations == "bf16" {
-		t.StoreBF16()
+	switch o.Activations {
+	case "lean":
+		t.Keep(tensor.KeepLean)
+	case "bf16":
+		t.Keep(tensor.KeepBF16)
 	}
 	for i := range n {
 		if o.Recompute {

@@ -35,7 +35,7 @@ func TestScaleFit(t *testing.T) {
 	truth := scaling.Law{E: 1.7, A: 400, B: 900, Alpha: 0.34, Beta: 0.31}
 	madeUp(t, path, truth)
 	o := object(t, "scale", "fit", path, "--bootstrap", "20", "--holdout", "5", "--budget", "1e21,1e22", "--out", law)
-	keys(t, o, "runs diverged dropped convention notes parametric envelope isoflop kaplan held_out law_file")
+	keys(t, o, "runs diverged dropped convention notes parametric isoflop kaplan held_out law_file")
 	b, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestScaleFit(t *testing.T) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Runs != 15 || r.Diverged != 1 || r.Dropped != 0 || r.Convention != "all" || !strings.Contains(r.Notes[0], "D is C/6N") {
+	if r.Runs != 15 || r.Diverged != 1 || r.Dropped != 0 || r.Convention != "all" || !strings.Contains(r.Notes[0], "D is C/6N") || !strings.Contains(r.Notes[1], "no envelope: ") {
 		t.Errorf("%+v", r)
 	}
 	N, D := truth.Optimum(1e22)

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
-
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/scaling"
 )
@@ -55,7 +51,7 @@ func (p *scalePlanCmd) Run(c *common) error {
 		return err
 	}
 	if p.Published != "" {
-		if list := scaling.ModelsByPrefix(p.Published); len(list) > 1 {
+		if list := scaling.ModelFamily(p.Published); len(list) > 1 {
 			return p.table(c, list, o)
 		}
 		m, err := scaling.ModelByName(p.Published)
@@ -128,12 +124,8 @@ func (p *scalePlanCmd) options() (scaling.PlanOptions, error) {
 	switch {
 	case p.HeadDim < 0 || p.HeadDim > 1<<12:
 		return o, usagef("--head-dim %d is not within 0 to %d", p.HeadDim, 1<<12)
-	case p.Batch < 0:
-		return o, usagef("--batch %d is not positive", p.Batch)
-	case !(p.Unique >= 0):
-		return o, usagef("--unique %v is not positive", p.Unique)
-	case !(p.Efficiency > 0 && p.Efficiency <= 1):
-		return o, usagef("--efficiency %v is not within 0 to 1", p.Efficiency)
+	case p.Efficiency == 0:
+		return o, usagef("--efficiency is 0, not positive")
 	}
 	if p.Device != "" {
 		d, err := scaling.DeviceByName(p.Device)
@@ -144,7 +136,7 @@ func (p *scalePlanCmd) options() (scaling.PlanOptions, error) {
 	}
 	if p.Law != "" {
 		var err error
-		if o.Law, o.Draw, err = readLaw(p.Law); err != nil {
+		if o.Law, err = scaling.ReadLaw(p.Law); err != nil {
 			return o, err
 		}
 	}
@@ -168,23 +160,4 @@ func (p *scalePlanCmd) layout() (*scaling.Layout, error) {
 		return nil, usagef("--search finds the layout: leave --data, --tensor, --pipeline, --micro, --interleave, --zero, --shards, --sequence and --recompute out")
 	}
 	return &l, nil
-}
-
-// readLaw reads a law with the draws of its bootstrap, where there are some.
-func readLaw(path string) (*scaling.Law, []scaling.Law, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	var file struct {
-		Law   *scaling.Law  `json:"law"`
-		Draws []scaling.Law `json:"draws"`
-	}
-	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if file.Law == nil {
-		return nil, nil, fmt.Errorf("%s: no law in it", path)
-	}
-	return file.Law, file.Draws, nil
 }

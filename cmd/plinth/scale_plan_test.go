@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/plinth-ml/plinth/scaling"
 )
 
 func TestScalePlan(t *testing.T) {
@@ -47,14 +49,19 @@ func TestScalePlanPublished(t *testing.T) {
 
 func TestScalePlanLaw(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "law.json")
-	const law = `{"e":1.8,"a":480,"b":2100,"alpha":0.35,"beta":0.37}`
-	write(t, path, `{"law":`+law+`,"draws":[`+law+`,{"e":1.7,"a":480,"b":2100,"alpha":0.35,"beta":0.37}]}`)
+	l := scaling.Law{E: 1.8, A: 480, B: 2100, Alpha: 0.35, Beta: 0.37}
+	lower := l
+	lower.E = 1.7
+	file := (&scaling.Fitted{Law: l, Runs: 1, Draws: []scaling.Law{l, lower}}).File([]scaling.Run{{N: 1e6, D: 1e8, C: 6e14, Loss: 3}}, scaling.AllParams, nil)
+	if err := file.Write(path); err != nil {
+		t.Fatal(err)
+	}
 	out := ok(t, "scale", "plan", "--flops", "1e20", "--law", path)
-	if !strings.Contains(out, "plan by yours") || !strings.Contains(out, "% of the bootstrap") {
+	if !strings.Contains(out, "plan by yours") || !strings.Contains(out, "% of the bootstrap") || !strings.Contains(out, "extrapolated") {
 		t.Errorf("a law of one's own:\n%s", out)
 	}
 	write(t, path, `{}`)
-	fails(t, 1, "no law", "scale", "plan", "--flops", "1e20", "--law", path)
+	fails(t, 1, "no law file", "scale", "plan", "--flops", "1e20", "--law", path)
 	write(t, path, `{`)
 	fails(t, 1, "law.json", "scale", "plan", "--flops", "1e20", "--law", path)
 }
@@ -81,7 +88,10 @@ func TestScalePlanErrors(t *testing.T) {
 		"--target-loss 1.1":                      "--target-loss 1.1 is out of reach",
 		"--flops 1e12":                           "--vocab 50257",
 		"--flops 1e20 --vocab 0":                 "--vocab 0",
-		"--flops 1e20 --efficiency 0":            "--efficiency 0",
+		"--flops 1e20 --efficiency 0":            "--efficiency is 0",
+		"--published palm-540b --devices=-1":     "--devices is -1",
+		"--flops 1e20 --batch=-2":                "--batch is -2",
+		"--flops 1e20 --unique=-2":               "--unique is -2",
 		"--published gpt5":                       `--published: published model "gpt5"`,
 		"--published gpt3 --search":              "--published gpt3 is 8 models",
 		"--published mt-nlg-530b --tensor 7":     "--tensor 7 does not divide the 128 heads",

@@ -121,6 +121,9 @@ func lawTable(b *strings.Builder, rows []scaling.LawRow, by string) {
 			excess = "its N counts " + r.Count + " parameters"
 		}
 		fmt.Fprintf(b, "%s %-19s %10s %10s %7.1f %8s  %s\n", mark, r.Name, count(r.N), count(r.D), r.D/r.N, loss, excess)
+		if r.Beyond > 1 {
+			fmt.Fprintf(b, "  %-19s extrapolated: %.3g times the compute of the largest run\n", "", r.Beyond)
+		}
 		if r.NRange != nil {
 			fmt.Fprintf(b, "  %-19s N %s to %s, loss %.4f to %.4f in %.0f %% of the bootstrap\n", "", count(r.NRange.Low), count(r.NRange.High),
 				r.LRange.Low, r.LRange.High, 100*scaling.Confidence)

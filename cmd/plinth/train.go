@@ -40,21 +40,23 @@ type trainCmd struct {
 	Vocab  int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Vocabulary; 0 means the tokenizer's, or for one trained here the size's."`
 	Seq    int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Tokens per sequence; 0 means the size's context, or what the data was prepared for."`
 
-	Steps      int     `placeholder:"N" group:"Training" help:"Optimiser steps; 0 means 12 tokens per parameter."`
-	Batch      int     `placeholder:"N" group:"Training" help:"Sequences per step; 0 means the size's."`
-	Micro      int     `placeholder:"N" group:"Training" help:"Sequences computed at once; 0 means about 4096 tokens."`
-	LR         float64 `placeholder:"F" group:"Training" name:"lr" help:"Peak learning rate; 0 means the size's."`
-	MinLR      float64 `placeholder:"F" group:"Training" name:"min-lr" default:"0.1" help:"Final learning rate as a share of the peak."`
-	Warmup     int     `placeholder:"N" group:"Training" help:"Steps of linear rise; 0 means a tenth of the steps, at most 200; --warmup=-1 none."`
-	Schedule   string  `group:"Training" enum:"cosine,linear,wsd,constant" default:"cosine" help:"cosine, linear, wsd (stable, then decay over --decay-share) or constant."`
-	DecayShare float64 `placeholder:"F" group:"Training" default:"0.2" help:"Of wsd: share of the steps in which the rate falls."`
-	Optimizer  string  `group:"Training" enum:"adamw,muon" default:"adamw" help:"adamw, or muon for the matrices of the blocks and adamw for the rest."`
-	Beta1      float64 `placeholder:"F" group:"Training" name:"beta1" default:"0.9" help:"AdamW's first decay."`
-	Beta2      float64 `placeholder:"F" group:"Training" name:"beta2" default:"0.95" help:"AdamW's second decay."`
-	Decay      float64 `placeholder:"F" group:"Training" name:"weight-decay" default:"0.1" help:"Weight decay of matrices."`
-	Clip       float64 `placeholder:"F" group:"Training" default:"1" help:"Largest norm of the gradient; 0 means no limit."`
-	ZLoss      float64 `placeholder:"F" group:"Training" default:"0" name:"z-loss" help:"Weight of the squared log-sum-exp; PaLM used 1e-4."`
-	Recompute  bool    `group:"Training" help:"Compute activations again in the backward pass: less memory, a third more time, the same bits."`
+	Steps       int     `placeholder:"N" group:"Training" help:"Optimiser steps; 0 means 12 tokens per parameter."`
+	Batch       int     `placeholder:"N" group:"Training" help:"Sequences per step; 0 means the size's."`
+	Micro       int     `placeholder:"N" group:"Training" help:"Sequences computed at once; 0 means about 4096 tokens."`
+	LR          float64 `placeholder:"F" group:"Training" name:"lr" help:"Peak learning rate; 0 means the size's."`
+	MinLR       float64 `placeholder:"F" group:"Training" name:"min-lr" default:"0.1" help:"Final learning rate as a share of the peak."`
+	Warmup      int     `placeholder:"N" group:"Training" help:"Steps of linear rise; 0 means a tenth of the steps, at most 200; --warmup=-1 none."`
+	Schedule    string  `group:"Training" enum:"cosine,linear,wsd,constant" default:"cosine" help:"cosine, linear, wsd (stable, then decay over --decay-share) or constant."`
+	DecayShare  float64 `placeholder:"F" group:"Training" default:"0.2" help:"Of wsd: share of the steps in which the rate falls."`
+	Optimizer   string  `group:"Training" enum:"adamw,muon" default:"adamw" help:"adamw, or muon for the matrices of the blocks and adamw for the rest."`
+	Beta1       float64 `placeholder:"F" group:"Training" name:"beta1" default:"0.9" help:"AdamW's first decay."`
+	Beta2       float64 `placeholder:"F" group:"Training" name:"beta2" default:"0.95" help:"AdamW's second decay."`
+	Decay       float64 `placeholder:"F" group:"Training" name:"weight-decay" default:"0.1" help:"Weight decay of matrices."`
+	Clip        float64 `placeholder:"F" group:"Training" default:"1" help:"Largest norm of the gradient; 0 means no limit."`
+	ZLoss       float64 `placeholder:"F" group:"Training" default:"0" name:"z-loss" help:"Weight of the squared log-sum-exp; PaLM used 1e-4."`
+	Recompute   bool    `group:"Training" help:"Compute activations again in the backward pass: less memory, a third more time, the same bits."`
+	Activations string  `group:"Training" name:"activations" enum:"f32,lean,bf16" default:"f32" help:"Activations kept for the backward pass: f32; lean, 0.7 of them, the same bits, some percent more time; or bf16, half of them."`
+	Moments     string  `group:"Training" enum:"f32,bf16" default:"f32" help:"AdamW's moments: f32, or bf16 for half the memory."`
 
 	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`
 	SpikeFactor float64 `placeholder:"F" group:"Safety" default:"2" help:"A spike is a loss above this many times the recent median."`
@@ -246,7 +248,7 @@ func (t *trainCmd) options(c *common, s gpt.Size, m *gpt.Model) (train.Options, 
 	}
 	o := train.Options{Steps: t.Steps, Batch: t.Batch, Micro: t.Micro, Seq: s.Config.Context, LR: t.LR, MinLR: orNone(t.MinLR), Warmup: t.Warmup,
 		Schedule: t.Schedule, DecayShare: t.DecayShare, Optimizer: t.Optimizer, Beta1: t.Beta1, Beta2: t.Beta2, WeightDecay: orNone(t.Decay), Clip: orNone(t.Clip), ZLoss: t.ZLoss,
-		Recompute: t.Recompute, Seed: c.Seed, ValEvery: t.ValEvery, SampleEvery: t.SampleEvery, SaveEvery: t.SaveEvery, Keep: t.Keep,
+		Recompute: t.Recompute, Activations: t.Activations, Moments: t.Moments, Seed: c.Seed, ValEvery: t.ValEvery, SampleEvery: t.SampleEvery, SaveEvery: t.SaveEvery, Keep: t.Keep,
 		OnSpike: t.OnSpike, SpikeFactor: t.SpikeFactor, RunDir: t.Out, Resume: t.Resume}
 	if o.Batch == 0 {
 		o.Batch = max(1, s.Batch/o.Seq)

@@ -22,6 +22,8 @@
 #define LOADB \
 	VMOVUPS.Z (DI), K1, Z0 \
 	VMOVUPS.Z 64(DI), K2, Z1 \
+	PREFETCHT0 (DI)(BX*1) \
+	PREFETCHT0 64(DI)(BX*1) \
 	ADDQ      R13, DI
 
 #define NEXTA \
@@ -84,6 +86,8 @@ TEXT ·tile512(SB), NOSPLIT, $0-85
 	ZERO(Z28, Z29)
 	ZERO(Z30, Z31)
 
+	MOVQ R13, BX
+	SHLQ $5, BX             // bytes to a row of B that is needed soon: B is often read once, from far away
 	CMPQ AX, $12
 	JEQ  rows12
 	CMPQ AX, $1

@@ -259,26 +259,27 @@ func TestOwnRows(t *testing.T) { // A so large that tasks pack their parts of it
 	})
 }
 
-// TestOwnLastRow: a task that packs its part of A may be left with a single row.
-func TestOwnLastRow(t *testing.T) {
+// TestOwnLastRows: a task that packs its part of A may be left with a single row, or with fewer than a tile has.
+func TestOwnLastRows(t *testing.T) {
 	each(t, func(t *testing.T, k *Kernel) {
 		if k.row4 == nil {
 			t.Skip("no kernel for single rows")
 		}
 		var s Scratch
-		for _, ta := range []bool{false, true} {
+		for i := range 4 {
+			ta, left := i%2 == 1, 1+i/2*3
 			n := 8 * k.nr
 			a, b, c := make([]float32, 2*large), make([]float32, large), make([]float32, 40*ownRows*n)
 			for m := 20 * ownRows; ; m++ {
 				if m > 40*ownRows {
-					t.Fatal("no number of rows leaves one over")
+					t.Fatalf("no number of rows leaves %d over", left)
 				}
 				p := Product{M: m, N: n, K: large/m + 3, TransA: ta}
 				p.A, p.B, p.C = a[:m*p.K], b[:p.K*n], c[:m*n]
 				var j job
 				all := p
 				all.resolve(k.nr)
-				if j.plan(k, all, &s); !j.ownA || m%j.rows != 1 || j.cols < 4*k.nr {
+				if j.plan(k, all, &s); !j.ownA || m%j.rows != left || j.cols < 4*k.nr {
 					continue
 				}
 				for i := range p.A {
@@ -289,13 +290,13 @@ func TestOwnLastRow(t *testing.T) {
 				}
 				k.Serial(&s, &p)
 				one := p
-				one.M, one.LDA, one.C = 1, p.K, make([]float32, n)
-				if one.A = p.A[(m-1)*p.K:]; ta {
-					one.LDA, one.A = m, p.A[m-1:]
+				one.M, one.LDA, one.C = left, p.K, make([]float32, left*n)
+				if one.A = p.A[(m-left)*p.K:]; ta {
+					one.LDA, one.A = m, p.A[m-left:]
 				}
 				k.Serial(&s, &one)
-				if !slices.Equal(p.C[(m-1)*n:], one.C) {
-					t.Errorf("the last of %d rows differs from the row alone", m)
+				if !slices.Equal(p.C[(m-left)*n:], one.C) {
+					t.Errorf("the last %d of %d rows differ from these rows alone", left, m)
 				}
 				break
 			}

@@ -8,7 +8,6 @@ type Scratch struct {
 	own    []float32 // the rows of A of a task in one block of K, when A is not packed as a whole
 	panel  []float32 // one panel of one block of B, when B is not packed as a whole
 	tile   []float32 // one tile of C, for kernels that are not masked
-	next   ahead
 }
 
 // Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
@@ -32,13 +31,17 @@ type job struct {
 	cols    int       // a multiple of nr
 	blocks  int       // tasks along M
 	tasks   int
-	pa, pb  packing // phase 1
-	ownA    bool    // tasks pack A, in parts
+	pa, pb  packing   // phase 1
+	ownA    bool      // tasks pack A, in parts
+	act     []float32 // where Act puts its results, when not in C
 }
 
 // plan cuts m into tasks; the packed operands live in s.
 func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 	*j = job{Product: m, k: k}
+	if m.Pre != nil && m.Act != nil { // the tiles go to Pre, so that nothing is copied
+		j.C, j.act = m.Pre, m.C
+	}
 	if m.M == 0 || m.N == 0 {
 		return
 	}
@@ -116,6 +119,15 @@ func (j *job) run(task int, s *Scratch) {
 		for i := i0; i < i1; i++ {
 			clear(j.C[i*j.LDC+n0 : i*j.LDC+n1])
 		}
+	}
+	if j.bp != nil && !j.ownA && 1 < i1-i0 && i1-i0 <= j.k.mr { // B is read once: in the order in which it lies
+		for n := n0; n < n1; n += j.k.nr {
+			for k0 := 0; k0 < j.K; k0 += KC {
+				j.column(i0, i1, n, min(j.k.nr, n1-n), k0, min(KC, j.K-k0), nil, s)
+			}
+		}
+		j.epilogue(i0, i1, n0, n1)
+		return
 	}
 	for k0 := 0; k0 < j.K; k0 += KC {
 		kc := min(KC, j.K-k0)
@@ -217,26 +229,24 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 		}
 	}
 	load := j.Accumulate || k0 > 0
-	first := i0
-	if tiles := (i1 - i0) / k.mr; k.panel != nil && (j.ownA || j.ap != nil) && ldb == k.nr && w == k.nr && tiles > 0 {
-		a, _, _ := j.left(i0, i0, k0, kc, s)
-		step := k.mr * j.K
-		if j.ownA {
-			step = k.mr * kc
-		}
-		s.next.rows1(next)
-		k.panel(kc, a, step, b, &j.C[i0*j.LDC+n], j.LDC, tiles, &s.next, j.Alpha, load)
-		first += tiles * k.mr
-		next = nil
-		if first == i1 {
-			return
-		}
+	var at *float32
+	if len(next) > 0 {
+		at = &next[0]
 	}
-	if tiles := (i1 - i0) / k.mr; k.direct != nil && first == i0 && !j.TransA && !j.ownA && j.ap == nil && ldb == k.nr && w == k.nr && tiles > 0 {
-		s.next.rows1(next)
-		k.direct(kc, &j.A[i0*j.LDA+k0], j.LDA, b, &j.C[i0*j.LDC+n], j.LDC, tiles, &s.next, j.Alpha, load)
-		first += tiles * k.mr
-		next = nil
+	first := i0
+	if tiles := (i1 - i0) / k.mr; tiles > 0 && ldb == k.nr && w == k.nr {
+		switch a, _, _ := j.left(i0, i0, k0, kc, s); {
+		case k.panel != nil && (j.ownA || j.ap != nil):
+			step := k.mr * j.K
+			if j.ownA {
+				step = k.mr * kc
+			}
+			k.panel(kc, a, step, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
+			first, next = i0+tiles*k.mr, nil
+		case k.direct != nil && !j.TransA && !j.ownA && j.ap == nil:
+			k.direct(kc, a, j.LDA, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
+			first, next = i0+tiles*k.mr, nil
+		}
 		if first == i1 {
 			return
 		}
@@ -245,22 +255,22 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 	for i := first; i < i1; i += k.mr {
 		m := min(k.mr, i1-i)
 		a, ars, acs := j.left(i, i0, k0, kc, s)
-		at := i*j.LDC + n
+		corner := i*j.LDC + n
 		if share > 0 {
 			k.fetch(&next[0], share)
 			next = next[share:]
 		}
 		if whole {
-			k.tile(kc, a, ars, acs, b, ldb, &j.C[at], j.LDC, m, w, j.Alpha, load)
+			k.tile(kc, a, ars, acs, b, ldb, &j.C[corner], j.LDC, m, w, j.Alpha, load)
 			continue
 		}
 		s.tile = grow(s.tile, k.mr*k.nr)
 		for r := 0; load && r < m; r++ {
-			copy(s.tile[r*k.nr:][:w], j.C[at+r*j.LDC:])
+			copy(s.tile[r*k.nr:][:w], j.C[corner+r*j.LDC:])
 		}
 		k.tile(kc, a, ars, acs, b, ldb, &s.tile[0], k.nr, m, k.nr, j.Alpha, load)
 		for r := range m {
-			copy(j.C[at+r*j.LDC:][:w], s.tile[r*k.nr:])
+			copy(j.C[corner+r*j.LDC:][:w], s.tile[r*k.nr:])
 		}
 	}
 }
@@ -277,14 +287,17 @@ func (j *job) epilogue(i0, i1, n0, n1 int) {
 		if j.Bias != nil {
 			j.k.addTo(c, j.Bias[n0:n1])
 		}
-		if j.Pre != nil {
+		y := c
+		if j.act != nil {
+			y = j.act[at:][:w]
+		} else if j.Pre != nil {
 			copy(j.Pre[at:][:w], c)
 		}
 		if j.Act != nil {
-			j.Act(c, c)
+			j.Act(y, c)
 		}
 		if j.Residual != nil {
-			j.k.addTo(c, j.Residual[at:][:w])
+			j.k.addTo(y, j.Residual[at:][:w])
 		}
 	}
 }
@@ -308,7 +321,11 @@ func (k *Kernel) chunk(m *Product) (rows, cols int) {
 	if m.Packed != nil {
 		cols = max(m.N, 1)
 	}
-	return max(packLimit/max(m.K, 1)/k.block, 1) * k.block, cols
+	rows = max(packLimit/max(m.K, 1)/k.block, 1) * k.block
+	if m.M*m.K >= large && m.N >= 4*k.nr {
+		rows = m.M // tasks pack A in parts
+	}
+	return rows, cols
 }
 
 // Serial computes m on the calling goroutine, with the same bits as Engine.Mul; it may run inside a task of a pool.

@@ -14,11 +14,11 @@ const KC = 256
 type tileFunc func(k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, m, n int, alpha float32, load bool)
 
 // panelFunc computes tiles of mr x nr elements, one below the other, from packed operands. Tile t reads A from a[t*step],
-// each with the strides of a panel, and all read B from b; meanwhile what next holds is fetched into the cache, as far as it goes.
-type panelFunc func(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
+// each with the strides of a panel, and all read B from b; meanwhile lines of 64 bytes from next on are fetched into the cache.
+type panelFunc func(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
 
 // directFunc computes such tiles from rows of A where they lie, lda elements apart, and packed B.
-type directFunc func(k int, a *float32, lda int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
+type directFunc func(k int, a *float32, lda int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
 
 // rowFunc computes one row of C over four panels of nr columns: element (p,j) of panel q is b[q*panel+p*ldb+j].
 type rowFunc func(k int, a *float32, acs int, b *float32, ldb, panel int, c *float32, alpha float32, load bool)

@@ -35,10 +35,10 @@ func addTo8(y, x *float32, n int)
 func fetch(p *float32, n int)
 
 //go:noescape
-func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
+func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
 
 //go:noescape
-func direct512(k int, a *float32, lda int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
+func direct512(k int, a *float32, lda int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
 
 func peak256(n int)
 func peak512(n int)

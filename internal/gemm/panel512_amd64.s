@@ -1,8 +1,8 @@
 #include "textflag.h"
 
 // One row of A times 32 columns of B in Z0, Z1: the element of A is loaded once into a register, or by both multiply-adds.
-// Nine rows of twelve take the second way. It is one instruction less to issue, which counts when a neighbour runs on the
-// other thread of the core and takes half of the issue slots; all twelve would be limited by the loads.
+// Nine rows of twelve take the second way: one instruction less, for one load more. On a quiet core both run at the peak; at
+// times when the tile falls behind it (docs/LOG.md), fewer instructions lose less. Twelve of twelve were no better.
 #define ROW(addr, x, y) \
 	VBROADCASTSS addr, Z2 \
 	VFMADD231PS  Z0, Z2, x \
@@ -107,19 +107,13 @@
 	SET(Z28, Z29) \
 	SET(Z30, Z31)
 
-// One line of what comes next is asked for: R13 is its address, AX the lines left in its row, R12 the rows left; next is an
-// *ahead, and R9 is lost.
+// One of the AX lines from R13 on, which come next, is asked for.
 #define FETCH \
-	TESTQ      R12, R12 \
+	TESTQ      AX, AX \
 	JEQ        fetched \
 	PREFETCHT1 (R13) \
 	ADDQ       $64, R13 \
 	DECQ       AX \
-	JNZ        fetched \
-	MOVQ       next+56(FP), R9 \
-	MOVQ       24(R9), AX \
-	ADDQ       32(R9), R13 \
-	DECQ       R12 \
 fetched:
 
 // The rows of C are in pages of their own, which no hardware prefetcher foresees: R9 is one, to be written soon.
@@ -129,19 +123,17 @@ fetched:
 	PREFETCHT0 124(R9) \
 	ADDQ       DX, R9
 
-// func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
-TEXT ·panel512(SB), NOSPLIT, $0-69
+// func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
+TEXT ·panel512(SB), NOSPLIT, $0-77
 	MOVQ a+8(FP), R8
 	MOVQ b+24(FP), R10
 	MOVQ c+32(FP), R11
 	MOVQ ldc+40(FP), DX
 	SHLQ $2, DX
 	MOVQ tiles+48(FP), BX
-	MOVQ next+56(FP), R9
-	MOVQ (R9), R13
-	MOVQ 8(R9), AX
-	MOVQ 16(R9), R12
-	VBROADCASTSS alpha+64(FP), Z3
+	MOVQ next+56(FP), R13
+	MOVQ lines+64(FP), AX
+	VBROADCASTSS alpha+72(FP), Z3
 	VPXORD Z4, Z4, Z4
 
 tile:
@@ -197,7 +189,7 @@ one:
 
 store:
 	MOVQ R11, SI
-	CMPB load+68(FP), $0
+	CMPB load+76(FP), $0
 	JEQ  set
 	ADDTOALL
 	JMP  stored
@@ -211,24 +203,18 @@ stored:
 	LEAQ (R8)(R9*4), R8
 	DECQ BX
 	JNZ  tile
-	MOVQ next+56(FP), R9
-	MOVQ R13, (R9)
-	MOVQ AX, 8(R9)
-	MOVQ R12, 16(R9)
 	VZEROUPPER
 	RET
 
-// func direct512(k int, a *float32, lda int, b, c *float32, ldc, tiles int, next *ahead, alpha float32, load bool)
-TEXT ·direct512(SB), NOSPLIT, $0-69
+// func direct512(k int, a *float32, lda int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
+TEXT ·direct512(SB), NOSPLIT, $0-77
 	MOVQ a+8(FP), SI
 	MOVQ c+32(FP), BX
 	MOVQ ldc+40(FP), DX
 	SHLQ $2, DX
-	MOVQ next+56(FP), R9
-	MOVQ (R9), R13
-	MOVQ 8(R9), AX
-	MOVQ 16(R9), R12
-	VBROADCASTSS alpha+64(FP), Z3
+	MOVQ next+56(FP), R13
+	MOVQ lines+64(FP), AX
+	VBROADCASTSS alpha+72(FP), Z3
 	VPXORD Z4, Z4, Z4
 
 tile:
@@ -302,7 +288,7 @@ store:
 	SHLQ $2, CX
 	SUBQ CX, R9
 	MOVQ BX, SI
-	CMPB load+68(FP), $0
+	CMPB load+76(FP), $0
 	JEQ  set
 	ADDTOALL
 	JMP  stored
@@ -316,9 +302,5 @@ stored:
 	MOVQ R9, SI
 	DECQ tiles+48(FP)
 	JNZ  tile
-	MOVQ next+56(FP), R9
-	MOVQ R13, (R9)
-	MOVQ AX, 8(R9)
-	MOVQ R12, 16(R9)
 	VZEROUPPER
 	RET

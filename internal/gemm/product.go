@@ -17,7 +17,7 @@ type Product struct {
 	Alpha      float32              // 0 means 1
 	Accumulate bool                 // C += product; excludes Bias, Act, Pre and Residual
 	Bias       []float32            // [N] or nil
-	Act        func(y, x []float32) // elementwise, called with y = x; or nil
+	Act        func(y, x []float32) // elementwise, y may be x; or nil
 	Pre        []float32            // when not nil, receives the value before Act, [M,N] with stride LDC
 	Residual   []float32            // [M,N] with stride LDC, added after Act, or nil
 }

@@ -31,7 +31,6 @@
 #define AND16B(m, n, d) WORD $(0x4e201c00 | (m)<<16 | (n)<<5 | (d)) // and vd.16b, vn.16b, vm.16b
 #define BIC16B(m, n, d) WORD $(0x4e601c00 | (m)<<16 | (n)<<5 | (d)) // bic vd.16b, vn.16b, vm.16b
 #define ORR16B(m, n, d) WORD $(0x4ea01c00 | (m)<<16 | (n)<<5 | (d)) // orr vd.16b, vn.16b, vm.16b
-#define EOR16B(m, n, d) WORD $(0x6e201c00 | (m)<<16 | (n)<<5 | (d)) // eor vd.16b, vn.16b, vm.16b
 #define BIT16B(m, n, d) WORD $(0x6ea01c00 | (m)<<16 | (n)<<5 | (d)) // bit vd.16b, vn.16b, vm.16b
 #define BSL16B(m, n, d) WORD $(0x6e601c00 | (m)<<16 | (n)<<5 | (d)) // bsl vd.16b, vn.16b, vm.16b
 #define ADD4S(m, n, d) WORD $(0x4ea08400 | (m)<<16 | (n)<<5 | (d)) // add vd.4s, vn.4s, vm.4s

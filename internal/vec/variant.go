@@ -80,7 +80,7 @@ func usable() (list []*variant, rejected []error) {
 // Rejected tells which variants this machine can run but failed the self-check at start-up, and how; normally none.
 func Rejected() []error { return rejected }
 
-// Variant is the name of the variant in use: "go", "avx2" or "avx512".
+// Variant is the name of the variant in use: "go", "avx2", "avx512" or "neon".
 func Variant() string { return active.name }
 
 // Variants lists the names that Use accepts on this machine, slowest first.

@@ -8,6 +8,8 @@ type Pattern struct {
 	Regex string // its usual spelling, or the one given to ByRegex
 
 	scan    func(text []byte, at int) int
+	family  family   // of the rules that agree with scan on ASCII
+	digits  int      // most digits of a piece, in families other than spaceWords
 	foreign *foreign // where scan is nil
 	same    []string // other spellings that cut the same pieces
 }
@@ -17,7 +19,7 @@ var (
 	GPT2 = &Pattern{
 		Name:  "gpt2",
 		Regex: `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
-		scan:  gpt2,
+		scan:  gpt2, family: spaceWords,
 		same: []string{
 			`'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
 			`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
@@ -27,7 +29,7 @@ var (
 	CL100K = &Pattern{
 		Name:  "cl100k",
 		Regex: `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
-		scan:  cl100k,
+		scan:  cl100k, family: anyWords, digits: 3,
 		same: []string{
 			`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
 			`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
@@ -38,21 +40,21 @@ var (
 	CL100KTiktoken = &Pattern{
 		Name:  "cl100k-tiktoken",
 		Regex: `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s`,
-		scan:  cl100kEnd,
+		scan:  cl100kEnd, family: anyWords, digits: 3,
 	}
 	O200K = &Pattern{
 		Name: "o200k",
 		Regex: `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?` +
 			`|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?` +
 			`|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
-		scan: o200k,
+		scan: o200k, family: casedWords, digits: 3,
 	}
 	// Llama3 cuts as CL100K does.
-	Llama3 = &Pattern{Name: "llama3", Regex: CL100K.Regex, scan: cl100k}
+	Llama3 = &Pattern{Name: "llama3", Regex: CL100K.Regex, scan: cl100k, family: anyWords, digits: 3}
 	Qwen2  = &Pattern{
 		Name:  "qwen2",
 		Regex: `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
-		scan:  qwen2,
+		scan:  qwen2, family: anyWords, digits: 1,
 	}
 )
 

@@ -17,7 +17,7 @@ type Options struct {
 	Variant string // instruction set, one of Variants; "" means the best
 }
 
-// Variants lists the instruction sets usable on this machine, slowest first: "go", "avx2", "avx512".
+// Variants lists the instruction sets usable on this machine, slowest first: "go", "avx2", "avx512", "neon".
 func Variants() []string {
 	var names []string
 	for _, k := range gemm.Variants() {

@@ -22,13 +22,17 @@ type entropy struct {
 	at          int     // first of the chunk in counted
 	logits      []float32
 	xs, dxs     []float32   // x and dx of a chunk whose rows are not consecutive
-	several     bool        // chunks: W is then packed beforehand
+	packed      bool        // W is packed beforehand
 	right, down gemm.Packed // W for x·Wᵀ, for dlogits·W
 }
 
 // chunkRows is the number of rows whose logits exist at once: few enough that they stay near 4 MB, but enough that
 // adding to DW once for each chunk is cheap beside its product.
 func chunkRows(v int) int { return min(512, max(128, 1<<20/v)) }
+
+// packLimit is the largest W, in elements, of which packed copies are kept during a call of several chunks: 32 MB. A larger one is packed by
+// each product, in parts: for a vocabulary of 50,000 the copies would take more memory than the logits that are not stored.
+const packLimit = 8 << 20
 
 func (e *engine) crossEntropy(c *kernel.CrossEntropy) {
 	const op = "CrossEntropy"
@@ -54,7 +58,7 @@ func (e *engine) crossEntropy(c *kernel.CrossEntropy) {
 		return
 	}
 	rows := chunkRows(t.v)
-	if t.several = len(t.counted) > rows; t.several {
+	if t.packed = len(t.counted) > rows && t.v*t.c <= packLimit; t.packed {
 		e.gemm.Pack(&t.right, t.w, 0, true, t.c, t.v)
 		if dx != nil {
 			e.gemm.Pack(&t.down, t.w, 0, false, t.v, t.c)
@@ -116,14 +120,14 @@ func (e *engine) entropyChunk(m int, dx, dw, db []float32) {
 		out = dx[first*C:]
 	}
 	e.product = gemm.Product{M: m, N: V, K: C, A: x, B: t.w, TransB: true, C: t.logits, Bias: t.bias}
-	if t.several {
+	if t.packed {
 		e.product.Packed = &t.right
 	}
 	e.gemm.Mul(&e.product)
 	e.run(m, rowsFor(light, V), job{body: entropyRows})
 	if dx != nil {
 		e.product = gemm.Product{M: m, N: C, K: V, A: t.logits, B: t.w, C: out}
-		if t.several {
+		if t.packed {
 			e.product.Packed = &t.down
 		}
 		e.gemm.Mul(&e.product)
