@@ -102,8 +102,8 @@ func (d *drawn) contour() *Figure {
 		t := rampTone(min(ramp-1, (ramp-1)*i/max(1, len(levels)-1)))
 		var pts []point
 		for _, n := range ns {
-			if rest := level - d.Law.E - d.Law.A/math.Pow(n, d.Law.Alpha); rest > 0 {
-				pts = append(pts, c.point(d.perND*n*math.Pow(d.Law.B/rest, 1/d.Law.Beta), n))
+			if D := tokensFor(d.Law, n, level); !math.IsInf(D, 0) {
+				pts = append(pts, c.point(d.perND*n*D, n))
 			}
 		}
 		c.clipped(t, 1.5, 0, pts)

@@ -9,10 +9,10 @@ import (
 
 // Plot is what figures are drawn from.
 type Plot struct {
-	Runs    []Run    // runs that ended; those that diverged are drawn as such
-	Curves  [][]Run  // training curves: the checkpoints of one run each, ascending in D; may be empty
-	Law     *Law     // fitted to Runs without HeldOut; nil: none
-	HeldOut []string // names of runs that Law has not seen
+	Runs    []Run     // runs that ended; those that diverged are drawn as such
+	Curves  [][]Run   // training curves: the checkpoints of one run each, ascending in D; may be empty
+	Law     Predictor // fitted to Runs without HeldOut: Law or KaplanND; nil: none
+	HeldOut []string  // names of runs that Law has not seen
 	Models  []Milestone
 	Unit    string // of the loss; "nats per token"
 }

@@ -19,7 +19,7 @@ var hills = Law{E: 1.6, A: 60, B: 900, Alpha: 0.4, Beta: 0.45}
 // drawnRuns are three budgets of five sizes each, half a per cent around a law, a larger run, and one that diverged.
 func drawnRuns() Plot {
 	key := random.NewKey(7)
-	p := Plot{Law: &hills, HeldOut: []string{"big"}, Models: Milestones()}
+	p := Plot{Law: hills, HeldOut: []string{"big"}, Models: Milestones()}
 	add := func(name string, C, N float64) {
 		D := C / 6.2 / N
 		loss := hills.Loss(N, D) * math.Exp(0.005*key.Normal(uint64(len(p.Runs))))
@@ -313,7 +313,7 @@ func TestReport(t *testing.T) {
 			t.Errorf("run %s has no row", r.Name)
 		}
 	}
-	for _, want := range []string{"Runs of &lt;a test&gt;", "diverged", "prefers-color-scheme: dark", `data-tip="big`, "The law has not seen <b>big</b>", "17 runs, 16 of which have a loss"} {
+	for _, want := range []string{"Runs of &lt;a test&gt;", "diverged", "prefers-color-scheme: dark", `data-tip="big`, "The law has not seen <b>big</b>", "17 runs, 16 of which have a loss", "(Hoffmann et al. 2022, equation 2)", "grow as C<sup>0.53</sup>"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("no %q in the page", want)
 		}
@@ -322,6 +322,10 @@ func TestReport(t *testing.T) {
 		if strings.Contains(html, outside) {
 			t.Errorf("%q in the page", outside)
 		}
+	}
+	p.Law = KaplanLossND
+	if page, err = p.Report("r"); err != nil || !bytes.Contains(page, []byte("(Kaplan et al. 2020, equation 1.5)")) {
+		t.Errorf("Kaplan's law: %v", err)
 	}
 	if strings.Count(html, "http:") != strings.Count(html, `xmlns="http://www.w3.org/2000/svg"`) {
 		t.Error("an address in the page")

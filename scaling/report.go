@@ -40,6 +40,17 @@ func themeCSS(name string) template.CSS {
 	return template.CSS(b.String())
 }
 
+// Formula is a law with its constants and its source.
+func Formula(p Predictor) string {
+	switch l := p.(type) {
+	case Law:
+		return l.String() + " (Hoffmann et al. 2022, equation 2)"
+	case KaplanND:
+		return fmt.Sprintf("L = ((%.4g/N)^(%.4g/%.4g) + %.4g/D)^%.4g (Kaplan et al. 2020, equation 1.5)", l.NC, l.AlphaN, l.AlphaD, l.DC, l.AlphaD)
+	}
+	return fmt.Sprint(p)
+}
+
 // reportRun is a row of the report's table.
 type reportRun struct {
 	Run
@@ -60,7 +71,8 @@ func (p Plot) Report(title string) ([]byte, error) {
 		Converged int
 		Decades   float64
 		Total     float64
-		Law       *Law
+		Law       Predictor
+		Formula   string
 		A, B      float64 // exponents of the optimum
 		Held      []reportRun
 		BestSmall float64
@@ -87,7 +99,10 @@ func (p Plot) Report(title string) ([]byte, error) {
 	}
 	v.Decades = math.Log10(high / low)
 	if p.Law != nil {
-		v.A, v.B = p.Law.Exponents()
+		v.Formula = Formula(p.Law)
+		n1, d1 := p.Law.Optimum(low)
+		n2, d2 := p.Law.Optimum(high)
+		v.A, v.B = math.Log(n2/n1)/math.Log(high/low), math.Log(d2/d1)/math.Log(high/low)
 	}
 	var b bytes.Buffer
 	err = reportTemplate.Execute(&b, v)

@@ -16,6 +16,7 @@ type scalePlotCmd struct {
 	Path    string  `arg:"" help:"Folder of a sweep, run directories, or a CSV with columns of loss and two of n, d and c."`
 	Out     string  `required:"" help:"Folder for the figures (SVG and PNG) and report.html." placeholder:"DIR"`
 	Law     string  `help:"Law to draw, a file that plinth scale fit wrote; without it one is fitted, where there are runs enough." placeholder:"FILE"`
+	Form    string  `default:"hoffmann" enum:"hoffmann,kaplan" help:"Of the law that is fitted: Hoffmann's, with an irreducible loss, or Kaplan's L(N, D), without."`
 	HoldOut int     `name:"holdout" default:"1" help:"The so many runs of most compute are not fitted, to see how far the law is off; 0: none." placeholder:"K"`
 	Title   string  `help:"Of the report; default: the path of the runs." placeholder:"TEXT"`
 	Scale   float64 `default:"2" help:"Pixels of the PNGs to a unit of their 560 x 420." placeholder:"F"`
@@ -87,25 +88,41 @@ func (s *scalePlotCmd) Run(ctx context.Context, c *common) error {
 }
 
 // law reads the law or fits one, and names the runs that it has not seen.
-func (s *scalePlotCmd) law(ctx context.Context, c *common, runs []scaling.Run) (*scaling.Law, []string, error) {
-	var held []string
+func (s *scalePlotCmd) law(ctx context.Context, c *common, runs []scaling.Run) (scaling.Predictor, []string, error) {
 	if s.Law != "" {
 		f, err := scaling.ReadLaw(s.Law)
 		if err != nil {
 			return nil, nil, err
 		}
-		return &f.Law, nil, nil
+		return f.Law, nil, nil
 	}
 	seen := scaling.Converged(runs)
 	slices.SortStableFunc(seen, func(a, b scaling.Run) int { return cmp.Compare(a.C, b.C) })
-	for _, r := range seen[max(0, len(seen)-s.HoldOut):] {
+	cut := max(0, len(seen)-s.HoldOut)
+	var held []string
+	for _, r := range seen[cut:] {
 		held = append(held, r.Name)
 	}
-	fitted, err := scaling.Fit(ctx, seen[:max(0, len(seen)-s.HoldOut)], scaling.FitOptions{Threads: c.Threads, Seed: c.Seed})
+	law, err := s.fit(ctx, seen[:cut], scaling.FitOptions{Threads: c.Threads, Seed: c.Seed})
 	if err != nil {
 		c.say("no law is drawn: %v", err)
 		return nil, nil, nil
 	}
-	c.say("%v, fitted to %d runs", fitted.Law, fitted.Runs)
-	return &fitted.Law, held, nil
+	c.say("%s, fitted to %d runs", scaling.Formula(law), cut)
+	return law, held, nil
+}
+
+func (s *scalePlotCmd) fit(ctx context.Context, runs []scaling.Run, o scaling.FitOptions) (scaling.Predictor, error) {
+	if s.Form == "kaplan" {
+		f, err := scaling.FitKaplan(ctx, runs, o)
+		if err != nil {
+			return nil, err
+		}
+		return f.Law, nil
+	}
+	f, err := scaling.Fit(ctx, runs, o)
+	if err != nil {
+		return nil, err
+	}
+	return f.Law, nil
 }

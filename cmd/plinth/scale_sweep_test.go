@@ -134,4 +134,8 @@ func TestScalePlotUsage(t *testing.T) {
 	if held := o["held_out"].([]any); len(held) != 1 || held[0] != "r22" || o["law"] == nil {
 		t.Errorf("%v", o)
 	}
+	o = object(t, plot(csv, "--form", "kaplan", "--holdout", "0")...)
+	if law := o["law"].(map[string]any); law["alpha_n"] == nil || o["held_out"] != nil {
+		t.Errorf("%v", o)
+	}
 }
