@@ -46,7 +46,7 @@ func (d *drawn) valleys() *Figure {
 		c.add(mark{pts: []point{at}, radius: 9, fill: paper, alpha: 0.01, tip: fmt.Sprintf("minimum at %s^%s FLOP\nparameters %s\ntokens %s (%.3g each)\nloss %.4f",
 			front, exponent, si(v.N), si(v.D), v.D/v.N, v.Loss)})
 	}
-	c.key("FLOP", budgets, s, labelPower)
+	c.key("FLOP", some(budgets, ramp), s, labelPower)
 	return f
 }
 
@@ -101,10 +101,18 @@ func (d *drawn) contour() *Figure {
 	for i, level := range levels {
 		t := rampTone(min(ramp-1, (ramp-1)*i/max(1, len(levels)-1)))
 		var pts []point
+		never := false // reached, with the parameters so far
 		for _, n := range ns {
-			if D := tokensFor(d.Law, n, level); !math.IsInf(D, 0) {
-				pts = append(pts, c.point(d.perND*n*D, n))
+			D := tokensFor(d.Law, n, level)
+			if math.IsInf(D, 0) {
+				never = true
+				continue
 			}
+			at := c.point(d.perND*n*D, n)
+			if never && len(pts) == 0 && at.x < c.frame.x1 { // the line comes from the far right
+				pts = append(pts, point{c.frame.x1, at.y})
+			}
+			pts = append(pts, at)
 		}
 		c.clipped(t, 1.5, 0, pts)
 		for k := len(pts) - 1; k >= 0; k-- { // named where it enters the frame from above or from the right

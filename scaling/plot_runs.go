@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Plot is what figures are drawn from.
@@ -12,7 +13,7 @@ type Plot struct {
 	Runs    []Run     // runs that ended; those that diverged are drawn as such
 	Curves  [][]Run   // training curves: the checkpoints of one run each, ascending in D; may be empty
 	Law     Predictor // fitted to Runs without HeldOut: Law or KaplanND; nil: none
-	HeldOut []string  // names of runs that Law has not seen
+	HeldOut []Run     // of Runs, those that Law has not seen
 	Models  []Milestone
 	Unit    string // of the loss; "nats per token"
 }
@@ -85,7 +86,7 @@ func (d *drawn) axis(title string, of func(Run) float64, label func(float64) (st
 	return axis{from: low, to: high, log: true, title: title, label: label}
 }
 
-func (d *drawn) held(r Run) bool { return slices.Contains(d.HeldOut, r.Name) }
+func (d *drawn) held(r Run) bool { return slices.Contains(d.HeldOut, r) }
 
 // dot draws a run; one that the law has not seen is a ring.
 func (d *drawn) dot(c *chart, at point, r Run) {
@@ -111,7 +112,7 @@ func (d *drawn) tip(r Run) string {
 	if d.held(r) {
 		text += "\nnot seen by the law"
 	}
-	return text
+	return strings.TrimPrefix(text, "\n") // a run without a name
 }
 
 func (d *drawn) keyN(c *chart) { c.key("parameters", d.sizes, d.shade, labelSI) }

@@ -19,7 +19,7 @@ var hills = Law{E: 1.6, A: 60, B: 900, Alpha: 0.4, Beta: 0.45}
 // drawnRuns are three budgets of five sizes each, half a per cent around a law, a larger run, and one that diverged.
 func drawnRuns() Plot {
 	key := random.NewKey(7)
-	p := Plot{Law: hills, HeldOut: []string{"big"}, Models: Milestones()}
+	p := Plot{Law: hills, Models: Milestones()}
 	add := func(name string, C, N float64) {
 		D := C / 6.2 / N
 		loss := hills.Loss(N, D) * math.Exp(0.005*key.Normal(uint64(len(p.Runs))))
@@ -32,6 +32,7 @@ func drawnRuns() Plot {
 		}
 	}
 	add("big", 8e13, 3e5)
+	p.HeldOut = p.Runs[len(p.Runs)-1:]
 	p.Runs = append(p.Runs, Run{Name: "wild", N: 1e5, D: 1e6, C: 6e11, Loss: math.NaN(), Diverged: true})
 	var curve []Run
 	for d := 1e5; d < 1e7; d *= 1.3 {
@@ -52,8 +53,28 @@ func allFigures(t *testing.T) []*Figure {
 
 func TestFigures(t *testing.T) {
 	var names []string
-	for _, f := range allFigures(t) {
+	all := allFigures(t)
+	for _, f := range all {
 		names = append(names, f.Name)
+	}
+	if got := strings.Join(names, " "); got != "loss-compute loss-parameters loss-tokens isoflop residuals contour models" {
+		t.Errorf("figures: %s", got)
+	}
+	var many Plot // 20 budgets of 20 sizes
+	for i := range 20 {
+		for j := range 20 {
+			C := 1e18 * math.Pow(1.6, float64(i))
+			N, _ := hills.Optimum(C)
+			N *= math.Pow(1.2, float64(j-10))
+			many.Runs = append(many.Runs, Run{N: N, D: C / 6 / N, C: C, Loss: hills.Loss(N, C/6/N)})
+		}
+	}
+	many.Law, many.HeldOut = hills, many.Runs[399:]
+	crowd, err := many.Figures()
+	if err != nil || len(crowd) != 6 {
+		t.Fatalf("%d figures, %v", len(crowd), err)
+	}
+	for _, f := range append(all, crowd...) {
 		if f.Title == "" || !strings.HasSuffix(f.Note, ".") {
 			t.Errorf("%s: title %q, note %q", f.Name, f.Title, f.Note)
 		}
@@ -75,9 +96,6 @@ func TestFigures(t *testing.T) {
 				}
 			}
 		}
-	}
-	if got := strings.Join(names, " "); got != "loss-compute loss-parameters loss-tokens isoflop residuals contour models" {
-		t.Errorf("figures: %s", got)
 	}
 }
 
@@ -339,6 +357,15 @@ func TestNothingToDraw(t *testing.T) {
 	bad := Plot{Runs: []Run{{Name: "a", N: 1, D: 1, C: 6, Loss: 2}, {Name: "b", N: 1, D: 0, C: 6, Loss: 2}}}
 	if _, err := bad.Figures(); err == nil || !strings.Contains(err.Error(), "run b has N 1, D 0") {
 		t.Errorf("no tokens: %v", err)
+	}
+	nameless := drawnRuns()
+	for i := range nameless.Runs {
+		nameless.Runs[i].Name = ""
+	}
+	nameless.HeldOut = []Run{nameless.Runs[15]}
+	page, err := nameless.Report("r")
+	if err != nil || strings.Count(string(page), "(held out)") != 1 || !strings.Contains(string(page), `data-tip="parameters`) {
+		t.Errorf("runs without names: %v", err)
 	}
 	two := Plot{Runs: []Run{{Name: "a", N: 1e5, D: 1e6, C: 6e11, Loss: 2}, {Name: "b", N: 1e5, D: 1e6, C: 6e11, Loss: 2}}} // all ranges empty
 	figures, err := two.Figures()

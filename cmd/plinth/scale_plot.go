@@ -83,12 +83,16 @@ func (s *scalePlotCmd) Run(ctx context.Context, c *common) error {
 	if err := put("report.html", page); err != nil {
 		return err
 	}
-	out := map[string]any{"files": written, "runs": len(p.Runs), "law": p.Law, "held_out": p.HeldOut}
+	held := []string{}
+	for _, r := range p.HeldOut {
+		held = append(held, r.Name)
+	}
+	out := map[string]any{"files": written, "runs": len(p.Runs), "law": p.Law, "held_out": held}
 	return c.finish(out, text+fmt.Sprintf("%s\n", filepath.Join(s.Out, "report.html")))
 }
 
 // law reads the law or fits one, and names the runs that it has not seen.
-func (s *scalePlotCmd) law(ctx context.Context, c *common, runs []scaling.Run) (scaling.Predictor, []string, error) {
+func (s *scalePlotCmd) law(ctx context.Context, c *common, runs []scaling.Run) (scaling.Predictor, []scaling.Run, error) {
 	if s.Law != "" {
 		f, err := scaling.ReadLaw(s.Law)
 		if err != nil {
@@ -99,17 +103,13 @@ func (s *scalePlotCmd) law(ctx context.Context, c *common, runs []scaling.Run) (
 	seen := scaling.Converged(runs)
 	slices.SortStableFunc(seen, func(a, b scaling.Run) int { return cmp.Compare(a.C, b.C) })
 	cut := max(0, len(seen)-s.HoldOut)
-	var held []string
-	for _, r := range seen[cut:] {
-		held = append(held, r.Name)
-	}
 	law, err := s.fit(ctx, seen[:cut], scaling.FitOptions{Threads: c.Threads, Seed: c.Seed})
 	if err != nil {
 		c.say("no law is drawn: %v", err)
 		return nil, nil, nil
 	}
 	c.say("%s, fitted to %d runs", scaling.Formula(law), cut)
-	return law, held, nil
+	return law, seen[cut:], nil
 }
 
 func (s *scalePlotCmd) fit(ctx context.Context, runs []scaling.Run, o scaling.FitOptions) (scaling.Predictor, error) {
