@@ -89,12 +89,12 @@ func run(o options) error {
 	runtime.ReadMemStats(&memory)
 	mallocs, collections := memory.Mallocs, memory.NumGC
 
-	ceiling := cpu.Ceilings(o.threads, 100*time.Millisecond)
+	ceiling := cpu.Ceilings(cpu.Options{Threads: o.threads, Variant: o.variant}, 100*time.Millisecond)
 	var pairs bench.Pairs
 	var worst float64
 	for i := range o.steps {
 		if peer != nil { // its threads wait for work in a loop for a while before they sleep
-			cpu.PeakFLOPs(o.threads, 20*time.Millisecond)
+			cpu.PeakFLOPs(cpu.Options{Threads: o.threads, Variant: o.variant}, 20*time.Millisecond)
 		}
 		start := time.Now()
 		loss := tr.step()
@@ -113,7 +113,7 @@ func run(o options) error {
 		}
 		pairs.Add(ours, theirs)
 	}
-	after := cpu.Ceilings(o.threads, 100*time.Millisecond)
+	after := cpu.Ceilings(cpu.Options{Threads: o.threads, Variant: o.variant}, 100*time.Millisecond)
 	ceiling.FMA, ceiling.FMA1 = max(ceiling.FMA, after.FMA), max(ceiling.FMA1, after.FMA1)
 	ceiling.Read, ceiling.Copy = max(ceiling.Read, after.Read), max(ceiling.Copy, after.Copy)
 	runtime.ReadMemStats(&memory)
