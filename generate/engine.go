@@ -18,10 +18,11 @@ type EngineOptions struct {
 	MaxContext   int    // positions of a sequence; 0: the model's context
 	PrefillChunk int    // most prompt tokens computed in one step, of all sequences together; 0: 512
 	BOS          *int32 // stands in for an empty prompt; nil: an empty prompt is an error
+	Unpacked     bool   // do not keep a packed copy of the weights: slower, but 4 bytes per parameter less; for weights in training
 }
 
-// Engine decodes with one model. Calls from several goroutines wait for each other. It keeps the weights in a packed layout: after
-// changing weights call their Changed.
+// Engine decodes with one model. Calls from several goroutines wait for each other. It keeps a packed copy of the weights of its own: after
+// changing weights call their Changed. Engines on one model, each on a kernel set of its own, may run at once.
 type Engine struct {
 	mu    sync.Mutex
 	model model.Decoder
@@ -71,6 +72,9 @@ type wanted struct {
 func New(m model.Decoder, k *kernel.Set, o EngineOptions) *Engine {
 	size := m.Sizes()
 	e := &Engine{model: m, tape: tensor.Inference(k)}
+	if o.Unpacked {
+		e.tape = tensor.Evaluation(k)
+	}
 	if o.Slots == 0 {
 		o.Slots = 8
 	}

@@ -40,14 +40,7 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	y := t.tensor(x.Data.DType(), N, out)
 	m := kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: !o.InOut, C: y.Data, Act: o.Act, Bias: data(b), Residual: data(o.Residual)}
 	if t.pack {
-		if w.packedBy != t.k {
-			if w.packedBy != nil {
-				w.packed = kernel.Packed{} // in another set's layout
-			}
-			t.k.Pack(&w.packed, w.Data, !o.InOut, in, out)
-			w.packedBy = t.k
-		}
-		m.Packed = &w.packed
+		m.Packed = t.packed(w, !o.InOut, in, out)
 	}
 	var pre *Tensor
 	if grads && o.Act != Identity {
@@ -59,6 +52,29 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 		record(t, y, from, linearOp{x, w, b, y, pre, o})
 	}
 	return y
+}
+
+// packing is a weight in the layout that products read fastest, as it was in its version.
+type packing struct {
+	kernel.Packed
+	version int
+}
+
+// packed returns op(w) [in, out] in packed form, made anew where w has changed. It belongs to the tape: tapes on one model do not meet.
+func (t *Tape) packed(w *Tensor, trans bool, in, out int) *kernel.Packed {
+	if t.packs == nil {
+		t.packs = map[*Tensor]*packing{}
+	}
+	p := t.packs[w]
+	if p == nil {
+		p = &packing{version: w.version - 1}
+		t.packs[w] = p
+	}
+	if p.version != w.version || p.K != in || p.N != out {
+		t.k.Pack(&p.Packed, w.Data, trans, in, out)
+		p.version = w.version
+	}
+	return &p.Packed
 }
 
 func (t *Tape) product(m kernel.MatMul) {

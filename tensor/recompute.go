@@ -8,27 +8,38 @@ type recomputeOp struct {
 }
 
 // Recompute returns f(x) and keeps none of the activations inside f: Backward runs f again to get them (Chen et al. 2016,
-// sublinear memory). f must be a pure function of x and of parameters and must not contain a loss.
+// sublinear memory). f must be a pure function of x and of parameters and must not contain a loss. Gradients have the same bits as without, but where x
+// has a second user beside f: then its contributions are added in another order.
 func (t *Tape) Recompute(x *Tensor, f func(x *Tensor) *Tensor) *Tensor {
 	if !t.recording {
 		return f(x)
 	}
 	from := t.mark()
-	t.recording = false
-	y := f(x)
+	y := t.unrecorded(f, x)
+	if y == x {
+		panic("tensor: Recompute of a function that returns its argument")
+	}
 	t.keepOnly(y, from)
-	t.recording = true
 	record(t, y, from, recomputeOp{x: x, y: y, f: f})
 	return y
+}
+
+// unrecorded is f(x) on the tape while it does not record.
+func (t *Tape) unrecorded(f func(x *Tensor) *Tensor, x *Tensor) *Tensor {
+	t.recording = false
+	defer func() { t.recording = true }() // after a panic too
+	return f(x)
 }
 
 func (o *recomputeOp) back(t *Tape) {
 	mark, base, keep := t.mark(), len(t.nodes), t.keep
 	t.drop(&o.y.Data)
 	o.leaf = Tensor{Data: o.x.Data, dims: o.x.dims, rank: o.x.rank, needs: o.x.needs, node: -1}
-	t.keep = KeepAll // what is computed now is used at once
-	again := o.f(&o.leaf)
-	t.keep = keep
+	again := func() *Tensor {
+		t.keep = KeepAll // what is computed now is used at once
+		defer func() { t.keep = keep }()
+		return o.f(&o.leaf)
+	}()
 	if again.needs {
 		again.Grad, again.gradSet = o.y.Grad, true
 		o.y.Grad = Buf{}

@@ -12,6 +12,7 @@ type Tape struct {
 	k         *kernel.Set
 	recording bool
 	pack      bool // keep weights in packed form: they do not change
+	packs     map[*Tensor]*packing
 	keep      Keep // of Scopes, for Backward
 
 	mem    arena

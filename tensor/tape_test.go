@@ -3,6 +3,7 @@ package tensor_test
 import (
 	"math"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
@@ -27,6 +28,51 @@ func TestPackedWeights(t *testing.T) {
 	w.Changed()
 	if got := tape.Linear(x, w, nil, tensor.Linear{}).F32(); got[0] != 2 {
 		t.Errorf("a changed weight gives %v", got[0])
+	}
+}
+
+// Tapes on one weight, each with a set of its own, may run at once.
+func TestPackedWeightsAtOnce(t *testing.T) {
+	w := tensor.FromF32(make([]float32, 64*48), 48, 64)
+	for i := range w.F32() {
+		w.F32()[i] = float32(i % 5)
+	}
+	want := tensor.Evaluation(ref.New()).Linear(w, w, nil, tensor.Linear{}).F32() // exact: small integers
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			tape := tensor.Inference(cpu.New(cpu.Options{Threads: 1}))
+			for range 20 {
+				if got := tape.Linear(w, w, nil, tensor.Linear{}).F32(); !slices.Equal(got, want) {
+					t.Error("another product")
+				}
+				tape.Reset()
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// A panic inside Recompute leaves a tape that records.
+func TestRecomputePanic(t *testing.T) {
+	tape := tensor.Training(ref.New())
+	x := tensor.FromF32([]float32{1, 2}, 1, 2)
+	x.SetTrain(true)
+	for _, f := range []func(*tensor.Tensor) *tensor.Tensor{
+		func(*tensor.Tensor) *tensor.Tensor { panic("no") },
+		func(x *tensor.Tensor) *tensor.Tensor { return x },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			tape.Recompute(x, f)
+		}()
+		if tape.Reset(); !tape.Recording() {
+			t.Fatal("the tape no longer records")
+		}
 	}
 }
 

@@ -65,8 +65,7 @@ type Tensor struct {
 	node    int   // index of the tape node that made it, -1 for a leaf
 	dtype   DType // that a tape made it in
 
-	packed   kernel.Packed // of a weight, for inference
-	packedBy *kernel.Set   // nil: not packed
+	version int // of a weight's values: see Changed
 }
 
 // New returns a leaf that is only a shape; Alloc gives it memory.
@@ -130,7 +129,7 @@ func (x *Tensor) SetTrain(train bool) {
 func (x *Tensor) Trains() bool { return x.needs }
 
 // Changed must be called after the values of a weight were changed: it drops copies kept in a packed layout.
-func (x *Tensor) Changed() { x.packedBy = nil }
+func (x *Tensor) Changed() { x.version++ }
 
 // Shape is a copy of the sizes.
 func (x *Tensor) Shape() Shape { return append(Shape(nil), x.dims[:x.rank]...) }

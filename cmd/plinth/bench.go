@@ -41,7 +41,7 @@ func (b *benchKernelsCmd) Run(c *common) error {
 		return usagef("--time %v is not within 0 to 1m", b.Time)
 	}
 	c.say("measuring the ceilings of %s ...", c.kernels().Name)
-	ceiling := cpu.Ceilings(c.Threads, b.Time)
+	ceiling := cpu.Ceilings(cpu.Options{Threads: c.Threads}, b.Time)
 	k := c.kernels()
 	out := struct {
 		Kernels string     `json:"kernels"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,16 +19,19 @@ import (
 
 type benchStepCmd struct {
 	Size    string `help:"A named size, in place of --layers --width --heads; plinth show lists them." placeholder:"NAME"`
-	Layers  int    `default:"6" help:"Layers." placeholder:"N"`
-	Width   int    `default:"384" help:"Width of the residual stream." placeholder:"N"`
-	Heads   int    `default:"6" help:"Attention heads." placeholder:"N"`
-	Vocab   int    `help:"Vocabulary; 0 means the size's, or 1024." placeholder:"N"`
-	Seq     int    `default:"256" help:"Tokens per sequence." placeholder:"N"`
-	Batch   int    `default:"8" help:"Sequences per step." placeholder:"N"`
-	Steps   int    `default:"10" help:"Steps measured, after two to warm up." placeholder:"N"`
+	Layers  int    `help:"Layers; 6." placeholder:"N"`
+	Width   int    `help:"Width of the residual stream; 384." placeholder:"N"`
+	Heads   int    `help:"Attention heads; 6." placeholder:"N"`
+	Vocab   int    `help:"Vocabulary; the size's, or 1024." placeholder:"N"`
+	Seq     int    `help:"Tokens per sequence; 256, or the size's context where that is shorter." placeholder:"N"`
+	Batch   int    `default:"8" help:"Sequences per step; 8." placeholder:"N"`
+	Micro   int    `help:"Sequences computed at once; all." placeholder:"N"`
+	Steps   int    `default:"10" help:"Steps measured, after two to warm up; 10." placeholder:"N"`
 	Profile bool   `help:"Print the time, FLOP/s and bytes/s of every op."`
 
-	Recompute bool `help:"Compute activations again in the backward pass."`
+	Recompute   bool   `help:"As in plinth train."`
+	Activations string `default:"f32" enum:"f32,lean,bf16" help:"As in plinth train: f32, lean or bf16."`
+	Moments     string `default:"f32" enum:"f32,bf16" help:"As in plinth train: f32 or bf16."`
 }
 
 func (*benchStepCmd) Help() string {
@@ -46,18 +50,16 @@ func (b *benchStepCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if b.Steps < 1 {
-		return usagef("--steps %d is not at least 1", b.Steps)
-	}
-	o := train.Options{Steps: warmSteps + b.Steps, Batch: b.Batch, Micro: b.Batch, Seq: b.Seq, LR: 1e-4, Recompute: b.Recompute, OnSpike: "ignore", Seed: c.Seed}
+	o := train.Options{Steps: warmSteps + b.Steps, Batch: b.Batch, Micro: cmp.Or(b.Micro, b.Batch), Seq: b.Seq, LR: 1e-4, Recompute: b.Recompute,
+		Activations: b.Activations, Moments: b.Moments, OnSpike: "ignore", Seed: c.Seed}
 	if _, err := o.Resolve(m.Sizes()); err != nil {
 		return flagError(err)
 	}
 	if err := train.Fits(m, o); err != nil {
 		return err
 	}
-	c.say("measuring the ceilings ...")
-	ceiling := cpu.Ceilings(c.Threads, 100*time.Millisecond)
+	machine := cpu.Options{Threads: c.Threads}
+	peak := cpu.PeakFLOPs(machine, 100*time.Millisecond)
 	k := c.kernels()
 	var times *kernel.Times
 	if b.Profile {
@@ -83,7 +85,8 @@ func (b *benchStepCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	ceiling.FMA = max(ceiling.FMA, cpu.PeakFLOPs(c.Threads, 100*time.Millisecond))
+	ceiling := cpu.Ceilings(machine, 100*time.Millisecond) // after the run, whose memory is measured
+	ceiling.FMA = max(ceiling.FMA, peak)
 	return b.report(c, k.Name, r, seconds, flops, ceiling, times)
 }
 
@@ -121,20 +124,31 @@ func (b *benchStepCmd) report(c *common, kernels string, r train.Result, seconds
 	return c.finish(out, text.String())
 }
 
-// config is the shape that the flags ask for.
+// config is the shape that the flags ask for; it fills in what they leave open.
 func (b *benchStepCmd) config() (gpt.Config, error) {
-	config := gpt.Shape(b.Layers, b.Width, b.Heads, 1024, b.Seq)
-	if b.Size != "" {
-		size, err := gpt.ByName(b.Size)
-		if err != nil {
-			return config, usageError{err}
+	for _, f := range []struct {
+		name  string
+		value int
+		least int
+	}{{"layers", b.Layers, 0}, {"width", b.Width, 0}, {"heads", b.Heads, 0}, {"vocab", b.Vocab, 0}, {"seq", b.Seq, 0}, {"micro", b.Micro, 0}, {"batch", b.Batch, 1}, {"steps", b.Steps, 1}} {
+		if f.value < f.least {
+			return gpt.Config{}, usagef("--%s %d is not at least %d", f.name, f.value, f.least)
 		}
-		config = size.Config
 	}
-	if b.Vocab != 0 {
-		config.Vocab = b.Vocab
+	if b.Size == "" {
+		b.Seq = cmp.Or(b.Seq, 256)
+		return gpt.Shape(cmp.Or(b.Layers, 6), cmp.Or(b.Width, 384), cmp.Or(b.Heads, 6), cmp.Or(b.Vocab, 1024), b.Seq), nil
 	}
-	return config, nil
+	if b.Layers+b.Width+b.Heads > 0 {
+		return gpt.Config{}, usagef("--size and --layers, --width, --heads exclude each other")
+	}
+	size, err := gpt.ByName(b.Size)
+	if err != nil {
+		return gpt.Config{}, usageError{err}
+	}
+	size.Config.Vocab = cmp.Or(b.Vocab, size.Config.Vocab)
+	b.Seq = cmp.Or(b.Seq, min(256, size.Config.Context))
+	return size.Config, nil
 }
 
 // randomTokens is a source of uniform tokens: the time of a step does not depend on what they are.

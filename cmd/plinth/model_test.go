@@ -196,6 +196,8 @@ func TestBenchStep(t *testing.T) {
 		t.Errorf("the ops' products are %v FLOP per step, the model's count %v", got, want)
 	}
 	fails(t, 2, "--steps", "bench", "step", "--steps", "0")
+	fails(t, 2, "--batch", "bench", "step", "--batch", "0")
+	fails(t, 2, "--layers", "bench", "step", "--size", "nano", "--layers", "3")
 	fails(t, 2, "huge", "bench", "step", "--size", "huge")
 	fails(t, 2, "--seq", "bench", "step", "--size", "nano", "--seq", "4096")
 }

@@ -262,7 +262,7 @@ func (t *trainCmd) options(c *common, s gpt.Size, m *gpt.Model) (train.Options, 
 	if o.SampleEvery == 0 {
 		o.SampleEvery = max(1, o.Steps/5)
 	}
-	o.PeakFLOPs = cpu.PeakFLOPs(c.Threads, 200*time.Millisecond)
+	o.PeakFLOPs = cpu.PeakFLOPs(cpu.Options{Threads: c.Threads}, 200*time.Millisecond)
 	o, err := o.Resolve(m.Sizes())
 	if err != nil {
 		return o, flagError(err)
@@ -422,7 +422,7 @@ func (t *trainCmd) sampler(m *gpt.Model, k *kernel.Set, tok *tokenizer.Tokenizer
 	if !ok {
 		return nil
 	}
-	engine := generate.New(m, k, generate.EngineOptions{Slots: 1})
+	engine := generate.New(m, k, generate.EngineOptions{Slots: 1, Unpacked: true})
 	return func(ctx context.Context, _ int) (string, error) {
 		r, err := engine.Generate(ctx, []generate.Request{{Prompt: []int32{eos}, Options: generate.Options{MaxTokens: 64, Temperature: 0.8, TopK: 40, TopP: 0.95, Seed: seed, Stop: []int32{eos}}}}, nil)
 		if err != nil {

@@ -87,35 +87,50 @@ func ByName(name string) (*Kernel, error) {
 	return nil, fmt.Errorf("gemm: no kernel %q on this CPU; there are %v", name, names)
 }
 
-// selfCheck compares small products that take every path with a plain loop.
+// selfCheck compares products that take every path with a plain loop: full tiles and all tails, operands packed and not, one and two
+// blocks of K, alpha and accumulation. All numbers are small integers, so that every order of summation is exact.
 func (k *Kernel) selfCheck() error {
-	M, N, K := k.mr+1, 4*k.nr+3, 19
-	a, b := make([]float32, M*K), make([]float32, K*N)
-	for i := range a {
-		a[i] = float32(i%7) - 3
+	M, N := 3*k.mr+5, 4*k.nr+3
+	fill := func(n, period int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(i%period - period/2)
+		}
+		return x
 	}
-	for i := range b {
-		b[i] = float32(i%11) - 5
-	}
-	c := make([]float32, M*N)
+	a, b, start := fill(M*(KC+3), 7), fill((KC+3)*N, 11), fill(M*N, 5)
 	var s Scratch
-	for _, rows := range []int{M, 1} {
-		for _, trans := range []bool{false, true} {
-			p := Product{M: rows, N: N, K: K, A: a, B: b, C: c, TransA: trans, TransB: trans}
-			k.Serial(&s, &p)
-			for i := range rows {
-				for j := range N {
-					var want float32 // exact: small integers
-					for q := range K {
-						if trans {
-							want += a[q*rows+i] * b[j*K+q]
-						} else {
-							want += a[i*K+q] * b[q*N+j]
-						}
+	for _, t := range []struct {
+		m, k           int
+		trans, acc, in bool // in: B packed beforehand
+		alpha          float32
+	}{
+		{M, 19, false, false, false, 1}, {M, 19, true, true, false, 2}, {M, KC + 3, false, false, true, 2}, {M, KC + 3, true, false, true, 1},
+		{1, 19, false, true, true, 1}, {1, KC + 3, true, false, false, 2}, {k.mr - 1, 19, false, true, false, 1}, {k.mr, 19, true, true, true, 2},
+	} {
+		c := append([]float32(nil), start[:t.m*N]...)
+		p := Product{M: t.m, N: N, K: t.k, A: a[:t.m*t.k], B: b[:t.k*N], C: c, TransA: t.trans, TransB: t.trans, Alpha: t.alpha, Accumulate: t.acc}
+		if t.in {
+			p.Packed = new(Packed)
+			k.Pack(p.Packed, p.B, 0, t.trans, t.k, N)
+		}
+		k.Serial(&s, &p)
+		for i := range t.m {
+			for j := range N {
+				var want float32
+				for q := range t.k {
+					if t.trans {
+						want += a[q*t.m+i] * b[j*t.k+q]
+					} else {
+						want += a[i*t.k+q] * b[q*N+j]
 					}
-					if c[i*N+j] != want {
-						return fmt.Errorf("gemm: %s: element %d,%d is %v, want %v", k.name, i, j, c[i*N+j], want)
-					}
+				}
+				want *= t.alpha
+				if t.acc {
+					want += start[i*N+j]
+				}
+				if c[i*N+j] != want {
+					return fmt.Errorf("gemm: %s: product of %d rows, K %d: element %d,%d is %v, want %v", k.name, t.m, t.k, i, j, c[i*N+j], want)
 				}
 			}
 		}

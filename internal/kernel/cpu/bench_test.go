@@ -11,7 +11,7 @@ import (
 )
 
 func TestCeilings(t *testing.T) {
-	c := Ceilings(2, time.Millisecond)
+	c := Ceilings(Options{Threads: 2}, time.Millisecond)
 	if c.Threads != 2 || c.FMA1 <= 0 || c.FMA <= 0 || c.Read <= 0 || c.Copy <= 0 {
 		t.Fatalf("%+v", c)
 	}

@@ -22,16 +22,16 @@ type Ceiling struct {
 // ceilingBytes is the size of the buffer of the memory measurements: beyond the caches of one machine's share.
 const ceilingBytes = 256 << 20
 
-// Ceilings measures with the given number of workers (0 means GOMAXPROCS), about d for each figure.
-// The memory figures are the best sweep over a buffer of 256 MiB.
-func Ceilings(threads int, d time.Duration) Ceiling {
-	useVec(gemm.Best().Name())
-	one, all := pool.New(1), pool.New(threads)
+// Ceilings measures the variant and the number of workers of o, about d for each figure. The memory figures are the best sweep over a
+// buffer of 256 MiB.
+func Ceilings(o Options, d time.Duration) Ceiling {
+	kern := o.kernel()
+	one, all := pool.New(1), pool.New(o.Threads)
 	defer one.Close()
 	defer all.Close()
-	c := Ceiling{Variant: gemm.Best().Name(), Threads: all.Threads()}
-	c.FMA1 = gemm.New(gemm.Best(), one).PeakFLOPs(d)
-	c.FMA = gemm.New(gemm.Best(), all).PeakFLOPs(d)
+	c := Ceiling{Variant: kern.Name(), Threads: all.Threads()}
+	c.FMA1 = gemm.New(kern, one).PeakFLOPs(d)
+	c.FMA = gemm.New(kern, all).PeakFLOPs(d)
 
 	const chunk = 1 << 18 // elements: 1 MiB
 	x := make([]float32, ceilingBytes/4)
@@ -65,9 +65,9 @@ func best(d time.Duration, bytes float64, sweep func()) float64 {
 	}
 }
 
-// PeakFLOPs measures the multiply-add FLOP/s of the given number of workers (0 means GOMAXPROCS) for about d.
-func PeakFLOPs(threads int, d time.Duration) float64 {
-	p := pool.New(threads)
+// PeakFLOPs measures the multiply-add FLOP/s of the variant and the workers of o for about d.
+func PeakFLOPs(o Options, d time.Duration) float64 {
+	p := pool.New(o.Threads)
 	defer p.Close()
-	return gemm.New(gemm.Best(), p).PeakFLOPs(d)
+	return gemm.New(o.kernel(), p).PeakFLOPs(d)
 }

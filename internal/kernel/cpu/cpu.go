@@ -82,14 +82,20 @@ func room(s []float32, n int) []float32 {
 	return s[:n]
 }
 
-func newEngine(o Options) *engine {
-	kern := gemm.Best()
-	if o.Variant != "" {
-		var err error
-		if kern, err = gemm.ByName(o.Variant); err != nil {
-			panic(err)
-		}
+// kernel is the product of the variant.
+func (o Options) kernel() *gemm.Kernel {
+	if o.Variant == "" {
+		return gemm.Best()
 	}
+	k, err := gemm.ByName(o.Variant)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+func newEngine(o Options) *engine {
+	kern := o.kernel()
 	useVec(kern.Name())
 	e := &engine{kern: kern, pool: pool.New(o.Threads)}
 	e.gemm = gemm.New(kern, e.pool)

@@ -37,6 +37,12 @@ func (e *engine) adamW(o *kernel.AdamW, list ...kernel.AdamWParam) {
 	n := 0
 	s.starts = s.starts[:0]
 	for _, w := range list {
+		f32(op, w.P) // dtypes are checked here, where a panic is the caller's
+		f32(op, w.G)
+		if w.M.DType() != kernel.BF16 || w.V.DType() != kernel.BF16 {
+			f32(op, w.M)
+			f32(op, w.V)
+		}
 		need(op, "g", w.G.Len(), w.P.Len())
 		need(op, "m", w.M.Len(), w.P.Len())
 		need(op, "v", w.V.Len(), w.P.Len())
@@ -94,6 +100,7 @@ func (e *engine) sumSquares(list ...kernel.Buf) float64 {
 	n := 0
 	s.starts = s.starts[:0]
 	for _, x := range list {
+		f32("SumSquares", x)
 		s.starts = append(s.starts, n)
 		n += x.Len()
 	}
