@@ -39,14 +39,15 @@ func NewInterval(draws []float64) Interval {
 		return Interval{math.NaN(), math.NaN(), math.NaN()}
 	}
 	slices.Sort(v)
+	largest := max(math.Abs(v[0]), math.Abs(v[len(v)-1]), math.SmallestNonzeroFloat64) // squares of draws that ran away would overflow
 	mean, square := 0.0, 0.0
 	for _, d := range v {
 		mean += d / float64(len(v))
 	}
 	for _, d := range v {
-		square += (d - mean) * (d - mean)
+		square += (d/largest - mean/largest) * (d/largest - mean/largest)
 	}
-	return Interval{math.Sqrt(square / float64(len(v)-1)), quantile(v, (1-Confidence)/2), quantile(v, (1+Confidence)/2)}
+	return Interval{min(math.MaxFloat64, largest*math.Sqrt(square/float64(len(v)-1))), quantile(v, (1-Confidence)/2), quantile(v, (1+Confidence)/2)}
 }
 
 // quantile of sorted values, linear between neighbours.

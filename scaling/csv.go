@@ -153,7 +153,7 @@ func newTable(file string, header []string, cols Columns) (*table, error) {
 		at         *int
 	}{{"name", cols.Name, &t.name}, {"n", cols.N, &t.n}, {"d", cols.D, &t.d}, {"c", cols.C, &t.c}, {"loss", cols.Loss, &t.loss}, {"diverged", cols.Diverged, &t.diverged}} {
 		if *col.at = find(header, col.key, col.given); *col.at < 0 && col.given != "" {
-			return nil, fmt.Errorf("%s: no column %q for %s; the columns are: %s", file, col.given, col.key, strings.Join(header, ", "))
+			return nil, fmt.Errorf("%s: no column %q for %s; the columns are: %s", file, col.given, col.key, columns(header))
 		}
 	}
 	missing := ""
@@ -169,7 +169,7 @@ func newTable(file string, header []string, cols Columns) (*table, error) {
 	}
 	if missing != "" {
 		return nil, fmt.Errorf("%s: no column of %s: loss and two of n (parameters), d (tokens) and c (FLOPs) are needed; the columns are: %s", file, missing,
-			strings.Join(header, ", "))
+			columns(header))
 	}
 	return t, nil
 }
@@ -204,7 +204,7 @@ func (t *table) run(row []string) (Run, error) {
 		case text == "":
 			err = fmt.Errorf("column %s is empty", t.header[at])
 		case e != nil && !errors.Is(e, strconv.ErrRange):
-			err = fmt.Errorf("column %s: %q is no number", t.header[at], text)
+			err = fmt.Errorf("column %s: %q is no number", t.header[at], short(text))
 		case !(v > 0) || math.IsInf(v, 0):
 			err = fmt.Errorf("column %s: %s is not positive and finite", t.header[at], text)
 		}
@@ -219,7 +219,7 @@ func (t *table) run(row []string) (Run, error) {
 			r.Diverged = true
 		case "", "false", "0", "no":
 		default:
-			return r, fmt.Errorf("column %s: %q is neither true nor false", t.header[t.diverged], text)
+			return r, fmt.Errorf("column %s: %q is neither true nor false", t.header[t.diverged], short(text))
 		}
 	}
 	r.N, r.D, r.C = number(t.n), number(t.d), number(t.c)
@@ -256,4 +256,24 @@ func (t *table) String() string {
 		return fmt.Sprintf("column %q", t.header[at])
 	}
 	return fmt.Sprintf("%s: N is %s, D is %s, C is %s, loss is %s", t.file, of(t.n, "C/6D"), of(t.d, "C/6N"), of(t.c, "6ND"), of(t.loss, ""))
+}
+
+// short cuts a value of a foreign file for a message.
+func short(text string) string {
+	if r := []rune(text); len(r) > 40 {
+		return string(r[:40]) + "..."
+	}
+	return text
+}
+
+// columns lists a header for a message: quoted, since it is foreign text.
+func columns(header []string) string {
+	var list []string
+	for i, h := range header {
+		if i == 20 {
+			return strings.Join(list, ", ") + fmt.Sprintf(" and %d more", len(header)-i)
+		}
+		list = append(list, strconv.Quote(short(h)))
+	}
+	return strings.Join(list, ", ")
 }

@@ -64,7 +64,7 @@ func TestReadCSVErrors(t *testing.T) {
 			t.Errorf("%q: error %v, want %q", c.text, err, c.want)
 		}
 	}
-	if _, err := ReadCSV(strings.NewReader("n,d,loss\n1,2,3\n"), "x.csv", Columns{Loss: "ppl"}, false); err == nil || !strings.Contains(err.Error(), `no column "ppl" for loss; the columns are: n, d, loss`) {
+	if _, err := ReadCSV(strings.NewReader("n,d,loss\n1,2,3\n"), "x.csv", Columns{Loss: "ppl"}, false); err == nil || !strings.Contains(err.Error(), `no column "ppl" for loss; the columns are: "n", "d", "loss"`) {
 		t.Errorf("%v", err)
 	}
 	s, err := ReadCSV(strings.NewReader("n,d,loss\n1,2,nan\n1,2,3\n1,x,3\n"), "x.csv", Columns{}, true)

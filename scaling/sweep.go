@@ -124,6 +124,9 @@ func (r Recipe) Trial(s Shape, tokens float64, t Text) (Trial, error) {
 	b.LR = r.LR * math.Pow(float64(r.BaseWidth)/float64(s.Width), max(0, r.LRPower))
 	b.C = cost.Train() * float64(b.D)
 	b.Name = fmt.Sprintf("%s-%d", s.Label(), b.D)
+	if _, err := r.options(b, t.Seq, "").Resolve(c.Sizes()); err != nil {
+		return b, fmt.Errorf("scaling: %s: %w", b.Name, err)
+	}
 	if t.Tokens > 0 {
 		b.Epochs = float64(b.D) / float64(t.Tokens)
 		if b.Epochs > 1 && !r.Repeat {

@@ -208,10 +208,14 @@ func (s *sweep) run(ctx context.Context, b Trial, k *kernel.Set) error {
 		measured = err == nil
 		return out.Loss, out.BitsPerByte, err
 	}
+	worst := 0.0 // training loss after a step
 	hooks := train.Hooks{
 		Validate: measure,
-		Progress: func(e train.Event) { s.tell(b, e, nil) },
-		Export:   func(dir string) error { return zoo.Save(dir, m, s.tok) },
+		Progress: func(e train.Event) {
+			worst = max(worst, e.Loss)
+			s.tell(b, e, nil)
+		},
+		Export: func(dir string) error { return zoo.Save(dir, m, s.tok) },
 	}
 	if err := os.MkdirAll(s.dir(b), 0o755); err != nil {
 		return err
@@ -235,6 +239,8 @@ func (s *sweep) run(ctx context.Context, b Trial, k *kernel.Set) error {
 		return err
 	case out.Loss >= guess:
 		out = diverged(b, fmt.Sprintf("loss %.4f, that of a uniform guess is %.4f", out.Loss, guess))
+	case worst >= 2*guess: // a resumed run is judged by its last part
+		out = diverged(b, fmt.Sprintf("its training loss rose to %.4g, that of a uniform guess is %.4f", worst, guess))
 	}
 	if err := writeOutcome(s.dir(b), out); err != nil {
 		return err

@@ -158,8 +158,10 @@ func (o Options) check(s model.Sizes) error {
 		return fmt.Errorf("train: min-lr is %v, a fraction of lr", o.MinLR)
 	case !(o.ZLoss >= 0 && o.ZLoss < 1):
 		return fmt.Errorf("train: z-loss is %v, not within 0 to 1", o.ZLoss)
-	case o.Clip != o.Clip || o.WeightDecay != o.WeightDecay || o.WeightDecay*o.LR >= 1:
-		return fmt.Errorf("train: clip %v or weight-decay %v makes no sense", o.Clip, o.WeightDecay)
+	case o.Clip != o.Clip || o.WeightDecay != o.WeightDecay:
+		return fmt.Errorf("train: clip is %v, weight-decay %v", o.Clip, o.WeightDecay)
+	case o.WeightDecay*o.LR >= 1:
+		return fmt.Errorf("train: lr %v times weight-decay %v is not below 1: a step would wipe the weights out", o.LR, o.WeightDecay)
 	}
 	return nil
 }

@@ -156,6 +156,9 @@ func (f *scaleFitCmd) Run(ctx context.Context, c *common) error {
 		}
 		text.WriteString(section)
 	}
+	if p := r.Parametric; p != nil && p.E.Value < 1e-3 {
+		r.Notes = append(r.Notes, "E is at its bound of 0: these runs do not tell how much of the loss is irreducible, and the law should not be trusted far beyond them")
+	}
 	head := fmt.Sprintf("%d runs fitted", r.Runs)
 	if r.Diverged > 0 {
 		head += fmt.Sprintf(", %d diverged and left out", r.Diverged)
