@@ -127,6 +127,9 @@ func lawTable(b *strings.Builder, rows []scaling.LawRow, by string) {
 		if r.Excess == nil && r.Count != rows[0].Count {
 			excess = "its N counts " + r.Count + " parameters"
 		}
+		if r.Name == "kaplan" {
+			excess += "; loss L(C_min)"
+		}
 		fmt.Fprintf(b, "%s %-19s %10s %10s %7.1f %8s  %s\n", mark, r.Name, count(r.N), count(r.D), r.D/r.N, loss, excess)
 		if r.Beyond > 1 {
 			fmt.Fprintf(b, "  %-19s extrapolated: %.3g times the compute of the largest run\n", "", r.Beyond)
