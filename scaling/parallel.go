@@ -83,14 +83,14 @@ func (l Layout) Check(s model.Shape, batch, devices int) error {
 	}
 	_, known := Precisions[cmp.Or(l.Precision, "mixed18")]
 	switch {
-	case devices > 0 && l.Devices() != devices:
-		return fmt.Errorf("scaling: devices is %d, but data %d x tensor %d x pipeline %d is %d", devices, l.Data, l.Tensor, l.Pipeline, l.Devices())
 	case s.Heads%l.Tensor != 0:
 		return fmt.Errorf("scaling: tensor %d does not divide the %d heads", l.Tensor, s.Heads)
 	case l.Interleave < 0 || l.Interleave > 1 && l.Pipeline == 1:
 		return fmt.Errorf("scaling: interleave %d needs a pipeline", l.Interleave)
 	case s.Layers%(l.Pipeline*l.chunks()) != 0:
 		return fmt.Errorf("scaling: pipeline %d x interleave %d does not divide the %d layers", l.Pipeline, l.chunks(), s.Layers)
+	case devices > 0 && l.Devices() != devices:
+		return fmt.Errorf("scaling: devices is %d, but data %d x tensor %d x pipeline %d is %d", devices, l.Data, l.Tensor, l.Pipeline, l.Devices())
 	case batch%(l.Data*l.Micro) != 0:
 		return fmt.Errorf("scaling: batch %d is not a multiple of data %d x micro %d", batch, l.Data, l.Micro)
 	case l.ZeRO < 0 || l.ZeRO > 3:

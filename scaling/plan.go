@@ -41,7 +41,7 @@ type LawRow struct {
 	Count  string    `json:"count"` // what N counts
 	N      float64   `json:"n"`
 	D      float64   `json:"d"`
-	Loss   *float64  `json:"loss,omitempty"` // by this law
+	Loss   *float64  `json:"loss,omitempty"` // by this law; Kaplan's is L(C_min), of compute-efficient training
 	NRange *Interval `json:"n_ci,omitempty"` // of the bootstrap
 	LRange *Interval `json:"loss_ci,omitempty"`
 	Beyond float64   `json:"beyond,omitempty"` // compute, relative to the largest run of your fit
@@ -100,7 +100,8 @@ type Cost struct {
 	MFU         float64    `json:"mfu"`
 	Money       float64    `json:"money,omitempty"`
 	Layout      *Proposal  `json:"layout,omitempty"`
-	Others      []Proposal `json:"others,omitempty"` // the next best of a search
+	Leanest     *Proposal  `json:"leanest,omitempty"` // the layout with the least memory, where none was asked for
+	Others      []Proposal `json:"others,omitempty"`  // the next best of a search
 }
 
 // PlanResult is a plan.
@@ -110,6 +111,7 @@ type PlanResult struct {
 	Laws     []LawRow    `json:"laws"`
 	Shape    ShapeRow    `json:"shape"`
 	Training Training    `json:"training"`
+	Loss     *float64    `json:"loss,omitempty"` // of Shape after Training.Tokens, by the law that decides; nil where it is none of loss
 	Over     []OverRow   `json:"over_training"`
 	Repeated *Repetition `json:"repeated,omitempty"`
 	Cost     *Cost       `json:"cost,omitempty"`
@@ -150,6 +152,9 @@ func plan(o PlanOptions) (*PlanResult, error) {
 	if judge.Convention == NonEmbedding {
 		rule.Count = model.NoEmbeddings
 	}
+	if l := o.Layout; l != nil {
+		rule.Tensor, rule.Stages = l.Tensor, l.Pipeline*l.chunks()
+	}
 	s, err := ShapeFor(N, rule)
 	if err != nil {
 		return nil, err
@@ -160,10 +165,13 @@ func plan(o PlanOptions) (*PlanResult, error) {
 		D = C * float64(s.Context) / s.FLOPs(1, s.Context, model.RecomputeNone).Model(true)
 	}
 	r.Shape = o.shapeRow(s, D)
-	loss := judge.Loss(N, D)
+	loss := efficientLoss(judge, N, D)
 	r.Training = training(s, D, loss, o.Batch)
 	if !math.IsNaN(loss) {
-		r.Over = overTrain(judge, N, D)
+		r.Loss = &loss
+		if !isKaplan(judge) { // whose law of N and D is of another kind of training
+			r.Over = overTrain(judge, N, D)
+		}
 	}
 	if o.Unique > 0 {
 		r.Repeated = repeat(N, D, o.Unique)
@@ -256,10 +264,10 @@ func compare(laws []PublishedLaw, judge PublishedLaw, C float64, yours *LawFile)
 	for _, l := range laws {
 		N, D := l.Optimum(C)
 		row := LawRow{Name: l.Name, Source: l.Source, Count: l.Convention, N: N, D: D}
-		if v := l.Loss(N, D); !math.IsNaN(v) {
+		if v := efficientLoss(l, N, D); !math.IsNaN(v) {
 			row.Loss = &v
 		}
-		if v := judge.Loss(N, D) - best; !math.IsNaN(v) && l.Convention == judge.Convention {
+		if v := judge.Loss(N, D) - best; !math.IsNaN(v) && l.Convention == judge.Convention && (l.Name == judge.Name || !isKaplan(judge)) {
 			row.Excess = &v
 		}
 		if l.Name == "yours" {
@@ -333,10 +341,15 @@ func (o PlanOptions) cost(s model.Shape, r *PlanResult) (*Cost, error) {
 		r.Training = training(s, r.Training.Tokens, math.NaN(), list[0].Batch).withCritical(r.Training.CriticalBatch)
 	case o.Layout != nil:
 		l := o.Layout.Filled(o.Devices)
+		if o.Batch == 0 {
+			r.Training = training(s, r.Training.Tokens, math.NaN(), nearestMultiple(r.Training.Batch, l.Data*l.Micro)).withCritical(r.Training.CriticalBatch)
+		}
 		if err := l.Check(s, r.Training.Batch, o.Devices); err != nil {
 			return nil, err
 		}
 		c.Layout = propose(l, s, r.Training.Batch, o.Device, efficiency)
+	case o.Devices > 0:
+		c.Leanest = leanest(s, r.Training.Batch, o.Devices, o.Device, o.Precision, efficiency)
 	}
 	flops := r.Shape.PerToken * r.Training.Tokens
 	if o.Seen { // a utilisation counts attention as the full square

@@ -41,9 +41,29 @@ func planLaw(name string) (PublishedLaw, error) {
 	return PublishedLaw{}, fmt.Errorf("scaling: by %q is no law; known: %s", name, strings.Join(names, ", "))
 }
 
+// isKaplan tells the published law of Kaplan et al., whose L(N, D) is that of training to convergence.
+func isKaplan(l Predictor) bool {
+	if p, ok := l.(PublishedLaw); ok {
+		l = p.Predictor
+	}
+	_, ok := l.(kaplanPublished)
+	return ok
+}
+
+// efficientLoss is the loss of a law at or near its optimum. Kaplan's is L(C_min), with C_min = 6ND.
+func efficientLoss(l Predictor, N, D float64) float64 {
+	if isKaplan(l) {
+		return KaplanCMin.At(6 * N * D / PFDay)
+	}
+	return l.Loss(N, D)
+}
+
 // ComputeFor is the least C at whose optimum a law predicts the loss.
 func ComputeFor(l Predictor, loss float64) (float64, error) {
-	at := func(lnC float64) float64 { return l.Loss(l.Optimum(math.Exp(lnC))) }
+	at := func(lnC float64) float64 {
+		N, D := l.Optimum(math.Exp(lnC))
+		return efficientLoss(l, N, D)
+	}
 	lo, hi := math.Log(1e6), math.Log(1e36)
 	switch {
 	case math.IsNaN(at(lo)):

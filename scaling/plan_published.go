@@ -30,7 +30,8 @@ type PublishedPlan struct {
 	StepTime float64    `json:"step_seconds,omitempty"` // at the published utilisation
 	Days     float64    `json:"days,omitempty"`
 	Layout   *Proposal  `json:"layout,omitempty"`
-	Others   []Proposal `json:"others,omitempty"` // of Search
+	Leanest  *Proposal  `json:"leanest,omitempty"` // on the machine asked for, where no layout is known
+	Others   []Proposal `json:"others,omitempty"`  // of Search
 }
 
 // PlanPublished lays a published model out as its authors did, or as o.Layout or o.Search say on o.Devices, and compares its N and D with the optimum of the same 6ND.
@@ -58,6 +59,9 @@ func PlanPublished(p PublishedModel, o PlanOptions) (*PublishedPlan, error) {
 		r.Budget, r.By = 6*N*p.Tokens, judge.Name
 		r.Laws = compare(laws, judge, r.Budget, o.Law)
 		loss := judge.Loss(N, p.Tokens)
+		if isKaplan(judge) { // no loss of this training: his optimum's is of another kind
+			loss = math.NaN()
+		}
 		if !math.IsNaN(loss) {
 			r.Loss, r.Excess = loss, loss-judge.Loss(judge.Optimum(r.Budget))
 			if least, err := ComputeFor(judge, loss); err == nil {
@@ -108,6 +112,8 @@ func PlanPublished(p PublishedModel, o PlanOptions) (*PublishedPlan, error) {
 			return nil, err
 		}
 		r.Layout = propose(filled, s, batch, d, efficiency)
+	case o.Device.Peak > 0 || o.Devices > 0:
+		r.Leanest = leanest(s, batch, r.Devices, d, o.Precision, efficiency)
 	}
 	return r, nil
 }

@@ -13,7 +13,7 @@ import (
 // Headroom is the share of a device's memory that Search fills at most; the rest is for buffers, fragmentation and the runtime.
 const Headroom = 0.9
 
-// Proposal is a layout that fits.
+// Proposal is a layout and what it takes.
 type Proposal struct {
 	Layout Layout   `json:"layout"`
 	Batch  int      `json:"batch"` // sequences: the wanted batch, or the nearest that the layout divides
@@ -36,22 +36,10 @@ func Search(s model.Shape, batch, n int, d Device, precision string, efficiency 
 	}
 	var list []Proposal
 	least := math.Inf(1)
-	for tensor := 1; tensor <= min(n, max(d.Node, 1), 8); tensor++ {
-		for pipeline := 1; pipeline <= min(n/tensor, s.Layers); pipeline++ {
-			if n%(tensor*pipeline) != 0 {
-				continue
-			}
-			for l := range variants(Layout{Data: n / tensor / pipeline, Tensor: tensor, Pipeline: pipeline, Precision: precision}, s) {
-				size := nearestMultiple(batch, l.Data*l.Micro)
-				if math.Abs(float64(size)/float64(batch)-1) > 0.125 || l.Check(s, size, n) != nil {
-					continue
-				}
-				p := propose(l, s, size, d, efficiency)
-				least = min(least, p.Memory.Total)
-				if p.Memory.Total <= Headroom*d.Memory {
-					list = append(list, *p)
-				}
-			}
+	for p := range layouts(s, batch, n, d, precision, efficiency) {
+		least = min(least, p.Memory.Total)
+		if p.Memory.Total <= Headroom*d.Memory {
+			list = append(list, *p)
 		}
 	}
 	if len(list) == 0 {
@@ -64,6 +52,42 @@ func Search(s model.Shape, batch, n int, d Device, precision string, efficiency 
 		return cmp.Or(cmp.Compare(a.Step.Total/float64(a.Batch), b.Step.Total/float64(b.Batch)), cmp.Compare(a.Memory.Total, b.Memory.Total))
 	})
 	return list[:min(limit, len(list))], nil
+}
+
+// leanest is the layout with the least memory; nil where the memory of the device is unknown or the batch cannot be divided.
+func leanest(s model.Shape, batch, n int, d Device, precision string, efficiency float64) *Proposal {
+	var best *Proposal
+	if d.Memory == 0 {
+		return nil
+	}
+	for p := range layouts(s, batch, n, d, precision, efficiency) {
+		if best == nil || p.Memory.Total < best.Memory.Total {
+			best = p
+		}
+	}
+	return best
+}
+
+// layouts are those that Search chooses from, whether they fit or not.
+func layouts(s model.Shape, batch, n int, d Device, precision string, efficiency float64) iter.Seq[*Proposal] {
+	return func(yield func(*Proposal) bool) {
+		for tensor := 1; tensor <= min(n, max(d.Node, 1), 8); tensor++ {
+			for pipeline := 1; pipeline <= min(n/tensor, s.Layers); pipeline++ {
+				if n%(tensor*pipeline) != 0 {
+					continue
+				}
+				for l := range variants(Layout{Data: n / tensor / pipeline, Tensor: tensor, Pipeline: pipeline, Precision: precision}, s) {
+					size := nearestMultiple(batch, l.Data*l.Micro)
+					if math.Abs(float64(size)/float64(batch)-1) > 0.125 || l.Check(s, size, n) != nil {
+						continue
+					}
+					if !yield(propose(l, s, size, d, efficiency)) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 // variants are the settings of one division of the devices.

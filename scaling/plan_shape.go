@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 
@@ -13,12 +14,16 @@ type ShapeOptions struct {
 	Vocab, Context int              // 0 means 50257 and 2048
 	HeadDim        int              // 0 means 64 below 2 billion parameters and 128 from there on
 	Count          model.Convention // of N
+	Tensor, Stages int              // of a layout: they divide the heads and the layers; 0 or 1 means the rule
 }
+
+// ErrNoShape is ShapeFor's error.
+var ErrNoShape = errors.New("not within a tenth")
 
 // ShapeFor is the GPT whose exact count of parameters is nearest to N. Widths are multiples of 128 from 1024 on and of 64 below (all of
 // the head dim). From 2 billion parameters on heads are multiples of four, from 10 billion on layers are even, from 60 billion on heads are multiples of
 // eight, so that devices can share them. Width/layers is within a factor 1.5 of what published models of that size have: about 64 at 125 M parameters and 128
-// from 7 billion on. It is an error where no such shape comes within a tenth.
+// from 7 billion on. Error ErrNoShape where no such shape comes within a tenth.
 func ShapeFor(N float64, o ShapeOptions) (model.Shape, error) {
 	s := model.Shape{HeadDim: o.HeadDim, Biases: true, NormBias: true, Vocab: cmp.Or(o.Vocab, 50257), Context: cmp.Or(o.Context, 2048)}
 	if s.HeadDim == 0 {
@@ -39,6 +44,12 @@ func ShapeFor(N float64, o ShapeOptions) (model.Shape, error) {
 		layers, heads = 2, 4
 	case N >= 2e9:
 		heads = 4
+	}
+	if o.Tensor > 1 {
+		heads = o.Tensor
+	}
+	if o.Stages > 1 {
+		layers = o.Stages
 	}
 	best, miss := model.Shape{}, math.Inf(1)
 	for s.Width = s.HeadDim; s.Width <= 1<<17; s.Width += s.HeadDim {
@@ -65,7 +76,11 @@ func ShapeFor(N float64, o ShapeOptions) (model.Shape, error) {
 		}
 	}
 	if miss > 0.1 {
-		return best, fmt.Errorf("scaling: vocab %d and heads of %d make no GPT of %.3g parameters, not within a tenth", s.Vocab, s.HeadDim, N)
+		sharing := ""
+		if o.Tensor > 1 || o.Stages > 1 {
+			sharing = fmt.Sprintf(", shared by tensor %d and %d stages,", max(1, o.Tensor), max(1, o.Stages))
+		}
+		return best, fmt.Errorf("scaling: vocab %d, context %d and heads of %d%s make no GPT of %.3g parameters, %w", s.Vocab, s.Context, s.HeadDim, sharing, N, ErrNoShape)
 	}
 	return best, nil
 }

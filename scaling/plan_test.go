@@ -70,6 +70,14 @@ func TestShapeFor(t *testing.T) {
 	if _, err := ShapeFor(1e6, ShapeOptions{}); err == nil {
 		t.Error("a million parameters hold an embedding of 38 million")
 	}
+	for _, o := range []ShapeOptions{{Tensor: 8}, {Stages: 6}, {Tensor: 7, Stages: 4}} {
+		for _, N := range []float64{1e9, 3e9, 70e9} {
+			s, err := ShapeFor(N, o)
+			if err != nil || s.Heads%max(1, o.Tensor) != 0 || s.Layers%max(1, o.Stages) != 0 {
+				t.Errorf("%g, %+v: %d layers, %d heads, %v", N, o, s.Layers, s.Heads, err)
+			}
+		}
+	}
 }
 
 // The rules at the published models: GPT-3's rates exactly, MT-NLG's rate and batch nearly.
@@ -200,6 +208,35 @@ func TestPlanErrors(t *testing.T) {
 		if _, err := Plan(o); err == nil || !strings.Contains(err.Error(), "scaling: "+want) {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+// A plan has the loss of its own model, and what a device of its machine holds at least; Kaplan's is that of his compute-efficient training.
+func TestPlanLoss(t *testing.T) {
+	r, err := Plan(PlanOptions{FLOPs: 5e23, Device: a100(t), Devices: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	epoch, err := planLaw("epoch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNear(t, "the plan's loss", *r.Loss, epoch.Loss(float64(r.Shape.Params), r.Training.Tokens), 1e-12)
+	if l := r.Cost.Leanest; l == nil || l.Fits || l.Memory.Total < 18*float64(r.Shape.Params)/8 {
+		t.Errorf("68 G parameters on eight devices: %+v", l)
+	}
+	if r, err = Plan(PlanOptions{FLOPs: 1e20, Device: a100(t), Devices: 8}); err != nil || !r.Cost.Leanest.Fits {
+		t.Errorf("1e20 FLOPs on eight devices: %v", err)
+	}
+	if r, err = Plan(PlanOptions{FLOPs: PFDay, By: "kaplan"}); err != nil {
+		t.Fatal(err)
+	}
+	wantNear(t, "Kaplan's loss at a PF-day", *r.Loss, math.Pow(3.1e8, 0.05), 1e-9) // L(C_min), table 5
+	if len(r.Over) > 0 {
+		t.Error("Kaplan's L(N, D) is not of compute-efficient training")
+	}
+	if r, err = Plan(PlanOptions{FLOPs: 1e20, By: "approach-1"}); err != nil || r.Loss != nil {
+		t.Errorf("approach 1 has no loss: %+v, %v", r, err)
 	}
 }
 

@@ -15,6 +15,9 @@ func planText(r *scaling.PlanResult) string {
 	fmt.Fprintf(&b, "\nplan by %s\n", r.By)
 	shapeLines(&b, r.Shape)
 	trainingLines(&b, r.Training)
+	if r.Loss != nil {
+		fmt.Fprintf(&b, "  loss          %.4f by %s, for these parameters and tokens\n", *r.Loss, r.By)
+	}
 	if len(r.Over) > 0 {
 		fmt.Fprintf(&b, "\n  smaller and trained longer, for the same loss\n  %8s %10s %10s %9s  cheaper in all from\n", "of N", "N", "D", "training")
 		for _, o := range r.Over {
@@ -32,6 +35,7 @@ func planText(r *scaling.PlanResult) string {
 	if c := r.Cost; c != nil {
 		b.WriteByte('\n')
 		layoutLines(&b, c.Layout, c.Others)
+		leanLine(&b, c.Leanest)
 		fmt.Fprintf(&b, "  cost          %s device hours at an MFU of %.1f %%", count(c.DeviceHours), 100*c.MFU)
 		if c.Hours > 0 {
 			fmt.Fprintf(&b, ", %s", duration(c.Hours))
@@ -57,10 +61,11 @@ func publishedText(r *scaling.PublishedPlan) string {
 	if t := r.Rules; t != nil {
 		fmt.Fprintf(&b, "  our rules     batch %d sequences, learning rate %.2g, warm-up %s tokens\n", t.Batch, t.LR, count(t.Warmup))
 	}
-	if r.Layout != nil || r.StepTime > 0 {
+	if r.Device != "" && r.Devices > 0 {
 		fmt.Fprintf(&b, "\n  machine       %d x %s\n", r.Devices, r.Device)
 	}
 	layoutLines(&b, r.Layout, r.Others)
+	leanLine(&b, r.Leanest)
 	if r.StepTime > 0 {
 		fmt.Fprintf(&b, "  at an MFU of  %.1f %%: %.4g s a step", 100*r.MFU, r.StepTime)
 		if r.Days > 0 {
@@ -71,8 +76,10 @@ func publishedText(r *scaling.PublishedPlan) string {
 	if len(r.Laws) > 0 {
 		fmt.Fprintf(&b, "\nwhat 6ND = %.4g FLOPs would be best spent on\n", r.Budget)
 		lawTable(&b, r.Laws, r.By)
-		fmt.Fprintf(&b, "\npublished N %s, D %s, D/N %.3g: loss %.4f by %s, %.4f above its optimum", count(r.Shape.Counted), count(r.Tokens),
-			r.Tokens/float64(r.Shape.Counted), r.Loss, r.By, r.Excess)
+		fmt.Fprintf(&b, "\npublished N %s, D %s, D/N %.3g", count(r.Shape.Counted), count(r.Tokens), r.Tokens/float64(r.Shape.Counted))
+		if r.Loss > 0 {
+			fmt.Fprintf(&b, ": loss %.4f by %s, %.4f above its optimum", r.Loss, r.By, r.Excess)
+		}
 		if r.SameLoss > 0 {
 			fmt.Fprintf(&b, ", which %.0f %% of the compute reaches", 100*r.SameLoss)
 		}
@@ -119,6 +126,9 @@ func lawTable(b *strings.Builder, rows []scaling.LawRow, by string) {
 		}
 		if r.Excess == nil && r.Count != rows[0].Count {
 			excess = "its N counts " + r.Count + " parameters"
+		}
+		if r.Name == "kaplan" {
+			excess += "; loss L(C_min)"
 		}
 		fmt.Fprintf(b, "%s %-19s %10s %10s %7.1f %8s  %s\n", mark, r.Name, count(r.N), count(r.D), r.D/r.N, loss, excess)
 		if r.Beyond > 1 {
@@ -172,13 +182,25 @@ func layoutLines(b *strings.Builder, p *scaling.Proposal, others []scaling.Propo
 	fmt.Fprintf(b, "  device holds  %s parameters; %s: weights %.3g, gradients %.3g, optimiser %.3g, activations %.3g, ends %.3g, working %.3g\n", count(m.Params), gb(m.Total),
 		m.Weights/1e9, m.Gradients/1e9, m.Optimizer/1e9, m.Activations/1e9, m.Ends/1e9, m.Working/1e9)
 	if !p.Fits {
-		b.WriteString("                which is more than the device has\n")
+		b.WriteString("                does not fit: more than the device has\n")
 	}
 	fmt.Fprintf(b, "  step          %.4g s: products %.3g, memory %.3g, bubble %.3g, tensor %.3g, pipeline %.3g, data %.3g; MFU %.1f %%, HFU %.1f %%\n", s.Total,
 		s.Compute, s.Memory, s.Bubble, s.Tensor, s.Pipeline, s.Data, 100*s.MFU, 100*s.HFU)
 	for _, o := range others {
 		fmt.Fprintf(b, "  next          %s, batch %d: %.4g s, %s\n", layoutName(o.Layout), o.Batch, o.Step.Total, gb(o.Memory.Total))
 	}
+}
+
+// leanLine says what a device holds at least.
+func leanLine(b *strings.Builder, p *scaling.Proposal) {
+	if p == nil {
+		return
+	}
+	what := "a device holds at least"
+	if !p.Fits {
+		what = "does not fit: a device would hold at least"
+	}
+	fmt.Fprintf(b, "  memory        %s %s, with %s, batch %d\n", what, gb(p.Memory.Total), layoutName(p.Layout), p.Batch)
 }
 
 func layoutName(l scaling.Layout) string {
