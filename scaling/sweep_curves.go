@@ -25,8 +25,7 @@ func TrainingCurves(dir string) ([][]Run, error) {
 	}
 	var curves [][]Run
 	for _, o := range list {
-		path := filepath.Join(dir, runsDir, o.Name, train.MetricsFile)
-		b, err := os.ReadFile(path)
+		events, err := readEvents(filepath.Join(dir, runsDir, o.Name, train.MetricsFile))
 		if errors.Is(err, fs.ErrNotExist) || o.Diverged {
 			continue
 		}
@@ -35,13 +34,7 @@ func TrainingCurves(dir string) ([][]Run, error) {
 		}
 		var curve []Run
 		var losses, logD, n, upTo float64
-		line := 0
-		for text := range bytes.Lines(b) {
-			line++
-			var e train.Event
-			if err := json.Unmarshal(text, &e); err != nil {
-				return nil, fmt.Errorf("%s: line %d: %w", path, line, err)
-			}
+		for _, e := range events {
 			if e.Kind != "" || e.Tokens == 0 || e.Step < o.Steps/100 {
 				continue
 			}
@@ -58,4 +51,31 @@ func TrainingCurves(dir string) ([][]Run, error) {
 		curves = append(curves, curve)
 	}
 	return curves, nil
+}
+
+// readEvents reads the metrics of a run that ended.
+func readEvents(path string) ([]train.Event, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var list []train.Event
+	for text := range bytes.Lines(b) {
+		var e train.Event
+		if err := json.Unmarshal(text, &e); err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", path, len(list)+1, err)
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// worstLoss is the largest training loss that a run logged, whatever interruptions it had.
+func worstLoss(dir string) (float64, error) {
+	events, err := readEvents(filepath.Join(dir, train.MetricsFile))
+	worst := 0.0
+	for _, e := range events {
+		worst = max(worst, e.Loss)
+	}
+	return worst, err
 }

@@ -208,14 +208,10 @@ func (s *sweep) run(ctx context.Context, b Trial, k *kernel.Set) error {
 		measured = err == nil
 		return out.Loss, out.BitsPerByte, err
 	}
-	worst := 0.0 // training loss after a step
 	hooks := train.Hooks{
 		Validate: measure,
-		Progress: func(e train.Event) {
-			worst = max(worst, e.Loss)
-			s.tell(b, e, nil)
-		},
-		Export: func(dir string) error { return zoo.Save(dir, m, s.tok) },
+		Progress: func(e train.Event) { s.tell(b, e, nil) },
+		Export:   func(dir string) error { return zoo.Save(dir, m, s.tok) },
 	}
 	if err := os.MkdirAll(s.dir(b), 0o755); err != nil {
 		return err
@@ -232,6 +228,10 @@ func (s *sweep) run(ctx context.Context, b Trial, k *kernel.Set) error {
 	if err == nil && !measured { // it was killed between its last step and its outcome
 		_, _, err = measure(ctx, b.Steps)
 	}
+	worst := 0.0
+	if err == nil {
+		worst, err = worstLoss(s.dir(b))
+	}
 	switch guess := math.Log(float64(text.Vocab)); {
 	case errors.Is(err, train.ErrSpike):
 		out = diverged(b, err.Error())
@@ -239,7 +239,7 @@ func (s *sweep) run(ctx context.Context, b Trial, k *kernel.Set) error {
 		return err
 	case out.Loss >= guess:
 		out = diverged(b, fmt.Sprintf("loss %.4f, that of a uniform guess is %.4f", out.Loss, guess))
-	case worst >= 2*guess: // a resumed run is judged by its last part
+	case worst >= 2*guess:
 		out = diverged(b, fmt.Sprintf("its training loss rose to %.4g, that of a uniform guess is %.4f", worst, guess))
 	}
 	if err := writeOutcome(s.dir(b), out); err != nil {

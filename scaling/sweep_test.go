@@ -292,3 +292,21 @@ func TestNoise(t *testing.T) {
 		t.Errorf("%v", n)
 	}
 }
+
+// The worst loss is that of the whole run, in whichever process it was logged.
+func TestWorstLoss(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, train.MetricsFile)
+	if err := os.WriteFile(path, []byte("{\"step\":1,\"loss\":6.2}\n{\"step\":2,\"loss\":71}\n{\"step\":3,\"loss\":5.1}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if worst, err := worstLoss(dir); err != nil || worst != 71 {
+		t.Errorf("%v, %v; want 71", worst, err)
+	}
+	if err := os.WriteFile(path, []byte("{\"step\":1}\n{\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := worstLoss(dir); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("a damaged line: %v", err)
+	}
+}
