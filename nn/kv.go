@@ -58,18 +58,19 @@ func (c *KV) End() {
 	}
 }
 
-// Append stores the keys and values of a layer's new tokens. They are columns [kFrom, +width) and [vFrom, +width) of x [N, ld],
-// whose rows belong to the sequences of seqs.
-func (c *KV) Append(layer int, x *tensor.Tensor, kFrom, vFrom int, seqs *Seqs) {
-	_, ld := x.Dims2()
-	src := x.F32()
-	k, v := c.layers[layer].k.F32(), c.layers[layer].v.F32()
-	for i, span := range seqs.Spans {
-		to := c.keys[i].End() - span.Len
+// Append stores the keys and values of a layer's new tokens, whose rows are those of the sequences given to Begin, in order.
+func (c *KV) Append(layer int, k, v tensor.Cols, seqs []tensor.Span) {
+	c.store(c.layers[layer].k, k, seqs)
+	c.store(c.layers[layer].v, v, seqs)
+}
+
+func (c *KV) store(to tensor.Buf, from tensor.Cols, seqs []tensor.Span) {
+	_, ld := from.X.Dims2()
+	dst, src := to.F32(), from.X.F32()
+	for i, span := range seqs {
+		row := c.keys[i].End() - span.Len
 		for r := range span.Len {
-			row, dst := src[(span.Start+r)*ld:], (to+r)*c.width
-			copy(k[dst:dst+c.width], row[kFrom:])
-			copy(v[dst:dst+c.width], row[vFrom:])
+			copy(dst[(row+r)*c.width:][:c.width], src[(span.Start+r)*ld+from.From:])
 		}
 	}
 }

@@ -83,7 +83,8 @@ func TestKV(t *testing.T) {
 		for _, v := range values {
 			x = append(x, row(v)...)
 		}
-		c.Append(0, tensor.FromF32(x, len(values), 4), 0, 2, NewSeqs(len(values)))
+		rows := tensor.FromF32(x, len(values), 4)
+		c.Append(0, tensor.Cols{X: rows}, tensor.Cols{X: rows, From: 2}, NewSeqs(len(values)).Spans)
 		c.End()
 	}
 	step(1, 1, 2)

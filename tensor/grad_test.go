@@ -91,18 +91,22 @@ func ops() []gradCase {
 		width := (a.Heads + 2*a.KVHeads) * a.HeadDim
 		cases = append(cases,
 			gradCase{"AttentionQKV " + name, [][]int{{9, width}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { // row 8 is outside
-				return t.AttentionQKV(t.Scale(x[0], 1), a)
+				q, k, v := tensor.QKV(t.Scale(x[0], 1), a)
+				return t.Attention(q, k, v, a)
 			}},
-			gradCase{"AttentionQKV of a leaf " + name, [][]int{{8, width}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.AttentionQKV(x[0], a) }},
+			gradCase{"AttentionQKV of a leaf " + name, [][]int{{8, width}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+				q, k, v := tensor.QKV(x[0], a)
+				return t.Attention(q, k, v, a)
+			}},
 			gradCase{"Attention " + name, [][]int{{8, a.Heads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {a.Heads, 4, 4}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 				b := a
 				b.Bias = x[3]
-				return t.Attention(x[0], t.Scale(x[1], 1), x[2], b)
+				return t.Attention(tensor.Of(x[0]), tensor.Of(t.Scale(x[1], 1)), tensor.Of(x[2]), b)
 			}},
 			gradCase{"cross attention " + name, [][]int{{8, a.Heads * a.HeadDim}, {14, a.KVHeads * a.HeadDim}, {14, a.KVHeads * a.HeadDim}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 				b := a
 				b.Keys = []tensor.Span{{Start: 0, Len: 5}, {Start: 5, Len: 2}, {Start: 8, Len: 6}}
-				return t.Attention(x[0], x[1], x[2], b)
+				return t.Attention(tensor.Of(x[0]), tensor.Of(x[1]), tensor.Of(x[2]), b)
 			}})
 	}
 	return cases

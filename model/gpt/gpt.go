@@ -66,7 +66,7 @@ func New(c Config) (*Model, error) {
 			Attn: &Attention{
 				QKV:  nn.NewConv1D(C, 3*inner, std),
 				Proj: nn.NewConv1D(inner, C, residual),
-				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Causal: true, Window: shape.LayerWindow(l)},
+				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Window: shape.LayerWindow(l)},
 			},
 			Norm2: nn.NewLayerNorm(C, c.LayerNormEps),
 			MLP:   &MLP{Up: nn.NewConv1D(C, F, std), Down: nn.NewConv1D(F, C, residual), act: activations[c.Activation]},
@@ -102,16 +102,8 @@ func (a *Attention) Forward(t *tensor.Tape, x, residual *tensor.Tensor, seqs *nn
 	qkv := a.QKV.Forward(t, x, tensor.Identity, nil) // [N, 3·H·D]
 	spec := a.spec
 	spec.Queries = seqs.Spans
-	var y *tensor.Tensor // [N, H·D]
-	if kv == nil {
-		y = t.AttentionQKV(qkv, spec)
-	} else {
-		inner := spec.Heads * spec.HeadDim
-		kv.Append(layer, qkv, inner, 2*inner, seqs)
-		var k, v tensor.Buf
-		k, v, spec.Keys = kv.Layer(layer)
-		y = t.CachedAttention(qkv, k, v, spec)
-	}
+	q, k, v := tensor.QKV(qkv, spec)
+	y := nn.Attend(t, q, k, v, spec, kv, layer) // [N, H·D]
 	return a.Proj.Forward(t, y, tensor.Identity, residual)
 }
 
