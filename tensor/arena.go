@@ -31,7 +31,7 @@ func (a *arena) take(d DType, n int) Buf {
 		a.idle[d][size] = idle[:k-1]
 		return b.Slice(0, n)
 	}
-	a.bytes += size * d.Size()
+	a.bytes += d.Bytes(size)
 	return kernel.Alloc(d, size).Slice(0, n)
 }
 

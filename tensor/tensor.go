@@ -21,6 +21,12 @@ const (
 	F64  = kernel.F64
 	I32  = kernel.I32
 	BF16 = kernel.BF16
+	F16  = kernel.F16
+	Q8_0 = kernel.Q8_0
+	Q4_0 = kernel.Q4_0
+	Q4_K = kernel.Q4_K
+	Q5_K = kernel.Q5_K
+	Q6_K = kernel.Q6_K
 
 	Identity = kernel.Identity
 	GELU     = kernel.GELU
@@ -80,6 +86,16 @@ func FromF32(s []float32, shape ...int) *Tensor { return fromBuf(kernel.OfF32(s)
 
 // FromF64 returns a constant float64 leaf over s, for gradient checks.
 func FromF64(s []float64, shape ...int) *Tensor { return fromBuf(kernel.OfF64(s), shape) }
+
+// Bind makes b, of as many elements, the values of a weight: memory of a file, say, in any type that products take. It has no gradient.
+func (x *Tensor) Bind(b Buf) {
+	if b.Len() != x.Len() {
+		panic(fmt.Sprintf("tensor: %d elements for shape %v", b.Len(), x.Shape()))
+	}
+	x.SetTrain(false)
+	x.Data = b
+	x.Changed()
+}
 
 // IDs returns a buffer over token ids, positions or labels.
 func IDs(s []int32) Buf { return kernel.OfI32(s) }

@@ -9,18 +9,42 @@ import (
 type DType uint8
 
 const (
-	F32    DType = iota // float32: values, gradients, optimiser state
-	F64                 // float64: gradient checks; the reference set alone computes in it
-	I32                 // int32: token ids, positions, labels
-	BF16                // bfloat16, the upper half of a float32: stored moments and activations; nothing computes in it
-	DTypes              // the number of types
+	F32  DType = iota // float32: values, gradients, optimiser state
+	F64               // float64: gradient checks; the reference set alone computes in it
+	I32               // int32: token ids, positions, labels
+	BF16              // bfloat16, the upper half of a float32: stored moments, activations and weights
+	F16               // IEEE half precision: stored weights, keys and values
+
+	// Weights in ggml's block formats: rows of whole blocks.
+	Q8_0 // 32 elements, 34 bytes: an F16 scale and 8-bit codes
+	Q4_0 // 32 elements, 18 bytes: an F16 scale and 4-bit codes
+	Q4_K // 256 elements, 144 bytes: 8 sub-blocks with 6-bit scales and minima, 4-bit codes
+	Q5_K // 256 elements, 176 bytes: as Q4_K with 5-bit codes
+	Q6_K // 256 elements, 210 bytes: 16 sub-blocks with 8-bit scales, 6-bit codes
+
+	DTypes // the number of types
 )
 
-// String returns the name used in error messages: "f32", "f64", "i32", "bf16".
-func (d DType) String() string { return [...]string{"f32", "f64", "i32", "bf16"}[d] }
+// layouts is each type's name, the elements of a block and its bytes.
+var layouts = [DTypes]struct {
+	name            string
+	elements, bytes int
+}{{"f32", 1, 4}, {"f64", 1, 8}, {"i32", 1, 4}, {"bf16", 1, 2}, {"f16", 1, 2}, {"q8_0", 32, 34}, {"q4_0", 32, 18}, {"q4_k", 256, 144}, {"q5_k", 256, 176}, {"q6_k", 256, 210}}
 
-// Size is the number of bytes of one element.
-func (d DType) Size() int { return [...]int{4, 8, 4, 2}[d] }
+// String returns the name used in error messages: "f32", "q4_k".
+func (d DType) String() string { return layouts[d].name }
+
+// Block is the elements of the smallest piece that can be addressed, and its bytes; 1 element where the type has no blocks.
+func (d DType) Block() (elements, bytes int) { return layouts[d].elements, layouts[d].bytes }
+
+// Bytes is the memory of n elements, a multiple of the block.
+func (d DType) Bytes(n int) int {
+	l := &layouts[d]
+	if n%l.elements != 0 {
+		panic(fmt.Sprintf("kernel: %d elements are not whole blocks of %s", n, d))
+	}
+	return n / l.elements * l.bytes
+}
 
 // Buf is a handle to consecutive elements of one dtype in a device's memory; it is passed by value and owns nothing.
 // The zero Buf is "none". Element access as a Go slice (F32, F64, I32, BF16) is for host memory only.
@@ -40,7 +64,21 @@ func Alloc(d DType, n int) Buf {
 	case BF16:
 		return OfBF16(make([]uint16, n))
 	}
-	return OfF32(make([]float32, n))
+	if d == F32 {
+		return OfF32(make([]float32, n))
+	}
+	return OfBytes(d, make([]byte, d.Bytes(n)))
+}
+
+// OfBytes returns a handle to elements as a file holds them, little-endian; the two share memory, which may be mapped read-only. It panics when s
+// is not whole blocks, or not aligned to an element of a type without blocks.
+func OfBytes(d DType, s []byte) Buf {
+	elements, size := d.Block()
+	p := unsafe.Pointer(unsafe.SliceData(s))
+	if len(s)%size != 0 || elements == 1 && uintptr(p)%uintptr(size) != 0 {
+		panic(fmt.Sprintf("kernel: %d bytes at %p are no buffer of %s", len(s), p, d))
+	}
+	return Buf{p, len(s) / size * elements, d}
 }
 
 // OfF32 returns a handle to s; the two share memory.
@@ -54,6 +92,9 @@ func OfI32(s []int32) Buf { return Buf{unsafe.Pointer(unsafe.SliceData(s)), len(
 
 // OfBF16 returns a handle to s, the bits of bfloat16 numbers; the two share memory.
 func OfBF16(s []uint16) Buf { return Buf{unsafe.Pointer(unsafe.SliceData(s)), len(s), BF16} }
+
+// Bytes returns the memory of the elements.
+func (b Buf) Bytes() []byte { return unsafe.Slice((*byte)(b.ptr), b.dtype.Bytes(b.n)) }
 
 // Len is the number of elements.
 func (b Buf) Len() int { return b.n }
@@ -94,12 +135,12 @@ func (b Buf) check(d DType) {
 	}
 }
 
-// Slice returns elements [from, to).
+// Slice returns elements [from, to), whole blocks.
 func (b Buf) Slice(from, to int) Buf {
 	if from < 0 || to < from || to > b.n {
 		panic(fmt.Sprintf("kernel: slice [%d:%d] of a buffer of %d", from, to, b.n))
 	}
-	return Buf{unsafe.Add(b.ptr, from*b.dtype.Size()), to - from, b.dtype}
+	return Buf{unsafe.Add(b.ptr, b.dtype.Bytes(from)), to - from, b.dtype}
 }
 
 // SameMemory reports whether the two handles start at one address.
