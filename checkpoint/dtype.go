@@ -47,6 +47,17 @@ func (d DType) Size() int {
 	return 8
 }
 
+// Block returns the elements of the smallest piece that can be addressed and its bytes, zeros for an unknown type.
+func (d DType) Block() (elements, bytes int) {
+	if n := d.Size(); n > 0 {
+		return 1, n
+	}
+	return 0, 0
+}
+
+// float says whether Float32 takes the type.
+func (d DType) float() bool { return slices.Contains([]DType{F64, F32, F16, BF16}, d) }
+
 // Tensor is a named array. Data is little-endian, rows first.
 type Tensor struct {
 	Name  string
