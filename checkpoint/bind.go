@@ -86,6 +86,7 @@ func LoadStrict(src Source, b []Binding, ignore func(name string) bool) error {
 		if len(users[i]) > 0 {
 			problems.check(t, users[i])
 		} else if ignore == nil || !ignore(t.Name) {
+			problems.scaled = problems.scaled || strings.HasSuffix(t.Name, "_scale_inv") || strings.HasSuffix(t.Name, ".weight_scale")
 			problems.add(&problems.unexpected, "%s %v", t.Name, t.Shape)
 		}
 	}
@@ -101,7 +102,10 @@ func LoadStrict(src Source, b []Binding, ignore func(name string) bool) error {
 }
 
 // problems are the ways in which a file and a model do not fit.
-type problems struct{ missing, unexpected, wrong, twice []string }
+type problems struct {
+	missing, unexpected, wrong, twice []string
+	scaled                            bool // a tensor holds the scales of another
+}
 
 func (p *problems) add(list *[]string, format string, args ...any) {
 	*list = append(*list, fmt.Sprintf(format, args...))
@@ -111,8 +115,12 @@ func (p *problems) err(path string) error {
 	if len(p.missing)+len(p.unexpected)+len(p.wrong)+len(p.twice) == 0 {
 		return nil
 	}
-	return fmt.Errorf("checkpoint: %s does not fit the model:%s%s%s%s", path, first("missing in the file", p.missing),
-		first("unexpected in the file", p.unexpected), first("mis-shaped", p.wrong), first("taken twice", p.twice))
+	scaled := ""
+	if p.scaled {
+		scaled = "\nweights with scales of their own in the file (block-scaled FP8) are not implemented: take the model in BF16"
+	}
+	return fmt.Errorf("checkpoint: %s does not fit the model:%s%s%s%s%s", path, first("missing in the file", p.missing),
+		first("unexpected in the file", p.unexpected), first("mis-shaped", p.wrong), first("taken twice", p.twice), scaled)
 }
 
 // first lists up to eight of list under title.
@@ -141,8 +149,8 @@ func (p *problems) check(t Info, users []*choice) {
 		case c.binding.Tensor == nil && len(c.binding.Data) != rows*width:
 			p.add(&p.wrong, "%s: file has %d values, model %d", t.Name, t.Elements(), len(c.binding.Data))
 			fits = false
-		case !t.DType.float():
-			p.add(&p.wrong, "%s: file has %s, model wants floats", t.Name, t.DType)
+		case decoders[t.DType] == nil:
+			p.add(&p.wrong, "%s: file has %s, which does not convert to floats", t.Name, t.DType)
 			fits = false
 		}
 		plain = plain && c.From == 0 && c.Row == nil
