@@ -138,7 +138,11 @@ type Rope struct {
 // chunked prefill are the same call. Padding and document masks are sequence boundaries: nothing outside Keys[s] is seen.
 // Neither Queries nor Keys overlap among themselves; rows in no span are neither read nor written, keys and values in one are finite.
 // A query that sees no key, or only biases of -Inf, gives zeros, an LSE of -Inf and no gradient.
-// Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of a fixed size counted from Keys[s].Start.
+// Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of KeyTile counted from Keys[s].Start.
+//
+// With a Cache, K and V are those of the queries' own tokens: they are stored as the last of the Keys[s].Len positions of each sequence, and all
+// keys and values are read from the cache; Keys[s].Start counts nothing. The results have the same bits for any pages, and, with an F32 cache, the
+// bits of a call without. There is no gradient.
 type Attention struct {
 	Heads, KVHeads, HeadDim int
 	Q, K, V, O              Buf // rows of Heads*D, KVHeads*D, KVHeads*D, Heads*D elements
@@ -151,6 +155,7 @@ type Attention struct {
 	Window                  int // 0 unlimited; else |query position - key position| < Window
 	Bias                    Buf // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
 	BiasQ, BiasK            int
+	Cache                   *Cache // or nil
 }
 
 // AttentionGrad holds the gradients of an Attention whose forward call is done. They have the strides of their values.
