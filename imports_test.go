@@ -14,7 +14,7 @@ var layers = [][]string{
 	{"tokenizer/split"},
 	{"tokenizer"},
 	{"tensor"},
-	{"nn", "checkpoint", "data"},
+	{"nn", "checkpoint", "data", "hub"},
 	{"model"},
 	{"model/gpt"},
 	{"model/zoo", "train", "generate"},
