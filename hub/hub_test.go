@@ -70,7 +70,18 @@ func (s *server) listing() map[string]any {
 		}
 		siblings = append(siblings, f)
 	}
-	return map[string]any{"sha": commit, "siblings": siblings}
+	return map[string]any{"id": "org/name", "sha": commit, "siblings": siblings}
+}
+
+func (s *server) tree() (list []map[string]any) {
+	for name, b := range s.files {
+		f := map[string]any{"type": "file", "path": name, "size": len(b), "oid": gitID(b)}
+		if s.lfs[name] {
+			f["lfs"] = map[string]any{"oid": fmt.Sprintf("%x", sha256.Sum256(b)), "size": len(b), "pointerSize": 134}
+		}
+		list = append(list, f)
+	}
+	return list
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
@@ -86,7 +97,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	if !isFile {
-		if r.URL.Path != "/api/models/org/name/revision/main" {
+		if r.URL.Path == "/api/models/org/name/tree/"+commit { // what huggingface_hub asks
+			json.NewEncoder(w).Encode(s.tree())
+		} else if r.URL.Path != "/api/models/org/name/revision/main" {
 			http.NotFound(w, r)
 		} else if s.list == nil || !s.list(n, w) {
 			json.NewEncoder(w).Encode(s.listing())
