@@ -293,13 +293,13 @@ func TestMisbehaviour(t *testing.T) {
 		}},
 		"redirect loop": {err: "more than 10 redirects", setup: func(s *server) {
 			s.file = func(n int, name string, w http.ResponseWriter, r *http.Request) bool {
-				http.Redirect(w, r, r.URL.Path, 302)
+				http.Redirect(w, r, r.URL.Path, http.StatusFound)
 				return true
 			}
 		}},
 		"redirect to a file": {err: "unsupported protocol", setup: func(s *server) {
 			s.file = func(n int, name string, w http.ResponseWriter, r *http.Request) bool {
-				http.Redirect(w, r, "file:///etc/passwd", 302)
+				http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
 				return true
 			}
 		}},
