@@ -69,7 +69,7 @@ func New(c Config) (*Model, error) {
 				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Window: shape.LayerWindow(l)},
 			},
 			Norm2: nn.NewLayerNorm(C, c.LayerNormEps),
-			MLP:   &MLP{Up: nn.NewConv1D(C, F, std), Down: nn.NewConv1D(F, C, residual), act: activations[c.Activation]},
+			MLP:   &MLP{Up: nn.NewConv1D(C, F, std), Down: nn.NewConv1D(F, C, residual), act: model.Activations[c.Activation]},
 		})
 	}
 	return m, nil
@@ -118,7 +118,7 @@ func (m *Model) Norm(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
 }
 
 // Head is the token embedding [V, C], tied; there is no bias.
-func (m *Model) Head() (w, b *tensor.Tensor) { return m.Transformer.Tokens.Weight.T(), nil }
+func (m *Model) Head() nn.Head { return nn.Head{Weight: m.Transformer.Tokens.Weight.T()} }
 
 // Sizes are the facts that callers plan with.
 func (m *Model) Sizes() model.Sizes { return m.Config.Sizes() }
