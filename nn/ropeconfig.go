@@ -13,7 +13,7 @@ import (
 // RopeConfig is rope_parameters in config.json, under transformers' names. Zero values of what a type needs not are defaults.
 type RopeConfig struct {
 	Type    string  `json:"rope_type"` // default, linear, dynamic, llama3, yarn or longrope
-	Theta   float64 `json:"rope_theta"`
+	Theta   float64 `json:"rope_theta,omitempty"`
 	Partial float64 `json:"partial_rotary_factor,omitempty"` // share of each head that turns; 0 means all
 
 	Factor   float64 `json:"factor,omitempty"`                           // by which the context grew
@@ -244,4 +244,18 @@ func (c RopeConfig) yarn(freqs []float32, dims, context int) {
 		keep := 1 - ramp
 		freqs[i] = 1/(factor*(1/f))*(1-keep) + f*keep
 	}
+}
+
+// Keys are the configuration's keys of config.json in the form before rope_parameters, which older and newer readers know.
+func (c RopeConfig) Keys() map[string]any {
+	keys := map[string]any{"rope_theta": c.Theta, "rope_scaling": nil}
+	if c.Partial != 0 {
+		keys["partial_rotary_factor"] = c.Partial
+	}
+	if c.Type != "default" {
+		scaling := c
+		scaling.Theta, scaling.Partial = 0, 0
+		keys["rope_scaling"] = scaling
+	}
+	return keys
 }

@@ -128,10 +128,22 @@ func (c Config) Sizes() model.Sizes {
 	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Vocab: c.Vocab, Context: c.Context, Window: c.Window}
 }
 
+// windows are the positions that each layer sees: the odd ones have the band.
+func (c Config) windows() []int {
+	if c.Window == 0 {
+		return nil
+	}
+	list := make([]int, c.Layers)
+	for l := 1; l < c.Layers; l += 2 {
+		list[l] = c.Window
+	}
+	return list
+}
+
 // Shape is the arithmetic of the configuration.
 func (c Config) Shape() model.Shape {
-	return model.Shape{Layers: c.Layers, Width: c.Width, Heads: c.Heads, HeadDim: c.headDim(), Hidden: c.hidden(), Biases: true, NormBias: true,
-		Vocab: c.Vocab, Context: c.Context, Window: c.Window}
+	return model.Shape{Layers: c.Layers, Width: c.Width, Heads: c.Heads, HeadDim: c.headDim(), Hidden: c.hidden(), Biases: model.LayerBiases, NormBias: true,
+		Vocab: c.Vocab, Context: c.Context, Windows: c.windows()}
 }
 
 // Cost counts the arithmetic per token for sequences of seq tokens.
