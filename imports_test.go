@@ -14,7 +14,7 @@ var layers = [][]string{
 	{"tokenizer/split"},
 	{"tokenizer"},
 	{"tensor"},
-	{"nn", "checkpoint", "data"},
+	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data"},
 	{"model"},
 	{"model/gpt"},
 	{"model/zoo", "train", "generate"},
@@ -26,6 +26,8 @@ var layers = [][]string{
 // sideways are the imports inside one layer that are allowed.
 var sideways = map[string][]string{
 	"internal/gemm":       {"internal/pool"},
+	"checkpoint/gguf":     {"checkpoint"},
+	"checkpoint/pickle":   {"checkpoint"},
 	"internal/kernel/ref": {"internal/kernel"},
 	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec"},
 }
