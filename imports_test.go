@@ -16,7 +16,7 @@ var layers = [][]string{
 	{"tensor"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data"},
 	{"model"},
-	{"model/gpt"},
+	{"model/gpt", "model/llama"},
 	{"model/zoo", "train", "generate"},
 	{"adapt", "eval"},
 	{"quickstart", "scaling"},
