@@ -3,19 +3,28 @@ package quant
 import (
 	"fmt"
 	"math"
+	"unsafe"
 )
 
 // Activations are rows of K numbers, quantised for products with weights of one format: each block of the format's length has a scale
 // and signed codes of -127..127. The zero value is ready for Reset.
+//
+// Rows lie in groups, so that a group goes through the weights together: [groups, blocks, group, ...]. A last group that is not full is filled up with zeros.
 type Activations struct {
 	format  Format
 	Rows, K int
 
-	code  []int8    // [Rows, K]
-	scale []float32 // [Rows, blocks]: a number is about scale·code
-	sum   []int16   // [Rows, blocks, sub-blocks]: sums of codes; only where blocks have sub-blocks
-	start []int32   // [Rows, blocks, sub-blocks]: -Bias·sum of codes; not for formats with minima, whose bias is 0
+	group, blocks int
+	code          []int8    // [slots, elements]
+	scale         []float32 // [slots]: a number is about scale·code
+	sum           []int16   // [slots, sub-blocks]: sums of codes, for blocks of 256
+	start         []int32   // [slots]: -Bias·sum of codes, for blocks of 32
 }
+
+const (
+	groupRows = 8 // of activations in a group, when there are more than fewRows
+	fewRows   = 4 // so many at most go through the weights one after the other: the group is as large as the rows are
+)
 
 // shape tells how a product sees a format.
 type shape struct {
@@ -24,6 +33,9 @@ type shape struct {
 	bias     int32 // of codes
 	minima   bool
 }
+
+// subs is the number of sub-blocks.
+func (s shape) subs() int { return s.elements / s.sub }
 
 func (f Format) shape() shape {
 	switch f {
@@ -46,15 +58,43 @@ func (a *Activations) Reset(f Format, rows, k int) {
 		panic(fmt.Sprintf("quant: %d rows of %d elements for %s", rows, k, f))
 	}
 	a.format, a.Rows, a.K = f, rows, k
-	a.code = room(a.code, rows*k)
-	a.scale = room(a.scale, rows*(k/s.elements))
+	a.group, a.blocks = groupRows, k/s.elements
+	if rows <= fewRows {
+		a.group = max(rows, 1)
+	}
+	slots := (rows + a.group - 1) / a.group * a.group * a.blocks
+	a.code = room(a.code, slots*s.elements)
+	a.scale = room(a.scale, slots)
 	a.sum, a.start = a.sum[:0], a.start[:0]
-	if s.elements > s.sub {
-		a.sum = room(a.sum, rows*(k/s.sub))
+	if s.elements == s.sub {
+		a.start = room(a.start, slots)
+	} else {
+		a.sum = room(a.sum, slots*s.subs())
 	}
-	if !s.minima {
-		a.start = room(a.start, rows*(k/s.sub))
+	if fill := rows % a.group; fill != 0 {
+		for b := range a.blocks {
+			at := a.slot(rows-1, b) + 1
+			end := at + a.group - fill
+			clear(a.code[at*s.elements : end*s.elements])
+			clear(a.scale[at:end])
+			if s.elements == s.sub {
+				clear(a.start[at:end])
+			} else {
+				clear(a.sum[at*s.subs() : end*s.subs()])
+			}
+		}
 	}
+}
+
+// slot is the place of block b of row i.
+func (a *Activations) slot(i, b int) int { return (i/a.group*a.blocks+b)*a.group + i%a.group }
+
+// sums is where a product finds the sums of codes from a slot on, and their bytes in a slot.
+func (a *Activations) sums(at int) (p unsafe.Pointer, size int) {
+	if s := a.format.shape(); s.subs() > 1 {
+		return unsafe.Pointer(&a.sum[at*s.subs()]), 2 * s.subs()
+	}
+	return unsafe.Pointer(&a.start[at]), 4
 }
 
 func room[T any](s []T, n int) []T {
@@ -82,38 +122,32 @@ func blockScale(amax float32) (d, id float32) {
 // quantizeGo stores row x [K] as row i.
 func (a *Activations) quantizeGo(i int, x []float32) {
 	s := a.format.shape()
-	for b := 0; b*s.elements < a.K; b++ {
-		x, at := x[b*s.elements:(b+1)*s.elements], i*a.K+b*s.elements
+	for b := range a.blocks {
+		x, at := x[b*s.elements:(b+1)*s.elements], a.slot(i, b)
 		top := uint32(0) // magnitudes compare as integers, NaN is above infinity
 		for _, v := range x {
 			top = max(top, math.Float32bits(v)&^(1<<31))
 		}
 		d, id := blockScale(math.Float32frombits(top))
-		a.scale[at/s.elements] = d
-		for j, v := range x {
-			c := int8(0)
-			if id != 0 {
-				c = int8(nearest(v * id))
+		a.scale[at] = d
+		code := a.code[at*s.elements:][:s.elements]
+		if id == 0 {
+			clear(code)
+		} else {
+			for j, v := range x {
+				code[j] = int8(nearest(v * id))
 			}
-			a.code[at+j] = c
 		}
-	}
-	a.addUp(i)
-}
-
-// addUp fills in the sums of row i.
-func (a *Activations) addUp(i int) {
-	s := a.format.shape()
-	for j := i * a.K / s.sub; j < (i+1)*a.K/s.sub; j++ {
-		sum := int32(0)
-		for _, c := range a.code[j*s.sub : (j+1)*s.sub] {
-			sum += int32(c)
-		}
-		if len(a.sum) > 0 {
-			a.sum[j] = int16(sum)
-		}
-		if len(a.start) > 0 {
-			a.start[j] = -s.bias * sum
+		for j := range s.subs() {
+			sum := int32(0)
+			for _, c := range code[j*s.sub : (j+1)*s.sub] {
+				sum += int32(c)
+			}
+			if s.elements == s.sub {
+				a.start[at] = -s.bias * sum
+			} else {
+				a.sum[at*s.subs()+j] = int16(sum)
+			}
 		}
 	}
 }
