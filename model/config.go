@@ -32,6 +32,17 @@ var neutral = strings.Fields(`architectures attention_dropout auto_map dtype tor
 	chunk_size_feed_forward _attn_implementation _attn_implementation_autoset cache_implementation attn_pdrop embd_pdrop resid_pdrop
 	hidden_dropout classifier_dropout pretraining_tp tokenizer_class unsloth_version unsloth_fixed`)
 
+// TypeOf is a config.json's model_type.
+func TypeOf(data []byte) (string, error) {
+	var head struct {
+		Type string `json:"model_type"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return "", fmt.Errorf("config.json: %w", err)
+	}
+	return head.Type, nil
+}
+
 // Keys are what a config.json may hold beside the fields of the family's struct.
 type Keys struct {
 	Neutral []string          // what says nothing about the arithmetic, beside what says nothing in any family

@@ -46,23 +46,23 @@ type Config struct {
 // kind is what sets a model type apart.
 type kind struct {
 	architecture string
-	defaults     Config   // of keys that a file leaves out
-	keys         string   // of the optional fields, those that it has
-	neutral      string   // keys that say nothing about the arithmetic
-	fixed        string   // KEY=VALUE: keys of which one value only is implemented
-	qkvBias      bool     // biases of queries, keys and values
-	headNorm     bool     // a norm for each query and key head
-	windows      bool     // every layer has the window
-	scalings     []string // rope types; nil means all but longrope
+	defaults     Config // of keys that a file leaves out
+	keys         string // of the optional fields, those that it has
+	neutral      string // keys that say nothing about the arithmetic
+	fixed        string // KEY=VALUE: keys of which one value only is implemented
+	qkvBias      bool   // biases of queries, keys and values
+	headNorm     bool   // a norm for each query and key head
+	windows      bool   // every layer has the window
+	ggufPairs    bool   // GGUF files hold the rows of queries and keys in the order of pairs
 }
 
 var kinds = map[string]kind{
 	"llama": {
-		architecture: "LlamaForCausalLM", keys: "head_dim attention_bias mlp_bias",
+		architecture: "LlamaForCausalLM", keys: "head_dim attention_bias mlp_bias", ggufPairs: true,
 		defaults: Config{Vocab: 32000, Width: 4096, Hidden: 11008, Layers: 32, Heads: 32, Context: 2048, NormEps: 1e-6},
 	},
 	"mistral": {
-		architecture: "MistralForCausalLM", keys: "head_dim sliding_window", windows: true,
+		architecture: "MistralForCausalLM", keys: "head_dim sliding_window", windows: true, ggufPairs: true,
 		defaults: Config{Vocab: 32000, Width: 4096, Hidden: 14336, Layers: 32, Heads: 32, KVHeads: 8, Context: 131072, NormEps: 1e-6, Window: 4096},
 	},
 	"qwen2": {
@@ -78,21 +78,18 @@ var kinds = map[string]kind{
 // optional are the keys that some kinds have only.
 var optional = strings.Fields("head_dim attention_bias mlp_bias sliding_window use_sliding_window max_window_layers layer_types num_local_experts num_experts_per_tok")
 
-// Types are the values of model_type that the package implements.
-func Types() []string { return slices.Sorted(maps.Keys(kinds)) }
-
 // absent lists the keys that the kind has not.
 func (k kind) absent() []string {
 	return slices.DeleteFunc(slices.Clone(optional), func(key string) bool { return slices.Contains(strings.Fields(k.keys), key) })
 }
 
-// Parse reads a config.json of the given model_type. A key that it does not know is an error, because it may change the arithmetic.
-func Parse(modelType string, data []byte) (Config, error) {
-	k, ok := kinds[modelType]
-	if !ok {
-		return Config{}, fmt.Errorf("llama: config.json: model_type %q is none of %s", modelType, strings.Join(Types(), ", "))
+// Parse reads a config.json. A key that its model_type does not know is an error, because it may change the arithmetic.
+func Parse(data []byte) (Config, error) {
+	modelType, err := model.TypeOf(data)
+	if err != nil {
+		return Config{}, fmt.Errorf("llama: %w", err)
 	}
-	c := k.defaults
+	k, c := kinds[modelType], kinds[modelType].defaults // Check refuses a type that is not there
 	c.Activation, c.InitStd = "silu", 0.02
 	raw := struct {
 		*Config
@@ -103,14 +100,13 @@ func Parse(modelType string, data []byte) (Config, error) {
 		key, value, _ := strings.Cut(f, "=")
 		fixed[key] = value
 	}
-	err := model.ParseConfig(data, &raw, model.Keys{Neutral: strings.Fields(k.neutral), Fixed: fixed, Others: k.absent()})
+	err = model.ParseConfig(data, &raw, model.Keys{Neutral: strings.Fields(k.neutral), Fixed: fixed, Others: k.absent()})
 	if err == nil {
 		c.Rope, err = raw.Rope.Config()
 	}
 	if err != nil {
 		return c, fmt.Errorf("llama: %w", err)
 	}
-	c.ModelType = modelType
 	c.resolve()
 	return c, c.Check()
 }
@@ -125,6 +121,12 @@ func (c *Config) resolve() {
 	}
 }
 
+// AsGGUF is the configuration of a model in the layout of GGUF files.
+func (c Config) AsGGUF() Config {
+	c.RopePairs = kinds[c.ModelType].ggufPairs
+	return c
+}
+
 // Marshal writes config.json as transformers reads it, positions in the form that its older versions read too.
 func (c Config) Marshal() ([]byte, error) {
 	k := kinds[c.ModelType]
@@ -133,12 +135,16 @@ func (c Config) Marshal() ([]byte, error) {
 	if c.Window == 0 {
 		more["sliding_window"] = nil
 	}
-	b, err := model.MarshalConfig(c, k.absent(), more)
-	return b, err
+	return model.MarshalConfig(c, k.absent(), more)
 }
 
 // Check reports the first field whose value no model can have.
 func (c Config) Check() error {
+	bad := func(format string, args ...any) error { return fmt.Errorf("llama: config.json: "+format, args...) }
+	k, ok := kinds[c.ModelType]
+	if !ok {
+		return bad("model_type %q is none of %s", c.ModelType, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	}
 	err := model.CheckLimits(
 		model.Limit{Key: "vocab_size", Value: c.Vocab, Most: 1 << 24}, model.Limit{Key: "max_position_embeddings", Value: c.Context, Most: 1 << 24},
 		model.Limit{Key: "hidden_size", Value: c.Width, Most: 1 << 18}, model.Limit{Key: "intermediate_size", Value: c.Hidden, Most: 1 << 20},
@@ -147,11 +153,7 @@ func (c Config) Check() error {
 	if err != nil {
 		return fmt.Errorf("llama: %w", err)
 	}
-	bad := func(format string, args ...any) error { return fmt.Errorf("llama: config.json: "+format, args...) }
-	k, ok := kinds[c.ModelType]
 	switch {
-	case !ok:
-		return bad("model_type %q is none of %s", c.ModelType, strings.Join(Types(), ", "))
 	case c.Heads%c.KVHeads != 0:
 		return bad("num_attention_heads %d is not a multiple of num_key_value_heads %d", c.Heads, c.KVHeads)
 	case c.HeadDim*c.Heads != c.Width && !strings.Contains(k.keys, "head_dim"):

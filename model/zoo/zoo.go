@@ -17,6 +17,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/gpt"
+	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -32,16 +33,35 @@ type Model interface {
 	Cost(seq int) model.Cost
 }
 
-// Families maps config.json's model_type to a constructor from the file's bytes. The model has shapes only.
-var Families = map[string]func(config []byte) (Model, error){
+// Families maps config.json's model_type to a constructor from the file's bytes. The model has shapes only, in the layout that files of the
+// scheme have.
+var Families = map[string]func(config []byte, s checkpoint.Scheme) (Model, error){
 	gpt.TypeGPT2: newGPT,
 	gpt.TypeGPT3: newGPT,
+	"llama":      newLlama,
+	"mistral":    newLlama,
+	"qwen2":      newLlama,
+	"qwen3":      newLlama,
 }
 
-func newGPT(config []byte) (Model, error) {
+func newLlama(config []byte, s checkpoint.Scheme) (Model, error) {
+	c, err := llama.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	if s == checkpoint.GGUF {
+		c = c.AsGGUF()
+	}
+	return llama.New(c)
+}
+
+func newGPT(config []byte, s checkpoint.Scheme) (Model, error) {
 	c, err := gpt.Parse(config)
 	if err != nil {
 		return nil, err
+	}
+	if s == checkpoint.GGUF {
+		c = c.AsGGUF()
 	}
 	return gpt.New(c)
 }
@@ -83,7 +103,7 @@ func Describe(dir string) (Model, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: model_type %q is not implemented; implemented: %s", path, head.Type, strings.Join(slices.Sorted(maps.Keys(Families)), ", "))
 	}
-	m, err := family(data)
+	m, err := family(data, checkpoint.HuggingFace)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
