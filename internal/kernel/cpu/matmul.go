@@ -9,6 +9,10 @@ import (
 
 func (e *engine) matMul(m *kernel.MatMul) {
 	const op = "MatMul"
+	if m.Packed == nil && m.B.DType().Stored() {
+		e.storedMatMul(m)
+		return
+	}
 	e.product = gemm.Product{
 		M: m.M, N: m.N, K: m.K, LDA: m.LDA, LDB: m.LDB, LDC: m.LDC, TransA: m.TransA, TransB: m.TransB,
 		A: f32(op, m.A), C: f32(op, m.C), Alpha: float32(m.Alpha), Accumulate: m.Accumulate,
