@@ -13,7 +13,11 @@ type (
 	DType = kernel.DType
 	Span  = kernel.Span
 	Act   = kernel.Act
+	Cache = kernel.Cache
 )
+
+// KeyTile is the multiple that the pages of a Cache have as their size.
+const KeyTile = kernel.KeyTile
 
 // Element types and activation functions; see package kernel.
 const (
@@ -96,6 +100,9 @@ func (x *Tensor) Bind(b Buf) {
 	x.Data = b
 	x.Changed()
 }
+
+// NewBuf returns n elements of memory, zeroed.
+func NewBuf(d DType, n int) Buf { return kernel.Alloc(d, n) }
 
 // IDs returns a buffer over token ids, positions or labels.
 func IDs(s []int32) Buf { return kernel.OfI32(s) }
