@@ -154,6 +154,9 @@ func (x *Tensor) Trains() bool { return x.needs }
 // Changed must be called after the values of a weight were changed: it drops copies kept in a packed layout.
 func (x *Tensor) Changed() { x.version++ }
 
+// Version counts the calls of Changed.
+func (x *Tensor) Version() int { return x.version }
+
 // Shape is a copy of the sizes.
 func (x *Tensor) Shape() Shape { return append(Shape(nil), x.dims[:x.rank]...) }
 
