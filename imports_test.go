@@ -14,9 +14,9 @@ var layers = [][]string{
 	{"tokenizer/split"},
 	{"tokenizer"},
 	{"tensor"},
-	{"nn", "checkpoint", "data", "hub"},
+	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model"},
-	{"model/gpt"},
+	{"model/gpt", "model/llama"},
 	{"model/zoo", "train", "generate"},
 	{"adapt", "eval"},
 	{"quickstart", "scaling"},
@@ -29,6 +29,8 @@ var sideways = map[string][]string{
 	"internal/quant":      {"internal/vec"},
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
 	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
+	"checkpoint/gguf":     {"checkpoint"},
+	"checkpoint/pickle":   {"checkpoint"},
 }
 
 // barred are imports that the layers would allow but the design does not.

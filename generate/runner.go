@@ -80,7 +80,7 @@ func (r *runner) run(take func(from int, logits *tensor.Tensor) error) (err erro
 	for from := 0; from < len(r.rows) && err == nil; from += r.logitRows {
 		t.Scope(func() *tensor.Tensor {
 			rows := tensor.IDs(r.rows[from:min(from+r.logitRows, len(r.rows))])
-			err = take(from, model.Logits(r.model, t, r.model.Norm(t, t.Gather(x, rows))))
+			err = take(from, r.model.Head().Logits(t, r.model.Norm(t, t.Gather(x, rows)))) // [len(rows), V]
 			return x
 		})
 	}

@@ -196,7 +196,7 @@ func TestCrossEntropyGradients(t *testing.T) {
 	const N, C, V = 6, 4, 7
 	targets := tensor.IDs([]int32{3, -1, 0, 6, 6, 2})
 	weight := []float64{1, 2, 0.5, 0, 1, 3}
-	for _, z := range []float64{0, 0.1} {
+	for _, o := range []tensor.CrossEntropy{{}, {ZLoss: 0.1}, {ZLoss: 0.1, SoftCap: 1.5}} {
 		tape := tensor.Training(ref.New())
 		var leaves []*tensor.Tensor
 		for i, shape := range [][]int{{N, C}, {V, C}, {V}} {
@@ -213,11 +213,11 @@ func TestCrossEntropyGradients(t *testing.T) {
 		run := func() { // two heads on one x: contributions add
 			tape.Reset()
 			h := tape.Scale(x, 1)
-			o := tensor.CrossEntropy{Targets: targets, Weights: kernel.OfF64(weight), Scale: scale, ZLoss: z}
+			o.Targets, o.Weights, o.Scale = targets, kernel.OfF64(weight), scale
 			tape.CrossEntropy(h, w, b, o)
 			tape.CrossEntropy(h, w, nil, o)
 		}
-		// loss is written out: -log softmax + z·lse².
+		// loss is written out: -log softmax + ZLoss·lse², of capped logits.
 		loss := func() float64 {
 			sum := 0.0
 			for _, bias := range []bool{true, false} {
@@ -235,13 +235,16 @@ func TestCrossEntropyGradients(t *testing.T) {
 						if bias {
 							logit += b.Data.F64()[v]
 						}
+						if o.SoftCap > 0 {
+							logit = o.SoftCap * math.Tanh(logit/o.SoftCap)
+						}
 						total += math.Exp(logit)
 						if v == int(target) {
 							hit = logit
 						}
 					}
 					lse := math.Log(total)
-					sum += scale * weight[n] * (lse - hit + z*lse*lse)
+					sum += scale * weight[n] * (lse - hit + o.ZLoss*lse*lse)
 				}
 			}
 			return sum
@@ -258,7 +261,7 @@ func TestCrossEntropyGradients(t *testing.T) {
 				down := loss()
 				x.Data.F64()[j] = old
 				if want := (up - down) / (2 * h); math.Abs(want-got[j]) > 1e-7 {
-					t.Fatalf("z %v leaf %d element %d: gradient %v, difference quotient %v", z, i, j, got[j], want)
+					t.Fatalf("z-loss %v, soft cap %v, leaf %d element %d: gradient %v, difference quotient %v", o.ZLoss, o.SoftCap, i, j, got[j], want)
 				}
 			}
 		}

@@ -88,7 +88,7 @@ func (s *showCmd) Run(c *common) error {
 	}
 	fmt.Fprintf(&text, ", vocabulary %d, context %d\n", z.Vocab, z.Context)
 	if z.Window > 0 {
-		fmt.Fprintf(&text, "  odd layers attend within a band of %d\n", z.Window)
+		fmt.Fprintf(&text, "  some layers attend within a band of %d\n", z.Window)
 	}
 	fmt.Fprintf(&text, "  parameters        %d (%s)\n", cost.Params, count(cost.Params))
 	fmt.Fprintf(&text, "  weights           %sB in float32\n", count(out.Bytes))
