@@ -153,9 +153,9 @@ func (e *engine) attention(a *kernel.Attention) {
 			tokens += q.Len
 		}
 		n := len(t.queries) * t.kv
-		e.run(n, rowsFor(light, 2*t.d*tokens*t.kv/max(1, n)), job{body: func(e *engine, _ *job, lo, hi, _ int) {
+		e.run(n, rowsFor(light, 2*t.d*tokens*t.kv/max(1, n)), job{body: func(e *engine, _ *job, lo, hi, worker int) {
 			for i := lo; i < hi; i++ {
-				e.attn.remember(i/e.attn.kv, i%e.attn.kv)
+				e.attn.remember(&e.scratch[worker], i/e.attn.kv, i%e.attn.kv)
 			}
 		}})
 	}
