@@ -85,9 +85,10 @@ func ops() []gradCase {
 		{Heads: 2, KVHeads: 2, HeadDim: 3},
 		{Heads: 4, KVHeads: 2, HeadDim: 2, Causal: true, Window: 2},
 		{Heads: 2, KVHeads: 1, HeadDim: 3, Window: 3, Scale: 0.3},
+		{Heads: 2, KVHeads: 2, HeadDim: 3, Causal: true, SoftCap: 0.8},
 	} {
 		a.Queries = spans
-		name := fmt.Sprintf("heads %d of %d causal %v window %d", a.Heads, a.KVHeads, a.Causal, a.Window)
+		name := fmt.Sprintf("heads %d of %d causal %v window %d cap %v", a.Heads, a.KVHeads, a.Causal, a.Window, a.SoftCap)
 		width := (a.Heads + 2*a.KVHeads) * a.HeadDim
 		cases = append(cases,
 			gradCase{"AttentionQKV " + name, [][]int{{9, width}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { // row 8 is outside

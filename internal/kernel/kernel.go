@@ -132,7 +132,7 @@ type Rope struct {
 	Cos, Sin       Buf  // [positions, D/2]
 }
 
-// Attention describes O = softmax(Q Kᵀ·Scale + Bias + mask) V for ragged sequences, without storing the scores
+// Attention describes O = softmax(cap(Q Kᵀ·Scale) + Bias + mask) V for ragged sequences, without storing the scores
 // (Dao et al. 2022, FlashAttention, algorithms 1 and 4). Sequence s owns the query rows Queries[s] and the key rows
 // Keys[s]; its last query stands at its last key (query j of Tq at key position Tk-Tq+j), so that cached decoding and
 // chunked prefill are the same call. Padding and document masks are sequence boundaries: nothing outside Keys[s] is seen.
@@ -146,6 +146,7 @@ type Attention struct {
 	LSE                     Buf // [rows of Q, Heads] log-sum-exp of the scores, kept for the gradient; none when not needed
 	Queries, Keys           []Span
 	Scale                   float64 // 0 means 1/sqrt(D)
+	SoftCap                 float64 // cap(s) = SoftCap·tanh(s/SoftCap) (Gemma 2, section 2); 0 leaves scores as they are
 	Causal                  bool
 	Window                  int // 0 unlimited; else |query position - key position| < Window
 	Bias                    Buf // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none

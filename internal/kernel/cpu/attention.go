@@ -24,7 +24,7 @@ type attn struct {
 	q, k, v, o, lse     []float32
 	ldq, ldk, ldv, ldo  int
 	queries, keys       []kernel.Span
-	scale               float32
+	scale, softCap      float32
 	causal              bool
 	window              int
 	bias                []float32
@@ -52,7 +52,7 @@ func (t *attn) set(op string, a *kernel.Attention) {
 		heads: h, kv: kv, group: h / kv, d: d, blocks: blocks,
 		q: f32(op, a.Q), k: f32(op, a.K), v: f32(op, a.V), o: f32(op, a.O), lse: f32(op, a.LSE),
 		ldq: dense(a.LDQ, h*d), ldk: dense(a.LDK, kv*d), ldv: dense(a.LDV, kv*d), ldo: dense(a.LDO, h*d),
-		queries: a.Queries, keys: a.Keys, scale: float32(a.Scale), causal: a.Causal, window: a.Window,
+		queries: a.Queries, keys: a.Keys, scale: float32(a.Scale), softCap: float32(a.SoftCap), causal: a.Causal, window: a.Window,
 		bias: f32(op, a.Bias), biasQ: a.BiasQ, biasK: a.BiasK,
 	}
 	if a.Scale == 0 {
@@ -270,6 +270,7 @@ func (t *attn) online(p, o []float32, top, sum *float32, s, h, q, k0 int) {
 	clear(p[:lo])
 	clear(p[hi:])
 	p = p[lo:hi]
+	t.cap(p)
 	if t.bias != nil {
 		vec.AddTo(p, t.biasRow(t.bias, s, h, q, k0+lo, k0+hi))
 	}
@@ -288,6 +289,15 @@ func (t *attn) online(p, o []float32, top, sum *float32, s, h, q, k0 int) {
 		}
 	}
 	*sum += vec.ExpSum(p, p, now)
+}
+
+// cap bounds scores.
+func (t *attn) cap(p []float32) {
+	if t.softCap != 0 {
+		vec.Scale(p, 1/t.softCap, p)
+		vec.Tanh(p, p)
+		vec.Scale(p, t.softCap, p)
+	}
 }
 
 // biasRow returns the part of bias (or of its gradient) for query q of sequence s and its keys [k0, k1).
