@@ -53,6 +53,9 @@ func ops() []gradCase {
 			return t.LayerNorm(x[0], x[1], x[2], 1e-5)
 		}},
 		{"RMSNorm", [][]int{{4, 6}, {6}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.RMSNorm(x[0], x[1], 1e-5) }},
+		{"RMSNorm of heads", [][]int{{4, 6}, {3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.RMSNorm(x[0], x[1], 1e-5)
+		}},
 		{"Softmax", [][]int{{4, 6}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Softmax(x[0]) }},
 		{"Gather", [][]int{{5, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Gather(x[0], ids) }},
 		{"Gather of an activation", [][]int{{5, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
@@ -74,11 +77,16 @@ func ops() []gradCase {
 				return t.Linear(x[0], x[1], x[2], tensor.Linear{Act: act})
 			}})
 	}
-	for _, pairs := range []bool{false, true} {
-		table := tensor.NewRopeTable(tensor.F64, 8, 4, 10000, pairs)
-		cases = append(cases, gradCase{fmt.Sprint("Rope pairs ", pairs), [][]int{{8, 8}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
-			return t.Rope(x[0], table, pos)
-		}})
+	for _, dims := range []int{0, 2} {
+		for _, pairs := range []bool{false, true} {
+			table := tensor.NewRopeTable(tensor.F64, 4, dims, pairs, 8, func(p, i int) (cos, sin float64) {
+				sin, cos = math.Sincos(float64(p) * math.Pow(10, -float64(i)))
+				return cos, sin
+			})
+			cases = append(cases, gradCase{fmt.Sprintf("Rope of %d, pairs %v", dims, pairs), [][]int{{8, 8}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+				return t.Rope(x[0], table, pos)
+			}})
+		}
 	}
 	for _, a := range []tensor.Attention{
 		{Heads: 2, KVHeads: 2, HeadDim: 3, Causal: true},

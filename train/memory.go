@@ -37,7 +37,7 @@ func Estimate(m model.Decoder, o Options) (Memory, error) {
 			small := int64(min(rows, cols))
 			largest = max(largest, 2*n+8*small*small)
 		} else {
-			e.Moments += 2 * int64(p.T().Len()*o.momentType().Size())
+			e.Moments += 2 * int64(o.momentType().Bytes(p.T().Len()))
 		}
 	}
 	e.Activations = activations(m, o, o.Micro)

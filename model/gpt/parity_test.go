@@ -59,7 +59,7 @@ func load(t *testing.T, c *testkit.Case, train bool) *gpt.Model {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := checkpoint.LoadStrict(f, zoo.Bindings(m), m.Ignored); err != nil {
+	if err := zoo.Load(f, checkpoint.HuggingFace, m); err != nil {
 		t.Fatal(err)
 	}
 	return m

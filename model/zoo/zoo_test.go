@@ -68,7 +68,7 @@ func TestRoundTrip(t *testing.T) {
 			if err := zoo.Save(dir, m, tok); err != nil {
 				t.Fatal(err)
 			}
-			back, err := zoo.Open(dir, true)
+			back, err := zoo.Open(dir, zoo.Options{Train: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestOpenRefuses(t *testing.T) {
 		if err := damage(dir); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := zoo.Open(dir, false); err == nil {
+		if _, err := zoo.Open(dir, zoo.Options{}); err == nil {
 			t.Errorf("%s: opened", name)
 		} else if !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: the error names no file: %v", name, err)

@@ -14,6 +14,9 @@ import (
 // With a gradient of the bias, which all sequences add to, a task owns a key head of all sequences.
 func (e *engine) attentionGrad(a *kernel.Attention, g *kernel.AttentionGrad) {
 	const op = "AttentionGrad"
+	if a.Cache != nil {
+		panic("cpu: AttentionGrad: of a cache")
+	}
 	t := &e.attn
 	t.set(op, a)
 	t.do, t.dq, t.dk, t.dv, t.dbias = f32(op, g.DO), f32(op, g.DQ), f32(op, g.DK), f32(op, g.DV), f32(op, g.DBias)
