@@ -1,11 +1,11 @@
 package cpu
 
 import (
-	"encoding/binary"
 	"fmt"
 	"unsafe"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/quant"
 	"github.com/plinth-ml/plinth/internal/vec"
 )
 
@@ -23,8 +23,8 @@ func halves(b []byte) []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/2)
 }
 
-// remember stores the new keys and values of sequence s and one key head in the cache.
-func (t *attn) remember(s, kv int) {
+// remember stores the new keys and values of sequence s and one key head in the cache. A key is rounded in the place of its value.
+func (t *attn) remember(w *scratch, s, kv int) {
 	c, Q := t.cache, t.queries[s]
 	for i := range Q.Len {
 		at := t.keys[s].Len - Q.Len + i
@@ -39,24 +39,25 @@ func (t *attn) remember(s, kv int) {
 			}
 			copy(values.F32()[row*W:], v)
 		case kernel.F16:
-			vec.F16FromF32(values.F16()[row*W:][:t.d], k) // a place to convert in
+			vec.F16FromF32(values.F16()[row*W:][:t.d], k)
 			dst := keys.F16()
 			for col, x := range values.F16()[row*W:][:t.d] {
 				dst[col*c.Rows+row] = x
 			}
 			vec.F16FromF32(values.F16()[row*W:][:t.d], v)
 		case kernel.Q8_0:
+			x := w.floats(32)
 			for col := 0; col < t.d; col += 32 {
-				part, q := k[col:min(t.d, col+32)], [32]int8{}
+				block := values.Bytes()[(row*W+col)/32*34:][:34]
+				clear(x[copy(x, k[col:]):])
+				quant.Q8_0.Encode(block, x)
 				group := keys.Bytes()[col/32*34*c.Rows:]
-				binary.LittleEndian.PutUint16(group[2*row:], vec.Q8FromF32(q[:], part))
-				for j, x := range q {
-					group[(2+j)*c.Rows+row] = byte(x)
+				copy(group[2*row:], block[:2])
+				for j, code := range block[2:] {
+					group[(2+j)*c.Rows+row] = code
 				}
-				part, q = v[col:min(t.d, col+32)], [32]int8{}
-				block := values.Bytes()[(row*W+col)/32*34:]
-				binary.LittleEndian.PutUint16(block, vec.Q8FromF32(q[:], part))
-				copy(codes(block[2:34]), q[:])
+				clear(x[copy(x, v[col:]):])
+				quant.Q8_0.Encode(block, x)
 			}
 		default:
 			panic(fmt.Sprintf("cpu: Attention: a cache of %s", c.DType))

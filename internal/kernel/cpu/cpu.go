@@ -65,6 +65,7 @@ type engine struct {
 // scratch is one worker's memory.
 type scratch struct {
 	buf     []float32
+	seen    []int32
 	gemm    gemm.Scratch
 	product gemm.Product
 	packed  [3]gemm.Packed
