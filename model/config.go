@@ -30,7 +30,7 @@ func CheckActivation(name string) error {
 var neutral = strings.Fields(`architectures attention_dropout auto_map dtype torch_dtype transformers_version use_cache pad_token_id _name_or_path
 	id2label label2id num_labels return_dict output_attentions output_hidden_states is_decoder is_encoder_decoder gradient_checkpointing problem_type
 	chunk_size_feed_forward _attn_implementation _attn_implementation_autoset cache_implementation attn_pdrop embd_pdrop resid_pdrop
-	hidden_dropout classifier_dropout pretraining_tp tokenizer_class unsloth_version unsloth_fixed`)
+	hidden_dropout classifier_dropout pretraining_tp tokenizer_class transformers.js_config unsloth_version unsloth_fixed`)
 
 // TypeOf is a config.json's model_type.
 func TypeOf(data []byte) (string, error) {
@@ -47,7 +47,7 @@ func TypeOf(data []byte) (string, error) {
 type Keys struct {
 	Neutral []string          // what says nothing about the arithmetic, beside what says nothing in any family
 	Fixed   map[string]string // keys of which one value only is implemented, as JSON text
-	Others  []string          // tags of the struct that this model_type has not
+	Others  []string          // tags of the struct that this model_type has not: null and false only
 }
 
 // ParseConfig fills c, a pointer to a struct whose json tags are keys of config.json, from the file's bytes. A key that neither has is an error:
@@ -61,9 +61,9 @@ func ParseConfig(data []byte, c any, k Keys) error {
 		value := string(bytes.TrimSpace(keys[key]))
 		want, fixed := k.Fixed[key]
 		switch {
-		case fixed && value != want:
+		case fixed && !sameJSON(value, want):
 			return fmt.Errorf("config.json: %s is %s, only %s is implemented", key, value, want)
-		case slices.Contains(k.Others, key) && value != "null":
+		case slices.Contains(k.Others, key) && value != "null" && value != "false":
 			return fmt.Errorf("config.json: unknown key %q", key)
 		case fixed, slices.Contains(neutral, key), slices.Contains(k.Neutral, key), slices.Contains(k.Others, key):
 			delete(keys, key)
@@ -84,6 +84,12 @@ func ParseConfig(data []byte, c any, k Keys) error {
 		return fmt.Errorf("config.json: %w", err)
 	}
 	return nil
+}
+
+// sameJSON says whether two texts are one value: 0 and 0.0, say.
+func sameJSON(a, b string) bool {
+	var x, y any
+	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // fieldByTag finds the field of a struct, or of one embedded in it, that stands for a key.

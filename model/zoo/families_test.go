@@ -27,6 +27,8 @@ var tiny = map[string]string{
 	"mistral":     `"sliding_window": 4,` + grouped,
 	"qwen2":       `"tie_word_embeddings": true, "use_sliding_window": true, "max_window_layers": 1, "sliding_window": 4,` + grouped,
 	"qwen3":       `"head_dim": 10,` + grouped,
+	"phi3":        `"partial_rotary_factor": 0.67, "pad_token_id": 0,` + grouped,
+	"mixtral":     `"num_local_experts": 4,` + grouped,
 }
 
 // grouped is a shape in Llama's names, with two query heads for each key head.

@@ -42,6 +42,8 @@ var Families = map[string]func(config []byte, s checkpoint.Scheme) (Model, error
 	"mistral":    newLlama,
 	"qwen2":      newLlama,
 	"qwen3":      newLlama,
+	"phi3":       newLlama,
+	"mixtral":    newLlama,
 }
 
 func newLlama(config []byte, s checkpoint.Scheme) (Model, error) {

@@ -46,6 +46,10 @@ CASES = {
     "qwen2": (hf.Qwen2Config, dict(TINY), True),
     "qwen2-window": (hf.Qwen2Config, dict(TINY, use_sliding_window=True, sliding_window=5, max_window_layers=1), False),
     "qwen3": (hf.Qwen3Config, dict(TINY, head_dim=8), True),
+    "phi3": (hf.Phi3Config, dict(TINY, pad_token_id=0, sliding_window=7), True),
+    "phi3-longrope": (hf.Phi3Config, dict(TINY, pad_token_id=0, hidden_size=32, original_max_position_embeddings=16, rope_parameters=rope(
+        "longrope", partial_rotary_factor=0.75, short_factor=[1.0, 1.1, 1.3], long_factor=[1.0, 2.0, 5.0])), False),
+    "mixtral": (hf.MixtralConfig, dict(TINY, num_local_experts=4, num_experts_per_tok=2), True),
 }
 
 
@@ -92,6 +96,12 @@ def loss_of(logits, sequences):
 def saved_gradients(model, state):
     """Gradients under the names and in the shapes that transformers saves."""
     grads = {n: p.grad for n, p in model.named_parameters()}
+    for n in [n for n in grads if ".mlp.experts." in n]:  # Mixtral's experts are one tensor in memory
+        g, root = grads.pop(n), n.split("mlp.experts.")[0] + "block_sparse_moe.experts."
+        for e in range(len(g)):
+            parts = dict(zip(("w1", "w3"), g[e].chunk(2))) if "gate_up" in n else {"w2": g[e]}
+            grads |= {f"{root}{e}.{w}.weight": x for w, x in parts.items()}
+    grads = {n.replace(".mlp.gate.", ".block_sparse_moe.gate."): g for n, g in grads.items()}
     return {n: grads[n] for n in state}
 
 
@@ -122,7 +132,7 @@ def write(out, case):
         t["steps.logits"] = in_steps(fresh(), sequences[0])
     meta = golden.versions() | {"config": config, "tensors": json.dumps({n: list(x.shape) for n, x in state.items()})}
     golden.write(os.path.join(out, case + ".safetensors"), t, meta)
-    print(f"  loss {float(loss):.4f}, largest logit {max(float(l.abs().max()) for l in logits):.2f}")
+    print(f"  loss {float(loss.detach()):.4f}, largest logit {max(float(l.abs().max()) for l in logits):.2f}")
 
 
 if __name__ == "__main__":
