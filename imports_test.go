@@ -11,12 +11,13 @@ import (
 // the right-hand side says so.
 var layers = [][]string{
 	{"internal/pool", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
-	{"tokenizer/split"},
+	{"tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
+	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
 	{"tokenizer"},
 	{"tensor"},
-	{"nn", "checkpoint", "data"},
+	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model"},
-	{"model/gpt"},
+	{"model/gpt", "model/llama"},
 	{"model/zoo", "train", "generate"},
 	{"adapt", "eval"},
 	{"quickstart", "scaling"},
@@ -29,6 +30,8 @@ var sideways = map[string][]string{
 	"internal/quant":      {"internal/vec"},
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
 	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
+	"checkpoint/gguf":     {"checkpoint"},
+	"checkpoint/pickle":   {"checkpoint"},
 }
 
 // barred are imports that the layers would allow but the design does not.

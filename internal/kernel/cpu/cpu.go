@@ -65,6 +65,7 @@ type engine struct {
 // scratch is one worker's memory.
 type scratch struct {
 	buf     []float32
+	seen    []int32
 	gemm    gemm.Scratch
 	product gemm.Product
 	packed  [3]gemm.Packed
@@ -142,6 +143,7 @@ type job struct {
 	s          float32
 	width      int // row length or stride
 	rows, dim  int
+	turning    int // elements of a head that Rope turns
 	acc        bool
 	f1         func(y, x []float32)
 	f2         func(y, a, b []float32)

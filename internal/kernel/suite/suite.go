@@ -51,6 +51,7 @@ var groups = []group{
 	{"matmul", summed, small, matMul},
 	{"stored", summed, small, stored},
 	{"attention", summed, 0.25, attention},
+	{"cache", summed, 0.25, caches},
 	{"crossentropy", summed, small, crossEntropy},
 	{"optimizer", pointwise, small, optimizer},
 }
@@ -84,6 +85,7 @@ func Run(t *testing.T, s *kernel.Set, o Options) {
 	t.Run("stored rows", func(t *testing.T) { storedRows(t, s, others) })
 	t.Run("rows", func(t *testing.T) { rows(t, s) })
 	t.Run("attention rows", func(t *testing.T) { attentionRows(t, s) })
+	t.Run("cache rows", func(t *testing.T) { cacheRows(t, s) })
 	t.Run("masks", func(t *testing.T) { masks(t, s) })
 	t.Run("non-finite", func(t *testing.T) { nonFinite(t, s) })
 	t.Run("golden", func(t *testing.T) { golden(t, s) })
