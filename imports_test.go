@@ -11,7 +11,8 @@ import (
 // the right-hand side says so.
 var layers = [][]string{
 	{"internal/pool", "internal/gemm", "internal/vec", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
-	{"tokenizer/split"},
+	{"tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
+	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
 	{"tokenizer"},
 	{"tensor"},
 	{"nn", "checkpoint", "data"},
