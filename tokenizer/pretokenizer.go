@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"fmt"
 	"unicode"
 	"unicode/utf8"
@@ -8,23 +9,17 @@ import (
 	"github.com/plinth-ml/plinth/tokenizer/split"
 )
 
-// fragment is a text and, where it is an added token, its id.
-type fragment struct {
-	text
-	id int32 // -1: not a token
-}
-
 // A preTokenizer splits texts into pieces that the model sees one by one.
 type preTokenizer interface {
 	part
-	// split appends the pieces of t to dst. Empty ones are dropped by the caller.
-	split(dst []text, t text) ([]text, error)
+	// split calls yield for each piece of t, from left to right. Empty ones count for nothing.
+	split(t text, yield func(text)) error
 }
 
 var preTokenizers = parts[preTokenizer]{
 	kinds: map[string]func() preTokenizer{
 		"BertPreTokenizer":   func() preTokenizer { return &bertPreTokenizer{} },
-		"ByteLevel":          func() preTokenizer { return &byteLevel{UseRegex: true} },
+		"ByteLevel":          func() preTokenizer { return &byteLevel{TrimOffsets: true, UseRegex: true} },
 		"CharDelimiterSplit": func() preTokenizer { return &charDelimiter{} },
 		"Digits":             func() preTokenizer { return &digits{} },
 		"FixedLength":        func() preTokenizer { return &fixedLength{Length: 5} },
@@ -46,42 +41,35 @@ type preTokenizerSequence struct {
 
 func (*preTokenizerSequence) prepare(string) error { return nil }
 
-func (s *preTokenizerSequence) split(dst []text, t text) ([]text, error) {
-	now := []text{t}
-	for _, p := range s.Parts {
-		var next []text
-		for _, t := range now {
-			from := len(next)
-			var err error
-			if next, err = p.split(next, t); err != nil {
-				return dst, err
-			}
-			next = dropEmpty(next, from)
-		}
-		now = next
-	}
-	return append(dst, now...), nil
+func (s *preTokenizerSequence) split(t text, yield func(text)) error {
+	return splitBy(s.Parts, t, yield)
 }
 
-func dropEmpty(ts []text, from int) []text {
-	kept := from
-	for _, t := range ts[from:] {
-		if len(t.norm) > 0 {
-			ts[kept] = t
-			kept++
-		}
+// splitBy splits t by the first part, the pieces by the second, and so on.
+func splitBy(parts []preTokenizer, t text, yield func(text)) error {
+	if len(t.norm) == 0 {
+		return nil
 	}
-	return ts[:kept]
+	if len(parts) == 0 {
+		yield(t)
+		return nil
+	}
+	var inner error
+	err := parts[0].split(t, func(t text) {
+		if inner == nil {
+			inner = splitBy(parts[1:], t, yield)
+		}
+	})
+	return cmp.Or(err, inner)
 }
 
-// cut appends the pieces of t that b makes of ms.
-func (b behavior) cut(dst []text, t *text, ms []match) []text {
+// cut yields the pieces of t that b makes of ms.
+func (b behavior) cut(t *text, ms []match, yield func(text)) {
 	for _, m := range b.join(ms) {
-		if !m.is {
-			dst = append(dst, t.slice(m.start, m.end))
+		if !m.is && m.start < m.end {
+			yield(t.slice(m.start, m.end))
 		}
 	}
-	return dst
 }
 
 // splitter splits at the matches of a pattern, or with Invert at what is between them.
@@ -94,15 +82,16 @@ type splitter struct {
 
 func (s *splitter) prepare(where string) error { return s.Pattern.prepare(where) }
 
-func (s *splitter) split(dst []text, t text) ([]text, error) {
+func (s *splitter) split(t text, yield func(text)) error {
 	ms, err := s.Pattern.matches(nil, t.norm)
 	if err != nil {
-		return dst, err
+		return err
 	}
 	if s.Invert {
 		invert(ms)
 	}
-	return s.Behavior.cut(dst, &t, ms), nil
+	s.Behavior.cut(&t, ms, yield)
+	return nil
 }
 
 func invert(ms []match) {
@@ -114,31 +103,28 @@ func invert(ms []match) {
 // byteLevel spells each byte as one character, after splitting by GPT-2's pattern. It is a post-processor and a decoder too.
 type byteLevel struct {
 	Type        string `json:"type"`
-	PrefixSpace bool   `json:"add_prefix_space"`
-	TrimOffsets bool   `json:"trim_offsets"`
+	PrefixSpace bool   `json:"add_prefix_space" plinth:"optional"`
+	TrimOffsets bool   `json:"trim_offsets" plinth:"optional"`
 	UseRegex    bool   `json:"use_regex" plinth:"optional"`
 }
 
 func (*byteLevel) prepare(string) error { return nil }
 
-func (b *byteLevel) split(dst []text, t text) ([]text, error) {
+func (b *byteLevel) split(t text, yield func(text)) error {
 	if b.PrefixSpace && (len(t.norm) == 0 || t.norm[0] != ' ') {
 		t.prepend(" ")
 	}
-	from := len(dst)
-	if b.UseRegex {
-		for at := 0; at < len(t.norm); {
-			end := split.GPT2.Next(t.norm, at)
-			dst = append(dst, t.slice(at, end))
-			at = end
+	for at := 0; at < len(t.norm); {
+		end := len(t.norm)
+		if b.UseRegex {
+			end = split.GPT2.Next(t.norm, at)
 		}
-	} else {
-		dst = append(dst, t)
+		piece := t.slice(at, end)
+		piece.spellBytes()
+		yield(piece)
+		at = end
 	}
-	for i := range dst[from:] {
-		dst[from+i].spellBytes()
-	}
-	return dst, nil
+	return nil
 }
 
 // metaspace writes ▁ for spaces, puts one before texts, and splits before each. It is a decoder too.
@@ -179,10 +165,10 @@ func (m *metaspace) prepare(where string) error {
 	return nil
 }
 
-func (m *metaspace) split(dst []text, t text) ([]text, error) {
+func (m *metaspace) split(t text, yield func(text)) error {
 	rep, space := string(rune(m.Replacement)), " "
 	if err := t.replace(&pattern{String: &space}, rep); err != nil {
-		return dst, err
+		return err
 	}
 	r, _ := utf8.DecodeRune(t.norm)
 	if *m.Prepend == prependAlways || *m.Prepend == prependFirst && t.first {
@@ -191,16 +177,18 @@ func (m *metaspace) split(dst []text, t text) ([]text, error) {
 		}
 	}
 	if !*m.Split {
-		return append(dst, t), nil
+		yield(t)
+		return nil
 	}
 	ms, err := (&pattern{String: &rep}).matches(nil, t.norm)
-	return mergedWithNext.cut(dst, &t, ms), err
+	mergedWithNext.cut(&t, ms, yield)
+	return err
 }
 
 // bertPreTokenizer drops white space and isolates punctuation.
 type bertPreTokenizer struct{ simple }
 
-func (*bertPreTokenizer) split(dst []text, t text) ([]text, error) {
+func (*bertPreTokenizer) split(t text, yield func(text)) error {
 	from := -1 // the start of the word at hand
 	for i, r := range string(t.norm) {
 		space := unicode.IsSpace(r)
@@ -211,24 +199,24 @@ func (*bertPreTokenizer) split(dst []text, t text) ([]text, error) {
 			continue
 		}
 		if from >= 0 {
-			dst = append(dst, t.slice(from, i))
+			yield(t.slice(from, i))
 			from = -1
 		}
 		if !space {
 			_, n := utf8.DecodeRune(t.norm[i:])
-			dst = append(dst, t.slice(i, i+n))
+			yield(t.slice(i, i+n))
 		}
 	}
 	if from >= 0 {
-		dst = append(dst, t.slice(from, len(t.norm)))
+		yield(t.slice(from, len(t.norm)))
 	}
-	return dst, nil
+	return nil
 }
 
 // whitespace keeps \w+ and [^\w\s]+.
 type whitespace struct{ simple }
 
-func (*whitespace) split(dst []text, t text) ([]text, error) {
+func (*whitespace) split(t text, yield func(text)) error {
 	const none, word, other = 0, 1, 2
 	from, last := 0, none
 	for i, r := range string(t.norm) {
@@ -240,22 +228,23 @@ func (*whitespace) split(dst []text, t text) ([]text, error) {
 		}
 		if now != last {
 			if last != none {
-				dst = append(dst, t.slice(from, i))
+				yield(t.slice(from, i))
 			}
 			from, last = i, now
 		}
 	}
 	if last != none {
-		dst = append(dst, t.slice(from, len(t.norm)))
+		yield(t.slice(from, len(t.norm)))
 	}
-	return dst, nil
+	return nil
 }
 
 // whitespaceSplit drops white space.
 type whitespaceSplit struct{ simple }
 
-func (*whitespaceSplit) split(dst []text, t text) ([]text, error) {
-	return removed.cut(dst, &t, runeMatches(nil, t.norm, unicode.IsSpace)), nil
+func (*whitespaceSplit) split(t text, yield func(text)) error {
+	removed.cut(&t, runeMatches(nil, t.norm, unicode.IsSpace), yield)
+	return nil
 }
 
 // charDelimiter splits at a character and drops it.
@@ -266,9 +255,10 @@ type charDelimiter struct {
 
 func (*charDelimiter) prepare(string) error { return nil }
 
-func (c *charDelimiter) split(dst []text, t text) ([]text, error) {
+func (c *charDelimiter) split(t text, yield func(text)) error {
 	is := func(r rune) bool { return r == rune(c.Delimiter) }
-	return removed.cut(dst, &t, runeMatches(nil, t.norm, is)), nil
+	removed.cut(&t, runeMatches(nil, t.norm, is), yield)
+	return nil
 }
 
 type digits struct {
@@ -278,12 +268,13 @@ type digits struct {
 
 func (*digits) prepare(string) error { return nil }
 
-func (d *digits) split(dst []text, t text) ([]text, error) {
+func (d *digits) split(t text, yield func(text)) error {
 	b := contiguous
 	if d.Individual {
 		b = isolated
 	}
-	return b.cut(dst, &t, runeMatches(nil, t.norm, numericSet.has)), nil
+	b.cut(&t, runeMatches(nil, t.norm, numericSet.has), yield)
+	return nil
 }
 
 type punctuation struct {
@@ -293,14 +284,15 @@ type punctuation struct {
 
 func (*punctuation) prepare(string) error { return nil }
 
-func (p *punctuation) split(dst []text, t text) ([]text, error) {
-	return p.Behavior.cut(dst, &t, runeMatches(nil, t.norm, punctuationSet.has)), nil
+func (p *punctuation) split(t text, yield func(text)) error {
+	p.Behavior.cut(&t, runeMatches(nil, t.norm, punctuationSet.has), yield)
+	return nil
 }
 
 // unicodeScripts splits where the script changes. Japanese kana and the long vowel mark count as Han.
 type unicodeScripts struct{ simple }
 
-func (*unicodeScripts) split(dst []text, t text) ([]text, error) {
+func (*unicodeScripts) split(t text, yield func(text)) error {
 	from, last := -1, -1 // leading characters of no script are dropped
 	for i, r := range string(t.norm) {
 		now := int(script(r))
@@ -309,16 +301,16 @@ func (*unicodeScripts) split(dst []text, t text) ([]text, error) {
 		}
 		if now != last {
 			if from >= 0 {
-				dst = append(dst, t.slice(from, i))
+				yield(t.slice(from, i))
 			}
 			from = i
 		}
 		last = now
 	}
 	if from >= 0 {
-		dst = append(dst, t.slice(from, len(t.norm)))
+		yield(t.slice(from, len(t.norm)))
 	}
-	return dst, nil
+	return nil
 }
 
 // fixedLength splits into pieces of a number of characters.
@@ -334,14 +326,15 @@ func (f *fixedLength) prepare(where string) error {
 	return nil
 }
 
-func (f *fixedLength) split(dst []text, t text) ([]text, error) {
+func (f *fixedLength) split(t text, yield func(text)) error {
 	from, n := 0, 0
 	for i := range string(t.norm) {
 		if n == f.Length {
-			dst = append(dst, t.slice(from, i))
+			yield(t.slice(from, i))
 			from, n = i, 0
 		}
 		n++
 	}
-	return append(dst, t.slice(from, len(t.norm))), nil
+	yield(t.slice(from, len(t.norm)))
+	return nil
 }
