@@ -81,7 +81,7 @@ func inRoot(dir string, use func(*os.Root) error) error {
 func (f *File) openDir() error {
 	dir := f.path
 	return inRoot(dir, func(root *os.Root) error {
-		m, err := mapIn(root, WeightsFile)
+		m, err := file.MapIn(root, WeightsFile)
 		if err == nil {
 			f.path = filepath.Join(dir, WeightsFile)
 			return f.add("", m)
@@ -104,27 +104,6 @@ func (f *File) openDir() error {
 		}
 		return fmt.Errorf("neither %s nor %s: %w", WeightsFile, IndexFile, fs.ErrNotExist)
 	})
-}
-
-// openIn opens the regular file name, which must not lead out of root. A pipe is not opened, for that could wait for ever.
-func openIn(root *os.Root, name string) (*os.File, error) {
-	info, err := root.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a regular file", name)
-	}
-	return root.Open(name)
-}
-
-func mapIn(root *os.Root, name string) (*file.Mapping, error) {
-	f, err := openIn(root, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return file.MapFile(f)
 }
 
 // add takes over m as the shard called name and checks its header.
@@ -161,7 +140,7 @@ func (f *File) add(name string, m *file.Mapping) error {
 }
 
 func (f *File) openIndex(root *os.Root, name string) error {
-	r, err := openIn(root, name)
+	r, err := file.OpenIn(root, name)
 	if err != nil {
 		return err
 	}
@@ -189,7 +168,7 @@ func (f *File) openIndex(root *os.Root, name string) error {
 		if filepath.Ext(v) != ".safetensors" {
 			return fmt.Errorf("shard %q %w", v, errForeign)
 		}
-		m, err := mapIn(root, v)
+		m, err := file.MapIn(root, v)
 		if err != nil {
 			return fmt.Errorf("shard %q: %w", v, err)
 		}

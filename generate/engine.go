@@ -279,7 +279,7 @@ func (e *Engine) step() error {
 	for from := 0; from < len(e.wanted); from += e.logitRows {
 		to := min(from+e.logitRows, len(e.wanted))
 		t.Scope(func() *tensor.Tensor {
-			logits := model.Logits(e.model, t, e.model.Norm(t, t.Gather(x, tensor.IDs(e.rows[from:to])))) // [to-from, V]
+			logits := e.model.Head().Logits(t, e.model.Norm(t, t.Gather(x, tensor.IDs(e.rows[from:to])))) // [to-from, V]
 			err = e.take(logits, e.wanted[from:to])
 			return x
 		})

@@ -199,7 +199,7 @@ func TestCachedIsFull(t *testing.T) {
 				}
 				tape := tensor.Inference(set.k)
 				seqs := nn.NewSeqs(len(ids) - 1)
-				logits := model.Logits(m, tape, model.Features(m, tape, tensor.IDs(ids[:len(ids)-1]), seqs, nil)).F32()
+				logits := m.Head().Logits(tape, model.Features(m, tape, tensor.IDs(ids[:len(ids)-1]), seqs, nil)).F32()
 				V, worst := m.Sizes().Vocab, 0.0
 				for i := 1; i < len(ids); i++ {
 					lp := logSoftmax(logits[(i-1)*V : i*V])

@@ -8,6 +8,7 @@ type Attention struct {
 	Causal                  bool
 	Window                  int     // 0 unlimited; else |query - key position| < Window
 	Scale                   float64 // 0 means 1/sqrt(HeadDim)
+	SoftCap                 float64 // scores become SoftCap·tanh(score/SoftCap); 0: they stay
 	Bias                    *Tensor // [H, Tq, Tk] added to the scores of every sequence, or nil
 	Queries, Keys           []Span  // rows of each sequence; Keys nil means Queries
 }
@@ -71,7 +72,7 @@ func (o *attentionOp) call(t *Tape) *kernel.Attention {
 	*c = kernel.Attention{
 		Heads: o.Heads, KVHeads: o.KVHeads, HeadDim: o.HeadDim,
 		Q: o.q.of(o.q.X.Data), K: o.k.of(o.k.X.Data), V: o.v.of(o.v.X.Data), O: o.y.Data, LSE: data(o.lse),
-		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, Causal: o.Causal, Window: o.Window, Bias: data(o.Bias),
+		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, SoftCap: o.SoftCap, Causal: o.Causal, Window: o.Window, Bias: data(o.Bias),
 	}
 	_, c.LDQ = o.q.X.Dims2()
 	_, c.LDK = o.k.X.Dims2()
@@ -122,7 +123,7 @@ func (t *Tape) CachedAttention(q Cols, keys, values Buf, o Attention) *Tensor {
 	t.call.attention = kernel.Attention{
 		Heads: o.Heads, KVHeads: o.KVHeads, HeadDim: o.HeadDim,
 		Q: q.of(q.X.Data), K: keys, V: values, O: y.Data, LDQ: ldq,
-		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, Causal: o.Causal, Window: o.Window,
+		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, SoftCap: o.SoftCap, Causal: o.Causal, Window: o.Window,
 	}
 	t.k.Attention(&t.call.attention)
 	return y

@@ -227,8 +227,7 @@ func (t *trainer) step() float64 {
 	k, tape, m := t.tape.Kernels(), t.tape, t.model
 	x := m.Embed(tape, tensor.IDs(t.inputs), t.seqs)
 	x = m.Norm(tape, m.Body(tape, x, t.seqs, nil, 0, t.o.layers))
-	w, b := m.Head()
-	losses := tape.CrossEntropy(x, w, b, tensor.CrossEntropy{Targets: tensor.IDs(t.wants), Scale: 1 / float64(rows*T)})
+	losses := m.Head().Loss(tape, x, tensor.CrossEntropy{Targets: tensor.IDs(t.wants), Scale: 1 / float64(rows*T)})
 	tape.Backward()
 	loss := 0.0
 	for _, l := range losses.F32() {

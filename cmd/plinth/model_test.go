@@ -154,7 +154,7 @@ func TestShow(t *testing.T) {
 	if o["params"] != 124439808.0 {
 		t.Errorf("gpt2 has %v parameters", o["params"])
 	}
-	keys(t, o, "model layers width heads head_dim vocab context params weight_bytes training_bytes forward_flops_per_token train_flops_per_token")
+	keys(t, o, "model family kv_heads memory layers width heads head_dim vocab context params weight_bytes training_bytes forward_flops_per_token train_flops_per_token")
 	if n := len(object(t, "show")["sizes"].([]any)); n != 15 {
 		t.Errorf("%d sizes", n)
 	}

@@ -135,12 +135,22 @@ func (b Buf) check(d DType) {
 	}
 }
 
+// F16 returns the bits of the elements; nil for none. It panics when the dtype is another.
+func (b Buf) F16() []uint16 {
+	b.check(F16)
+	return unsafe.Slice((*uint16)(b.ptr), b.n)
+}
+
 // Slice returns elements [from, to), whole blocks.
 func (b Buf) Slice(from, to int) Buf {
 	if from < 0 || to < from || to > b.n {
 		panic(fmt.Sprintf("kernel: slice [%d:%d] of a buffer of %d", from, to, b.n))
 	}
-	return Buf{unsafe.Add(b.ptr, b.dtype.Bytes(from)), to - from, b.dtype}
+	n := to - from
+	if n == 0 {
+		from = 0 // no pointer may stand behind the end of its memory
+	}
+	return Buf{unsafe.Add(b.ptr, b.dtype.Bytes(from)), n, b.dtype}
 }
 
 // SameMemory reports whether the two handles start at one address.

@@ -113,5 +113,15 @@ func probe(v *variant) (list []probed) {
 	widest := make([]float32, n)
 	v.f32FromBF16(widest, half)
 	keep("conversion", wide, wider, widest)
+
+	blocks, codes, y8, z8 := make([]byte, 34), make([]int8, n), make([]float32, n), make([]float32, 32)
+	for i := range codes {
+		codes[i] = int8(20 * x[i])
+		blocks[i%34] = byte(codes[i])
+	}
+	blocks[1] &= 0x3f // a scale below 2
+	v.mulI8(y8, codes, a)
+	v.f32FromQ8(z8, blocks)
+	keep("mulI8 or f32FromQ8", y8, z8)
 	return list
 }

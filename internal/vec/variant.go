@@ -37,6 +37,9 @@ type variant struct {
 	f32FromF16, f32FromBF16 func(y []float32, x []uint16)
 	f16FromF32, bf16FromF32 func(y []uint16, x []float32)
 	roundBF16               func(y []uint16, x []float32, k0, k1, from, shift uint32)
+
+	mulI8     func(y []float32, x []int8, s []float32)
+	f32FromQ8 func(y []float32, x []byte)
 }
 
 // goVariant is the portable definition of everything.
@@ -57,6 +60,7 @@ var goVariant = variant{
 	adamW: adamWGo,
 
 	f32FromF16: f32FromF16Go, f32FromBF16: f32FromBF16Go, f16FromF32: f16FromF32Go, bf16FromF32: bf16FromF32Go, roundBF16: roundBF16Go,
+	mulI8: mulI8Go, f32FromQ8: f32FromQ8Go,
 }
 
 // variants lists what this machine can run and what passed its self-check, slowest first; rejected, what did not pass.

@@ -49,14 +49,13 @@ func lastLogits(t *testing.T, m model.Decoder, ids []int32) ([]float32, float64)
 	t.Helper()
 	tape := tensor.Evaluation(cpu.New(cpu.Options{Threads: 1}))
 	x := model.Features(m, tape, tensor.IDs(ids), nn.NewSeqs(len(ids)), nil)
-	w, b := m.Head()
 	targets := append(slices.Clone(ids[1:]), -1)
 	loss := 0.0
-	for _, l := range tape.CrossEntropy(x, w, b, tensor.CrossEntropy{Targets: tensor.IDs(targets)}).F32() {
+	for _, l := range m.Head().Loss(tape, x, tensor.CrossEntropy{Targets: tensor.IDs(targets)}).F32() {
 		loss += float64(l)
 	}
 	v := m.Sizes().Vocab
-	return slices.Clone(model.Logits(m, tape, x).F32()[(len(ids)-1)*v:]), loss / float64(len(ids)-1)
+	return slices.Clone(m.Head().Logits(tape, x).F32()[(len(ids)-1)*v:]), loss / float64(len(ids)-1)
 }
 
 // What is saved loads again with the same bits, for every family.
@@ -68,7 +67,7 @@ func TestRoundTrip(t *testing.T) {
 			if err := zoo.Save(dir, m, tok); err != nil {
 				t.Fatal(err)
 			}
-			back, err := zoo.Open(dir, true)
+			back, err := zoo.Open(dir, zoo.Options{Train: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +135,7 @@ func TestOpenRefuses(t *testing.T) {
 		if err := damage(dir); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := zoo.Open(dir, false); err == nil {
+		if _, err := zoo.Open(dir, zoo.Options{}); err == nil {
 			t.Errorf("%s: opened", name)
 		} else if !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: the error names no file: %v", name, err)

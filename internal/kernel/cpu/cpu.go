@@ -135,6 +135,7 @@ type job struct {
 	s          float32
 	width      int // row length or stride
 	rows, dim  int
+	turning    int // elements of a head that Rope turns
 	acc        bool
 	f1         func(y, x []float32)
 	f2         func(y, a, b []float32)

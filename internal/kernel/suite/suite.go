@@ -50,6 +50,7 @@ var groups = []group{
 	{"rope", pointwise, small, rope},
 	{"matmul", summed, small, matMul},
 	{"attention", summed, 0.25, attention},
+	{"cache", summed, 0.25, caches},
 	{"crossentropy", summed, small, crossEntropy},
 	{"optimizer", pointwise, small, optimizer},
 }
@@ -82,6 +83,7 @@ func Run(t *testing.T, s *kernel.Set, o Options) {
 	t.Run("bf16", func(t *testing.T) { bf16(t, s, others) })
 	t.Run("rows", func(t *testing.T) { rows(t, s) })
 	t.Run("attention rows", func(t *testing.T) { attentionRows(t, s) })
+	t.Run("cache rows", func(t *testing.T) { cacheRows(t, s) })
 	t.Run("masks", func(t *testing.T) { masks(t, s) })
 	t.Run("non-finite", func(t *testing.T) { nonFinite(t, s) })
 	t.Run("golden", func(t *testing.T) { golden(t, s) })
