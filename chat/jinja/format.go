@@ -184,11 +184,7 @@ func (r *run) formatSpec(v Value, spec string) string {
 	}
 	i, isInt := integer(v)
 	f, isNumber := number(v)
-	_, isBool := v.(bool)
-	if !isNumber || isBool && o.verb == 0 {
-		if isBool {
-			return r.aligned("", r.string(v), o, '<')
-		}
+	if !isNumber {
 		r.fail("format: specification '%s' is not for '%s'", spec, typeName(v))
 	}
 	if isInt && strings.IndexByte("\x00bcdnoxX", o.verb) >= 0 {

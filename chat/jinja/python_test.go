@@ -163,8 +163,8 @@ func (m *maker) piece(depth int) string {
 		loop := m.pick("", "", "{{ loop.index }}", "{{ loop.first }}{{ loop.last }}", "{{ loop.length }}", "{{ loop.previtem }}|{{ loop.nextitem }}", "{{ loop.revindex0 }}")
 		return m.tag("for x in "+m.expr(1)+m.pick("", "", " if x", " if x is string", " if x != ns.v")) + "{{ x }}" + loop + m.template(depth-1) +
 			m.pick("", "", "{% if loop.index > 1 %}{% break %}{% endif %}", "{% if x %}{% continue %}{% endif %}.") + m.pick("", m.tag("else")+m.template(depth-1)) + m.tag("endfor")
-	case 3:
-		return m.tag(m.pick("set x = ", "set y = ", "set s = ", "set a, b = ") + m.expr(2))
+	case 3: // names that are not given: a macro that is called before its scope sets a given name does not see what was given
+		return m.tag(m.pick("set x = ", "set y = ", "set a, b = ") + m.expr(2))
 	case 4:
 		return "{% set ns = namespace(v=" + m.expr(1) + ") %}" + m.tag("set ns.v = "+m.expr(1)) + "{{ ns.v }}"
 	case 5:
