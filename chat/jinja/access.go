@@ -116,7 +116,7 @@ func hashable(v Value) bool {
 func (r *run) index(v Value, i int64) (Value, bool) {
 	n, _ := length(v)
 	if s, ok := text(v); ok {
-		r.scan(len(s))
+		r.step(len(s) / 16)
 	}
 	if i < 0 {
 		i += n

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Limits bound a run. A zero field stands for its default; "input" is the size in bytes of the given values.
+// Limits bound a run. Published templates take some thousand steps and some ten kilobytes for a short conversation. A zero field stands for its default; "input" is the size in bytes of the given values.
 type Limits struct {
-	Steps  int64         // evaluated expressions, executed statements, items gone through, and one per 64 bytes handled; 0: 1 M + 100 times the input
-	Memory int64         // bytes made in all, garbage included; 0: 8 MB + 512 times the input
+	Steps  int64         // evaluated expressions, executed statements, items gone through, and one per 64 bytes handled; 0: 200,000 + 100 times the input
+	Memory int64         // bytes made in all, garbage included; 0: 4 MB + 512 times the input
 	Output int64         // bytes of the result; 0: 1 MB + 16 times the input
 	Depth  int           // nesting of evaluations, which macro calls deepen by about seven; 0: 2000
 	Time   time.Duration // 0: 5 s
@@ -24,8 +24,8 @@ func (l Limits) withDefaults(input int64) Limits {
 			*p = v
 		}
 	}
-	set(&l.Steps, 1e6+100*input)
-	set(&l.Memory, 8<<20+512*input)
+	set(&l.Steps, 200_000+100*input)
+	set(&l.Memory, 4<<20+512*input)
 	set(&l.Output, 1<<20+16*input)
 	if l.Depth == 0 {
 		l.Depth = 2000
@@ -71,9 +71,9 @@ func catch(err *error) {
 type Template struct{ body []stmt }
 
 // maxSource bounds a template's size; the longest published ones have about 20 kB.
-const maxSource = 1 << 20
+const maxSource = 128 << 10
 
-// Parse reads a template of at most 1 MB. Its error is an *Error.
+// Parse reads a template of at most 128 kB. Its error is an *Error.
 func Parse(src string) (t *Template, err error) {
 	defer catch(&err)
 	if len(src) > maxSource {

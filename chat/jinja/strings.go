@@ -177,6 +177,9 @@ func splitter(name string, f func(s string, sep *string, most int) []string) str
 				r.fail("%s: empty separator", name)
 			}
 			sep = &t
+			r.alloc(32 * strings.Count(s, t))
+		} else {
+			r.alloc(16 * len(s))
 		}
 		return r.texts(f(s, sep, most))
 	}
@@ -248,6 +251,7 @@ func rsplit(s string, sep *string, most int) []string {
 
 func splitLinesMethod(r *run, s string, a *args) Value {
 	v, _ := r.bind(a, "splitlines", 0, "keepends")
+	r.alloc(32 * strings.Count(s, "\n"))
 	return r.texts(splitLines(s, truth(v[0])))
 }
 
