@@ -57,7 +57,7 @@ type generated struct {
 }
 
 func (g *generateCmd) Run(ctx context.Context, c *common) error {
-	m, err := zoo.Open(g.Model, false)
+	m, err := zoo.Open(g.Model, zoo.Options{})
 	if err != nil {
 		return err
 	}

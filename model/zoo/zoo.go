@@ -17,6 +17,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/gpt"
+	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -25,21 +26,42 @@ import (
 type Model interface {
 	model.Decoder
 	ConfigJSON() ([]byte, error)
-	Aliases(name string) []string // other names of a parameter in published files
-	Ignored(name string) bool     // tensors of published files that hold no parameter
+	// Places are where a parameter may stand in files of a scheme, best first: the first is where it is written.
+	Places(s checkpoint.Scheme, param string) []checkpoint.Place
+	// Ignored reports tensors of published files that hold no parameter.
+	Ignored(s checkpoint.Scheme, tensor string) bool
 	Cost(seq int) model.Cost
 }
 
-// Families maps config.json's model_type to a constructor from the file's bytes. The model has shapes only.
-var Families = map[string]func(config []byte) (Model, error){
+// Families maps config.json's model_type to a constructor from the file's bytes. The model has shapes only, in the layout that files of the
+// scheme have.
+var Families = map[string]func(config []byte, s checkpoint.Scheme) (Model, error){
 	gpt.TypeGPT2: newGPT,
 	gpt.TypeGPT3: newGPT,
+	"llama":      newLlama,
+	"mistral":    newLlama,
+	"qwen2":      newLlama,
+	"qwen3":      newLlama,
 }
 
-func newGPT(config []byte) (Model, error) {
+func newLlama(config []byte, s checkpoint.Scheme) (Model, error) {
+	c, err := llama.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	if s == checkpoint.GGUF {
+		c = c.AsGGUF()
+	}
+	return llama.New(c)
+}
+
+func newGPT(config []byte, s checkpoint.Scheme) (Model, error) {
 	c, err := gpt.Parse(config)
 	if err != nil {
 		return nil, err
+	}
+	if s == checkpoint.GGUF {
+		c = c.AsGGUF()
 	}
 	return gpt.New(c)
 }
@@ -81,15 +103,23 @@ func Describe(dir string) (Model, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: model_type %q is not implemented; implemented: %s", path, head.Type, strings.Join(slices.Sorted(maps.Keys(Families)), ", "))
 	}
-	m, err := family(data)
+	m, err := family(data, checkpoint.HuggingFace)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
 }
 
-// Open reads a folder's model with its weights; with train they get gradients. Every parameter must be filled and every tensor used.
-func Open(dir string, train bool) (Model, error) {
+// Options say how Open takes weights.
+type Options struct {
+	Train bool // parameters are float32 and get gradients
+	F32   bool // parameters are float32 memory of their own, whatever the file holds
+}
+
+// Open reads a folder's model with its weights. Every parameter must be filled and every tensor used. Without Train and F32, matrices stay
+// in the file's own type and memory, which is mapped for the life of the process: their pages cost memory only while they are used,
+// and a file that is cut short meanwhile ends the program.
+func Open(dir string, o Options) (Model, error) {
 	m, err := Describe(dir)
 	if err != nil {
 		return nil, err
@@ -98,22 +128,30 @@ func Open(dir string, train bool) (Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	nn.Alloc(m.Params(), train)
-	if err := checkpoint.LoadStrict(f, Bindings(m), m.Ignored); err != nil {
-		return nil, err
+	own := o.Train || o.F32
+	if own {
+		nn.Alloc(m.Params(), o.Train)
 	}
-	for _, p := range m.Params() {
-		p.T().Changed()
+	err = Load(f, checkpoint.HuggingFace, m)
+	if own || err != nil {
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return nil, err
 	}
 	return m, nil
 }
 
-// Bindings connects the parameters, which must have memory, to their names in a file.
-func Bindings(m Model) []checkpoint.Binding {
+// Load reads the weights of m, which may have memory or be shapes only, from src: see checkpoint.LoadStrict.
+func Load(src checkpoint.Source, s checkpoint.Scheme, m Model) error {
+	return checkpoint.LoadStrict(src, Bindings(m, s), func(name string) bool { return m.Ignored(s, name) })
+}
+
+// Bindings connects the parameters to their places in files of a scheme.
+func Bindings(m Model, s checkpoint.Scheme) []checkpoint.Binding {
 	var list []checkpoint.Binding
 	for _, p := range m.Params() {
-		list = append(list, checkpoint.Binding{Name: p.Name, Shape: p.T().Shape(), Data: p.T().F32(), Aliases: m.Aliases(p.Name)})
+		list = append(list, checkpoint.Binding{Name: p.Name, Tensor: p.T(), Places: m.Places(s, p.Name)})
 	}
 	return list
 }
@@ -147,9 +185,9 @@ func Save(dir string, m Model, tok *tokenizer.Tokenizer) error {
 			return err
 		}
 	}
-	var tensors []checkpoint.Tensor
-	for _, p := range m.Params() {
-		tensors = append(tensors, checkpoint.FromFloat32(p.Name, p.T().Shape(), p.T().F32()))
+	tensors, err := checkpoint.Tensors(Bindings(m, checkpoint.HuggingFace))
+	if err != nil {
+		return err
 	}
 	return checkpoint.Write(filepath.Join(dir, WeightsFile), tensors, nil)
 }
