@@ -46,7 +46,7 @@ func TypeOf(data []byte) (string, error) {
 // Keys are what a config.json may hold beside the fields of the family's struct.
 type Keys struct {
 	Neutral []string          // what says nothing about the arithmetic, beside what says nothing in any family
-	Fixed   map[string]string // keys of which one value only is implemented, as JSON text
+	Fixed   map[string]string // keys of which one value only, or one of several with | between them, is implemented: JSON texts
 	Others  []string          // tags of the struct that this model_type has not: null and false only
 }
 
@@ -61,7 +61,7 @@ func ParseConfig(data []byte, c any, k Keys) error {
 		value := string(bytes.TrimSpace(keys[key]))
 		want, fixed := k.Fixed[key]
 		switch {
-		case fixed && !sameJSON(value, want):
+		case fixed && !slices.ContainsFunc(strings.Split(want, "|"), func(w string) bool { return sameJSON(value, w) }):
 			return fmt.Errorf("config.json: %s is %s, only %s is implemented", key, value, want)
 		case slices.Contains(k.Others, key) && value != "null" && value != "false":
 			return fmt.Errorf("config.json: unknown key %q", key)
@@ -109,22 +109,34 @@ func fieldByTag(v reflect.Value, key string) reflect.Value {
 	return reflect.Value{}
 }
 
-// MarshalConfig writes c's keys but those of without, and those of more.
+// MarshalConfig writes the fields of the struct c under their tags, but those of without, and what more holds.
 func MarshalConfig(c any, without []string, more map[string]any) ([]byte, error) {
-	b, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	var keys map[string]any
-	if err := json.Unmarshal(b, &keys); err != nil {
-		return nil, err
-	}
-	for _, k := range without {
-		delete(keys, k)
+	keys, v := map[string]any{}, reflect.ValueOf(c)
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		switch {
+		case name == "-" || slices.Contains(without, name):
+		case v.Field(i).Kind() == reflect.Float64:
+			keys[name] = float(v.Field(i).Float())
+		default:
+			keys[name] = v.Field(i).Interface()
+		}
 	}
 	maps.Copy(keys, more)
-	b, err = json.MarshalIndent(keys, "", "  ")
+	b, err := json.MarshalIndent(keys, "", "  ")
 	return append(b, '\n'), err
+}
+
+// float is written as a number with a point or an exponent: transformers takes 3 for an integer and refuses it where it wants 3.0.
+type float float64
+
+// MarshalJSON implements json.Marshaler.
+func (f float) MarshalJSON() ([]byte, error) {
+	b, err := json.Marshal(float64(f))
+	if err == nil && !bytes.ContainsAny(b, ".e") {
+		b = append(b, ".0"...)
+	}
+	return b, err
 }
 
 // Rope holds the keys about rotary positions: rope_parameters, or what stood in its place before. It is to be embedded in what is parsed.

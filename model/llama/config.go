@@ -148,7 +148,7 @@ func (c Config) AsGGUF() Config {
 func (c Config) Marshal() ([]byte, error) {
 	k := kinds[c.ModelType]
 	more := c.Rope.Keys()
-	more["architectures"], more["torch_dtype"] = []string{k.architecture}, "float32"
+	more["architectures"], more["torch_dtype"], more["pad_token_id"] = []string{k.architecture}, "float32", nil
 	if c.Window == 0 {
 		more["sliding_window"] = nil
 	}

@@ -16,8 +16,12 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/gemma"
 	"github.com/plinth-ml/plinth/model/gpt"
+	"github.com/plinth-ml/plinth/model/gptj"
 	"github.com/plinth-ml/plinth/model/llama"
+	"github.com/plinth-ml/plinth/model/neox"
+	"github.com/plinth-ml/plinth/model/palm"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -44,6 +48,15 @@ var Families = map[string]func(config []byte, s checkpoint.Scheme) (Model, error
 	"qwen3":      newLlama,
 	"phi3":       newLlama,
 	"mixtral":    newLlama,
+
+	"gemma":       newGemma,
+	"gemma2":      newGemma,
+	"gemma3_text": newGemma,
+	"gemma3":      newGemma, // the part about text
+
+	neox.Type: newNeoX,
+	gptj.Type: newGPTJ,
+	palm.Type: newPaLM,
 }
 
 func newLlama(config []byte, s checkpoint.Scheme) (Model, error) {
@@ -55,6 +68,38 @@ func newLlama(config []byte, s checkpoint.Scheme) (Model, error) {
 		c = c.AsGGUF()
 	}
 	return llama.New(c)
+}
+
+func newGemma(config []byte, _ checkpoint.Scheme) (Model, error) {
+	c, err := gemma.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	return gemma.New(c)
+}
+
+func newNeoX(config []byte, _ checkpoint.Scheme) (Model, error) {
+	c, err := neox.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	return neox.New(c)
+}
+
+func newGPTJ(config []byte, _ checkpoint.Scheme) (Model, error) {
+	c, err := gptj.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	return gptj.New(c)
+}
+
+func newPaLM(config []byte, _ checkpoint.Scheme) (Model, error) {
+	c, err := palm.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	return palm.New(c)
 }
 
 func newGPT(config []byte, s checkpoint.Scheme) (Model, error) {
