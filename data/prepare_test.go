@@ -276,6 +276,7 @@ func TestTextsAtWork(t *testing.T) {
 		}
 	}
 	w := &writer{tok: tok, width: 2, atWork: 1 << 20, o: PrepareOptions{Threads: 2}, train: shardWriter{dir: t.TempDir(), name: "train", limit: 1 << 40}}
+	tok.NewEncoder() // what all encoders start from is made once
 	peak := heapPeak(t, func() {
 		if err := errors.Join(w.run(t.Context(), docs), w.train.close()); err != nil {
 			t.Error(err)
