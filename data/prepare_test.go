@@ -282,7 +282,7 @@ func TestTextsAtWork(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if peak > 16<<20 || w.train.info.Documents != 400 {
+	if peak > 24<<20 || w.train.info.Documents != 400 { // two encoders are up to 14 MiB each
 		t.Errorf("live memory grew by %d KiB, %d documents", peak>>10, w.train.info.Documents)
 	}
 }
