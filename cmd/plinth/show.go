@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
@@ -71,24 +70,30 @@ func (s *showCmd) open() (zoo.Model, error) {
 	if info, err := os.Stat(s.Model); err == nil && info.IsDir() {
 		return zoo.Describe(s.Model)
 	}
-	size, err := gpt.ByName(s.Model)
+	size, err := zoo.SizeByName("", s.Model)
 	if err != nil {
 		return nil, usagef("%s is no folder, and %w", s.Model, err)
 	}
-	return gpt.New(size.Config)
+	return size.New(size.Vocab, size.Context, -1)
 }
 
 func (s *showCmd) list(c *common) error {
 	type row struct {
+		Family string `json:"family"`
 		Name   string `json:"name"`
 		Params int64  `json:"params"`
 	}
 	var rows []row
 	var text strings.Builder
-	for _, z := range gpt.Sizes {
-		rows = append(rows, row{z.Name, z.Config.Cost(1).Params})
-		fmt.Fprintf(&text, "%-12s %3d layers, width %5d, heads %2d, context %4d, vocabulary %5d: %d parameters\n", z.Name, z.Config.Layers, z.Config.Width,
-			z.Config.Heads, z.Config.Context, z.Config.Vocab, rows[len(rows)-1].Params)
+	for _, z := range zoo.Sizes() {
+		m, err := z.New(z.Vocab, z.Context, -1)
+		if err != nil {
+			return err
+		}
+		n := m.Sizes()
+		rows = append(rows, row{z.Family, z.Name, m.Cost(1).Params})
+		fmt.Fprintf(&text, "%-6s %-12s %3d layers, width %5d, heads %2d, context %6d, vocabulary %6d: %d parameters\n", z.Family, z.Name, n.Layers, n.Width,
+			n.Heads, n.Context, n.Vocab, rows[len(rows)-1].Params)
 	}
 	return c.finish(map[string]any{"sizes": rows}, text.String())
 }
