@@ -10,11 +10,12 @@ import (
 // layers is the drawing of docs/architecture.md: a package may import packages of lower layers only, and of its own layer where
 // the right-hand side says so.
 var layers = [][]string{
-	{"internal/pool", "internal/gemm", "internal/vec", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
-	{"tokenizer/split"},
-	{"tokenizer"},
+	{"internal/pool", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
+	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
+	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
+	{"chat", "tokenizer"},
 	{"tensor"},
-	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data"},
+	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model"},
 	{"model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm"},
 	{"model/zoo", "train", "generate"},
@@ -26,10 +27,11 @@ var layers = [][]string{
 // sideways are the imports inside one layer that are allowed.
 var sideways = map[string][]string{
 	"internal/gemm":       {"internal/pool"},
+	"internal/quant":      {"internal/vec"},
+	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
+	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
 	"checkpoint/gguf":     {"checkpoint"},
 	"checkpoint/pickle":   {"checkpoint"},
-	"internal/kernel/ref": {"internal/kernel"},
-	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec"},
 }
 
 // barred are imports that the layers would allow but the design does not.

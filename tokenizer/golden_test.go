@@ -105,10 +105,10 @@ func TestGoldenCS336(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(readData(t, "tokenizers", "bpe-training", "train-bpe-reference-merges.txt"))), "\n")
-	if len(lines) != len(tok.merges) {
-		t.Fatalf("%d merges, want %d", len(tok.merges), len(lines))
+	if len(lines) != len(tok.ranked) {
+		t.Fatalf("%d merges, want %d", len(tok.ranked), len(lines))
 	}
-	for i, m := range tok.merges {
+	for i, m := range tok.ranked {
 		if have := tok.Name(m[0]) + " " + tok.Name(m[1]); have != lines[i] {
 			t.Fatalf("merge %d is %q, want %q", i, have, lines[i])
 		}

@@ -117,21 +117,18 @@ const portableCL100K = `'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3
 
 // setSections makes the sections of a byte-level BPE that cuts by p.
 func (m *model) setSections(p *split.Pattern) {
-	byteLevel := jsonByteLevel{"ByteLevel", false, true, p == split.GPT2}
-	m.stages = []*split.Pattern{p}
-	m.sections.preTokenizer = marshal(byteLevel)
+	last := &byteLevel{Type: "ByteLevel", TrimOffsets: true, UseRegex: p == split.GPT2}
+	m.kind, m.bpe.Type, m.pre = BPE, BPE, last
+	m.decoder = &byteLevel{Type: "ByteLevel", PrefixSpace: true, TrimOffsets: true, UseRegex: true}
 	if p != split.GPT2 {
 		expr := p.Regex
 		if p == split.CL100KTiktoken {
 			expr = portableCL100K
 		}
-		m.sections.preTokenizer = marshal(struct {
-			Type string `json:"type"`
-			Pre  []any  `json:"pretokenizers"`
-		}{"Sequence", []any{jsonSplit{"Split", map[string]string{"Regex": expr}, "Isolated", false}, byteLevel}})
+		m.pre = &preTokenizerSequence{"Sequence", []preTokenizer{
+			&splitter{Type: "Split", Pattern: pattern{Regex: &expr, compiled: p}, Behavior: isolated}, last,
+		}}
 	}
-	m.sections.decoder = marshal(jsonByteLevel{"ByteLevel", true, true, true})
-	m.sections.model = marshal(jsonModel{Type: "BPE", IgnoreMerges: m.ignoreMerges})
 }
 
 // LoadTiktoken reads a rank file: lines of a base64 token and its rank, which is its id. It encodes as tiktoken does: a piece
@@ -174,7 +171,7 @@ func LoadTiktoken(data []byte, p *split.Pattern, special map[string]int32) (*Tok
 }
 
 func tiktokenModel(ranks map[string]int32, p *split.Pattern, special map[string]int32) *model {
-	m := &model{vocab: make(map[string]int32, len(ranks)), ignoreMerges: true}
+	m := &model{vocab: make(map[string]int32, len(ranks)), bpe: bpeSettings{IgnoreMerges: true}}
 	type pair struct{ id, a, b int32 }
 	var pairs []pair
 	names := make(map[int32]string, len(ranks))

@@ -34,6 +34,8 @@ type generateCmd struct {
 	Stop              []string `help:"End a sequence before this text." placeholder:"TEXT" sep:"none"`
 	IgnoreEOS         bool     `help:"Go on past the end of the document." name:"ignore-eos"`
 
+	engineFlags
+
 	TopLogProbs int  `help:"With --json: log-probabilities also of the N most probable tokens at each place." name:"top-logprobs" placeholder:"N"`
 	Echo        bool `help:"Also the prompt, and with --json its log-probabilities."`
 }
@@ -50,6 +52,7 @@ type generated struct {
 	Finish   string                 `json:"finish_reason"`
 	LogProbs []float64              `json:"logprobs,omitempty"`
 	Top      [][]generate.TokenProb `json:"top_logprobs,omitempty"`
+	generate.Usage
 
 	PromptIDs      []int32                `json:"prompt_ids,omitempty"`
 	PromptLogProbs []float64              `json:"prompt_logprobs,omitempty"`
@@ -98,20 +101,27 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 			reqs = append(reqs, r)
 		}
 	}
-	engine := generate.New(m, c.kernels(), generate.EngineOptions{})
+	engine, err := g.engine(c, m, 0)
+	if err != nil {
+		return err
+	}
 	show := g.live(c, tok, len(reqs))
 	results, err := engine.Generate(ctx, reqs, show.token)
 	if err != nil {
 		return err
 	}
 	show.end()
+	if line := speed(engine.Stats()); line != "" {
+		c.say("%s", line)
+	}
 	out := struct {
-		Model     string      `json:"model"`
-		Sequences []generated `json:"sequences"`
-	}{Model: g.Model}
+		Model     string         `json:"model"`
+		Sequences []generated    `json:"sequences"`
+		Stats     generate.Stats `json:"stats"`
+	}{Model: g.Model, Stats: engine.Stats()}
 	var b strings.Builder
 	for i, r := range results {
-		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: r.Finish, LogProbs: r.LogProbs, Top: r.Top, Text: g.text(tok, reqs[i].Prompt, r.IDs)}
+		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: r.Finish, LogProbs: r.LogProbs, Top: r.Top, Usage: r.Usage, Text: g.text(tok, reqs[i].Prompt, r.IDs)}
 		if g.Echo {
 			s.PromptIDs, s.PromptLogProbs, s.PromptTop = reqs[i].Prompt, r.PromptLogProbs, r.PromptTop
 		}

@@ -31,6 +31,9 @@ type cli struct {
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`
+	Pull       pullCmd       `cmd:"" help:"Fetch a published model into the store."`
+	List       listCmd       `cmd:"" help:"The models in the store."`
+	Rm         rmCmd         `cmd:"" help:"Delete models from the store."`
 	Show       showCmd       `cmd:"" help:"Describe a model: shape, parameters, arithmetic, memory."`
 	Version    versionCmd    `cmd:"" help:"Print version, CPU features and the kernel variant in use."`
 

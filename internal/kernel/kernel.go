@@ -50,7 +50,7 @@ type Set struct {
 	RMSNorm     func(y, rstd, x, w Buf, eps float64)
 	RMSNormGrad func(dx, dw, dy, x, w, rstd Buf, acc bool)
 
-	// Gather copies rows: y[i] = w[ids[i]] (or += with acc). w [V,C], ids I32 [N], y [N,C].
+	// Gather copies rows: y[i] = w[ids[i]] (or += with acc). w [V,C], in any storage type, ids I32 [N], y [N,C].
 	Gather func(y, w, ids Buf, c int, acc bool)
 	// ScatterAdd is its gradient: dw[ids[i]] += dy[i], in ascending i.
 	ScatterAdd func(dw, dy, ids Buf, c int)
@@ -95,6 +95,11 @@ func (a Act) String() string {
 }
 
 // MatMul describes C = f(Alpha·op(A)·op(B) + Bias) + Residual.
+//
+// B may have a storage type: with TransB, dense rows of whole blocks as a file holds them, not TransA, not Accumulate, not Packed. F16 and BF16 are
+// widened and multiplied as float32. With the block types each row of A is quantised as well, one block like another: a block (of 256, of 32
+// for Q8_0 and Q4_0) becomes codes c = round(127·a/max|a|), to even in ties, and a scale max|a|/127; codes are multiplied and summed exactly,
+// the sums of blocks, times their scales, in float32. A block with an infinity or a NaN is NaN.
 type MatMul struct {
 	M, N, K        int
 	A, B, C        Buf // op(A) [M,K], op(B) [K,N], C [M,N]
@@ -147,7 +152,11 @@ func (r *Rope) Turning() int {
 // chunked prefill are the same call. Padding and document masks are sequence boundaries: nothing outside Keys[s] is seen.
 // Neither Queries nor Keys overlap among themselves; rows in no span are neither read nor written, keys and values in one are finite.
 // A query that sees no key, or only biases of -Inf, gives zeros, an LSE of -Inf and no gradient.
-// Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of a fixed size counted from Keys[s].Start.
+// Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of KeyTile counted from Keys[s].Start.
+//
+// With a Cache, K and V are those of the queries' own tokens: they are stored as the last of the Keys[s].Len positions of each sequence, and all
+// keys and values are read from the cache; Keys[s].Start counts nothing. The results have the same bits for any pages, and, with an F32 cache, the
+// bits of a call without. There is no gradient.
 type Attention struct {
 	Heads, KVHeads, HeadDim int
 	Q, K, V, O              Buf // rows of Heads*D, KVHeads*D, KVHeads*D, Heads*D elements
@@ -160,6 +169,7 @@ type Attention struct {
 	Window                  int // 0 unlimited; else |query position - key position| < Window
 	Bias                    Buf // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
 	BiasQ, BiasK            int
+	Cache                   *Cache // or nil
 }
 
 // AttentionGrad holds the gradients of an Attention whose forward call is done. They have the strides of their values.

@@ -200,10 +200,11 @@ func TestBatchAndCache(t *testing.T) {
 					t.Errorf("sequence %d alone differs from itself in a batch", i)
 				}
 				for _, first := range []int{1, n / 2} {
-					kv := model.NewKV(m, 2, n)
+					kv := model.NewKV(m, nn.KVOptions{Max: 2 * n})
+					slot := kv.Slot()
 					var got []float32
 					for at, step := 0, first; at < n; at, step = at+step, 1 {
-						positions, err := kv.Begin([]int{1}, []int{step}, nil)
+						positions, err := kv.Begin([]int{slot}, []int{step}, nil)
 						if err != nil {
 							t.Fatal(err)
 						}

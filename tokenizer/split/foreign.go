@@ -23,7 +23,8 @@ type foreign struct {
 }
 
 func newForeign(expr string) (*foreign, error) {
-	re, err := regexp2.Compile(expr, regexp2.OptionMaxBacktrackingStackSize(stackLimit))
+	// As in tokenizer.json, whose engine is Ruby's: ^ and $ are at every line.
+	re, err := regexp2.Compile(expr, regexp2.Multiline, regexp2.OptionMaxBacktrackingStackSize(stackLimit))
 	if err != nil {
 		return nil, fmt.Errorf("split: pattern %q: %w", expr, err)
 	}
@@ -69,28 +70,40 @@ func decode(text []byte, from int) (runes []rune, offset []int) {
 
 // ends appends the ends of the matches and of what lies between them. An empty match cuts too.
 func (f *foreign) ends(dst []int, text []byte) ([]int, error) {
-	runes, offset := decode(text, 0)
-	start, limit := time.Now(), f.re.MatchTimeout+time.Duration(len(text))*byteLimit
 	at := 0
-	m, err := f.re.FindRunesMatch(runes)
-	for ; m != nil && err == nil; m, err = f.re.FindNextMatch(m) {
-		for _, end := range [2]int{m.RuneIndex, m.RuneIndex + m.RuneLength} {
+	err := f.each(text, func(start, end int) {
+		for _, end := range [2]int{start, end} {
 			if end > at {
-				dst = append(dst, offset[end])
+				dst = append(dst, end)
 				at = end
 			}
 		}
+	})
+	if err == nil && at < len(text) {
+		dst = append(dst, len(text))
+	}
+	return dst, err
+}
+
+// each calls match for every match, empty ones that do not touch the one before included.
+func (f *foreign) each(text []byte, match func(start, end int)) error {
+	runes, offset := decode(text, 0)
+	start, limit := time.Now(), f.re.MatchTimeout+time.Duration(len(text))*byteLimit
+	last := -1
+	m, err := f.re.FindRunesMatch(runes)
+	for ; m != nil && err == nil; m, err = f.re.FindNextMatch(m) {
+		if m.RuneLength > 0 || m.RuneIndex != last {
+			last = m.RuneIndex + m.RuneLength
+			match(offset[m.RuneIndex], offset[last])
+		}
 		if time.Since(start) > limit {
-			return nil, fmt.Errorf("split: pattern %q: %d of %d bytes after %v", f.expr, offset[at], len(text), limit)
+			return fmt.Errorf("split: pattern %q: %d of %d bytes after %v", f.expr, offset[m.RuneIndex], len(text), limit)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("split: pattern %q: %w", f.expr, err)
+		return fmt.Errorf("split: pattern %q: %w", f.expr, err)
 	}
-	if at < len(runes) {
-		dst = append(dst, len(text))
-	}
-	return dst, nil
+	return nil
 }
 
 // next returns the end of the piece at text[at], or -1 on the time limit.

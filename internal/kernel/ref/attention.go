@@ -110,6 +110,9 @@ func store[T float](y []T, sums []float64) {
 
 // attention writes zeros, and a log-sum-exp of -Inf, for a query that sees no key.
 func attention[T float](a *kernel.Attention) {
+	if a.Cache != nil {
+		a = remember[T]("Attention", a)
+	}
 	h, D := newHeads[T]("Attention", a), a.HeadDim
 	o, lse := of[T](a.O), of[T](a.LSE)
 	sum := make([]float64, D)
