@@ -7,10 +7,14 @@ import (
 	"unicode/utf8"
 )
 
+// maxText bounds the bytes of a replacement, so that no map turns a page into a library. NFKC's longest has 33.
+const maxText = 1024
+
 // Map is a set of rules. It is safe for concurrent use.
 type Map struct {
-	units []byte // of the double array, 4 bytes each
-	texts string // replacements, each ends with a NUL
+	units []byte    // of the double array, 4 bytes each
+	texts string    // replacements, each ends with a NUL
+	plain [256]bool // printable ASCII with which no rule begins
 }
 
 // Parse reads a map: the size of the double array in bytes, the double array, the replacements. It keeps data.
@@ -30,7 +34,16 @@ func Parse(data []byte) (*Map, error) {
 	if !utf8.Valid(texts) {
 		return nil, fmt.Errorf("charsmap: replacements are not valid UTF-8")
 	}
-	return &Map{units: data[:size], texts: string(texts)}, nil
+	for s := range bytes.SplitSeq(texts, []byte{0}) {
+		if len(s) > maxText {
+			return nil, fmt.Errorf("charsmap: replacement of %d bytes, at most %d", len(s), maxText)
+		}
+	}
+	m := &Map{units: data[:size], texts: string(texts)}
+	for c := ' '; c < 0x7f; c++ {
+		m.plain[c] = m.unit(offset(m.unit(0))^uint32(c))&(1<<31|0xff) != uint32(c)
+	}
+	return m, nil
 }
 
 // unit returns a unit of the double array; that of no string where i is outside.
@@ -106,9 +119,19 @@ func (m *Map) shortest(text string) (with string, ok bool) {
 // are the arguments of their NormalizedString::transform. Where no rule applies it calls nothing and returns false. Text
 // must be valid UTF-8.
 func (m *Map) Transform(text string, put func(r rune, change int)) bool {
-	var out []edit
+	plain := m.plainPrefix(text)
+	if plain == len(text) {
+		return false
+	}
+	out := make([]edit, 0, len(text))
 	changed := false
-	for len(text) > 0 {
+	for ; len(text) > 0; plain = m.plainPrefix(text) {
+		for i := range plain {
+			out = append(out, edit{rune(text[i]), 0})
+		}
+		if text = text[plain:]; text == "" {
+			break
+		}
 		cluster := text[:clusterEnd(text)]
 		text = text[len(cluster):]
 		if len(cluster) < 6 {
@@ -135,6 +158,19 @@ func (m *Map) Transform(text string, put func(r rune, change int)) bool {
 		}
 	}
 	return changed
+}
+
+// plainPrefix returns how many bytes at the start of text are clusters of one character each that no rule begins with.
+func (m *Map) plainPrefix(text string) int {
+	for i := range len(text) {
+		if !m.plain[text[i]] {
+			if text[i] >= utf8.RuneSelf && i > 0 {
+				return i - 1 // it may belong to a cluster
+			}
+			return i
+		}
+	}
+	return len(text)
 }
 
 type edit struct {
@@ -194,10 +230,4 @@ func (m *Map) Normalize(text string) (out []byte, from []int) {
 		}
 	}
 	return bytes.Clone([]byte(text)), from
-}
-
-// clusterEnd returns the bytes of the first extended grapheme cluster of text.
-func clusterEnd(text string) int {
-	_, n := utf8.DecodeRuneInString(text)
-	return n
 }
