@@ -33,7 +33,7 @@ type postProcessorSequence struct {
 	Parts []postProcessor `json:"processors"`
 }
 
-func (*postProcessorSequence) prepare(string) error { return nil }
+func (s *postProcessorSequence) prepare(where string) error { return prepareAll(where, s.Parts) }
 
 func (s *postProcessorSequence) process(es []*Encoding, special bool) []*Encoding {
 	for _, p := range s.Parts {

@@ -221,6 +221,9 @@ func (t *Tokenizer) setAdded() error {
 	return err
 }
 
+// Kind returns the type of the model: BPE, WordPiece, Unigram or WordLevel.
+func (t *Tokenizer) Kind() string { return t.kind }
+
 // VocabSize returns the number of ids a model needs: the largest id plus one.
 func (t *Tokenizer) VocabSize() int { return len(t.names) }
 

@@ -3,7 +3,9 @@ package split
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/dlclark/regexp2/v2"
@@ -56,12 +58,35 @@ func probes(expr string) [][]byte {
 	return all
 }
 
-// decode returns the characters of text[from:], U+FFFD for each invalid byte, and the offset of each plus len(text).
+// standIns are for characters whose class package unicode, and so the engine, does not know yet, by that class.
+var standIns = map[class]rune{upper: 'Ɐ', lower: 'ⱥ', caseless: '\U00013000', mark: '\u1DC4', number: '\U00012400'}
+
+// newer returns the stand-ins of all such characters.
+var newer = sync.OnceValue(func() map[rune]rune {
+	known := map[class][]*unicode.RangeTable{
+		upper: {unicode.Lu, unicode.Lt}, lower: {unicode.Ll}, caseless: {unicode.Lm, unicode.Lo}, mark: {unicode.M}, number: {unicode.N},
+	}
+	m := map[rune]rune{}
+	for r := rune(utf8.RuneSelf); r <= unicode.MaxRune; r++ {
+		if c := runeClass(r); known[c] != nil && !unicode.In(r, known[c]...) {
+			m[r] = standIns[c]
+		}
+	}
+	return m
+})
+
+// decode returns the characters of text[from:] or what stands for them, U+FFFD for each invalid byte, and the offset of each plus
+// len(text).
 func decode(text []byte, from int) (runes []rune, offset []int) {
 	n := utf8.RuneCount(text[from:])
 	runes, offset = make([]rune, 0, n), make([]int, 0, n+1)
 	for i := from; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
+		if r >= 0x300 {
+			if in, ok := newer()[r]; ok {
+				r = in
+			}
+		}
 		runes, offset = append(runes, r), append(offset, i)
 		i += size
 	}

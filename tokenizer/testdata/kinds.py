@@ -106,9 +106,9 @@ for scheme in ["first", "always", "never"]:
                pre_tokenizer=named(P.Metaspace(prepend_scheme=scheme, split=cut)), decoder=named(D.Metaspace(prepend_scheme=scheme)))
 edited("metaspace-first-strip", "llama", normalizer=named(N.Sequence([N.Strip(), N.Lowercase()])), pre_tokenizer=named(P.Metaspace(prepend_scheme="first")))
 edited("metaspace-first-replace", "llama", normalizer=named(N.Replace(Regex(" {2,}|^x"), " ")), pre_tokenizer=named(P.Metaspace(prepend_scheme="first")))
-edited("replace-empty", "llama", normalizer=named(N.Sequence([N.Replace(Regex("^|q"), "▁"), N.Lowercase(), N.Replace("z", "")])),
+edited("replace-empty", "llama", normalizer=named(N.Sequence([N.Replace("z", ""), N.Replace(Regex("^|q"), "▁")])),
        pre_tokenizer=named(P.Metaspace(prepend_scheme="never")))
-edited("strip-both", "llama", decoder=named(D.Sequence([D.Replace("▁", " "), D.Strip(" ", 2, 1), D.ByteFallback(), D.Fuse(), D.Replace(Regex("[aeiou]"), "*")])))
+edited("strip-each", "llama", decoder=named(D.Sequence([D.Replace("▁", " "), D.Strip(" ", 2, 0), D.ByteFallback(), D.Fuse(), D.Replace(Regex("[aeiou]"), "*")])))
 
 # Byte-level BPE other than GPT-2's.
 alphabet = dict(initial_alphabet=P.ByteLevel.alphabet())
