@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,7 +12,7 @@ import (
 
 // LoadVocabText reads BERT's vocab.txt, a token a line, with the settings of tokenizer_config.json (do_lower_case,
 // tokenize_chinese_chars, strip_accents and the names of special tokens), which may be nil. Without do_lower_case the text is
-// lower-cased unless the vocabulary has capital letters.
+// lower-cased unless a token has one of the letters A to Z.
 func LoadVocabText(vocab, config []byte) (*Tokenizer, error) {
 	m := &model{vocab: map[string]int32{}}
 	capitals := false
@@ -25,7 +26,7 @@ func LoadVocabText(vocab, config []byte) (*Tokenizer, error) {
 			return nil, fmt.Errorf("tokenizer: vocab.txt: more than %d lines", maxID)
 		}
 		m.vocab[name] = n // where one repeats, the last one counts
-		capitals = capitals || !strings.HasPrefix(name, "[") && strings.ContainsFunc(name, unicode.IsUpper)
+		capitals = capitals || !strings.HasPrefix(name, "[") && strings.ContainsAny(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 		n++
 	}
 	c := struct {
@@ -49,7 +50,7 @@ func LoadVocabText(vocab, config []byte) (*Tokenizer, error) {
 		usual string
 	}{{c.Unk, "[UNK]"}, {c.Sep, "[SEP]"}, {c.Pad, "[PAD]"}, {c.Cls, "[CLS]"}, {c.Mask, "[MASK]"}} {
 		names[i] = tokenName(t.given, t.usual)
-		if id, ok := m.vocab[names[i]]; ok {
+		if id, ok := m.vocab[names[i]]; ok && !slices.Contains(names[:i], names[i]) {
 			m.added = append(m.added, AddedToken{ID: id, Content: names[i], Special: true})
 		}
 	}

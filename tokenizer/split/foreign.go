@@ -26,7 +26,7 @@ type foreign struct {
 
 func newForeign(expr string) (*foreign, error) {
 	// As in tokenizer.json, whose engine is Ruby's: ^ and $ are at every line.
-	re, err := regexp2.Compile(expr, regexp2.Multiline, regexp2.OptionMaxBacktrackingStackSize(stackLimit))
+	re, err := regexp2.Compile(lineStarts(expr), regexp2.Multiline, regexp2.OptionMaxBacktrackingStackSize(stackLimit))
 	if err != nil {
 		return nil, fmt.Errorf("split: pattern %q: %w", expr, err)
 	}
@@ -39,6 +39,30 @@ func newForeign(expr string) (*foreign, error) {
 	}
 	re.MatchTimeout = matchLimit
 	return f, nil
+}
+
+// lineStarts spells each ^ so that, as in Ruby, it is not behind a line break that ends the text.
+func lineStarts(expr string) string {
+	var b strings.Builder
+	class := -1 // where the characters of a class begin
+	for i := 0; i < len(expr); i++ {
+		switch c := expr[i]; {
+		case c == '\\' && i+1 < len(expr):
+			b.WriteByte(c)
+			i++
+		case class < 0 && c == '[':
+			if class = i + 1; class < len(expr) && expr[class] == '^' {
+				class++
+			}
+		case c == ']' && i > class:
+			class = -1
+		case c == '^' && class < 0:
+			b.WriteString(`(?:\A|^(?!\z))`)
+			continue
+		}
+		b.WriteByte(expr[i])
+	}
+	return b.String()
 }
 
 // probes returns short texts that make an expression with exponential backtracking run out of time: each of its characters
