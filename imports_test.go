@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"tensor"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model"},
-	{"model/gpt", "model/llama"},
+	{"model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm"},
 	{"model/zoo", "train", "generate"},
 	{"adapt", "eval"},
 	{"quickstart", "scaling"},
