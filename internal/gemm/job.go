@@ -288,6 +288,14 @@ func (j *job) epilogue(i0, i1, n0, n1 int) {
 		at := i*j.LDC + n0
 		w := n1 - n0
 		c := j.C[at:][:w]
+		if j.k.fetch != nil && i+1 < i1 { // the next row of what the tiles have not touched
+			if j.Residual != nil {
+				j.k.fetch(&j.Residual[at+j.LDC], w)
+			}
+			if j.act != nil {
+				j.k.fetch(&j.act[at+j.LDC], w)
+			}
+		}
 		if j.Bias != nil {
 			j.k.addTo(c, j.Bias[n0:n1])
 		}

@@ -27,6 +27,16 @@ var tiny = map[string]string{
 	"mistral":     `"sliding_window": 4,` + grouped,
 	"qwen2":       `"tie_word_embeddings": true, "use_sliding_window": true, "max_window_layers": 1, "sliding_window": 4,` + grouped,
 	"qwen3":       `"head_dim": 10,` + grouped,
+	"phi3":        `"partial_rotary_factor": 0.67, "pad_token_id": 0,` + grouped,
+	"mixtral":     `"num_local_experts": 4,` + grouped,
+	"gpt_neox": `"vocab_size": 288, "max_position_embeddings": 64, "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2,
+		"num_attention_heads": 2, "rotary_pct": 0.5, "initializer_range": 0.3`,
+	"gptj":        `"vocab_size": 288, "n_positions": 64, "n_embd": 24, "n_layer": 2, "n_head": 2, "rotary_dim": 4, "initializer_range": 0.3`,
+	"plinth_palm": `"vocab_size": 288, "max_position_embeddings": 64, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "head_dim": 10`,
+	"gemma":       `"head_dim": 10,` + grouped,
+	"gemma2":      `"head_dim": 10, "sliding_window": 4, "query_pre_attn_scalar": 7, "final_logit_softcapping": 3, "attn_logit_softcapping": 2,` + grouped,
+	"gemma3_text": `"head_dim": 10, "sliding_window": 4, "query_pre_attn_scalar": 7, "sliding_window_pattern": 2, "rope_scaling": {"rope_type": "linear", "factor": 2},` + grouped,
+	"gemma3":      `"vision_config": {}, "text_config": {"head_dim": 10, "sliding_window": 4,` + grouped + `}`,
 }
 
 // grouped is a shape in Llama's names, with two query heads for each key head.
@@ -128,7 +138,7 @@ func TestLayouts(t *testing.T) {
 }
 
 // ours are the families that transformers does not have.
-var ours = []string{"plinth_gpt3"}
+var ours = []string{"plinth_gpt3", "plinth_palm"}
 
 // TestTransformersLoadsAll checks what Save writes of every family against the published implementation.
 func TestTransformersLoadsAll(t *testing.T) {

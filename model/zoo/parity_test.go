@@ -201,7 +201,6 @@ func TestBatchAndCache(t *testing.T) {
 				}
 				for _, first := range []int{1, n / 2} {
 					kv := model.NewKV(m, nn.KVOptions{Max: 2 * n})
-					kv.Slot()
 					slot := kv.Slot()
 					var got []float32
 					for at, step := 0, first; at < n; at, step = at+step, 1 {
