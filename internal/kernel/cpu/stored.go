@@ -90,7 +90,7 @@ func (e *engine) tasks(n int, work func(task, worker int)) {
 }
 
 const (
-	taskBytes = 1 << 14 // of weights in a task that has one row: two microseconds from memory, so that workers end at about the same time
+	taskBytes = 1 << 16 // of weights in a task that has one row: some microseconds from memory
 	panelCols = 16      // tasks are whole panels of so many rows of B
 
 	cacheBytes = 1 << 20 // of quantised activations that stay in the second-level cache while weights pass
