@@ -206,14 +206,14 @@ func TestBenchStep(t *testing.T) {
 	o := object(t, "bench", "step", "--layers", "1", "--width", "32", "--heads", "2", "--vocab", "50", "--seq", "8", "--batch", "2", "--steps", "3", "--profile")
 	keys(t, o, "kernels threads params seconds fastest_seconds tokens_per_second flops_per_second fma_flops_per_second share peak_rss_bytes flops_per_step ops")
 	// Forward 2·(12·C² + V·C) + 4·C·(T+1)/2 per token, three times that with the backward pass.
-	if want := 3 * 16 * (2*(12*32*32+50*32) + 4*32*4.5); o["flops_per_step"] != want {
+	if want := 3 * 16 * (2*(12*32*32+50*32) + 4*32*4.5); math.Abs(o["flops_per_step"].(float64)-want) > 1e-9*want {
 		t.Errorf("%v FLOP per step, want %v", o["flops_per_step"], want)
 	}
 	products := 0.0
 	for _, op := range o["ops"].([]any) {
 		products += op.(map[string]any)["flops"].(float64)
 	}
-	if got, want := products/3, o["flops_per_step"].(float64); got != want {
+	if got, want := products/3, o["flops_per_step"].(float64); math.Abs(got-want) > 1e-9*want {
 		t.Errorf("the ops' products are %v FLOP per step, the model's count %v", got, want)
 	}
 	fails(t, 2, "--steps", "bench", "step", "--steps", "0")

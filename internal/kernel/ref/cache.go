@@ -7,8 +7,8 @@ import (
 	"github.com/plinth-ml/plinth/internal/quant"
 )
 
-// stored is a head's keys or values in a page of a cache: rows are positions, columns the head's elements.
-type stored struct {
+// sheet is a head's keys or values in a page of a cache: rows are positions, columns the head's elements.
+type sheet struct {
 	buf
 	keys  bool
 	rows  int // of a page
@@ -16,13 +16,13 @@ type stored struct {
 }
 
 // heads of a page: its keys and values.
-func page(c *kernel.Cache, number int32, head int) (k, v stored) {
+func page(c *kernel.Cache, number int32, head int) (k, v sheet) {
 	keys, values := c.Head(number, head)
-	return stored{keys, true, c.Rows, c.Width()}, stored{values, false, c.Rows, c.Width()}
+	return sheet{keys, true, c.Rows, c.Width()}, sheet{values, false, c.Rows, c.Width()}
 }
 
 // place is where element (row, col) is, counted in elements.
-func (s stored) place(row, col int) int {
+func (s sheet) place(row, col int) int {
 	if s.keys {
 		return col*s.rows + row
 	}
@@ -30,7 +30,7 @@ func (s stored) place(row, col int) int {
 }
 
 // block is where the scale and the first code of columns [32·group, 32·group+32) of a row are in Q8_0, in bytes, and how far apart the codes.
-func (s stored) block(row, group int) (scale, code, step int) {
+func (s sheet) block(row, group int) (scale, code, step int) {
 	if s.keys {
 		at := group * 34 * s.rows
 		return at + 2*row, at + 2*s.rows + row, s.rows
@@ -47,7 +47,7 @@ func half(b []byte) float64 {
 }
 
 // get is element (row, col).
-func (s stored) get(row, col int) float64 {
+func (s sheet) get(row, col int) float64 {
 	switch at := s.place(row, col); s.DType() {
 	case kernel.F32:
 		return float64(s.F32()[at])
@@ -63,7 +63,7 @@ func (s stored) get(row, col int) float64 {
 }
 
 // put stores x as a row.
-func (s stored) put(row int, x []float64) {
+func (s sheet) put(row int, x []float64) {
 	whole, b := make([]float32, s.width), make([]byte, 34)
 	for i, v := range x {
 		whole[i] = float32(v)
@@ -96,7 +96,7 @@ func remember[T float](op string, a *kernel.Attention) *kernel.Attention {
 	k, v := of[T](a.K), of[T](a.V)
 	ldk, ldv := dense(a.LDK, a.KVHeads*D), dense(a.LDV, a.KVHeads*D)
 	row, all := make([]float64, D), 0
-	each := func(s, i, head int, f func(k, v stored, row int)) {
+	each := func(s, i, head int, f func(k, v sheet, row int)) {
 		keys, values := page(c, c.Tables[s][i/c.Rows], head)
 		f(keys, values, i%c.Rows)
 	}
@@ -109,7 +109,7 @@ func remember[T float](op string, a *kernel.Attention) *kernel.Attention {
 	for s, Q := range a.Queries {
 		for j := range Q.Len {
 			for head := range a.KVHeads {
-				each(s, a.Keys[s].Len-Q.Len+j, head, func(keys, values stored, at int) {
+				each(s, a.Keys[s].Len-Q.Len+j, head, func(keys, values sheet, at int) {
 					keys.put(at, load(k[(Q.Start+j)*ldk+head*D:]))
 					values.put(at, load(v[(Q.Start+j)*ldv+head*D:]))
 				})
@@ -125,7 +125,7 @@ func remember[T float](op string, a *kernel.Attention) *kernel.Attention {
 	for s, K := range a.Keys {
 		for i := range K.Len {
 			for head := range a.KVHeads {
-				each(s, i, head, func(keys, values stored, at int) {
+				each(s, i, head, func(keys, values sheet, at int) {
 					for col := range D {
 						k[(from+i)*width+head*D+col] = T(keys.get(at, col))
 						v[(from+i)*width+head*D+col] = T(values.get(at, col))

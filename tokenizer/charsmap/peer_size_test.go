@@ -1,0 +1,5 @@
+//go:build !slow
+
+package charsmap_test
+
+const peerTexts = 5_000

@@ -1,0 +1,5 @@
+//go:build !slow
+
+package wordpiece
+
+const peerWords = 5_000
