@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/plinth-ml/plinth/model/zoo"
 )
 
 func sequences(t *testing.T, args ...string) []map[string]any {
@@ -176,8 +178,11 @@ func TestShow(t *testing.T) {
 		t.Errorf("gpt2 has %v parameters", o["params"])
 	}
 	keys(t, o, "model family kv_heads memory layers width heads head_dim vocab context params weight_bytes training_bytes forward_flops_per_token train_flops_per_token")
-	if n := len(object(t, "show")["sizes"].([]any)); n != 15 {
-		t.Errorf("%d sizes", n)
+	if n := len(object(t, "show")["sizes"].([]any)); n != len(zoo.Sizes()) {
+		t.Errorf("%d sizes, the table has %d", n, len(zoo.Sizes()))
+	}
+	if o := object(t, "show", "mixtral-8x7b"); o["params"] != 46702792704.0 || o["family"] != "mixtral" {
+		t.Errorf("mixtral-8x7b: %v parameters, family %v", o["params"], o["family"])
 	}
 	o = object(t, "show", "--tensors", shared.model)
 	if o["layers"] != 2.0 || o["width"] != 32.0 || o["context"] != 32.0 || len(o["tensors"].([]any)) != 28 {

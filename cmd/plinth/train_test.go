@@ -41,12 +41,28 @@ func TestTrain(t *testing.T) {
 	for _, c := range [][]string{{"--size nano --depth 2", "--depth"}, {"--size nano --layers 2", "--layers"}, {"--depth 2 --width 32", "--width"}, {"--layers 2", "--heads"},
 		{"--layers 2 --width 33 --heads 2", "--width"}, {"--size huge", "huge"}, {"--steps=-1", "--steps"}, {"--warmup=-2", "--warmup"}, {"--keep 0", "--keep"},
 		{"--min-lr 2", "--min-lr"}, {"--schedule up", "--schedule"}, {"--spike-factor 1", "--spike-factor"}, {"--micro 9999", "--micro"}, {"--vocab 10", "--vocab"},
-		{"--seq 999", "--seq"}, {"--tokenizer x", "--tokenizer"}} {
+		{"--seq 999", "--seq"}, {"--tokenizer x", "--tokenizer"}, {"--family llama --depth 2", "--depth"}, {"--family palm --size gpt2", "gpt2"},
+		{"--family llama --size llama2-7b", "--lr"}, {"--family mamba", "--family"}} {
 		fails(t, 2, c[1], args("train "+c[0], "--data", shared.prep, "--out", dir+"/no")...)
 	}
 	fails(t, 1, "missing", "train", "--data", dir+"/missing", "--out", dir+"/no")
 	if _, err := os.Stat(dir + "/no"); err == nil {
 		t.Error("a run that never began left a folder")
+	}
+}
+
+// A family beside GPT trains, and its run directory generates.
+func TestTrainFamily(t *testing.T) {
+	world(t)
+	for _, family := range []string{"llama", "palm"} {
+		out := filepath.Join(t.TempDir(), "run")
+		o := object(t, args("train --steps 3 --batch 4 --vocab 300 --seq 32 --size nano --family "+family, "--data", shared.text, "--out", out)...)
+		if o["steps"] != 3.0 || !(o["val_loss"].(float64) > 0) {
+			t.Errorf("%s: %v", family, o)
+		}
+		if g := object(t, "generate", "--model", out, "the", "--max-tokens", "3"); len(g["sequences"].([]any)) != 1 {
+			t.Errorf("%s: %v", family, g)
+		}
 	}
 }
 

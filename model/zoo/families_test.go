@@ -188,3 +188,50 @@ func TestTransformersLoadsAll(t *testing.T) {
 		}
 	}
 }
+
+// Mixtral's experts as transformers keeps them in memory, all in one tensor, gate and up together.
+func TestStackedExperts(t *testing.T) {
+	a := newTiny(t, "mixtral")
+	nn.Init(a.Params(), 3, false)
+	stacked := map[string][]float32{}
+	var tensors []checkpoint.Tensor
+	for _, p := range a.Params() {
+		name, values := p.Name, p.T().F32()
+		layer, rest, experts := strings.Cut(name, ".block_sparse_moe.")
+		switch {
+		case experts && strings.Contains(rest, "down_proj"):
+			stacked[layer+".mlp.experts.down_proj"] = append(stacked[layer+".mlp.experts.down_proj"], values...)
+		case experts && strings.Contains(rest, "_proj"):
+			stacked[layer+".mlp.experts.gate_up_proj"] = append(stacked[layer+".mlp.experts.gate_up_proj"], values...)
+		default:
+			tensors = append(tensors, checkpoint.FromFloat32(strings.Replace(name, "block_sparse_moe.gate", "mlp.gate", 1), p.T().Shape(), values))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(stacked)) {
+		shape := []int{4, 80, 24}
+		if strings.HasSuffix(name, "down_proj") {
+			shape = []int{4, 24, 40}
+		}
+		tensors = append(tensors, checkpoint.FromFloat32(name, shape, stacked[name]))
+	}
+	dir := t.TempDir()
+	if err := checkpoint.Write(filepath.Join(dir, zoo.WeightsFile), tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := newTiny(t, "mixtral")
+	nn.Alloc(b.Params(), false)
+	if err := zoo.Load(f, checkpoint.HuggingFace, b); err != nil {
+		t.Fatal(err)
+	}
+	want := a.Params()
+	for i, p := range b.Params() {
+		if !slices.Equal(p.T().F32(), want[i].T().F32()) {
+			t.Errorf("%s changed", p.Name)
+		}
+	}
+}
