@@ -212,4 +212,3 @@ func config(t *testing.T, m zoo.Model) string {
 	}
 	return string(b)
 }
-
