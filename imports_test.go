@@ -11,9 +11,9 @@ import (
 // the right-hand side says so.
 var layers = [][]string{
 	{"internal/pool", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
-	{"tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
+	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
 	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
-	{"tokenizer"},
+	{"chat", "tokenizer"},
 	{"tensor"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model"},

@@ -40,7 +40,7 @@ type decoderSequence struct {
 	Parts []decoder `json:"decoders"`
 }
 
-func (*decoderSequence) prepare(string) error { return nil }
+func (s *decoderSequence) prepare(where string) error { return prepareAll(where, s.Parts) }
 
 func (s *decoderSequence) start(next stage) stage {
 	for i := len(s.Parts) - 1; i >= 0; i-- {

@@ -68,7 +68,7 @@ func (t *Tokenizer) AddSpecial(ids []int32) []int32 {
 		return slices.Clone(ids)
 	}
 	n := len(ids)
-	e := &Encoding{IDs: ids, Tokens: make([]string, n), Offsets: make([]Span, n), TypeIDs: make([]int, n), Special: make([]bool, n)}
+	e := &Encoding{IDs: ids, Tokens: make([]string, n), Offsets: make([]Span, n), Texts: make([]int, n), TypeIDs: make([]int, n), Special: make([]bool, n)}
 	return join(t.post.process([]*Encoding{e}, true)...).IDs
 }
 

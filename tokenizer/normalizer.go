@@ -43,7 +43,7 @@ type normalizerSequence struct {
 	Parts []normalizer `json:"normalizers"`
 }
 
-func (*normalizerSequence) prepare(string) error { return nil }
+func (s *normalizerSequence) prepare(where string) error { return prepareAll(where, s.Parts) }
 
 func (s *normalizerSequence) normalize(t *text) error {
 	for _, n := range s.Parts {

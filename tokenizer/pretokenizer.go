@@ -39,7 +39,7 @@ type preTokenizerSequence struct {
 	Parts []preTokenizer `json:"pretokenizers"`
 }
 
-func (*preTokenizerSequence) prepare(string) error { return nil }
+func (s *preTokenizerSequence) prepare(where string) error { return prepareAll(where, s.Parts) }
 
 func (s *preTokenizerSequence) split(t text, yield func(text)) error {
 	return splitBy(s.Parts, t, yield)

@@ -241,6 +241,27 @@ func fromItem(d *Dict, key string, v any, depth int) error {
 	return err
 }
 
+// MapStrings returns v, a value that From or FromJSON made, with f applied to every string but keys.
+func MapStrings(v Value, f func(string) string) Value {
+	switch v := v.(type) {
+	case string:
+		return f(v)
+	case *Seq:
+		s := &Seq{Tuple: v.Tuple}
+		for _, x := range v.Items {
+			s.Items = append(s.Items, MapStrings(x, f))
+		}
+		return s
+	case *Dict:
+		d := &Dict{}
+		for i, k := range v.keys {
+			d.set(k, k, MapStrings(v.values[i], f))
+		}
+		return d
+	}
+	return v
+}
+
 // size estimates the bytes that a value holds.
 func size(v Value) int64 {
 	n := int64(16)

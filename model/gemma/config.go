@@ -31,7 +31,7 @@ type Config struct {
 	EOS       model.IDs `json:"eos_token_id"`
 
 	// From Gemma 2 on.
-	QueryScale float64  `json:"query_pre_attn_scalar"` // scores are divided by its root; Gemma 1 takes head_dim
+	QueryScale int      `json:"query_pre_attn_scalar"` // scores are divided by its root; Gemma 1 takes head_dim
 	Window     int      `json:"sliding_window"`        // positions that a layer of type sliding_attention sees, 0 for all
 	LayerTypes []string `json:"layer_types"`           // sliding_attention or full_attention for each layer
 	LogitCap   float64  `json:"final_logit_softcapping"`
@@ -109,13 +109,21 @@ func Parse(data []byte) (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("gemma: %w", err)
 	}
-	for l := 0; k.pattern > 0 && raw.Pattern > 0 && len(c.LayerTypes) < c.Layers && c.Layers < 1<<12; l++ {
-		c.LayerTypes = append(c.LayerTypes, sliding)
-		if (l+1)%raw.Pattern == 0 {
-			c.LayerTypes[l] = full
-		}
+	if len(c.LayerTypes) == 0 && c.Layers <= 1<<12 {
+		c.LayerTypes = pattern(c.Layers, raw.Pattern)
 	}
 	return c, c.Check()
+}
+
+// pattern is the types of layers of which each n-th has no window; none where n is 0.
+func pattern(layers, n int) (types []string) {
+	for l := 1; l <= layers && n > 0; l++ {
+		types = append(types, sliding)
+		if l%n == 0 {
+			types[l-1] = full
+		}
+	}
+	return types
 }
 
 // parseRope reads the rotation, or one for each type of layer.
@@ -186,8 +194,8 @@ func (c Config) Check() error {
 		return bad("rms_norm_eps %v and initializer_range %v must be positive", c.NormEps, c.InitStd)
 	case c.Window < 0 || !(c.LogitCap >= 0) || !(c.ScoreCap >= 0):
 		return bad("sliding_window %d, final_logit_softcapping %v and attn_logit_softcapping %v must not be negative", c.Window, c.LogitCap, c.ScoreCap)
-	case k.pattern > 0 && !(c.QueryScale > 0):
-		return bad("query_pre_attn_scalar is %v", c.QueryScale)
+	case k.pattern > 0 && (c.QueryScale < 1 || c.QueryScale > 1<<20):
+		return bad("query_pre_attn_scalar is %d", c.QueryScale)
 	case k.pattern > 0 && len(c.LayerTypes) != c.Layers:
 		return bad("layer_types names %d layers of %d", len(c.LayerTypes), c.Layers)
 	}

@@ -59,7 +59,7 @@ func New(c Config) (*Model, error) {
 			Spec: tensor.Attention{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: D, SoftCap: c.ScoreCap},
 		}
 		if c.QueryScale > 0 {
-			attn.Spec.Scale = 1 / math.Sqrt(c.QueryScale)
+			attn.Spec.Scale = 1 / math.Sqrt(float64(c.QueryScale))
 		}
 		if c.banded(l) {
 			attn.Rope, attn.Spec.Window = local, c.Window

@@ -120,3 +120,13 @@ func (c Config) Shape() model.Shape {
 
 // Cost counts the arithmetic per token for sequences of seq tokens.
 func (m *Model) Cost(seq int) model.Cost { return m.Config.Shape().Cost(seq) }
+
+// Size is a named shape.
+type Size struct {
+	Name   string
+	Config Config
+}
+
+// Sizes lists the one published shape.
+var Sizes = []Size{{"gpt-j-6b", Config{ModelType: Type, Vocab: 50400, Context: 2048, Width: 4096, Layers: 28, Heads: 16, RotaryDim: 64,
+	Activation: "gelu_new", LayerNormEps: 1e-5, InitStd: 0.02}}}

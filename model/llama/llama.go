@@ -113,6 +113,9 @@ func (m *Model) Head() nn.Head {
 
 // Sizes are the facts that callers plan with.
 func (m *Model) Sizes() model.Sizes {
-	c := m.Config
-	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: c.Window}
+	c, window := m.Config, 0
+	for l := range c.Layers {
+		window = max(window, c.window(l))
+	}
+	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: window}
 }

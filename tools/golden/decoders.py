@@ -116,7 +116,7 @@ CASES = {
     "gpt_neox": (hf.GPTNeoXConfig, dict(NEOX, rotary_pct=0.5), True),
     "gpt_neox-sequential": (hf.GPTNeoXConfig, dict(NEOX, use_parallel_residual=False, rotary_pct=1.0, rotary_emb_base=500.0), True),
     "gptj": (hf.GPTJConfig, dict(vocab_size=VOCAB, n_positions=64, n_embd=16, n_layer=2, n_head=2, rotary_dim=4), True),
-    "palm": (PaLMConfig, dict(TINY, head_dim=8), True),
+    "palm": (PaLMConfig, dict(vocab_size=VOCAB, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, head_dim=8, max_position_embeddings=64), True),
 }
 
 
@@ -169,7 +169,7 @@ def saved_gradients(model, state):
             parts = dict(zip(("w1", "w3"), g[e].chunk(2))) if "gate_up" in n else {"w2": g[e]}
             grads |= {f"{root}{e}.{w}.weight": x for w, x in parts.items()}
     grads = {n.replace(".mlp.gate.", ".block_sparse_moe.gate."): g for n, g in grads.items()}
-    return {n: grads[n] for n in state}
+    return {n: grads[n if n in grads else n.replace("embed_out", "lm_head")] for n in state}  # GPT-NeoX's head
 
 
 def in_steps(model, ids):
