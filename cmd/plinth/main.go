@@ -35,6 +35,8 @@ type cli struct {
 	Chat       chatCmd       `cmd:"" help:"Talk with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`
+	Convert    convertCmd    `cmd:"" help:"A model folder to a GGUF file, or back."`
+	Quantize   quantizeCmd   `cmd:"" help:"Write a model as a GGUF file of fewer bits."`
 	Pull       pullCmd       `cmd:"" help:"Fetch a published model into the store."`
 	List       listCmd       `cmd:"" help:"The models in the store."`
 	Rm         rmCmd         `cmd:"" help:"Delete models from the store."`

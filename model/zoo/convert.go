@@ -34,17 +34,22 @@ type content struct {
 // WriteGGUF writes the model at in, a folder or a GGUF file, with its tokenizer and chat template, to the GGUF file out. pick chooses each tensor's type; fileType is
 // what general.file_type says. It returns the tensors in their order.
 func WriteGGUF(in, out string, fileType uint32, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Stored, error) {
-	if !IsGGUF(out) {
-		return nil, fmt.Errorf("%s: the name of a GGUF file ends in .gguf", out)
-	}
 	c, err := contentOf(in)
 	if err != nil {
 		return nil, err
+	}
+	return c.write(out, fileType, pick)
+}
+
+func (c *content) write(out string, fileType uint32, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Stored, error) {
+	if !IsGGUF(out) {
+		return nil, errors.Join(fmt.Errorf("%s: the name of a GGUF file ends in .gguf", out), c.close())
 	}
 	c.meta.Set("general.file_type", fileType)
 	var stored []Stored
 	var list []gguf.Tensor
 	for i, t := range c.tensors {
+		var err error
 		if t.DType, err = pick(t); err != nil {
 			return nil, errors.Join(err, c.close())
 		}

@@ -14,7 +14,6 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint/gguf"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model/zoo"
-	"github.com/plinth-ml/plinth/nn"
 )
 
 // stories makes a run folder of llama2.c's trained model of 260,000 parameters: grouped key heads, a tied head, pieces with scores.
@@ -213,5 +212,3 @@ func config(t *testing.T, m zoo.Model) string {
 	}
 	return string(b)
 }
-
-var _ = nn.Init

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/checkpoint/gguf"
 	"github.com/plinth-ml/plinth/nn"
 )
@@ -155,7 +154,3 @@ func narrow(x []float64) []float32 {
 	}
 	return out
 }
-
-// fileTypes are general.file_type, which tools show: the type of most matrices.
-var fileTypes = map[checkpoint.DType]uint32{checkpoint.F32: 0, checkpoint.F16: 1, checkpoint.Q4_0: 2, checkpoint.Q8_0: 7, checkpoint.Q4_K: 15, checkpoint.Q5_K: 17,
-	checkpoint.Q6_K: 18, checkpoint.BF16: 32}
