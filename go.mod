@@ -13,5 +13,4 @@ require (
 
 require github.com/goccy/go-yaml v1.19.0
 
-require golang.org/x/text v0.43.0 // indirect
-
+require golang.org/x/text v0.43.0

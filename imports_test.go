@@ -10,14 +10,14 @@ import (
 // layers is the drawing of docs/architecture.md: a package may import packages of lower layers only, and of its own layer where
 // the right-hand side says so.
 var layers = [][]string{
-	{"internal/pool", "internal/gemm", "internal/vec", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
-	{"tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
+	{"internal/pool", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
+	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
 	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
-	{"tokenizer"},
+	{"chat", "tokenizer"},
 	{"tensor"},
-	{"nn", "checkpoint", "data"},
+	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model"},
-	{"model/gpt"},
+	{"model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm"},
 	{"model/zoo", "train", "generate"},
 	{"adapt", "eval"},
 	{"quickstart", "scaling"},
@@ -27,8 +27,11 @@ var layers = [][]string{
 // sideways are the imports inside one layer that are allowed.
 var sideways = map[string][]string{
 	"internal/gemm":       {"internal/pool"},
-	"internal/kernel/ref": {"internal/kernel"},
-	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec"},
+	"internal/quant":      {"internal/vec"},
+	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
+	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
+	"checkpoint/gguf":     {"checkpoint"},
+	"checkpoint/pickle":   {"checkpoint"},
 }
 
 // barred are imports that the layers would allow but the design does not.

@@ -110,7 +110,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 	a, b := make([]float32, 2), make([]float32, 2)
-	all := []Binding{{Name: "a", Shape: []int{1, 2}, Data: a}, {Name: "B", Aliases: []string{"b"}, Shape: []int{2}, Data: b}, {Name: "no", Optional: true}}
+	all := []Binding{{Name: "a", Shape: []int{1, 2}, Data: a}, {Name: "B", Places: []Place{{Name: "B"}, {Name: "b"}}, Shape: []int{2}, Data: b}, {Name: "no", Optional: true}}
 	if err := LoadStrict(f, all, func(n string) bool { return n == "s" || n == "é\"" }); err != nil || a[1] != 2 || b[0] != 1 || b[1] != 1.0/(1<<24) {
 		t.Error(err, a, b)
 	}

@@ -329,7 +329,7 @@ func TestLoadStrictStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := make([]float32, 1<<16), make([]float32, 1<<16)
-	twice := []Binding{{Name: "a", Shape: []int{1 << 16}, Data: a}, {Name: "b", Shape: []int{1 << 16}, Data: b}, {Name: "c", Aliases: []string{"a"}, Shape: []int{1 << 16}, Data: b}}
+	twice := []Binding{{Name: "a", Shape: []int{1 << 16}, Data: a}, {Name: "b", Shape: []int{1 << 16}, Data: b}, {Name: "c", Places: []Place{{Name: "X"}, {Name: "a"}}, Shape: []int{1 << 16}, Data: b}}
 	if err := LoadStrict(f, twice, nil); err == nil || !strings.Contains(err.Error(), "1 taken twice: a: by a and c") || a[0] != 0 {
 		t.Error(err)
 	}

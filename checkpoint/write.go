@@ -101,7 +101,7 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 		if !utf8.ValidString(t.Name) {
 			return nil, fmt.Errorf("tensor %q: the name is not UTF-8", t.Name)
 		}
-		if t.DType.Size() == 0 {
+		if !slices.Contains(order, t.DType) {
 			return nil, fmt.Errorf("tensor %q: unknown dtype %q", t.Name, string(t.DType))
 		}
 		shape, err := json.Marshal(append([]int{}, t.Shape...))

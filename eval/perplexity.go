@@ -89,8 +89,7 @@ func (p *Perplexity) Flush(ctx context.Context) error {
 	}
 	p.seqs.Set(p.lengths, &p.positions)
 	x := model.Features(p.Model, p.Tape, tensor.IDs(p.ids), &p.seqs, nil)
-	w, b := p.Model.Head()
-	for _, l := range p.Tape.CrossEntropy(x, w, b, tensor.CrossEntropy{Targets: tensor.IDs(p.targets)}).F32() {
+	for _, l := range p.Model.Head().Loss(p.Tape, x, tensor.CrossEntropy{Targets: tensor.IDs(p.targets)}).F32() {
 		p.Loss += float64(l)
 	}
 	p.Tape.Reset()

@@ -30,7 +30,7 @@ func naive(t *testing.T, m *gpt.Model, doc []int32, seq, stride int) (loss float
 	for start := 0; start < len(doc)-1; start += stride {
 		end := min(start+seq, len(doc)-1)
 		tape := tensor.Evaluation(ref.New())
-		logits := model.Logits(m, tape, model.Features(m, tape, tensor.IDs(doc[start:end]), nn.NewSeqs(end-start), nil)).F32()
+		logits := m.Head().Logits(tape, model.Features(m, tape, tensor.IDs(doc[start:end]), nn.NewSeqs(end-start), nil)).F32()
 		for i := start; i < end; i++ {
 			if done[i+1] {
 				continue

@@ -114,8 +114,11 @@ func (s Shape) Products(batch, seq int, r Recompute) []Product {
 	attention("scores", seq, D, r != RecomputeNone)
 	attention("values", D, seq, full || r == RecomputeSelective)
 	linear("output", rows, C, q, L, full)
-	linear("up", rows, F, C, L*int(s.gates()), full)
-	linear("down", rows, C, F, L, full)
+	if s.Experts > 0 {
+		linear("router", rows, s.Experts, C, L, full)
+	}
+	linear("up", rows, F, C, L*int(s.gates())*max(1, s.Chosen), full)
+	linear("down", rows, C, F, L*max(1, s.Chosen), full)
 	if s.Pooler {
 		linear("pooler", batch, C, C, 1, false)
 	}
@@ -143,12 +146,12 @@ func (s Shape) masked(batch, seq int) float64 {
 	return pairs * float64(batch) * float64(s.Heads)
 }
 
-// LayerWindow is the band of a layer, 0 for none.
+// LayerWindow is the number of positions that a layer sees, 0 for all.
 func (s Shape) LayerWindow(layer int) int {
-	if layer%2 == 1 {
-		return s.Window
+	if s.Windows == nil {
+		return 0
 	}
-	return 0
+	return s.Windows[layer]
 }
 
 // seenPairs is the number of (query, key) pairs of a causal sequence within a band.

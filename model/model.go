@@ -16,8 +16,8 @@ type Decoder interface {
 	Body(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV, from, to int) *tensor.Tensor
 	// Norm is the final norm: it maps x [N, C] to the features [N, C] that heads read.
 	Norm(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor
-	// Head returns the output embedding w [V, C] and its bias [V] or nil.
-	Head() (w, b *tensor.Tensor)
+	// Head maps features to logits.
+	Head() nn.Head
 	// Sizes are the facts that callers plan with.
 	Sizes() Sizes
 }
@@ -35,16 +35,10 @@ func Features(d Decoder, t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs, kv *nn.K
 	return d.Norm(t, d.Body(t, x, seqs, kv, 0, d.Sizes().Layers))
 }
 
-// Logits multiplies features [N, C] with the head: [N, V].
-func Logits(d Decoder, t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
-	w, b := d.Head()
-	return t.Linear(x, w, b, tensor.Linear{})
-}
-
-// NewKV returns a cache for the decoder with the given number of slots of at most max positions.
-func NewKV(d Decoder, slots, max int) *nn.KV {
+// NewKV returns an empty cache for the decoder.
+func NewKV(d Decoder, o nn.KVOptions) *nn.KV {
 	s := d.Sizes()
-	return nn.NewKV(s.Layers, slots, max, s.KVHeads*s.HeadDim)
+	return nn.NewKV(s.Layers, s.KVHeads, s.HeadDim, o)
 }
 
 // Cost is the arithmetic of one token, in floating-point operations (a multiply-add is two), for sequences of a given length.

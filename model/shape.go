@@ -9,6 +9,17 @@ const (
 	Relative                  // Transformer-XL (Dai et al. 2019): a projection and two biases in each layer
 )
 
+// Biases says which products have one.
+type Biases uint8
+
+const (
+	QKVBias     Biases = 1 << iota // of queries, keys and values
+	OutputBias                     // of attention's output
+	MLPBias                        // of every matrix of the MLP
+	HeadBias                       // of the logits
+	LayerBiases = QKVBias | OutputBias | MLPBias
+)
+
 // Shape is a transformer as arithmetic: what its parameters and products are, without building it. Zero values mean the common case,
 // which is GPT-2's block without biases.
 type Shape struct {
@@ -19,8 +30,12 @@ type Shape struct {
 	Hidden         int  // 0 means 4·Width
 	Gated          bool // the MLP has a gate: three matrices, not two (SwiGLU)
 	Parallel       bool // attention and MLP read the same norm of the block (PaLM, section 2)
-	Biases         bool // of the linear layers
+	Experts        int  // MLPs of a layer, with a router [Experts, Width]; 0 means one without
+	Chosen         int  // those that a token goes through
+	Biases         Biases
 	NormBias       bool
+	HeadNorm       bool // a norm for the query heads and one for the key heads of a layer, each of HeadDim (Qwen 3)
+	Sandwich       bool // attention and MLP have a norm behind them too (Gemma 2)
 	NoFinalNorm    bool // post-norm blocks end with their own norm (BERT)
 	EmbedNorm      bool // a norm after the embeddings (BERT)
 	Positions      Positions
@@ -28,8 +43,8 @@ type Shape struct {
 	Vocab, Context int
 	Untied         bool // the head has a matrix of its own
 
-	Bidirectional bool // every position sees all others
-	Window        int  // odd layers see the last Window positions only; 0 for none
+	Bidirectional bool  // every position sees all others
+	Windows       []int // positions that each layer sees, 0 for all before; nil: no layer has a window
 
 	// BERT's heads (Devlin et al. 2018, appendix A).
 	Pooler bool // a layer with a bias on the first position
@@ -122,21 +137,28 @@ func (s Shape) Params() Params {
 	if s.NormBias {
 		norm += C
 	}
-	bias := func(n int64) int64 {
-		if s.Biases {
-			return n
+	bias := func(where Biases, n int64) int64 {
+		if s.Biases&where == 0 {
+			return 0
 		}
-		return 0
+		return n
 	}
 	p := Params{Tokens: V * C, Segments: int64(s.Segments) * C}
 	if s.Positions == Learned {
 		p.Positions = int64(s.Context) * C
 	}
-	p.LayerWhole = 2*norm + bias(2*C) // the outputs of attention and MLP
+	experts := max(1, int64(s.Experts))
+	p.LayerWhole = 2*norm + bias(OutputBias, C) + experts*bias(MLPBias, C) + int64(s.Experts)*C // the outputs of attention and MLP; the router
 	if s.Parallel {
 		p.LayerWhole -= norm
 	}
-	p.Layer = p.LayerWhole + C*(q+2*kv) + bias(q+2*kv) + q*C + s.gates()*(C*F+bias(F)) + F*C
+	if s.Sandwich {
+		p.LayerWhole += 2 * norm
+	}
+	if s.HeadNorm {
+		p.LayerWhole += 2 * D
+	}
+	p.Layer = p.LayerWhole + C*(q+2*kv) + bias(QKVBias, q+2*kv) + q*C + experts*(s.gates()*(C*F+bias(MLPBias, F))+F*C)
 	if s.Positions == Relative {
 		p.Layer += C*q + 2*q
 	}
@@ -145,7 +167,7 @@ func (s Shape) Params() Params {
 		has bool
 		n   int64
 	}{
-		{!s.NoFinalNorm, norm}, {s.EmbedNorm, norm}, {s.Untied, V * C}, {s.Pooler, C*C + C}, {s.MLM, C*C + C + norm + V}, {s.NSP, 2*C + 2},
+		{!s.NoFinalNorm, norm}, {s.EmbedNorm, norm}, {s.Untied, V * C}, {true, bias(HeadBias, V)}, {s.Pooler, C*C + C}, {s.MLM, C*C + C + norm + V}, {s.NSP, 2*C + 2},
 	} {
 		if extra.has {
 			p.Rest += extra.n

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-var gpt2 = Shape{Layers: 12, Width: 768, Heads: 12, Biases: true, NormBias: true, Vocab: 50257, Context: 1024}
+var gpt2 = Shape{Layers: 12, Width: 768, Heads: 12, Biases: LayerBiases, NormBias: true, Vocab: 50257, Context: 1024}
 
 // Kaplan's N of GPT-2 small is 12·L·C² with what he leaves out: biases and norms.
 func TestConventions(t *testing.T) {
@@ -59,8 +59,8 @@ func TestClosedForms(t *testing.T) {
 func TestMasked(t *testing.T) {
 	for _, s := range []Shape{
 		{Layers: 3, Width: 8, Heads: 2, Vocab: 5},
-		{Layers: 3, Width: 8, Heads: 2, Vocab: 5, Window: 4},
-		{Layers: 3, Width: 8, Heads: 2, Vocab: 5, Window: 40},
+		{Layers: 3, Width: 8, Heads: 2, Vocab: 5, Windows: []int{0, 4, 0}},
+		{Layers: 3, Width: 8, Heads: 2, Vocab: 5, Windows: []int{0, 40, 3}},
 		{Layers: 2, Width: 8, Heads: 2, Vocab: 5, Bidirectional: true},
 	} {
 		for seq := 1; seq < 12; seq++ {
@@ -77,7 +77,7 @@ func TestMasked(t *testing.T) {
 			}
 			f := s.FLOPs(2, seq, RecomputeNone)
 			if got, want := f.Attention-f.MaskedForward, float64(2*4*8*seen); got != want {
-				t.Errorf("window %d, %d tokens: %v FLOPs seen, want %v", s.Window, seq, got, want)
+				t.Errorf("windows %v, %d tokens: %v FLOPs seen, want %v", s.Windows, seq, got, want)
 			}
 		}
 	}
@@ -89,7 +89,7 @@ func TestProductsAreParameters(t *testing.T) {
 	for name, s := range map[string]Shape{
 		"palm":     {Layers: 2, Width: 32, Heads: 4, KVHeads: 1, HeadDim: 16, Gated: true, Parallel: true, Positions: Rotary, Vocab: 50},
 		"relative": {Layers: 2, Width: 32, Heads: 4, Positions: Relative, Vocab: 50},
-		"bert":     {Layers: 2, Width: 32, Heads: 4, Biases: true, NormBias: true, NoFinalNorm: true, EmbedNorm: true, Segments: 2, Vocab: 50, Bidirectional: true, MLM: true},
+		"bert":     {Layers: 2, Width: 32, Heads: 4, Biases: LayerBiases, NormBias: true, NoFinalNorm: true, EmbedNorm: true, Segments: 2, Vocab: 50, Bidirectional: true, MLM: true},
 		"untied":   {Layers: 2, Width: 32, Heads: 4, Vocab: 50, Untied: true},
 	} {
 		matrices := int64(0)

@@ -68,7 +68,7 @@ func TestRun(t *testing.T) {
 	if bag := r.Transfer.Bag.Mean; bag < 0.8 {
 		t.Errorf("bag of tokens has accuracy %v on folders with words of their own", bag)
 	}
-	m, err := zoo.Open(out, false)
+	m, err := zoo.Open(out, zoo.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

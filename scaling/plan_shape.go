@@ -25,7 +25,7 @@ var ErrNoShape = errors.New("not within a tenth")
 // eight, so that devices can share them. Width/layers is within a factor 1.5 of what published models of that size have: about 64 at 125 M parameters and 128
 // from 7 billion on. Error ErrNoShape where no such shape comes within a tenth.
 func ShapeFor(N float64, o ShapeOptions) (model.Shape, error) {
-	s := model.Shape{HeadDim: o.HeadDim, Biases: true, NormBias: true, Vocab: cmp.Or(o.Vocab, 50257), Context: cmp.Or(o.Context, 2048)}
+	s := model.Shape{HeadDim: o.HeadDim, Biases: model.LayerBiases, NormBias: true, Vocab: cmp.Or(o.Vocab, 50257), Context: cmp.Or(o.Context, 2048)}
 	if s.HeadDim == 0 {
 		s.HeadDim = 64
 		if N >= 2e9 {

@@ -27,7 +27,7 @@ type PublishedModel struct {
 }
 
 func gpt2(layers, width, heads int) model.Shape {
-	return model.Shape{Layers: layers, Width: width, Heads: heads, Biases: true, NormBias: true, Vocab: 50257, Context: 1024}
+	return model.Shape{Layers: layers, Width: width, Heads: heads, Biases: model.LayerBiases, NormBias: true, Vocab: 50257, Context: 1024}
 }
 
 // gpt3's odd layers are banded in a width that the paper does not state; 0 counts all of them as dense.
@@ -38,7 +38,7 @@ func gpt3(layers, width, heads, dim int) model.Shape {
 }
 
 func bert(layers, width, heads, vocab int) model.Shape {
-	return model.Shape{Layers: layers, Width: width, Heads: heads, Biases: true, NormBias: true, NoFinalNorm: true, EmbedNorm: true,
+	return model.Shape{Layers: layers, Width: width, Heads: heads, Biases: model.LayerBiases, NormBias: true, NoFinalNorm: true, EmbedNorm: true,
 		Segments: 2, Vocab: vocab, Context: 512, Bidirectional: true, Pooler: true}
 }
 
@@ -48,7 +48,7 @@ func palm(layers, width, heads int) model.Shape {
 }
 
 func gopher(layers, width, heads int) model.Shape {
-	return model.Shape{Layers: layers, Width: width, Heads: heads, HeadDim: 128, Biases: true, Positions: model.Relative, Vocab: 32000, Context: 2048}
+	return model.Shape{Layers: layers, Width: width, Heads: heads, HeadDim: 128, Biases: model.LayerBiases, Positions: model.Relative, Vocab: 32000, Context: 2048}
 }
 
 func mtnlg(vocab int) model.Shape {

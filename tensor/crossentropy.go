@@ -8,6 +8,7 @@ type CrossEntropy struct {
 	Weights Buf     // [N], factor of each row's loss in the gradient; or none
 	Scale   float64 // factor of the gradient, such as 1/tokens of the whole batch
 	ZLoss   float64 // weight of the squared log-sum-exp (PaLM, section 5)
+	SoftCap float64 // logits are cap·tanh(z/cap); 0 for none
 	NoGrad  bool    // loss only, also on a recording tape
 }
 
@@ -20,7 +21,7 @@ func (t *Tape) CrossEntropy(x, w, b *Tensor, o CrossEntropy) *Tensor {
 	d := x.Data.DType()
 	y := t.tensor(d, N) // stays valid after Backward: it belongs to no node
 	c := &t.call.entropy
-	*c = kernel.CrossEntropy{X: x.Data, W: w.Data, Bias: data(b), Targets: o.Targets, Weights: o.Weights, V: V, C: C, ZLoss: o.ZLoss, Scale: o.Scale, Loss: y.Data}
+	*c = kernel.CrossEntropy{X: x.Data, W: w.Data, Bias: data(b), Targets: o.Targets, Weights: o.Weights, V: V, C: C, ZLoss: o.ZLoss, SoftCap: o.SoftCap, Scale: o.Scale, Loss: y.Data}
 	var dx, own Buf
 	acc := false
 	if !o.NoGrad && t.wants(x, w, b) {

@@ -53,12 +53,21 @@ func ops() []gradCase {
 			return t.LayerNorm(x[0], x[1], x[2], 1e-5)
 		}},
 		{"RMSNorm", [][]int{{4, 6}, {6}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.RMSNorm(x[0], x[1], 1e-5) }},
+		{"RMSNorm of heads", [][]int{{4, 6}, {3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.RMSNorm(x[0], x[1], 1e-5)
+		}},
 		{"Softmax", [][]int{{4, 6}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Softmax(x[0]) }},
 		{"Gather", [][]int{{5, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Gather(x[0], ids) }},
 		{"Gather of an activation", [][]int{{5, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.Gather(t.Scale(x[0], 2), ids)
 		}},
 		{"Embed", [][]int{{5, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Embed(x[0], ids, x[1], pos) }},
+		{"Pick", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.Pick(t.Scale(x[0], 2), tensor.IDs([]int32{3, 11, 0, 3, 5, 5}), 2)
+		}},
+		{"AddRows", [][]int{{4, 3}, {2, 3}, {3, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.AddRows(t.Scale(x[0], 2), []*tensor.Tensor{x[1], t.Scale(x[2], 3)}, []tensor.Buf{tensor.IDs([]int32{2, 0}), tensor.IDs([]int32{1, 2, 2})})
+		}},
 		{"SeqMean", [][]int{{9, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.SeqMean(t.Scale(x[0], 1), spans) // row 8 is outside
 		}},
@@ -74,20 +83,26 @@ func ops() []gradCase {
 				return t.Linear(x[0], x[1], x[2], tensor.Linear{Act: act})
 			}})
 	}
-	for _, pairs := range []bool{false, true} {
-		table := tensor.NewRopeTable(tensor.F64, 8, 4, 10000, pairs)
-		cases = append(cases, gradCase{fmt.Sprint("Rope pairs ", pairs), [][]int{{8, 8}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
-			return t.Rope(x[0], table, pos)
-		}})
+	for _, dims := range []int{0, 2} {
+		for _, pairs := range []bool{false, true} {
+			table := tensor.NewRopeTable(tensor.F64, 4, dims, pairs, 8, func(p, i int) (cos, sin float64) {
+				sin, cos = math.Sincos(float64(p) * math.Pow(10, -float64(i)))
+				return cos, sin
+			})
+			cases = append(cases, gradCase{fmt.Sprintf("Rope of %d, pairs %v", dims, pairs), [][]int{{8, 8}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+				return t.Rope(x[0], table, pos)
+			}})
+		}
 	}
 	for _, a := range []tensor.Attention{
 		{Heads: 2, KVHeads: 2, HeadDim: 3, Causal: true},
 		{Heads: 2, KVHeads: 2, HeadDim: 3},
 		{Heads: 4, KVHeads: 2, HeadDim: 2, Causal: true, Window: 2},
 		{Heads: 2, KVHeads: 1, HeadDim: 3, Window: 3, Scale: 0.3},
+		{Heads: 2, KVHeads: 2, HeadDim: 3, Causal: true, SoftCap: 0.8},
 	} {
 		a.Queries = spans
-		name := fmt.Sprintf("heads %d of %d causal %v window %d", a.Heads, a.KVHeads, a.Causal, a.Window)
+		name := fmt.Sprintf("heads %d of %d causal %v window %d cap %v", a.Heads, a.KVHeads, a.Causal, a.Window, a.SoftCap)
 		width := (a.Heads + 2*a.KVHeads) * a.HeadDim
 		cases = append(cases,
 			gradCase{"AttentionQKV " + name, [][]int{{9, width}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { // row 8 is outside
@@ -187,7 +202,7 @@ func TestCrossEntropyGradients(t *testing.T) {
 	const N, C, V = 6, 4, 7
 	targets := tensor.IDs([]int32{3, -1, 0, 6, 6, 2})
 	weight := []float64{1, 2, 0.5, 0, 1, 3}
-	for _, z := range []float64{0, 0.1} {
+	for _, o := range []tensor.CrossEntropy{{}, {ZLoss: 0.1}, {ZLoss: 0.1, SoftCap: 1.5}} {
 		tape := tensor.Training(ref.New())
 		var leaves []*tensor.Tensor
 		for i, shape := range [][]int{{N, C}, {V, C}, {V}} {
@@ -204,11 +219,11 @@ func TestCrossEntropyGradients(t *testing.T) {
 		run := func() { // two heads on one x: contributions add
 			tape.Reset()
 			h := tape.Scale(x, 1)
-			o := tensor.CrossEntropy{Targets: targets, Weights: kernel.OfF64(weight), Scale: scale, ZLoss: z}
+			o.Targets, o.Weights, o.Scale = targets, kernel.OfF64(weight), scale
 			tape.CrossEntropy(h, w, b, o)
 			tape.CrossEntropy(h, w, nil, o)
 		}
-		// loss is written out: -log softmax + z·lse².
+		// loss is written out: -log softmax + ZLoss·lse², of capped logits.
 		loss := func() float64 {
 			sum := 0.0
 			for _, bias := range []bool{true, false} {
@@ -226,13 +241,16 @@ func TestCrossEntropyGradients(t *testing.T) {
 						if bias {
 							logit += b.Data.F64()[v]
 						}
+						if o.SoftCap > 0 {
+							logit = o.SoftCap * math.Tanh(logit/o.SoftCap)
+						}
 						total += math.Exp(logit)
 						if v == int(target) {
 							hit = logit
 						}
 					}
 					lse := math.Log(total)
-					sum += scale * weight[n] * (lse - hit + z*lse*lse)
+					sum += scale * weight[n] * (lse - hit + o.ZLoss*lse*lse)
 				}
 			}
 			return sum
@@ -249,7 +267,7 @@ func TestCrossEntropyGradients(t *testing.T) {
 				down := loss()
 				x.Data.F64()[j] = old
 				if want := (up - down) / (2 * h); math.Abs(want-got[j]) > 1e-7 {
-					t.Fatalf("z %v leaf %d element %d: gradient %v, difference quotient %v", z, i, j, got[j], want)
+					t.Fatalf("z-loss %v, soft cap %v, leaf %d element %d: gradient %v, difference quotient %v", o.ZLoss, o.SoftCap, i, j, got[j], want)
 				}
 			}
 		}

@@ -1,5 +1,7 @@
 package tensor
 
+import "fmt"
+
 // layerNormOp is y = (x-mean)*rstd*w + b.
 type layerNormOp struct {
 	x, w, b, y, mean, rstd *Tensor
@@ -39,12 +41,15 @@ type rmsNormOp struct {
 	eps           float64
 }
 
-// RMSNorm returns x scaled to unit root-mean-square over its rows, times w. x is [N, C], w [C].
+// RMSNorm returns x scaled to unit root-mean-square over its rows, times w. x is [N, C], w [C]; or w is [D] and x [N, H·D], whose heads
+// are normalised each by itself.
 func (t *Tape) RMSNorm(x, w *Tensor, eps float64) *Tensor {
-	N, _ := x.Dims2()
+	if _, C := x.Dims2(); C%w.Len() != 0 {
+		panic(fmt.Sprintf("tensor: RMSNorm of %v by %v", x.Shape(), w.Shape()))
+	}
 	from := t.mark()
 	y := t.like(x)
-	rstd := t.tensor(x.Data.DType(), N)
+	rstd := t.tensor(x.Data.DType(), x.Len()/w.Len())
 	o := rmsNormOp{x, w, y, rstd, eps}
 	o.remake(t)
 	if t.wants(x, w) {

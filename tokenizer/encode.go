@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
+	"github.com/plinth-ml/plinth/tokenizer/unigram"
+	"github.com/plinth-ml/plinth/tokenizer/wordpiece"
 )
 
 // An Encoder encodes with a piece cache and scratch memory of its own (4 to 14 MiB). It is for one goroutine at a time.
@@ -17,6 +19,15 @@ type Encoder struct {
 	word   word
 	prefix []byte
 	err    error
+
+	// Scratch memory of segmenters.
+	tokens     []token
+	symbols    []int32
+	symbolEnds []int
+	starts     []int32
+	name       []byte
+	wordPieces []wordpiece.Piece
+	unigrams   []unigram.Piece
 }
 
 // NewEncoder returns an encoder for one goroutine. The first one takes some ten milliseconds: it encodes the vocabulary, which all start from.
@@ -24,8 +35,9 @@ func (t *Tokenizer) NewEncoder() *Encoder {
 	return &Encoder{t: t, cache: t.seed().clone()}
 }
 
-// Err returns the last error. There is none but that a split pattern without a scanner exceeded its time limit on a text, which
-// was then encoded as one piece: its ids decode to the text, but are not those that the model was trained with.
+// Err returns the last error. There are two: a split pattern without a scanner exceeded its time limit on a text, which was then
+// encoded as one piece, so that its ids are not those that the model was trained with; and a word is not in a vocabulary that lacks
+// a token for unknown ones, so that it was left out.
 func (e *Encoder) Err() error { return e.err }
 
 // Encode returns the ids of text. Special tokens that the text spells out are text like any other; added tokens that are not
@@ -52,8 +64,12 @@ func (t *Tokenizer) AppendEncode(ids []int32, text []byte) []int32 {
 // AddSpecial returns ids with the tokens around them that the file's post-processor adds to a single text.
 // AddSpecial(EncodeSpecial(text)) is what Hugging Face tokenizers returns by default.
 func (t *Tokenizer) AddSpecial(ids []int32) []int32 {
-	all := make([]int32, 0, len(t.before)+len(ids)+len(t.after))
-	return append(append(append(all, t.before...), ids...), t.after...)
+	if t.post == nil {
+		return slices.Clone(ids)
+	}
+	n := len(ids)
+	e := &Encoding{IDs: ids, Tokens: make([]string, n), Offsets: make([]Span, n), Texts: make([]int, n), TypeIDs: make([]int, n), Special: make([]bool, n)}
+	return join(t.post.process([]*Encoding{e}, true)...).IDs
 }
 
 // AppendEncode is Tokenizer.AppendEncode with the encoder's own cache.
@@ -66,19 +82,23 @@ func (e *Encoder) AppendEncodeSpecial(ids []int32, text []byte) []int32 {
 
 func (e *Encoder) encode(ids []int32, text []byte, special bool) []int32 {
 	t := e.t
-	if !special && !t.plainAdded || len(t.added) == 0 {
+	switch {
+	case !t.byteWise:
+		return e.pipeline(ids, text, special)
+	case !special && !t.plainAdded || len(t.added) == 0:
 		return e.section(ids, text)
 	}
-	t.cut(t.finder[0], text, special, func(token int32, text []byte) {
+	t.cut(t.finder[0], text, special, func(token int32, start, end int) {
 		if token >= 0 {
 			ids = append(ids, t.added[token].ID)
 			return
 		}
-		t.cut(t.finder[1], text, special, func(token int32, text []byte) {
+		part := text[start:end]
+		t.cut(t.finder[1], part, special, func(token int32, start, end int) {
 			if token >= 0 {
 				ids = append(ids, t.added[token].ID)
 			} else {
-				ids = e.section(ids, text)
+				ids = e.section(ids, part[start:end])
 			}
 		})
 	})
@@ -184,6 +204,9 @@ func (e *Encoder) lookUp(ids []int32, p []byte) []int32 {
 // merge encodes one piece: the whole if the vocabulary says so, else by merging.
 func (e *Encoder) merge(ids []int32, p []byte) []int32 {
 	t := e.t
+	if !t.byteWise {
+		return e.segment(ids, p)
+	}
 	if t.whole != nil {
 		if id, ok := t.whole[string(p)]; ok {
 			return append(ids, id)

@@ -7,15 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/plinth-ml/plinth/tokenizer/split"
 )
-
-// sections are the parts of tokenizer.json that are written back as they were read.
-type sections struct {
-	truncation, padding, normalizer, preTokenizer, postProcessor, decoder json.RawMessage
-	model                                                                 json.RawMessage // all but vocab and merges
-}
 
 type jsonFile struct {
 	Version       string          `json:"version"`
@@ -29,8 +21,16 @@ type jsonFile struct {
 	Model         json.RawMessage `json:"model"`
 }
 
-// jsonModel holds the settings of a BPE model in the order in which they are written.
-type jsonModel struct {
+// The types of models.
+const (
+	BPE       = "BPE"
+	WordPiece = "WordPiece"
+	Unigram   = "Unigram"
+	WordLevel = "WordLevel"
+)
+
+// bpeSettings are the settings of a BPE model in the order in which they are written.
+type bpeSettings struct {
 	Type         string   `json:"type"`
 	Dropout      *float64 `json:"dropout"`
 	Unk          *string  `json:"unk_token"`
@@ -39,26 +39,6 @@ type jsonModel struct {
 	FuseUnk      bool     `json:"fuse_unk"`
 	ByteFallback bool     `json:"byte_fallback"`
 	IgnoreMerges bool     `json:"ignore_merges"`
-	*jsonModelTables
-}
-
-type jsonModelTables struct {
-	Vocab  map[string]int32 `json:"vocab"`
-	Merges jsonMerges       `json:"merges"`
-}
-
-type jsonByteLevel struct {
-	Type        string `json:"type"`
-	PrefixSpace bool   `json:"add_prefix_space"`
-	TrimOffsets bool   `json:"trim_offsets"`
-	UseRegex    bool   `json:"use_regex"`
-}
-
-type jsonSplit struct {
-	Type     string            `json:"type"`
-	Pattern  map[string]string `json:"pattern"`
-	Behavior string            `json:"behavior"`
-	Invert   bool              `json:"invert"`
 }
 
 // jsonMerges reads both spellings of merges, "a b" and ["a", "b"].
@@ -89,8 +69,8 @@ func (m *jsonMerges) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Load reads a tokenizer.json. Its model must be byte-level BPE, without a normalizer; anything that Plinth does not
-// implement is an error that names the field. Truncation and padding are kept for Marshal and not applied.
+// Load reads a tokenizer.json, all kinds of it. What Hugging Face tokenizers does not know either, and random merging (dropout), is an
+// error that names the field. Truncation and padding are kept for Marshal and not applied.
 func Load(data []byte) (*Tokenizer, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("tokenizer: a file of %d bytes, more than %d", len(data), maxFile)
@@ -105,263 +85,154 @@ func Load(data []byte) (*Tokenizer, error) {
 	if f.Version != "1.0" {
 		return nil, fmt.Errorf("tokenizer: version %q, want \"1.0\"", f.Version)
 	}
-	m := &model{added: f.Added}
-	m.sections.truncation, m.sections.padding = f.Truncation, f.Padding
+	m := &model{added: f.Added, truncation: f.Truncation, padding: f.Padding}
 	if err := m.readModel(f.Model); err != nil {
 		return nil, err
 	}
-	if typ := kind(f.Normalizer); typ != "" {
-		return nil, fmt.Errorf("tokenizer: normalizer: type %q is not supported", typ)
-	}
 	var err error
-	if m.sections.preTokenizer, err = m.readPreTokenizer("pre_tokenizer", f.PreTokenizer); err != nil {
+	if m.normalizer, err = normalizers.read("normalizer", f.Normalizer, 0); err != nil {
 		return nil, err
 	}
-	if m.sections.postProcessor, err = m.readPostProcessor("post_processor", f.PostProcessor); err != nil {
+	if m.pre, err = preTokenizers.read("pre_tokenizer", f.PreTokenizer, 0); err != nil {
 		return nil, err
 	}
-	if m.sections.decoder, err = readByteLevel("decoder", f.Decoder, &jsonByteLevel{}); err != nil {
+	if m.post, err = postProcessors.read("post_processor", f.PostProcessor, 0); err != nil {
+		return nil, err
+	}
+	if m.decoder, err = decoders.read("decoder", f.Decoder, 0); err != nil {
 		return nil, err
 	}
 	return build(m)
 }
 
-// strict decodes data and refuses unknown fields. where names the section.
-func strict(where string, data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if err == nil && d.More() {
-		err = errors.New("more than one JSON value")
-	}
-	if err != nil {
-		return fmt.Errorf("tokenizer: %s%w", where, err)
-	}
-	return nil
-}
-
-// kind returns the type of a section, "" where it is null or absent.
-func kind(raw json.RawMessage) string {
-	if len(raw) == 0 || string(raw) == "null" {
-		return ""
-	}
-	var head struct{ Type string }
-	if json.Unmarshal(raw, &head) != nil || head.Type == "" {
-		return "?"
-	}
-	return head.Type
-}
-
 func (m *model) readModel(raw json.RawMessage) error {
-	j := jsonModel{jsonModelTables: &jsonModelTables{}}
 	if len(raw) == 0 {
 		return errors.New("tokenizer: model: missing")
 	}
-	if typ := kind(raw); typ != "BPE" && typ != "?" { // older files do not say
-		return fmt.Errorf("tokenizer: model: type %q is not supported", typ)
-	}
-	if err := strict("model: ", raw, &j); err != nil {
+	switch m.kind = modelKind(raw); m.kind {
+	case BPE:
+		return m.readBPE(raw)
+	case WordPiece:
+		var j struct {
+			wordPieceSettings
+			Vocab map[string]int32 `json:"vocab"`
+		}
+		j.Type = WordPiece
+		err := decodeModel(raw, &j, "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab")
+		m.wordPiece, m.vocab = j.wordPieceSettings, j.Vocab
 		return err
+	case WordLevel:
+		var j struct {
+			Type  string           `json:"type"`
+			Vocab map[string]int32 `json:"vocab"`
+			Unk   string           `json:"unk_token"`
+		}
+		err := decodeModel(raw, &j, "unk_token", "vocab")
+		m.wordLevelUnk, m.vocab = j.Unk, j.Vocab
+		return err
+	case Unigram:
+		return m.readUnigram(raw)
 	}
+	return fmt.Errorf("tokenizer: model: type %q is not supported", m.kind)
+}
+
+// modelKind returns the type of a model; older files do not say it.
+func modelKind(raw json.RawMessage) string {
+	if typ := kind(raw); typ != "?" {
+		return typ
+	}
+	fields := map[string]json.RawMessage{}
+	_ = json.Unmarshal(raw, &fields)
+	has := func(key string) bool { _, ok := fields[key]; return ok }
 	switch {
-	case j.Vocab == nil || j.Merges == nil && !bytes.Contains(raw, []byte(`"merges"`)):
-		return errors.New("tokenizer: model: vocab or merges missing")
-	case j.Dropout != nil && *j.Dropout != 0:
-		return fmt.Errorf("tokenizer: model.dropout: %g is not supported", *j.Dropout)
-	case j.Prefix != nil && *j.Prefix != "":
-		return fmt.Errorf("tokenizer: model.continuing_subword_prefix: %q is not supported", *j.Prefix)
-	case j.Suffix != nil && *j.Suffix != "":
-		return fmt.Errorf("tokenizer: model.end_of_word_suffix: %q is not supported", *j.Suffix)
-	case j.ByteFallback:
-		return errors.New("tokenizer: model.byte_fallback: not supported")
+	case has("merges"):
+		return BPE
+	case has("max_input_chars_per_word"):
+		return WordPiece
+	case bytes.HasPrefix(bytes.TrimSpace(fields["vocab"]), []byte("[")):
+		return Unigram
+	case has("unk_token") && len(fields) <= 3:
+		return WordLevel
 	}
-	if j.Unk != nil {
-		for b, r := range byteRune {
-			if _, ok := j.Vocab[string(r)]; !ok {
-				return fmt.Errorf("tokenizer: model.unk_token: %q with byte %#x missing is not supported", *j.Unk, b)
-			}
-		}
-	}
-	m.vocab, m.merges, m.ignoreMerges = j.Vocab, j.Merges, j.IgnoreMerges
-	j.Type, j.jsonModelTables = "BPE", nil
-	m.sections.model = marshal(j)
-	return nil
+	return BPE
 }
 
-// readByteLevel reads a ByteLevel section into b and returns it as it is written now.
-func readByteLevel(where string, raw json.RawMessage, b *jsonByteLevel) (json.RawMessage, error) {
-	if typ := kind(raw); typ != "ByteLevel" {
-		return nil, fmt.Errorf("tokenizer: %s: type %q is not supported, want ByteLevel", where, typ)
-	}
-	b.TrimOffsets, b.UseRegex = true, true
-	if err := strict(where+": ", raw, b); err != nil {
-		return nil, err
-	}
-	return marshal(b), nil
-}
-
-func (m *model) readPreTokenizer(where string, raw json.RawMessage) (json.RawMessage, error) {
-	parts := []json.RawMessage{raw}
-	var seq struct {
-		Type string            `json:"type"`
-		Pre  []json.RawMessage `json:"pretokenizers"`
-	}
-	isSeq := kind(raw) == "Sequence"
-	if isSeq {
-		if err := strict(where+": ", raw, &seq); err != nil {
-			return nil, err
-		}
-		parts = seq.Pre
-	}
-	if len(parts) == 0 || len(parts) > 64 {
-		return nil, fmt.Errorf("tokenizer: %s: %d parts", where, len(parts))
-	}
-	for i, p := range parts {
-		at := where
-		if isSeq {
-			at = fmt.Sprintf("%s.pretokenizers[%d]", where, i)
-		}
-		var err error
-		if i == len(parts)-1 {
-			var b jsonByteLevel
-			if parts[i], err = readByteLevel(at, p, &b); err != nil {
-				return nil, err
-			}
-			if b.PrefixSpace && i > 0 {
-				return nil, fmt.Errorf("tokenizer: %s.add_prefix_space: not supported behind a Split", at)
-			}
-			m.prefixSpace = b.PrefixSpace
-			if b.UseRegex {
-				m.stages = append(m.stages, split.GPT2)
-			}
-		} else if parts[i], err = m.readSplit(at, p); err != nil {
-			return nil, err
-		}
-	}
-	if isSeq {
-		seq.Pre = parts
-		return marshal(seq), nil
-	}
-	return parts[0], nil
-}
-
-func (m *model) readSplit(where string, raw json.RawMessage) (json.RawMessage, error) {
-	if typ := kind(raw); typ != "Split" {
-		return nil, fmt.Errorf("tokenizer: %s: type %q is not supported", where, typ)
-	}
-	var s jsonSplit
-	if err := strict(where+": ", raw, &s); err != nil {
-		return nil, err
-	}
-	expr, ok := s.Pattern["Regex"]
-	if !ok || len(s.Pattern) != 1 {
-		return nil, fmt.Errorf("tokenizer: %s.pattern: want one Regex", where)
-	}
-	if s.Behavior != "Isolated" || s.Invert {
-		return nil, fmt.Errorf("tokenizer: %s: behavior %q, invert %t is not supported", where, s.Behavior, s.Invert)
-	}
-	if expr == portableCL100K {
-		m.stages = append(m.stages, split.CL100KTiktoken)
-		return marshal(s), nil
-	}
-	p, err := split.ByRegex(expr)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s.pattern: %w", where, err)
-	}
-	m.stages = append(m.stages, p)
-	return marshal(s), nil
-}
-
-// readPostProcessor finds what a post-processor adds before and after a single text.
-func (m *model) readPostProcessor(where string, raw json.RawMessage) (json.RawMessage, error) {
-	var err error
-	switch typ := kind(raw); typ {
-	case "":
-		return nil, nil
-	case "ByteLevel":
-		return readByteLevel(where, raw, &jsonByteLevel{})
-	case "TemplateProcessing":
-		err = m.readTemplate(where, raw)
-	case "RobertaProcessing", "BertProcessing":
-		var r struct {
-			Type        string
-			Sep, Cls    [2]any
-			TrimOffsets bool `json:"trim_offsets"`
-			PrefixSpace bool `json:"add_prefix_space"`
-		}
-		if err = strict(where+": ", raw, &r); err == nil {
-			cls, ok1 := r.Cls[1].(float64)
-			sep, ok2 := r.Sep[1].(float64)
-			if !ok1 || !ok2 || cls < 0 || cls >= maxID || sep < 0 || sep >= maxID {
-				return nil, fmt.Errorf("tokenizer: %s: cls or sep is not a token and its id", where)
-			}
-			m.before, m.after = append([]int32{int32(cls)}, m.before...), append(m.after, int32(sep))
-		}
-	case "Sequence":
-		var seq struct {
-			Type       string            `json:"type"`
-			Processors []json.RawMessage `json:"processors"`
-		}
-		if err = strict(where+": ", raw, &seq); err != nil {
-			return nil, err
-		}
-		for i, p := range seq.Processors {
-			at := fmt.Sprintf("%s.processors[%d]", where, i)
-			if kind(p) == "Sequence" || kind(p) == "" {
-				return nil, fmt.Errorf("tokenizer: %s: type %q is not supported", at, kind(p))
-			}
-			if seq.Processors[i], err = m.readPostProcessor(at, p); err != nil {
-				return nil, err
-			}
-		}
-		return marshal(seq), nil
-	default:
-		return nil, fmt.Errorf("tokenizer: %s: type %q is not supported", where, typ)
-	}
-	return raw, err
-}
-
-func (m *model) readTemplate(where string, raw json.RawMessage) error {
-	type item struct {
-		ID   string `json:"id"`
-		Type int    `json:"type_id"`
-	}
-	var j struct {
-		Type         string
-		Single, Pair []struct {
-			SpecialToken *item
-			Sequence     *item
-		}
-		Special map[string]struct {
-			ID     string
-			IDs    []int32
-			Tokens []string
-		} `json:"special_tokens"`
-	}
-	if err := strict(where+": ", raw, &j); err != nil {
+// decodeModel decodes a model and checks that it has the keys.
+func decodeModel(raw json.RawMessage, into any, keys ...string) error {
+	if err := strict("model: ", raw, into); err != nil {
 		return err
 	}
-	var before, after []int32
-	texts := 0
-	for i, s := range j.Single {
-		switch {
-		case s.Sequence != nil:
-			texts++
-		case s.SpecialToken != nil:
-			token, ok := j.Special[s.SpecialToken.ID]
-			if !ok {
-				return fmt.Errorf("tokenizer: %s.single[%d]: %q is not in special_tokens", where, i, s.SpecialToken.ID)
-			}
-			if texts == 0 {
-				before = append(before, token.IDs...)
-			} else {
-				after = append(after, token.IDs...)
-			}
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return fmt.Errorf("tokenizer: model: %w", err)
+	}
+	for _, key := range keys {
+		if v, ok := fields[key]; !ok || string(v) == "null" {
+			return fmt.Errorf("tokenizer: model.%s: missing", key)
 		}
 	}
-	if texts != 1 {
-		return fmt.Errorf("tokenizer: %s.single: %d texts, want one", where, texts)
-	}
-	m.before, m.after = append(before, m.before...), append(m.after, after...)
 	return nil
+}
+
+func (m *model) readBPE(raw json.RawMessage) error {
+	var j struct {
+		bpeSettings
+		Vocab  map[string]int32 `json:"vocab"`
+		Merges jsonMerges       `json:"merges"`
+	}
+	if err := decodeModel(raw, &j, "vocab", "merges"); err != nil {
+		return err
+	}
+	if j.Dropout != nil && *j.Dropout != 0 {
+		return fmt.Errorf("tokenizer: model.dropout: %g is not supported", *j.Dropout)
+	}
+	j.Type = BPE
+	m.bpe, m.vocab, m.merges = j.bpeSettings, j.Vocab, j.Merges
+	return nil
+}
+
+func (m *model) readUnigram(raw json.RawMessage) error {
+	var j struct {
+		Type         string      `json:"type"`
+		Unk          *int32      `json:"unk_id"`
+		Vocab        []jsonScore `json:"vocab"`
+		ByteFallback bool        `json:"byte_fallback"`
+	}
+	if err := decodeModel(raw, &j, "vocab"); err != nil {
+		return err
+	}
+	m.unigramUnk, m.byteFallback = -1, j.ByteFallback
+	if j.Unk != nil {
+		if *j.Unk < 0 || int(*j.Unk) >= len(j.Vocab) {
+			return fmt.Errorf("tokenizer: model.unk_id: %d is not among %d tokens", *j.Unk, len(j.Vocab))
+		}
+		m.unigramUnk = *j.Unk
+	}
+	m.scored = j.Vocab
+	return nil
+}
+
+// jsonScore is a token of a Unigram model and its log-probability, written as an array.
+type jsonScore struct {
+	text  string
+	score float64
+}
+
+func (s *jsonScore) UnmarshalJSON(data []byte) error {
+	var fields []json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	if len(fields) != 2 || json.Unmarshal(fields[0], &s.text) != nil || json.Unmarshal(fields[1], &s.score) != nil {
+		return fmt.Errorf("vocab: %.100s is not a token and its score", data)
+	}
+	return nil
+}
+
+// wordPieceSettings are the settings of a WordPiece model in the order in which they are written.
+type wordPieceSettings struct {
+	Type     string `json:"type"`
+	Unk      string `json:"unk_token"`
+	Prefix   string `json:"continuing_subword_prefix"`
+	MaxChars int    `json:"max_input_chars_per_word"`
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
 )
@@ -39,24 +40,32 @@ func TestLoadErrors(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{`"1.0"`, `"2.0"`, "version"},
 		{`"padding"`, `"paddling"`, "paddling"},
-		{`"normalizer": null`, `"normalizer": {"type": "Lowercase"}`, "normalizer"},
+		{`"normalizer": null`, `"normalizer": {"type": "Uppercase"}`, "normalizer"},
 		{`"normalizer": null`, `"normalizer": 7`, "normalizer"},
-		{`{"type": "ByteLevel", "add_prefix_space": false}`, `null`, "pre_tokenizer"},
-		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": []}`, "pre_tokenizer"},
-		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}`, "pretokenizers[0]"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence"}`, "pre_tokenizer.pretokenizers"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [], "x": 1}`, `"x"`},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}`, "pretokenizers[0].individual_digits: missing"},
 		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": false}, {"type": "ByteLevel"}]}`, "pretokenizers[0].pattern"},
-		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Removed", "invert": false}, {"type": "ByteLevel"}]}`, "Removed"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Gone", "invert": false}`, "Gone"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Split", "pattern": {"Regex": "a", "String": "b"}, "behavior": "Removed", "invert": false}`, "pattern"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "CharDelimiterSplit", "delimiter": "ab"}`, "one character"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "FixedLength", "length": 0}`, "length"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"}`, "prepend_scheme"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Metaspace", "replacement": "_", "prepend_scheme": "always", "add_prefix_space": false}`, "add_prefix_space"},
+		{`{"type": "ByteLevel", "add_prefix_space": false}`, strings.Repeat(`{"type": "Sequence", "pretokenizers": [`, 20) + strings.Repeat(`]}`, 20), "deep"},
+		{`"normalizer": null`, `"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}`, "precompiled_charsmap"},
+		{`"normalizer": null`, `"normalizer": {"type": "Replace", "pattern": {"String": 1}, "content": ""}`, "normalizer"},
 		{`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "ByteLevel", "shine": 1}`, "shine"},
 		{`"post_processor": null`, `"post_processor": {"type": "Odd"}`, "post_processor"},
 		{`"post_processor": null`, `"post_processor": {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}`, "post_processor.single"},
 		{`"post_processor": null`, `"post_processor": {"type": "BertProcessing", "sep": ["a", 0], "cls": ["z", 77]}`, "post_processor: no token has id 77"},
-		{`"decoder": {"type": "ByteLevel"`, `"decoder": {"type": "Fuse"`, "decoder"},
-		{`"type": "BPE"`, `"type": "Unigram"`, "model"},
+		{`"decoder": {"type": "ByteLevel"`, `"decoder": {"type": "Confuse"`, "decoder"},
+		{`"decoder": {"type": "ByteLevel"`, `"decoder": {"type": "Fuse"`, "add_prefix_space"},
+		{`"type": "BPE"`, `"type": "Bigram"`, "model"},
+		{`"type": "BPE"`, `"type": "Unigram"`, "vocab"},
+		{`"type": "BPE"`, `"type": "WordPiece"`, "merges"},
 		{`"type": "BPE"`, `"type": "BPE", "dropout": 0.1`, "model.dropout"},
-		{`"type": "BPE"`, `"type": "BPE", "unk_token": "a"`, "model.unk_token"},
-		{`"type": "BPE"`, `"type": "BPE", "end_of_word_suffix": "</w>"`, "end_of_word_suffix"},
-		{`"type": "BPE"`, `"type": "BPE", "continuing_subword_prefix": "##"`, "continuing_subword_prefix"},
-		{`"type": "BPE"`, `"type": "BPE", "byte_fallback": true`, "byte_fallback"},
+		{`"type": "BPE"`, `"type": "BPE", "continuing_subword_prefix": "##"`, "prefix"},
 		{`"type": "BPE"`, `"type": "BPE", "odd": 1`, "odd"},
 		{`"vocab"`, `"Vokab"`, "Vokab"},
 		{`"b": 1`, `"b": 0`, "both have id 0"},
@@ -135,22 +144,42 @@ func FuzzLoad(f *testing.F) {
 		if d := time.Since(start); d > 20*time.Second {
 			t.Errorf("%d bytes took %v", len(data), d)
 		}
-		first, err := tok.Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		back, err := Load(first)
-		if err != nil {
-			t.Fatalf("does not load again: %v\n%s", err, first)
-		}
-		if second, err := back.Marshal(); err != nil || !bytes.Equal(first, second) {
-			t.Fatalf("other bytes when saved again (%v):\n%s\n%s", err, first, second)
-		}
-		text := "ab <|x|> ab 12345 \xff é"
-		if a, b := tok.EncodeSpecial(text), back.EncodeSpecial(text); !slices.Equal(a, b) {
+		checkLoaded(t, tok)
+	})
+}
+
+// checkLoaded saves a tokenizer and loads it again: the same file when saved again, the same ids and texts.
+func checkLoaded(t *testing.T, tok *Tokenizer) {
+	t.Helper()
+	first, err := tok.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := Load(first)
+	if err != nil {
+		t.Fatalf("does not load again: %v\n%s", err, first)
+	}
+	if second, err := back.Marshal(); err != nil || !bytes.Equal(first, second) {
+		t.Fatalf("other bytes when saved again (%v):\n%s\n%s", err, first, second)
+	}
+	for _, text := range []string{"ab <|x|> ab 12345 \xff é", "  A▁b\n </s>▁▁[UNK] cafe\u0301 ﬁ 北京"} {
+		a, b := tok.EncodeSpecial(text), back.EncodeSpecial(text)
+		if !slices.Equal(a, b) {
 			t.Errorf("ids %v, then %v", a, b)
 		}
-	})
+		e, err := tok.EncodeOffsets(text, EncodeOptions{ParseSpecial: true})
+		if err == nil && utf8.ValidString(text) && !slices.Equal(e.IDs, a) {
+			t.Errorf("ids %v, with offsets %v", a, e.IDs)
+		}
+		s := tok.NewStream()
+		var streamed strings.Builder
+		for _, id := range a {
+			streamed.WriteString(s.Push(id))
+		}
+		if streamed.WriteString(s.Flush()); streamed.String() != tok.Decode(a) {
+			t.Errorf("streamed %q, decoded %q", streamed.String(), tok.Decode(a))
+		}
+	}
 }
 
 func FuzzRoundTrip(f *testing.F) {

@@ -28,6 +28,36 @@ type rankPairs struct {
 
 // merge is word.merge.
 func (w *longWord) merge(t *pairTable, ids []int32) int {
+	w.run(t, ids)
+	kept := 0
+	for i := int32(0); int(i) < len(ids); i = w.symbols[i].next {
+		ids[kept] = w.symbols[i].id
+		kept++
+	}
+	w.shrink()
+	return kept
+}
+
+// mergeAt merges ids in place and appends to at where the first of each that is left was.
+func (w *longWord) mergeAt(t *pairTable, ids, at []int32) (kept, starts []int32) {
+	w.run(t, ids)
+	kept = ids[:0]
+	for i := int32(0); int(i) < len(ids); i = w.symbols[i].next {
+		kept, at = append(kept, w.symbols[i].id), append(at, i)
+	}
+	w.shrink()
+	return kept, at
+}
+
+// shrink lets go of the memory of a huge piece.
+func (w *longWord) shrink() {
+	if cap(w.symbols) > 1<<20 {
+		*w = longWord{pairs: w.pairs}
+	}
+}
+
+// run merges until no pair is left.
+func (w *longWord) run(t *pairTable, ids []int32) {
 	if w.pairs == nil {
 		w.pairs = make([]rankPairs, t.ranks) // all empty again after each piece
 	}
@@ -51,15 +81,6 @@ func (w *longWord) merge(t *pairTable, ids []int32) int {
 			w.push(rank)
 		}
 	}
-	kept := 0
-	for i := int32(0); int(i) < len(ids); i = w.symbols[i].next {
-		ids[kept] = w.symbols[i].id
-		kept++
-	}
-	if cap(w.symbols) > 1<<20 { // one huge piece should not hold memory for ever
-		*w = longWord{pairs: w.pairs}
-	}
-	return kept
 }
 
 // mergePair merges the pair at a position.

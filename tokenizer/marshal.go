@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/plinth-ml/plinth/internal/file"
 )
@@ -33,20 +35,54 @@ func (t *Tokenizer) Marshal() ([]byte, error) {
 			panic(fmt.Sprintf("tokenizer: %s: %v", name, err)) // it was valid when it was read
 		}
 	}
-	s := &t.sections
-	section("truncation", s.truncation)
-	section("padding", s.padding)
+	section("truncation", t.truncation)
+	section("padding", t.padding)
 	t.writeAdded(&b)
-	section("normalizer", s.normalizer)
-	section("pre_tokenizer", s.preTokenizer)
-	section("post_processor", s.postProcessor)
-	section("decoder", s.decoder)
-	section("model", s.model)
-	b.Truncate(b.Len() - len("\n  }"))
-	t.writeVocab(&b)
-	t.writeMerges(&b)
+	section("normalizer", marshalPart(t.normalizer))
+	section("pre_tokenizer", marshalPart(t.pre))
+	section("post_processor", marshalPart(t.post))
+	section("decoder", marshalPart(t.decoder))
+	switch t.kind {
+	case BPE:
+		section("model", marshal(t.bpe))
+		reopen(&b)
+		t.writeVocab(&b)
+		t.writeMerges(&b)
+	case WordPiece:
+		section("model", marshal(t.wordPiece))
+		reopen(&b)
+		t.writeVocab(&b)
+	case WordLevel:
+		section("model", marshal(simple{WordLevel}))
+		reopen(&b)
+		t.writeVocab(&b)
+		b.WriteString(",\n    \"unk_token\": ")
+		quote(&b, t.wordLevelUnk)
+	case Unigram:
+		var unk *int32
+		if t.unigramUnk >= 0 {
+			unk = &t.unigramUnk
+		}
+		section("model", marshal(struct {
+			Type string `json:"type"`
+			Unk  *int32 `json:"unk_id"`
+		}{Unigram, unk}))
+		reopen(&b)
+		t.writeScores(&b)
+		fmt.Fprintf(&b, ",\n    \"byte_fallback\": %t", t.byteFallback)
+	}
 	b.WriteString("\n  }\n}")
 	return b.Bytes(), nil
+}
+
+// reopen takes the end of an object away.
+func reopen(b *bytes.Buffer) { b.Truncate(b.Len() - len("\n  }")) }
+
+func marshalPart(p part) json.RawMessage {
+	if p == nil {
+		return nil
+	}
+	return marshal(p)
 }
 
 func (t *Tokenizer) writeAdded(b *bytes.Buffer) {
@@ -89,7 +125,7 @@ func (t *Tokenizer) writeVocab(b *bytes.Buffer) {
 
 func (t *Tokenizer) writeMerges(b *bytes.Buffer) {
 	b.WriteString(",\n    \"merges\": [")
-	for i, m := range t.merges {
+	for i, m := range t.ranked {
 		if i > 0 {
 			b.WriteByte(',')
 		}
@@ -99,7 +135,37 @@ func (t *Tokenizer) writeMerges(b *bytes.Buffer) {
 		quote(b, t.names[m[1]])
 		b.WriteString("\n      ]")
 	}
-	closeList(b, len(t.merges), "\n    ", ']')
+	closeList(b, len(t.ranked), "\n    ", ']')
+}
+
+func (t *Tokenizer) writeScores(b *bytes.Buffer) {
+	b.WriteString(",\n    \"vocab\": [")
+	for i, s := range t.scored {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n      [\n        ")
+		quote(b, s.text)
+		b.WriteString(",\n        ")
+		b.Write(appendFloat(nil, s.score))
+		b.WriteString("\n      ]")
+	}
+	closeList(b, len(t.scored), "\n    ", ']')
+}
+
+// appendFloat writes a number as serde does: the shortest digits that give it back, an exponent below 1e-5 and from 1e16 on.
+func appendFloat(dst []byte, f float64) []byte {
+	if a := math.Abs(f); a != 0 && (a < 1e-5 || a >= 1e16) {
+		s := strconv.FormatFloat(f, 'e', -1, 64)
+		digits, exponent, _ := strings.Cut(s, "e")
+		sign := strings.TrimPrefix(exponent[:1], "+")
+		return append(dst, digits+"e"+sign+strings.TrimLeft(exponent[1:], "0")...)
+	}
+	s := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return append(dst, s...)
 }
 
 func closeList(b *bytes.Buffer, n int, indent string, with byte) {

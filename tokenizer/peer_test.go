@@ -17,13 +17,20 @@ import (
 	"github.com/plinth-ml/plinth/tokenizer/split"
 )
 
-// ask runs testdata/peer.py; the test is skipped where Python or a package is missing.
-func ask(t *testing.T, job map[string]any, answer any) {
+// python returns the interpreter; the test is skipped where it or a package is missing.
+func python(t testing.TB) string {
 	t.Helper()
 	name := cmp.Or(os.Getenv("PLINTH_PYTHON"), "python3")
 	if err := exec.Command(name, "-c", "import tokenizers, tiktoken").Run(); err != nil {
 		t.Skipf("%s with tokenizers and tiktoken: %v (set PLINTH_PYTHON)", name, err)
 	}
+	return name
+}
+
+// ask runs testdata/peer.py.
+func ask(t *testing.T, job map[string]any, answer any) {
+	t.Helper()
+	name := python(t)
 	in, err := json.Marshal(job)
 	if err != nil {
 		t.Fatal(err)
@@ -129,21 +136,26 @@ func TestPeerTiktoken(t *testing.T) {
 // TestPeerSpecial compares added tokens with all flags, with special tokens found and not.
 func TestPeerSpecial(t *testing.T) {
 	tok := trained(t, TrainOptions{})
-	base := int32(tok.VocabSize())
+	next := int32(tok.VocabSize())
 	added := tok.Added()
-	for i, a := range []AddedToken{
+	for _, a := range []AddedToken{
 		{Content: "<|user|>", Special: true}, {Content: "<|user|>x", Special: true}, {Content: "<l>", LStrip: true, Special: true},
 		{Content: "<r>", RStrip: true}, {Content: "<lr>", LStrip: true, RStrip: true, Normalized: true}, {Content: "word", SingleWord: true},
 		{Content: "wordy", SingleWord: true, Normalized: true}, {Content: " pad", Special: true}, {Content: "    "}, {Content: "名前"},
 	} {
-		a.ID = base + int32(i)
+		if id, ok := tok.ID(a.Content); ok { // as a piece of the sample, which is this package's source
+			a.ID = id
+		} else {
+			a.ID = next
+			next++
+		}
 		added = append(added, a)
 	}
-	m := &model{vocab: map[string]int32{}, added: added, prefixSpace: false}
+	m := &model{vocab: map[string]int32{}, added: added}
 	for id, name := range tok.names {
 		m.vocab[name] = int32(id)
 	}
-	for _, p := range tok.merges {
+	for _, p := range tok.ranked {
 		m.merges = append(m.merges, [2]string{tok.Name(p[0]), tok.Name(p[1])})
 	}
 	var words []string
@@ -152,10 +164,8 @@ func TestPeerSpecial(t *testing.T) {
 	}
 	texts := randomTexts(peerTexts/5, 3, words...)
 	for _, prefix := range []bool{false, true} {
-		m.stages = nil
 		m.setSections(split.GPT2)
-		m.prefixSpace = prefix
-		m.sections.preTokenizer = marshal(jsonByteLevel{"ByteLevel", prefix, true, true})
+		m.pre = &byteLevel{"ByteLevel", prefix, true, true}
 		tok, err := build(m)
 		if err != nil {
 			t.Fatal(err)

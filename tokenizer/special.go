@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"fmt"
 	"unicode"
 	"unicode/utf8"
 )
@@ -12,21 +13,25 @@ type finder struct {
 	token []int32          // by node: index in added, or -1
 }
 
-// newFinders returns the finder of not normalized and that of normalized tokens, nil where there are none.
-func newFinders(added []AddedToken) (fs [2]*finder) {
+// newFinders returns the finder of not normalized and that of normalized tokens, nil where there are none. forms are what a
+// normalizer makes of tokens, by id.
+func newFinders(added []AddedToken, forms map[int32]string) (fs [2]*finder, err error) {
 	for i, a := range added {
-		k := 0
+		k, form := 0, a.Content
 		if a.Normalized {
 			k = 1
+			if f, ok := forms[a.ID]; ok {
+				form = f
+			}
 		}
 		if fs[k] == nil {
 			fs[k] = &finder{next: map[uint64]int32{}, token: []int32{-1}}
 		}
 		f := fs[k]
-		f.first[a.Content[0]] = true
+		f.first[form[0]] = true
 		node := int32(0)
-		for j := range len(a.Content) {
-			key := uint64(node)<<8 | uint64(a.Content[j])
+		for j := range len(form) {
+			key := uint64(node)<<8 | uint64(form[j])
 			to, ok := f.next[key]
 			if !ok {
 				to = int32(len(f.token))
@@ -35,9 +40,12 @@ func newFinders(added []AddedToken) (fs [2]*finder) {
 			}
 			node = to
 		}
+		if old := f.token[node]; old >= 0 {
+			return fs, fmt.Errorf("tokenizer: added_tokens: %q and %q are the same when normalized", added[old].Content, a.Content)
+		}
 		f.token[node] = int32(i)
 	}
-	return fs
+	return fs, nil
 }
 
 // find returns the first token in text[at:] and where it starts and ends, or -1.
@@ -67,7 +75,7 @@ func (f *finder) find(text []byte, at int) (token int32, start, end int) {
 
 // cut calls each for what f finds in text, token >= 0, and for the text between, token < 0. Special tokens count as text
 // unless special is set. This is find_matches of Hugging Face tokenizers.
-func (t *Tokenizer) cut(f *finder, text []byte, special bool, each func(token int32, text []byte)) {
+func (t *Tokenizer) cut(f *finder, text []byte, special bool, each func(token int32, start, end int)) {
 	done := 0
 	if f != nil {
 		for at := 0; ; {
@@ -87,31 +95,25 @@ func (t *Tokenizer) cut(f *finder, text []byte, special bool, each func(token in
 				end = len(text) - len(trimLeft(text[end:]))
 			}
 			if done < start {
-				each(-1, text[done:start])
+				each(-1, done, start)
 			}
-			each(token, nil)
+			each(token, start, end)
 			done = end
 		}
 	}
 	if done < len(text) {
-		each(-1, text[done:])
+		each(-1, done, len(text))
 	}
 }
 
 func wordBefore(text []byte) bool {
 	r, n := utf8.DecodeLastRune(text)
-	return n > 0 && isWord(r)
+	return n > 0 && wordSet.has(r)
 }
 
 func wordBehind(text []byte) bool {
 	r, n := utf8.DecodeRune(text)
-	return n > 0 && isWord(r)
-}
-
-// isWord is \w of Unicode regular expressions.
-func isWord(r rune) bool {
-	return r == 0x200C || r == 0x200D ||
-		unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic)
+	return n > 0 && wordSet.has(r)
 }
 
 func trimLeft(text []byte) []byte {

@@ -1,11 +1,13 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"fmt"
-	"slices"
+	"strings"
 	"sync"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
+	"github.com/plinth-ml/plinth/tokenizer/unigram"
 )
 
 // Limits on foreign files, so that a hostile one cannot ask for much memory.
@@ -29,117 +31,141 @@ type AddedToken struct {
 	Special    bool   `json:"special"`     // control token: only EncodeSpecial finds it
 }
 
-// Tokenizer is a byte-level BPE tokenizer. It does not change once made; all methods are safe for concurrent use.
+// Tokenizer turns text into ids and back. It does not change once made; all methods are safe for concurrent use.
 type Tokenizer struct {
-	listed []bool   // by id, whether model.vocab has it
-	names  []string // by id, as the files spell it
-	raw    []string // by id, the bytes that the token stands for
-	ids    map[string]int32
-	merges [][2]int32 // in order of rank
-	pairs  *pairTable
-	bytes  [256]int32 // id of each byte, -1 where the vocabulary lacks it
+	model // what it was made of, but for the tables that are only needed to build it
 
-	whole map[string]int32 // ids by bytes, where a whole piece is looked up before merging (tiktoken, ignore_merges); else nil
-
-	stages      []*split.Pattern // applied one after the other; none: the text is one piece
-	prefixSpace bool
-
-	added   []AddedToken
+	listed  []bool   // by id, whether model.vocab has it
+	names   []string // by id, as the files spell it
+	raw     []string // by id, the bytes that the token stands for
+	ids     map[string]int32
 	addedAt map[int32]int // index in added by id
 	finder  [2]*finder    // of not normalized and of normalized added tokens
+	forms   map[int32]string
 
-	plainAdded bool    // some added token is not special
-	before     []int32 // what the post-processor puts before a text
-	after      []int32 // and behind it
+	engine   segmenter
+	byteWise bool // the fast path: byte-level BPE without a normalizer
+	spelled  bool // the vocabulary spells bytes as characters
+	tracked  bool // ids depend on where characters come from
+	spaceCut bool // words of SentencePiece-like BPE can be merged one by one
 
-	sections sections // of tokenizer.json that are kept as they were
-	encoders sync.Pool
-	seedOnce sync.Once
-	seeded   *cache
+	// For BPE.
+	pairs       *pairTable
+	ranked      [][2]int32       // merges in order of rank
+	bytes       [256]int32       // id of each byte, -1 where the vocabulary lacks it
+	whole       map[string]int32 // ids by bytes, where a whole piece is looked up before merging (tiktoken, ignore_merges); else nil
+	stages      []*split.Pattern // of the fast path, applied one after the other; none: the text is one piece
+	prefixSpace bool
+
+	plainAdded bool // some added token is not special
+	encoders   sync.Pool
+	seedOnce   sync.Once
+	seeded     *cache
 }
 
-// model is what the readers and the trainer hand to build.
+// model is what the readers and the trainers hand to build: the sections of tokenizer.json.
 type model struct {
-	vocab        map[string]int32 // as spelled in the files
-	merges       [][2]string
-	ranks        []int32 // of merges; nil: their index
-	ignoreMerges bool
-	added        []AddedToken
-	stages       []*split.Pattern
-	prefixSpace  bool
-	before       []int32
-	after        []int32
-	sections     sections
+	kind   string           // BPE, WordPiece, Unigram or WordLevel
+	vocab  map[string]int32 // as spelled in the files; for Unigram scored
+	merges [][2]string
+	ranks  []int32 // of merges; nil: their index
+	scored []jsonScore
+
+	bpe          bpeSettings
+	wordPiece    wordPieceSettings
+	wordLevelUnk string
+	unigramUnk   int32 // -1: none
+	byteFallback bool  // of Unigram
+	likeSPM      bool  // Unigram as SentencePiece does it, to the last tie
+	tokenKinds   []unigram.Kind
+
+	added               []AddedToken
+	normalizer          normalizer
+	pre                 preTokenizer
+	post                postProcessor
+	decoder             decoder
+	truncation, padding json.RawMessage // kept as they were
 }
 
 // build checks a model and makes the tables.
 func build(m *model) (*Tokenizer, error) {
-	t := &Tokenizer{
-		ids: make(map[string]int32, len(m.vocab)+len(m.added)), stages: m.stages, prefixSpace: m.prefixSpace,
-		added: m.added, addedAt: map[int32]int{}, sections: m.sections, before: m.before, after: m.after,
-	}
-	top := int32(-1)
-	for name, id := range m.vocab {
-		if id < 0 || id >= maxID {
-			return nil, fmt.Errorf("tokenizer: model.vocab: id %d of %q is not in [0, %d)", id, name, maxID)
+	if m.kind == Unigram {
+		m.vocab = make(map[string]int32, len(m.scored))
+		for id, s := range m.scored {
+			m.vocab[s.text] = int32(id) // where a text repeats, the last one counts
 		}
-		if len(name) > maxToken {
-			return nil, fmt.Errorf("tokenizer: model.vocab: a token of %d bytes, more than %d", len(name), maxToken)
-		}
-		top = max(top, id)
 	}
-	for _, a := range m.added {
-		if a.ID < 0 || a.ID >= maxID {
-			return nil, fmt.Errorf("tokenizer: added_tokens: id %d of %q is not in [0, %d)", a.ID, a.Content, maxID)
-		}
-		if a.Content == "" || len(a.Content) > maxToken {
-			return nil, fmt.Errorf("tokenizer: added_tokens: content of id %d has %d bytes", a.ID, len(a.Content))
-		}
-		top = max(top, a.ID)
+	t := &Tokenizer{model: *m, ids: make(map[string]int32, len(m.vocab)+len(m.added)), addedAt: map[int32]int{}, forms: map[int32]string{}}
+	if err := t.size(); err != nil {
+		return nil, err
 	}
-	if n := len(m.vocab) + len(m.added); int(top) >= 1<<16+16*n { // holes cost memory
-		return nil, fmt.Errorf("tokenizer: model.vocab or added_tokens: id %d among only %d tokens", top, n)
-	}
-	t.names, t.raw = make([]string, top+1), make([]string, top+1)
-	t.listed = make([]bool, top+1)
-	if err := t.setVocab(m); err != nil {
+	t.setPath()
+	if err := t.setVocab(); err != nil {
 		return nil, err
 	}
 	if err := t.setAdded(); err != nil {
 		return nil, err
 	}
-	if err := t.setMerges(m); err != nil {
+	if err := t.setEngine(); err != nil {
 		return nil, err
 	}
-	for _, id := range slices.Concat(t.before, t.after) {
-		if !t.Has(id) {
-			return nil, fmt.Errorf("tokenizer: post_processor: no token has id %d", id)
+	if t.post != nil {
+		for _, id := range t.post.added() {
+			if !t.Has(id) {
+				return nil, fmt.Errorf("tokenizer: post_processor: no token has id %d", id)
+			}
 		}
 	}
+	t.vocab, t.merges, t.ranks = nil, nil, nil
 	t.encoders.New = func() any { return t.NewEncoder() }
 	return t, nil
 }
 
-func (t *Tokenizer) setVocab(m *model) error {
+// size checks ids and lengths, and makes room for the tokens.
+func (t *Tokenizer) size() error {
+	top := int32(len(t.scored)) - 1
+	for name, id := range t.vocab {
+		if id < 0 || id >= maxID {
+			return fmt.Errorf("tokenizer: model.vocab: id %d of %q is not in [0, %d)", id, name, maxID)
+		}
+		if len(name) > maxToken {
+			return fmt.Errorf("tokenizer: model.vocab: a token of %d bytes, more than %d", len(name), maxToken)
+		}
+		top = max(top, id)
+	}
+	for _, a := range t.added {
+		if a.ID < 0 || a.ID >= maxID {
+			return fmt.Errorf("tokenizer: added_tokens: id %d of %q is not in [0, %d)", a.ID, a.Content, maxID)
+		}
+		if a.Content == "" || len(a.Content) > maxToken {
+			return fmt.Errorf("tokenizer: added_tokens: content of id %d has %d bytes", a.ID, len(a.Content))
+		}
+		top = max(top, a.ID)
+	}
+	if n := len(t.vocab) + len(t.added); int(top) >= 1<<16+16*n { // holes cost memory
+		return fmt.Errorf("tokenizer: model.vocab or added_tokens: id %d among only %d tokens", top, n)
+	}
+	t.names, t.raw = make([]string, top+1), make([]string, top+1)
+	t.listed = make([]bool, top+1)
+	return nil
+}
+
+func (t *Tokenizer) setVocab() error {
 	for i := range t.bytes {
 		t.bytes[i] = -1
 	}
-	if m.ignoreMerges {
-		t.whole = make(map[string]int32, len(m.vocab))
+	if t.byteWise && t.bpe.IgnoreMerges {
+		t.whole = make(map[string]int32, len(t.vocab))
 	}
 	special := map[string]bool{}
-	for _, a := range m.added {
+	for _, a := range t.added {
 		special[a.Content] = a.Special
 	}
-	for name, id := range m.vocab {
-		if old := t.names[id]; t.listed[id] {
-			return fmt.Errorf("tokenizer: model.vocab: %q and %q both have id %d", min(old, name), max(old, name), id)
-		}
-		t.names[id], t.ids[name], t.listed[id] = name, id, true
+	set := func(name string, id int32) {
+		t.names[id], t.listed[id], t.raw[id] = name, true, name
 		raw, ok := unspell(name)
-		if !ok {
-			t.raw[id] = name
-			continue
+		if !t.spelled || !ok {
+			return
 		}
 		t.raw[id] = raw
 		if len(raw) == 1 {
@@ -148,6 +174,18 @@ func (t *Tokenizer) setVocab(m *model) error {
 		if t.whole != nil && !special[name] {
 			t.whole[raw] = id
 		}
+	}
+	if t.kind == Unigram {
+		for id, s := range t.scored {
+			set(s.text, int32(id))
+		}
+	}
+	for name, id := range t.vocab {
+		if old := t.names[id]; t.listed[id] && old != name {
+			return fmt.Errorf("tokenizer: model.vocab: %q and %q both have id %d", min(old, name), max(old, name), id)
+		}
+		set(name, id)
+		t.ids[name] = id
 	}
 	return nil
 }
@@ -166,31 +204,26 @@ func (t *Tokenizer) setAdded() error {
 		}
 		t.names[a.ID], t.raw[a.ID], t.ids[a.Content] = a.Content, a.Content, a.ID
 		t.addedAt[a.ID] = i
-	}
-	t.finder = newFinders(t.added)
-	return nil
-}
-
-func (t *Tokenizer) setMerges(m *model) error {
-	t.pairs = newPairTable(len(m.merges))
-	t.merges = make([][2]int32, len(m.merges))
-	for i, p := range m.merges {
-		var id [3]int32
-		for k, name := range [3]string{p[0], p[1], p[0] + p[1]} {
-			var ok bool
-			if id[k], ok = m.vocab[name]; !ok {
-				return fmt.Errorf("tokenizer: model.merges[%d]: %q is not in model.vocab", i, name)
+		if a.Normalized && t.normalizer != nil {
+			form := newText([]byte(a.Content), false)
+			if err := t.normalizer.normalize(&form); err != nil {
+				return err
+			}
+			if len(form.norm) == 0 {
+				return fmt.Errorf("tokenizer: added_tokens: the normalizer leaves nothing of %q", a.Content)
+			}
+			if string(form.norm) != a.Content {
+				t.forms[a.ID] = string(form.norm)
 			}
 		}
-		rank := int32(i)
-		if m.ranks != nil {
-			rank = m.ranks[i]
-		}
-		t.merges[i] = [2]int32{id[0], id[1]}
-		t.pairs.put(id[0], id[1], rank, id[2])
 	}
-	return nil
+	var err error
+	t.finder, err = newFinders(t.added, t.forms)
+	return err
 }
+
+// Kind returns the type of the model: BPE, WordPiece, Unigram or WordLevel.
+func (t *Tokenizer) Kind() string { return t.kind }
 
 // VocabSize returns the number of ids a model needs: the largest id plus one.
 func (t *Tokenizer) VocabSize() int { return len(t.names) }
@@ -218,12 +251,26 @@ func (t *Tokenizer) Has(id int32) bool {
 	return added || t.listed[id]
 }
 
-// Token returns the bytes that a token stands for, or nil if no token has that id. An added token stands for its content.
+// Token returns the bytes of text that a token stands for behind others (" the" for "▁the", "ing" for "##ing"), or nil if no token
+// has that id. An added token stands for its content.
 func (t *Tokenizer) Token(id int32) []byte {
 	if !t.Has(id) {
 		return nil
 	}
-	return []byte(t.raw[id])
+	_, added := t.addedAt[id]
+	switch {
+	case t.byteWise || added || t.spelled && t.raw[id] != t.names[id]:
+		return []byte(t.raw[id])
+	case t.bpe.ByteFallback || t.byteFallback:
+		if b, ok := byteOf(t.names[id]); ok {
+			return []byte{b}
+		}
+	}
+	const before = "x"
+	s := t.NewStream()
+	s.chain.put(before, true)
+	s.chain.put(t.names[id], true)
+	return []byte(strings.TrimPrefix(s.Flush(), before))
 }
 
 // SpecialID returns the id of a special token by its content.
@@ -251,13 +298,13 @@ func (t *Tokenizer) EOS() (int32, bool) {
 	return 0, false
 }
 
-// HasAllBytes reports whether the vocabulary holds all 256 bytes, so that any text comes back from Decode(Encode(x)). Bytes
-// that it lacks are left out of the ids, as Hugging Face tokenizers does.
+// HasAllBytes reports whether the vocabulary is one of bytes and holds all 256, so that any text comes back from
+// Decode(Encode(x)). Bytes that it lacks are left out of the ids, as Hugging Face tokenizers does.
 func (t *Tokenizer) HasAllBytes() bool {
 	for _, id := range t.bytes {
 		if id < 0 {
 			return false
 		}
 	}
-	return true
+	return t.byteWise
 }

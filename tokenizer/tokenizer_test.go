@@ -97,10 +97,10 @@ func TestMergeAnyOrder(t *testing.T) {
 	text := []byte(strings.Join(sample(t), ""))
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		odd := &Tokenizer{bytes: tok.bytes, pairs: newPairTable(len(tok.merges))}
-		for _, m := range tok.merges {
+		odd := &Tokenizer{bytes: tok.bytes, pairs: newPairTable(len(tok.ranked))}
+		for _, m := range tok.ranked {
 			_, id := tok.pairs.get(m[0], m[1])
-			odd.pairs.put(m[0], m[1], int32(rng.IntN(len(tok.merges))/(1+int(seed)%3)), id)
+			odd.pairs.put(m[0], m[1], int32(rng.IntN(len(tok.ranked))/(1+int(seed)%3)), id)
 		}
 		var w word
 		for range 20 {

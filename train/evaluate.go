@@ -45,9 +45,8 @@ func Evaluate(ctx context.Context, t *tensor.Tape, m model.Decoder, s Split, bat
 			continue
 		}
 		b.seqs.Set(b.Lengths, &b.positions)
-		w, bias := m.Head()
 		x := model.Features(m, t, tensor.IDs(b.IDs), &b.seqs, nil)
-		for _, v := range t.CrossEntropy(x, w, bias, tensor.CrossEntropy{Targets: tensor.IDs(b.Targets), NoGrad: true}).F32() {
+		for _, v := range m.Head().Loss(t, x, tensor.CrossEntropy{Targets: tensor.IDs(b.Targets), NoGrad: true}).F32() {
 			nll += float64(v)
 		}
 		t.Reset()

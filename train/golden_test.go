@@ -70,9 +70,9 @@ func goldenModel(t *testing.T, c *testkit.Case) *gpt.Model {
 	defer f.Close()
 	var list []checkpoint.Binding
 	for _, p := range m.Params() {
-		list = append(list, checkpoint.Binding{Name: p.Name, Shape: p.T().Shape(), Data: p.T().F32(), Aliases: m.Aliases(p.Name)})
+		list = append(list, checkpoint.Binding{Name: p.Name, Tensor: p.T(), Places: m.Places(checkpoint.HuggingFace, p.Name)})
 	}
-	if err := checkpoint.LoadStrict(f, list, m.Ignored); err != nil {
+	if err := checkpoint.LoadStrict(f, list, func(name string) bool { return m.Ignored(checkpoint.HuggingFace, name) }); err != nil {
 		t.Fatal(err)
 	}
 	return m

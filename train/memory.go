@@ -37,7 +37,7 @@ func Estimate(m model.Decoder, o Options) (Memory, error) {
 			small := int64(min(rows, cols))
 			largest = max(largest, 2*n+8*small*small)
 		} else {
-			e.Moments += 2 * int64(p.T().Len()*o.momentType().Size())
+			e.Moments += 2 * int64(o.momentType().Bytes(p.T().Len()))
 		}
 	}
 	e.Activations = activations(m, o, o.Micro)
@@ -75,10 +75,9 @@ func dryRun(m model.Decoder, rows, layers int, o Options) int64 {
 	for left := rows; left > 0; left -= s.Context {
 		lengths = append(lengths, min(left, s.Context))
 	}
-	w, b := m.Head()
 	targets := tensor.IDs(make([]int32, rows))
 	f := m.Norm(t, newLayers(m, t, layers, o).body(t.Scale(x, 1), nn.NewSeqs(lengths...), layers))
-	t.CrossEntropy(f, w, b, tensor.CrossEntropy{Targets: targets})
+	m.Head().Loss(t, f, tensor.CrossEntropy{Targets: targets})
 	t.Backward()
 	return int64(t.Bytes())
 }

@@ -117,7 +117,7 @@ func (l *Loop) writeState(dir string) error {
 	}
 	for _, s := range l.opt.states() {
 		moments = append(moments, s.tensor())
-		need += uint64(s.data.Len() * s.data.DType().Size())
+		need += uint64(len(s.data.Bytes()))
 	}
 	if err := file.NeedSpace(dir, need); err != nil {
 		return err

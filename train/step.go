@@ -57,9 +57,8 @@ func (l *Loop) compute() (stepResult, error) {
 		if len(b.IDs) == 0 {
 			continue
 		}
-		w, bias := l.m.Head()
 		x := l.layers.features(tensor.IDs(b.IDs), &b.seqs)
-		losses := l.tape.CrossEntropy(x, w, bias, tensor.CrossEntropy{Targets: tensor.IDs(b.Targets), Scale: 1 / float64(counted), ZLoss: l.o.ZLoss})
+		losses := l.m.Head().Loss(l.tape, x, tensor.CrossEntropy{Targets: tensor.IDs(b.Targets), Scale: 1 / float64(counted), ZLoss: l.o.ZLoss})
 		l.tape.Backward()
 		for _, v := range losses.F32() {
 			nll += float64(v)

@@ -24,7 +24,7 @@ func (*evalCmd) Help() string {
 }
 
 func (e *evalCmd) Run(ctx context.Context, c *common) error {
-	m, err := zoo.Open(e.Model, false)
+	m, err := zoo.Open(e.Model, zoo.Options{})
 	if err != nil {
 		return err
 	}

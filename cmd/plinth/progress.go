@@ -61,11 +61,10 @@ func (p *progress) event(e train.Event) {
 		if e.ValLoss != 0 {
 			text += fmt.Sprintf("  validation %.4f, %.4f bits per byte", e.ValLoss, e.ValBitsPerByte)
 		}
-		if p.terminal && !important {
-			fmt.Fprintf(p.w, "\r\x1b[K%s", text)
-			p.onLine = true
-		} else {
+		if important {
 			p.line(text)
+		} else {
+			p.status(text)
 		}
 	}
 	if e.Sample != "" {
@@ -73,11 +72,26 @@ func (p *progress) event(e train.Event) {
 	}
 }
 
+// status writes text that the next status replaces on a terminal.
+func (p *progress) status(text string) {
+	if !p.terminal {
+		p.line(text)
+		return
+	}
+	fmt.Fprintf(p.w, "\r\x1b[K%s", text)
+	p.onLine = true
+}
+
 // line writes text below whatever stands there.
 func (p *progress) line(text string) {
+	p.clear()
+	fmt.Fprintln(p.w, text)
+}
+
+// clear wipes a status away.
+func (p *progress) clear() {
 	if p.onLine {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.onLine = false
 	}
-	fmt.Fprintln(p.w, text)
 }

@@ -1,20 +1,49 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 
-	"github.com/plinth-ml/plinth/model/gpt"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
 type showCmd struct {
-	Model   string `arg:"" optional:"" help:"Model folder, or the name of a size; without it the sizes are listed." placeholder:"DIR|NAME"`
+	Model   string `arg:"" optional:"" help:"Model folder or file, a model of the store, or the name of a size; without it the sizes are listed." placeholder:"DIR|NAME"`
 	Tensors bool   `help:"List every parameter."`
 }
 
 func (s *showCmd) Help() string { return "Example: plinth show gpt3-175b" }
+
+// cacheTypes are the bytes of one key or value in each type of cache.
+var cacheTypes = []struct {
+	name  string
+	bytes float64
+}{{"f32", 4}, {"f16", 2}, {"q8_0", 34.0 / 32}}
+
+// memory is what using a model takes at one context length.
+type memory struct {
+	Context int              `json:"context"`
+	Cache   map[string]int64 `json:"cache_bytes"` // of one sequence, by the cache's type
+}
+
+// memoryTable is the cache's memory at context lengths from 1024, times 4, up to the model's own.
+func memoryTable(z model.Sizes) []memory {
+	var lengths []int
+	for n := 1024; n < z.Context; n *= 4 {
+		lengths = append(lengths, n)
+	}
+	var rows []memory
+	for _, n := range append(lengths, z.Context) {
+		m := memory{n, map[string]int64{}}
+		for _, t := range cacheTypes {
+			m.Cache[t.name] = int64(2 * float64(z.Layers*z.KVHeads*z.HeadDim) * float64(n) * t.bytes)
+		}
+		rows = append(rows, m)
+	}
+	return rows
+}
 
 func (s *showCmd) Run(c *common) error {
 	if s.Model == "" {
@@ -31,32 +60,47 @@ func (s *showCmd) Run(c *common) error {
 		Shape []int  `json:"shape"`
 	}
 	out := struct {
-		Model     string  `json:"model"`
-		Layers    int     `json:"layers"`
-		Width     int     `json:"width"`
-		Heads     int     `json:"heads"`
-		HeadDim   int     `json:"head_dim"`
-		Vocab     int     `json:"vocab"`
-		Context   int     `json:"context"`
-		Window    int     `json:"window,omitempty"`
-		Params    int64   `json:"params"`
-		Bytes     int64   `json:"weight_bytes"`
-		Train     int64   `json:"training_bytes"`
-		Forward   float64 `json:"forward_flops_per_token"`
-		TrainFlop float64 `json:"train_flops_per_token"`
-		Tensors   []param `json:"tensors,omitempty"`
-	}{s.Model, z.Layers, z.Width, z.Heads, z.HeadDim, z.Vocab, z.Context, z.Window, cost.Params, 4 * cost.Params, 16 * cost.Params,
-		cost.Matrix + cost.Attention, cost.Train(), nil}
+		Model     string   `json:"model"`
+		Family    string   `json:"family"`
+		Layers    int      `json:"layers"`
+		Width     int      `json:"width"`
+		Heads     int      `json:"heads"`
+		KVHeads   int      `json:"kv_heads"`
+		HeadDim   int      `json:"head_dim"`
+		Vocab     int      `json:"vocab"`
+		Context   int      `json:"context"`
+		Window    int      `json:"window,omitempty"`
+		Params    int64    `json:"params"`
+		Bytes     int64    `json:"weight_bytes"`
+		Train     int64    `json:"training_bytes"`
+		Forward   float64  `json:"forward_flops_per_token"`
+		TrainFlop float64  `json:"train_flops_per_token"`
+		Memory    []memory `json:"memory"`
+		Tensors   []param  `json:"tensors,omitempty"`
+	}{s.Model, family(m), z.Layers, z.Width, z.Heads, z.KVHeads, z.HeadDim, z.Vocab, z.Context, z.Window, cost.Params, 4 * cost.Params, 16 * cost.Params,
+		cost.Matrix + cost.Attention, cost.Train(), memoryTable(z), nil}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s\n  layers %d, width %d, heads %d x %d, vocabulary %d, context %d\n", s.Model, z.Layers, z.Width, z.Heads, z.HeadDim, z.Vocab, z.Context)
+	fmt.Fprintf(&text, "%s (%s)\n  layers %d, width %d, heads %d x %d", s.Model, out.Family, z.Layers, z.Width, z.Heads, z.HeadDim)
+	if z.KVHeads != z.Heads {
+		fmt.Fprintf(&text, " on %d of keys and values", z.KVHeads)
+	}
+	fmt.Fprintf(&text, ", vocabulary %d, context %d\n", z.Vocab, z.Context)
 	if z.Window > 0 {
-		fmt.Fprintf(&text, "  odd layers attend within a band of %d\n", z.Window)
+		fmt.Fprintf(&text, "  some layers attend within a band of %d\n", z.Window)
 	}
 	fmt.Fprintf(&text, "  parameters        %d (%s)\n", cost.Params, count(cost.Params))
 	fmt.Fprintf(&text, "  weights           %sB in float32\n", count(out.Bytes))
 	fmt.Fprintf(&text, "  training          %sB for weights, gradients and AdamW's moments, activations not counted\n", count(out.Train))
 	fmt.Fprintf(&text, "  forward           %sFLOP per token (attention %.1f %%)\n", count(out.Forward), 100*cost.Attention/out.Forward)
 	fmt.Fprintf(&text, "  forward+backward  %sFLOP per token; the rule of thumb 6N gives %s\n", count(out.TrainFlop), count(6*float64(cost.Params)))
+	fmt.Fprintf(&text, "  to use it, beside the weights, for each sequence of a context of\n")
+	for _, row := range out.Memory {
+		fmt.Fprintf(&text, "    %8d tokens ", row.Context)
+		for _, t := range cacheTypes {
+			fmt.Fprintf(&text, "  %9sB (%s)", count(row.Cache[t.name]), t.name)
+		}
+		text.WriteByte('\n')
+	}
 	if s.Tensors {
 		for _, p := range m.Params() {
 			out.Tensors = append(out.Tensors, param{p.Name, p.T().Shape()})
@@ -66,29 +110,47 @@ func (s *showCmd) Run(c *common) error {
 	return c.finish(out, text.String())
 }
 
-// open returns the model of a folder or of a named size, shapes only.
+// family is the model_type of a model's config.json.
+func family(m zoo.Model) string {
+	var head struct {
+		Type string `json:"model_type"`
+	}
+	config, err := m.ConfigJSON()
+	if err != nil || json.Unmarshal(config, &head) != nil {
+		return "unknown family"
+	}
+	return head.Type
+}
+
+// open returns the model of a folder, of the store or of a named size, shapes only.
 func (s *showCmd) open() (zoo.Model, error) {
-	if info, err := os.Stat(s.Model); err == nil && info.IsDir() {
-		return zoo.Describe(s.Model)
+	if size, err := zoo.SizeByName("", s.Model); err == nil {
+		return size.New(size.Vocab, size.Context, -1)
 	}
-	size, err := gpt.ByName(s.Model)
+	path, err := modelPath(s.Model)
 	if err != nil {
-		return nil, usagef("%s is no folder, and %w", s.Model, err)
+		return nil, usagef("%w; plinth show lists the names of sizes", err)
 	}
-	return gpt.New(size.Config)
+	return zoo.Describe(path)
 }
 
 func (s *showCmd) list(c *common) error {
 	type row struct {
+		Family string `json:"family"`
 		Name   string `json:"name"`
 		Params int64  `json:"params"`
 	}
 	var rows []row
 	var text strings.Builder
-	for _, z := range gpt.Sizes {
-		rows = append(rows, row{z.Name, z.Config.Cost(1).Params})
-		fmt.Fprintf(&text, "%-12s %3d layers, width %5d, heads %2d, context %4d, vocabulary %5d: %d parameters\n", z.Name, z.Config.Layers, z.Config.Width,
-			z.Config.Heads, z.Config.Context, z.Config.Vocab, rows[len(rows)-1].Params)
+	for _, z := range zoo.Sizes() {
+		m, err := z.New(z.Vocab, z.Context, -1)
+		if err != nil {
+			return err
+		}
+		n := m.Sizes()
+		rows = append(rows, row{z.Family, z.Name, m.Cost(1).Params})
+		fmt.Fprintf(&text, "%-6s %-12s %3d layers, width %5d, heads %2d, context %6d, vocabulary %6d: %d parameters\n", z.Family, z.Name, n.Layers, n.Width,
+			n.Heads, n.Context, n.Vocab, rows[len(rows)-1].Params)
 	}
 	return c.finish(map[string]any{"sizes": rows}, text.String())
 }

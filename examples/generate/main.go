@@ -17,7 +17,7 @@ func main() {
 	if len(os.Args) != 3 {
 		log.Fatal("usage: generate MODEL TEXT")
 	}
-	m, err := zoo.Open(os.Args[1], false)
+	m, err := zoo.Open(os.Args[1], zoo.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

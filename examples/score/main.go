@@ -18,7 +18,7 @@ func main() {
 	if len(os.Args) < 3 {
 		log.Fatal("usage: score MODEL TEXT...")
 	}
-	m, err := zoo.Open(os.Args[1], false)
+	m, err := zoo.Open(os.Args[1], zoo.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

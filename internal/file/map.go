@@ -61,6 +61,28 @@ func MapFile(f *os.File) (*Mapping, error) {
 	return &Mapping{f.Name(), data, nil, false}, nil
 }
 
+// OpenIn opens the regular file name, which must not lead out of root. A pipe is not opened, for that could wait for ever.
+func OpenIn(root *os.Root, name string) (*os.File, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is not a regular file", name)
+	}
+	return root.Open(name)
+}
+
+// MapIn is Map of a file that must not lie outside root.
+func MapIn(root *os.Root, name string) (*Mapping, error) {
+	f, err := OpenIn(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return MapFile(f)
+}
+
 // ReadAll reads path into memory behind the same type. Later changes of the file do not show; use it for small files.
 func ReadAll(path string) (*Mapping, error) {
 	data, err := os.ReadFile(path)
@@ -77,13 +99,21 @@ func (m *Mapping) Bytes() []byte { return m.data }
 func (m *Mapping) Len() int { return len(m.data) }
 
 // CopyFrom fills dst from offset off. It returns an error, never a fault, where the file was cut short underneath.
-func (m *Mapping) CopyFrom(dst []byte, off int64) (err error) {
+func (m *Mapping) CopyFrom(dst []byte, off int64) error {
 	if off < 0 || off > int64(len(m.data)) || int64(len(dst)) > int64(len(m.data))-off {
 		return fmt.Errorf("file: %s: bytes %d to %d of %d", m.path, off, off+int64(len(dst)), len(m.data))
 	}
-	if !m.mapped {
-		copy(dst, m.data[off:])
+	return m.Guard(func(data []byte) error {
+		copy(dst, data[off:])
 		return nil
+	})
+}
+
+// Guard calls use with the content, which it must not keep. Where the file was cut short underneath and use, on its own goroutine, reads what is gone,
+// Guard returns an error instead of a fault, and use ends there.
+func (m *Mapping) Guard(use func(data []byte) error) (err error) {
+	if !m.mapped {
+		return use(m.data)
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -96,8 +126,7 @@ func (m *Mapping) CopyFrom(dst []byte, off int64) (err error) {
 		}
 		err = fmt.Errorf("file: %s was cut short while mapped: %w", m.path, io.ErrUnexpectedEOF)
 	}()
-	copy(dst, m.data[off:])
-	return nil
+	return use(m.data)
 }
 
 // Close unmaps. Bytes must not be used afterwards. A second Close does nothing.

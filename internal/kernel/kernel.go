@@ -50,7 +50,7 @@ type Set struct {
 	RMSNorm     func(y, rstd, x, w Buf, eps float64)
 	RMSNormGrad func(dx, dw, dy, x, w, rstd Buf, acc bool)
 
-	// Gather copies rows: y[i] = w[ids[i]] (or += with acc). w [V,C], ids I32 [N], y [N,C].
+	// Gather copies rows: y[i] = w[ids[i]] (or += with acc). w [V,C], in any storage type, ids I32 [N], y [N,C].
 	Gather func(y, w, ids Buf, c int, acc bool)
 	// ScatterAdd is its gradient: dw[ids[i]] += dy[i], in ascending i.
 	ScatterAdd func(dw, dy, ids Buf, c int)
@@ -95,6 +95,11 @@ func (a Act) String() string {
 }
 
 // MatMul describes C = f(Alpha·op(A)·op(B) + Bias) + Residual.
+//
+// B may have a storage type: with TransB, dense rows of whole blocks as a file holds them, not TransA, not Accumulate, not Packed. F16 and BF16 are
+// widened and multiplied as float32. With the block types each row of A is quantised as well, one block like another: a block (of 256, of 32
+// for Q8_0 and Q4_0) becomes codes c = round(127·a/max|a|), to even in ties, and a scale max|a|/127; codes are multiplied and summed exactly,
+// the sums of blocks, times their scales, in float32. A block with an infinity or a NaN is NaN.
 type MatMul struct {
 	M, N, K        int
 	A, B, C        Buf // op(A) [M,K], op(B) [K,N], C [M,N]
@@ -122,23 +127,36 @@ type Span struct{ Start, Len int }
 func (s Span) End() int { return s.Start + s.Len }
 
 // Rope describes rotary position embedding (Su et al. 2021, eq. 34): pair i of each head at position p turns by the angle
-// whose cosine and sine are Cos[p*D/2+i], Sin[p*D/2+i].
+// whose cosine and sine are Cos[p*R/2+i], Sin[p*R/2+i]. Elements of a head from Dims on stay as they are.
 type Rope struct {
 	Heads, HeadDim int
+	Dims           int  // R, elements of each head that turn; 0 means HeadDim
 	Stride         int  // elements between rows of x and y; 0 means Heads*HeadDim
-	Pairs          bool // rotate elements (2i, 2i+1) as GPT-J does; otherwise (i, i+D/2) as Llama and NeoX do
+	Pairs          bool // rotate elements (2i, 2i+1) as GPT-J does; otherwise (i, i+R/2) as Llama and NeoX do
 	Inverse        bool // turn back: the gradient
 	Pos            Buf  // I32 [N], position of each row
-	Cos, Sin       Buf  // [positions, D/2]
+	Cos, Sin       Buf  // [positions, R/2]
 }
 
-// Attention describes O = softmax(Q Kᵀ·Scale + Bias + mask) V for ragged sequences, without storing the scores
+// Turning is R, the number of elements of each head that turn.
+func (r *Rope) Turning() int {
+	if r.Dims != 0 {
+		return r.Dims
+	}
+	return r.HeadDim
+}
+
+// Attention describes O = softmax(cap(Q Kᵀ·Scale) + Bias + mask) V for ragged sequences, without storing the scores
 // (Dao et al. 2022, FlashAttention, algorithms 1 and 4). Sequence s owns the query rows Queries[s] and the key rows
 // Keys[s]; its last query stands at its last key (query j of Tq at key position Tk-Tq+j), so that cached decoding and
 // chunked prefill are the same call. Padding and document masks are sequence boundaries: nothing outside Keys[s] is seen.
 // Neither Queries nor Keys overlap among themselves; rows in no span are neither read nor written, keys and values in one are finite.
 // A query that sees no key, or only biases of -Inf, gives zeros, an LSE of -Inf and no gradient.
-// Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of a fixed size counted from Keys[s].Start.
+// Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of KeyTile counted from Keys[s].Start.
+//
+// With a Cache, K and V are those of the queries' own tokens: they are stored as the last of the Keys[s].Len positions of each sequence, and all
+// keys and values are read from the cache; Keys[s].Start counts nothing. The results have the same bits for any pages, and, with an F32 cache, the
+// bits of a call without. There is no gradient.
 type Attention struct {
 	Heads, KVHeads, HeadDim int
 	Q, K, V, O              Buf // rows of Heads*D, KVHeads*D, KVHeads*D, Heads*D elements
@@ -146,10 +164,12 @@ type Attention struct {
 	LSE                     Buf // [rows of Q, Heads] log-sum-exp of the scores, kept for the gradient; none when not needed
 	Queries, Keys           []Span
 	Scale                   float64 // 0 means 1/sqrt(D)
+	SoftCap                 float64 // cap(s) = SoftCap·tanh(s/SoftCap) (Gemma 2, section 2); 0 leaves scores as they are
 	Causal                  bool
 	Window                  int // 0 unlimited; else |query position - key position| < Window
 	Bias                    Buf // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
 	BiasQ, BiasK            int
+	Cache                   *Cache // or nil
 }
 
 // AttentionGrad holds the gradients of an Attention whose forward call is done. They have the strides of their values.
@@ -159,8 +179,8 @@ type AttentionGrad struct {
 	DBias          Buf // or none
 }
 
-// CrossEntropy describes loss_i = -log softmax(x_i Wᵀ + Bias)[target_i] + ZLoss·lse_i², with the logits made in chunks of rows and
-// never stored whole. With gradients asked for, they are computed in the same pass:
+// CrossEntropy describes loss_i = -log softmax(z_i)[target_i] + ZLoss·lse_i² with z_i = x_i Wᵀ + Bias, or SoftCap·tanh of that over SoftCap
+// (Gemma 2, section 2). The logits are made in chunks of rows and never stored whole. With gradients asked for, they are computed in the same pass:
 // the gradient of Scale·Σ Weights_i·loss_i.
 type CrossEntropy struct {
 	X       Buf // [N,C]
@@ -170,6 +190,7 @@ type CrossEntropy struct {
 	Weights Buf // [N] factor of each row's loss in the gradient; or none
 	V, C    int
 	ZLoss   float64 // PaLM section 5: 1e-4
+	SoftCap float64 // 0 for none
 	Scale   float64 // factor of the gradient, e.g. 1/tokens of the whole batch; 0 gives zero gradients
 
 	Loss Buf // [N]: loss_i without the z term, unweighted; 0 where the target is negative

@@ -113,3 +113,9 @@ func normGradAVX2(dx, dy, x, w []float32, mean, rstd, mg, mgx float32)
 
 //go:noescape
 func adamWAVX2(p, g, m, v []float32, c adamWConsts)
+
+//go:noescape
+func mulI8AVX2(y []float32, x []int8, s []float32)
+
+//go:noescape
+func f32FromQ8AVX2(y []float32, x []byte)

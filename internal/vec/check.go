@@ -80,6 +80,12 @@ func probe(v *variant) (list []probed) {
 	masked[3], masked[n-1] = float32(math.Inf(-1)), float32(math.Inf(-1))
 	e := make([]float32, n)
 	keep("expSum", e, []float32{v.expSum(e, masked, 2)})
+	tile, ds, top, sum, seen := clone(masked), clone(a), []float32{1, float32(math.Inf(-1))}, []float32{0, 0}, []int32{19, 4}
+	v.softmax(tile, n/2, n/2, seen, top, sum)
+	keep("softmax of a tile", tile, top, sum)
+	tile = clone(x)
+	v.softmaxBack(tile, ds, n/2, n/2, seen, top, sum)
+	keep("its gradient", tile, ds)
 	finite := []float32{0, 0}
 	if v.allFinite(x) {
 		finite[0] = 1
@@ -113,5 +119,15 @@ func probe(v *variant) (list []probed) {
 	widest := make([]float32, n)
 	v.f32FromBF16(widest, half)
 	keep("conversion", wide, wider, widest)
+
+	blocks, codes, y8, z8 := make([]byte, 34), make([]int8, n), make([]float32, n), make([]float32, 32)
+	for i := range codes {
+		codes[i] = int8(20 * x[i])
+		blocks[i%34] = byte(codes[i])
+	}
+	blocks[1] &= 0x3f // a scale below 2
+	v.mulI8(y8, codes, a)
+	v.f32FromQ8(z8, blocks)
+	keep("mulI8 or f32FromQ8", y8, z8)
 	return list
 }

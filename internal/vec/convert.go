@@ -31,3 +31,9 @@ func RoundBF16(y []uint16, x []float32, key uint64, from uint32, shift int) {
 	need("RoundBF16", "x", len(x), len(y))
 	active.roundBF16(y, x[:len(y)], uint32(key), uint32(key>>32), from, uint32(shift))
 }
+
+// F16 is the value of half-precision bits, as F32FromF16.
+func F16(h uint16) float32 { return widen16(h) }
+
+// ToF16 rounds x to half precision, as F16FromF32.
+func ToF16(x float32) uint16 { return narrow16(x) }

@@ -25,6 +25,9 @@ type variant struct {
 	expSum      func(y, x []float32, max float32) float32
 	softmaxGrad func(dx, dy, y []float32)
 
+	softmaxTile     func(p *float32, ld, width int, seen *int32, top, sum *float32, rows int) // or nil; at least one row and column
+	softmaxTileGrad func(p, ds *float32, ld, width int, seen *int32, lse, delta *float32, rows int)
+
 	layerNorm     func(y, x, w, b []float32, eps float32) (mean, rstd float32)
 	layerNormGrad func(dx, dw, db, dy, x, w []float32, mean, rstd float32)
 	rmsNorm       func(y, x, w []float32, eps float32) (rstd float32)
@@ -37,6 +40,9 @@ type variant struct {
 	f32FromF16, f32FromBF16 func(y []float32, x []uint16)
 	f16FromF32, bf16FromF32 func(y []uint16, x []float32)
 	roundBF16               func(y []uint16, x []float32, k0, k1, from, shift uint32)
+
+	mulI8     func(y []float32, x []int8, s []float32)
+	f32FromQ8 func(y []float32, x []byte)
 }
 
 // goVariant is the portable definition of everything.
@@ -57,6 +63,7 @@ var goVariant = variant{
 	adamW: adamWGo,
 
 	f32FromF16: f32FromF16Go, f32FromBF16: f32FromBF16Go, f16FromF32: f16FromF32Go, bf16FromF32: bf16FromF32Go, roundBF16: roundBF16Go,
+	mulI8: mulI8Go, f32FromQ8: f32FromQ8Go,
 }
 
 // variants lists what this machine can run and what passed its self-check, slowest first; rejected, what did not pass.

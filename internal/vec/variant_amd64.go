@@ -34,6 +34,12 @@ func avx2Variant() *variant {
 	v.rotateHalf, v.rotatePairs = rotateHalfAVX2, rotatePairsAVX2
 	v.f32FromF16, v.f16FromF32 = f32FromF16AVX2, f16FromF32AVX2
 	v.f32FromBF16, v.bf16FromF32, v.roundBF16 = f32FromBF16AVX2, bf16FromF32AVX2, roundBF16AVX2
+	v.mulI8 = func(y []float32, x []int8, s []float32) {
+		n := len(y) &^ 7
+		mulI8AVX2(y[:n], x, s)
+		mulI8Go(y[n:], x[n:], s[n:])
+	}
+	v.f32FromQ8 = f32FromQ8AVX2
 	return &v
 }
 
@@ -43,5 +49,6 @@ func avx512Variant() *variant {
 	v.name = "avx512"
 	v.exp, v.expSum = expAVX512, expSumAVX512
 	v.geluTanh, v.geluTanhGrad = geluTanhAVX512, geluTanhGradAVX512
+	v.softmaxTile, v.softmaxTileGrad = softmaxTileAVX512, softmaxTileGradAVX512
 	return v
 }

@@ -1,14 +1,11 @@
 package gpt
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
-	"github.com/plinth-ml/plinth/tensor"
+	"github.com/plinth-ml/plinth/model"
 )
 
 // Model types in config.json.
@@ -34,18 +31,14 @@ type Config struct {
 
 	HeadDim int `json:"head_dim,omitempty"` // GPT-3 only: where heads x head_dim is not n_embd; 0 means n_embd/n_head
 	Window  int `json:"window,omitempty"`   // GPT-3 only: band of odd layers
+
+	// OutIn says that the matrices of the blocks are stored [out, in], as in GGUF files; Hugging Face's are [in, out].
+	OutIn bool `json:"-"`
 }
 
-// activations of config.json; GPT-2 was trained with gelu_new.
-var activations = map[string]tensor.Act{
-	"gelu_new": tensor.GELUTanh, "gelu_pytorch_tanh": tensor.GELUTanh, "gelu": tensor.GELU, "relu": tensor.ReLU, "silu": tensor.SiLU, "swish": tensor.SiLU,
-}
-
-// neutral keys say nothing about the arithmetic of inference and pre-training here.
-var neutral = strings.Fields(`architectures attn_pdrop embd_pdrop resid_pdrop n_ctx summary_activation summary_first_dropout
-	summary_proj_to_labels summary_type summary_use_proj task_specific_params transformers_version torch_dtype dtype use_cache
-	pad_token_id _name_or_path id2label label2id num_labels return_dict output_attentions output_hidden_states is_decoder
-	gradient_checkpointing output_past _num_labels problem_type chunk_size_feed_forward is_encoder_decoder reorder_and_upcast_attn`)
+// neutral keys say nothing about the arithmetic here.
+var neutral = strings.Fields(`n_ctx summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
+	task_specific_params output_past _num_labels reorder_and_upcast_attn`)
 
 // fixed keys change the arithmetic: only these values are implemented.
 var fixed = map[string]string{
@@ -54,32 +47,17 @@ var fixed = map[string]string{
 
 // Parse reads a config.json. A key that it does not know is an error, because it may change the arithmetic.
 func Parse(data []byte) (Config, error) {
-	var keys map[string]json.RawMessage
 	c := Config{Activation: "gelu_new", LayerNormEps: 1e-5, InitStd: 0.02, Context: 1024, Vocab: 50257, Width: 768, Layers: 12, Heads: 12}
-	if err := json.Unmarshal(data, &keys); err != nil {
-		return c, fmt.Errorf("gpt: config.json: %w", err)
-	}
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		if want, ok := fixed[k]; ok {
-			if got := string(bytes.TrimSpace(keys[k])); got != want {
-				return c, fmt.Errorf("gpt: config.json: %s is %s, only %s is implemented", k, got, want)
-			}
-			delete(keys, k)
-		}
-	}
-	for _, k := range neutral {
-		delete(keys, k)
-	}
-	rest, err := json.Marshal(keys)
-	if err != nil {
-		return c, fmt.Errorf("gpt: config.json: %w", err)
-	}
-	d := json.NewDecoder(bytes.NewReader(rest))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return c, fmt.Errorf("gpt: config.json: %w", err)
+	if err := model.ParseConfig(data, &c, model.Keys{Neutral: neutral, Fixed: fixed}); err != nil {
+		return c, fmt.Errorf("gpt: %w", err)
 	}
 	return c, c.Check()
+}
+
+// AsGGUF is the configuration of a model in the layout of GGUF files.
+func (c Config) AsGGUF() Config {
+	c.OutIn = true
+	return c
 }
 
 // Marshal writes config.json as transformers reads it.
@@ -103,16 +81,12 @@ func (c Config) Marshal() ([]byte, error) {
 
 // Check reports the first field whose value no model can have.
 func (c Config) Check() error {
-	for _, f := range []struct {
-		name     string
-		v, limit int
-	}{
-		{"vocab_size", c.Vocab, 1 << 24}, {"n_positions", c.Context, 1 << 24}, {"n_embd", c.Width, 1 << 18}, {"n_layer", c.Layers, 1 << 12},
-		{"n_head", c.Heads, 1 << 12}, {"n_inner", c.hidden(), 1 << 20}, {"head_dim", c.headDim(), 1 << 12},
-	} {
-		if f.v < 1 || f.v > f.limit {
-			return fmt.Errorf("gpt: config.json: %s is %d, not within 1 to %d", f.name, f.v, f.limit)
-		}
+	if err := model.CheckLimits(
+		model.Limit{Key: "vocab_size", Value: c.Vocab, Most: 1 << 24}, model.Limit{Key: "n_positions", Value: c.Context, Most: 1 << 24},
+		model.Limit{Key: "n_embd", Value: c.Width, Most: 1 << 18}, model.Limit{Key: "n_layer", Value: c.Layers, Most: 1 << 12},
+		model.Limit{Key: "n_head", Value: c.Heads, Most: 1 << 12}, model.Limit{Key: "n_inner", Value: c.hidden(), Most: 1 << 20},
+		model.Limit{Key: "head_dim", Value: c.headDim(), Most: 1 << 12}); err != nil {
+		return fmt.Errorf("gpt: %w", err)
 	}
 	switch {
 	case c.ModelType != TypeGPT2 && c.ModelType != TypeGPT3:
@@ -126,8 +100,8 @@ func (c Config) Check() error {
 	case !(c.LayerNormEps > 0) || !(c.InitStd > 0):
 		return fmt.Errorf("gpt: config.json: layer_norm_epsilon %v and initializer_range %v must be positive", c.LayerNormEps, c.InitStd)
 	}
-	if _, ok := activations[c.Activation]; !ok {
-		return fmt.Errorf("gpt: config.json: activation_function %q is unknown; known: %s", c.Activation, strings.Join(slices.Sorted(maps.Keys(activations)), ", "))
+	if err := model.CheckActivation(c.Activation); err != nil {
+		return fmt.Errorf("gpt: config.json: activation_function: %w", err)
 	}
 	return nil
 }

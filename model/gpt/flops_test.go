@@ -72,8 +72,7 @@ func engineFLOPs(t *testing.T, k *kernel.Set, c gpt.Config, batch, seq int, reco
 	} else {
 		x = body(x)
 	}
-	w, b := m.Head()
-	tape.CrossEntropy(m.Norm(tape, x), w, b, tensor.CrossEntropy{Targets: tensor.IDs(ids), Scale: 1})
+	m.Head().Loss(tape, m.Norm(tape, x), tensor.CrossEntropy{Targets: tensor.IDs(ids), Scale: 1})
 	tape.Backward()
 	got := map[string]float64{}
 	for _, op := range times.Ops() {

@@ -64,15 +64,23 @@ func New(c Config) (*Model, error) {
 		m.Transformer.Blocks = append(m.Transformer.Blocks, &Block{
 			Norm1: nn.NewLayerNorm(C, c.LayerNormEps),
 			Attn: &Attention{
-				QKV:  nn.NewConv1D(C, 3*inner, std),
-				Proj: nn.NewConv1D(inner, C, residual),
+				QKV:  c.linear(C, 3*inner, std),
+				Proj: c.linear(inner, C, residual),
 				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Window: shape.LayerWindow(l)},
 			},
 			Norm2: nn.NewLayerNorm(C, c.LayerNormEps),
-			MLP:   &MLP{Up: nn.NewConv1D(C, F, std), Down: nn.NewConv1D(F, C, residual), act: activations[c.Activation]},
+			MLP:   &MLP{Up: c.linear(C, F, std), Down: c.linear(F, C, residual), act: model.Activations[c.Activation]},
 		})
 	}
 	return m, nil
+}
+
+// linear is a layer of a block in the configuration's layout.
+func (c Config) linear(in, out int, std float64) *nn.Linear {
+	if c.OutIn {
+		return nn.NewLinear(in, out, std, true)
+	}
+	return nn.NewConv1D(in, out, std)
 }
 
 // Params lists the parameters under Hugging Face's names.
@@ -118,7 +126,7 @@ func (m *Model) Norm(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
 }
 
 // Head is the token embedding [V, C], tied; there is no bias.
-func (m *Model) Head() (w, b *tensor.Tensor) { return m.Transformer.Tokens.Weight.T(), nil }
+func (m *Model) Head() nn.Head { return nn.Head{Weight: m.Transformer.Tokens.Weight.T()} }
 
 // Sizes are the facts that callers plan with.
 func (m *Model) Sizes() model.Sizes { return m.Config.Sizes() }
@@ -128,10 +136,22 @@ func (c Config) Sizes() model.Sizes {
 	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Vocab: c.Vocab, Context: c.Context, Window: c.Window}
 }
 
+// windows are the positions that each layer sees: the odd ones have the band.
+func (c Config) windows() []int {
+	if c.Window == 0 {
+		return nil
+	}
+	list := make([]int, c.Layers)
+	for l := 1; l < c.Layers; l += 2 {
+		list[l] = c.Window
+	}
+	return list
+}
+
 // Shape is the arithmetic of the configuration.
 func (c Config) Shape() model.Shape {
-	return model.Shape{Layers: c.Layers, Width: c.Width, Heads: c.Heads, HeadDim: c.headDim(), Hidden: c.hidden(), Biases: true, NormBias: true,
-		Vocab: c.Vocab, Context: c.Context, Window: c.Window}
+	return model.Shape{Layers: c.Layers, Width: c.Width, Heads: c.Heads, HeadDim: c.headDim(), Hidden: c.hidden(), Biases: model.LayerBiases, NormBias: true,
+		Vocab: c.Vocab, Context: c.Context, Windows: c.windows()}
 }
 
 // Cost counts the arithmetic per token for sequences of seq tokens.

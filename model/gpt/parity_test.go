@@ -12,7 +12,6 @@ import (
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/kernel/ref"
 	"github.com/plinth-ml/plinth/internal/testkit"
-	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
@@ -59,7 +58,7 @@ func load(t *testing.T, c *testkit.Case, train bool) *gpt.Model {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := checkpoint.LoadStrict(f, zoo.Bindings(m), m.Ignored); err != nil {
+	if err := zoo.Load(f, checkpoint.HuggingFace, m); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -119,15 +118,14 @@ func compare(t *testing.T, k *kernel.Set, c *testkit.Case, prefix string, ids []
 			}
 		}
 		x = m.Norm(tape, x)
-		got := append([]float32(nil), model.Logits(m, tape, x).F32()...)
+		got := append([]float32(nil), m.Head().Logits(tape, x).F32()...)
 		var want []float32
 		for _, l := range logits {
 			want = append(want, l...)
 		}
 		testkit.Close(t, prefix+"logits", got, want, 1e-4, 0)
 
-		w, b := m.Head()
-		loss := tape.CrossEntropy(x, w, b, tensor.CrossEntropy{Targets: tensor.IDs(targets), Scale: 1 / float64(counted)})
+		loss := m.Head().Loss(tape, x, tensor.CrossEntropy{Targets: tensor.IDs(targets), Scale: 1 / float64(counted)})
 		sum := 0.0
 		for _, l := range loss.F32() {
 			sum += float64(l)

@@ -31,15 +31,7 @@ func trained(t *testing.T, kind string) (zoo.Model, *tokenizer.Tokenizer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := gpt.Shape(2, 24, 3, 288, 32)
-	c.InitStd = 0.3
-	if c.ModelType = kind; kind == gpt.TypeGPT3 {
-		c.Window = 4
-	}
-	m, err := gpt.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newTiny(t, kind)
 	nn.Init(m.Params(), 3, false)
 	return m, tok
 }
@@ -49,14 +41,13 @@ func lastLogits(t *testing.T, m model.Decoder, ids []int32) ([]float32, float64)
 	t.Helper()
 	tape := tensor.Evaluation(cpu.New(cpu.Options{Threads: 1}))
 	x := model.Features(m, tape, tensor.IDs(ids), nn.NewSeqs(len(ids)), nil)
-	w, b := m.Head()
 	targets := append(slices.Clone(ids[1:]), -1)
 	loss := 0.0
-	for _, l := range tape.CrossEntropy(x, w, b, tensor.CrossEntropy{Targets: tensor.IDs(targets)}).F32() {
+	for _, l := range m.Head().Loss(tape, x, tensor.CrossEntropy{Targets: tensor.IDs(targets)}).F32() {
 		loss += float64(l)
 	}
 	v := m.Sizes().Vocab
-	return slices.Clone(model.Logits(m, tape, x).F32()[(len(ids)-1)*v:]), loss / float64(len(ids)-1)
+	return slices.Clone(m.Head().Logits(tape, x).F32()[(len(ids)-1)*v:]), loss / float64(len(ids)-1)
 }
 
 // What is saved loads again with the same bits, for every family.
@@ -68,7 +59,7 @@ func TestRoundTrip(t *testing.T) {
 			if err := zoo.Save(dir, m, tok); err != nil {
 				t.Fatal(err)
 			}
-			back, err := zoo.Open(dir, true)
+			back, err := zoo.Open(dir, zoo.Options{Train: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +127,7 @@ func TestOpenRefuses(t *testing.T) {
 		if err := damage(dir); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := zoo.Open(dir, false); err == nil {
+		if _, err := zoo.Open(dir, zoo.Options{}); err == nil {
 			t.Errorf("%s: opened", name)
 		} else if !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: the error names no file: %v", name, err)

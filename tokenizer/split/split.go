@@ -111,3 +111,25 @@ func (p *Pattern) Ends(dst []int, text []byte) ([]int, error) {
 	}
 	return dst, nil
 }
+
+// Matches calls match for each match in text, from left to right; empty ones too. It fails where Ends does.
+func (p *Pattern) Matches(text []byte, match func(start, end int)) error {
+	if p.scan == nil {
+		return p.foreign.each(text, match)
+	}
+	for at := 0; at < len(text); { // the known patterns match everywhere
+		end := p.scan(text, at)
+		match(at, end)
+		at = end
+	}
+	return nil
+}
+
+// MatchesEmpty reports whether the pattern can match between two characters.
+func (p *Pattern) MatchesEmpty() bool {
+	empty := false
+	for _, text := range []string{"", "a", " ", "1."} {
+		_ = p.Matches([]byte(text), func(start, end int) { empty = empty || start == end })
+	}
+	return empty
+}

@@ -13,7 +13,7 @@ import (
 // sequence's first key, so that a query's result does not depend on its neighbours: a product with more rows, or with
 // more keys whose probability is zero, gives a row the same bits.
 const (
-	keyTile   = 128
+	keyTile   = kernel.KeyTile
 	queryTile = 64  // rows of one product: (query, head) pairs of one key head
 	queryRows = 512 // rows of one task, which shares the transposed keys between its query tiles
 )
@@ -24,13 +24,14 @@ type attn struct {
 	q, k, v, o, lse     []float32
 	ldq, ldk, ldv, ldo  int
 	queries, keys       []kernel.Span
-	scale               float32
+	scale, softCap      float32
 	causal              bool
 	window              int
 	bias                []float32
 	biasQ, biasK        int
 	blocks              []block
-	full                bool // gradient: both passes in one
+	cache               *kernel.Cache // holds the keys and values; k and v are those of the queries' tokens
+	full                bool          // gradient: both passes in one
 
 	do, dq, dk, dv, dbias []float32
 }
@@ -52,8 +53,13 @@ func (t *attn) set(op string, a *kernel.Attention) {
 		heads: h, kv: kv, group: h / kv, d: d, blocks: blocks,
 		q: f32(op, a.Q), k: f32(op, a.K), v: f32(op, a.V), o: f32(op, a.O), lse: f32(op, a.LSE),
 		ldq: dense(a.LDQ, h*d), ldk: dense(a.LDK, kv*d), ldv: dense(a.LDV, kv*d), ldo: dense(a.LDO, h*d),
-		queries: a.Queries, keys: a.Keys, scale: float32(a.Scale), causal: a.Causal, window: a.Window,
-		bias: f32(op, a.Bias), biasQ: a.BiasQ, biasK: a.BiasK,
+		queries: a.Queries, keys: a.Keys, scale: float32(a.Scale), softCap: float32(a.SoftCap), causal: a.Causal, window: a.Window,
+		bias: f32(op, a.Bias), biasQ: a.BiasQ, biasK: a.BiasK, cache: a.Cache,
+	}
+	rows := a.Keys // of k and v
+	if a.Cache != nil {
+		a.Cache.Check(op, a)
+		rows = a.Queries
 	}
 	if a.Scale == 0 {
 		t.scale = float32(1 / math.Sqrt(float64(d)))
@@ -70,9 +76,9 @@ func (t *attn) set(op string, a *kernel.Attention) {
 				needMin(op, "lse", len(t.lse), q.End()*h)
 			}
 		}
-		if k.Len > 0 {
-			needMin(op, "k", len(t.k), (k.End()-1)*t.ldk+kv*d)
-			needMin(op, "v", len(t.v), (k.End()-1)*t.ldv+kv*d)
+		if r := rows[i]; r.Len > 0 {
+			needMin(op, "k", len(t.k), (r.End()-1)*t.ldk+kv*d)
+			needMin(op, "v", len(t.v), (r.End()-1)*t.ldv+kv*d)
 		}
 		if t.bias != nil && q.Len > 0 && (k.Len > t.biasK || k.Len > t.biasQ || q.Len > k.Len) {
 			panic(fmt.Sprintf("cpu: %s: sequence %d has %d queries and %d keys; the bias is [%d, %d, %d]", op, i, q.Len, k.Len, h, t.biasQ, t.biasK))
@@ -141,6 +147,18 @@ func (t *attn) perTile(rows int) int { return max(1, rows/t.group) }
 func (e *engine) attention(a *kernel.Attention) {
 	t := &e.attn
 	t.set("Attention", a)
+	if t.cache != nil {
+		tokens := 0
+		for _, q := range t.queries {
+			tokens += q.Len
+		}
+		n := len(t.queries) * t.kv
+		e.run(n, rowsFor(light, 2*t.d*tokens*t.kv/max(1, n)), job{body: func(e *engine, _ *job, lo, hi, worker int) {
+			for i := lo; i < hi; i++ {
+				e.attn.remember(&e.scratch[worker], i/e.attn.kv, i%e.attn.kv)
+			}
+		}})
+	}
 	step, elements := t.perTile(queryRows), 0
 	for s, q := range t.queries {
 		for q0 := 0; q0 < q.Len; q0 += step {
@@ -219,11 +237,13 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	G, D := t.group, t.d
 	R := (b.q1 - b.q0) * G
 	step := t.perTile(queryTile)
-	buf := w.floats(2*R*D + 2*R + step*G*keyTile)
+	buf := w.floats(2*R*D + 2*R + step*G*(keyTile+2) + t.widened())
 	qBuf, buf := buf[:R*D], buf[R*D:]
 	oBuf, buf := buf[:R*D], buf[R*D:]
 	top, buf := buf[:R], buf[R:]
-	sum, p := buf[:R], buf[R:]                                 // p [step*G, keyTile]
+	sum, buf := buf[:R], buf[R:]
+	p, buf := buf[:step*G*keyTile], buf[step*G*keyTile:]       // p [step*G, keyTile]
+	tile, buf := buf[:2*step*G], buf[2*step*G:]                // two numbers for each row of p
 	q := t.view(qBuf, t.q, t.ldq, b.seq, kv, b.q0, b.q1, true) // [R, D]
 	o := t.view(oBuf, t.o, t.ldo, b.seq, kv, b.q0, b.q1, false)
 	for i := range R {
@@ -231,6 +251,7 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	}
 	clear(sum)
 	vec.Fill(top, float32(math.Inf(-1)))
+	few := t.few(e, R)
 
 	for k0, last := t.extent(b); k0 < last; k0 += keyTile {
 		q0, q1, k1 := t.reach(b.seq, b.q0, b.q1, k0, min(last, k0+keyTile))
@@ -238,24 +259,80 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 			continue
 		}
 		many := q1-q0 > step
-		kT := w.operand(e, 0, t.tile(t.k, t.ldk, b.seq, kv, k0, k1), t.ldk, true, D, k1-k0, many)
-		v := w.operand(e, 1, t.tile(t.v, t.ldv, b.seq, kv, k0, k1), t.ldv, false, k1-k0, D, many)
+		var kT, v operand
+		switch {
+		case few:
+		case t.cache != nil:
+			kT, v = t.cached(e, w, buf, b.seq, kv, k0, k1, many)
+		default:
+			kT = w.operand(e, 0, t.tile(t.k, t.ldk, b.seq, kv, k0, k1), t.ldk, true, D, k1-k0, many)
+			v = w.operand(e, 1, t.tile(t.v, t.ldv, b.seq, kv, k0, k1), t.ldv, false, k1-k0, D, many)
+		}
 		for a0 := b.q0 + (q0-b.q0)/step*step; a0 < q1; a0 += step {
 			r0, r1, end := t.reach(b.seq, max(a0, q0), min(q1, a0+step), k0, k1)
 			if r0 == r1 {
 				continue
 			}
 			n, at := end-k0, (r0-b.q0)*G
-			m := (r1 - r0) * G
-			w.mul(e, gemm.Product{M: m, N: n, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
-			for i := range m {
-				t.online(p[i*keyTile:][:n], o.row(at+i, D), &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+			m, scores := (r1-r0)*G, n
+			if t.cache != nil {
+				scores = whole(n)
+			}
+			if few {
+				t.fewScores(e, p, q, at, m, scores, b.seq, kv, k0)
+			} else {
+				w.mul(e, gemm.Product{M: m, N: scores, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
+			}
+			if t.plain() {
+				t.onlineTile(p, n, o, at, top, sum, tile, t.seen(w, b.seq, r0, r1, k0, end))
+			} else {
+				for i := range m {
+					t.online(p[i*keyTile:][:n], o.row(at+i, D), &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+				}
+			}
+			if few {
+				t.fewValues(e, o, p, at, m, n, b.seq, kv, k0)
+				continue
 			}
 			w.mul(e, gemm.Product{M: m, N: D, K: n, A: p, LDA: keyTile, C: o.from(at), LDC: o.ld, Accumulate: true}, &v)
 		}
 	}
 	t.finish(o, top, sum, b, kv)
 	t.store(o, oBuf, t.o, t.ldo, b.seq, kv, b.q0, b.q1)
+}
+
+// plain reports whether a score is only scaled, and what a query sees of a tile of keys begins with the first.
+func (t *attn) plain() bool { return t.window == 0 && t.bias == nil && t.softCap == 0 }
+
+// seen returns for each row of queries [q0, q1) how many of the keys [k0, k1) it sees, in the worker's memory.
+func (t *attn) seen(w *scratch, s, q0, q1, k0, k1 int) []int32 {
+	w.seen = w.seen[:0]
+	for q := q0; q < q1; q++ {
+		_, hi := t.sees(s, q, k0, k1)
+		for range t.group {
+			w.seen = append(w.seen, int32(max(0, hi-k0)))
+		}
+	}
+	return w.seen
+}
+
+// onlineTile is online for the rows from at on against n keys, where plain holds; buf has two numbers for each.
+func (t *attn) onlineTile(p []float32, n int, o view, at int, top, sum, buf []float32, seen []int32) {
+	m := len(seen)
+	now, part := buf[:m], buf[m:2*m]
+	top, sum = top[at:at+m], sum[at:at+m]
+	copy(now, top)
+	vec.SoftmaxTile(p, keyTile, n, seen, now, part)
+	for i, old := range top {
+		if now[i] != old && !math.IsInf(float64(old), -1) {
+			a := float32(math.Exp(float64(old - now[i])))
+			sum[i] *= a
+			row := o.row(at+i, t.d)
+			vec.Scale(row, a, row)
+		}
+		top[i] = now[i]
+		sum[i] += part[i]
+	}
 }
 
 // online turns the scores of one row against the keys from k0 on into probabilities relative to the row's running
@@ -270,6 +347,7 @@ func (t *attn) online(p, o []float32, top, sum *float32, s, h, q, k0 int) {
 	clear(p[:lo])
 	clear(p[hi:])
 	p = p[lo:hi]
+	t.cap(p)
 	if t.bias != nil {
 		vec.AddTo(p, t.biasRow(t.bias, s, h, q, k0+lo, k0+hi))
 	}
@@ -288,6 +366,15 @@ func (t *attn) online(p, o []float32, top, sum *float32, s, h, q, k0 int) {
 		}
 	}
 	*sum += vec.ExpSum(p, p, now)
+}
+
+// cap bounds scores.
+func (t *attn) cap(p []float32) {
+	if t.softCap != 0 {
+		vec.Scale(p, 1/t.softCap, p)
+		vec.Tanh(p, p)
+		vec.Scale(p, t.softCap, p)
+	}
 }
 
 // biasRow returns the part of bias (or of its gradient) for query q of sequence s and its keys [k0, k1).

@@ -14,6 +14,9 @@ import (
 // With a gradient of the bias, which all sequences add to, a task owns a key head of all sequences.
 func (e *engine) attentionGrad(a *kernel.Attention, g *kernel.AttentionGrad) {
 	const op = "AttentionGrad"
+	if a.Cache != nil {
+		panic("cpu: AttentionGrad: of a cache")
+	}
 	t := &e.attn
 	t.set(op, a)
 	t.do, t.dq, t.dk, t.dv, t.dbias = f32(op, g.DO), f32(op, g.DQ), f32(op, g.DK), f32(op, g.DV), f32(op, g.DBias)
@@ -92,12 +95,14 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 	R := (b.q1 - b.q0) * G
 	step := t.perTile(queryTile)
 	S := step * G * keyTile
-	buf := w.floats(3*R*D + R + 2*S)
+	buf := w.floats(3*R*D + R + step*G + 2*S + keyTile)
 	qBuf, buf := buf[:R*D], buf[R*D:]
 	doBuf, buf := buf[:R*D], buf[R*D:]
 	dqBuf, buf := buf[:R*D], buf[R*D:]
 	delta, buf := buf[:R], buf[R:]
-	p, ds := buf[:S], buf[S:]                                  // [step*G, keyTile]
+	lse, buf := buf[:step*G], buf[step*G:]
+	p, buf := buf[:S], buf[S:]                                 // [step*G, keyTile]
+	ds, slope := buf[:S], buf[S:]                              // [step*G, keyTile], [keyTile]
 	q := t.view(qBuf, t.q, t.ldq, b.seq, kv, b.q0, b.q1, true) // [R, D]
 	do := t.view(doBuf, t.do, t.ldo, b.seq, kv, b.q0, b.q1, true)
 	dq := view{dqBuf, D}
@@ -139,8 +144,12 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 			m := (r1 - r0) * G
 			w.mul(e, gemm.Product{M: m, N: n, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
 			w.mul(e, gemm.Product{M: m, N: n, K: D, A: do.from(at), LDA: do.ld, C: ds, LDC: keyTile}, &vT)
-			for i := range m {
-				t.gradRow(p[i*keyTile:][:n], ds[i*keyTile:][:n], delta[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+			if t.plain() {
+				t.gradTile(p, ds, n, lse, delta[at:], t.seen(w, b.seq, r0, r1, k0, end), b.seq, kv, r0)
+			} else {
+				for i := range m {
+					t.gradRow(p[i*keyTile:][:n], ds[i*keyTile:][:n], slope, delta[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+				}
 			}
 			if wantQ {
 				w.mul(e, gemm.Product{M: m, N: D, K: n, A: ds, LDA: keyTile, C: dq.from(at), LDC: dq.ld, Accumulate: true, Alpha: t.scale}, &right)
@@ -158,8 +167,19 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 	}
 }
 
-// gradRow turns one row of scores p and of ds = dO Vᵀ into probabilities and into ds = p (ds - delta).
-func (t *attn) gradRow(p, ds []float32, delta float32, s, h, q, k0 int) {
+// gradTile is gradRow for the rows of queries from q0 on against n keys, where plain holds; lse is scratch.
+func (t *attn) gradTile(p, ds []float32, n int, lse, delta []float32, seen []int32, s, kv, q0 int) {
+	for i := range seen {
+		lse[i] = t.lse[(t.queries[s].Start+q0+i/t.group)*t.heads+kv*t.group+i%t.group]
+		if math.IsInf(float64(lse[i]), -1) {
+			seen[i] = 0
+		}
+	}
+	vec.SoftmaxTileGrad(p, ds, keyTile, n, seen, lse, delta)
+}
+
+// gradRow turns one row of scores p and of ds = dO Vᵀ into probabilities and into ds = p (ds - delta) cap'. slope is scratch.
+func (t *attn) gradRow(p, ds, slope []float32, delta float32, s, h, q, k0 int) {
 	lo, hi := t.sees(s, q, k0, k0+len(p))
 	lse := t.lse[(t.queries[s].Start+q)*t.heads+h]
 	if hi <= lo || math.IsInf(float64(lse), -1) {
@@ -172,7 +192,12 @@ func (t *attn) gradRow(p, ds []float32, delta float32, s, h, q, k0 int) {
 	clear(p[hi:])
 	clear(ds[:lo])
 	clear(ds[hi:])
-	p, ds = p[lo:hi], ds[lo:hi]
+	p, ds, slope = p[lo:hi], ds[lo:hi], slope[:hi-lo]
+	if t.softCap != 0 {
+		t.cap(p)
+		vec.Mul(slope, p, p)
+		vec.Scale(slope, -1/(t.softCap*t.softCap), slope) // minus the square of the tanh
+	}
 	if t.bias != nil {
 		vec.AddTo(p, t.biasRow(t.bias, s, h, q, k0+lo, k0+hi))
 	}
@@ -181,5 +206,9 @@ func (t *attn) gradRow(p, ds []float32, delta float32, s, h, q, k0 int) {
 	vec.Axpy(ds, -delta, p)
 	if t.dbias != nil {
 		vec.AddTo(t.biasRow(t.dbias, s, h, q, k0+lo, k0+hi), ds)
+	}
+	if t.softCap != 0 {
+		vec.Mul(slope, slope, ds)
+		vec.AddTo(ds, slope)
 	}
 }

@@ -28,9 +28,10 @@ func plainAttention(a *kernel.Attention, g *kernel.AttentionGrad) (o, lse, dq, d
 			for i := range qs.Len {
 				at := ks.Len - qs.Len + i
 				Q, O := (qs.Start+i)*ldq+h*D, (qs.Start+i)*ldo+h*D
-				var p []float64
+				var p, slope []float64
 				var sum float64
 				for j := range ks.Len {
+					slope = append(slope, 1)
 					x := math.Inf(-1)
 					if (!a.Causal || j <= at) && (a.Window == 0 || max(at-j, j-at) < a.Window) {
 						x = 0
@@ -38,6 +39,10 @@ func plainAttention(a *kernel.Attention, g *kernel.AttentionGrad) (o, lse, dq, d
 							x += float64(q[Q+d]) * float64(k[(ks.Start+j)*ldk+kv*D+d])
 						}
 						x *= scale
+						if a.SoftCap != 0 {
+							x = a.SoftCap * math.Tanh(x/a.SoftCap)
+							slope[j] -= x * x / (a.SoftCap * a.SoftCap)
+						}
 						if !a.Bias.None() {
 							x += float64(a.Bias.F32()[(h*a.BiasQ+at)*a.BiasK+j])
 						}
@@ -66,6 +71,7 @@ func plainAttention(a *kernel.Attention, g *kernel.AttentionGrad) (o, lse, dq, d
 					if !a.Bias.None() {
 						dbias[(h*a.BiasQ+at)*a.BiasK+j] += ds
 					}
+					ds *= slope[j]
 					for d := range D {
 						x := (ks.Start+j)*ldk + kv*D + d
 						dq[Q+d] += scale * ds * float64(k[x])
@@ -86,6 +92,7 @@ type problem struct {
 	window       int
 	bias         bool
 	pad          int // added to every stride
+	softCap      float64
 }
 
 var problems = []problem{
@@ -101,10 +108,12 @@ var problems = []problem{
 	{heads: 3, kv: 1, d: 16, lens: [][2]int{{9, 4}}, causal: true},
 	{heads: 4, kv: 2, d: 16, lens: [][2]int{{140, 140}, {50, 50}, {2, 60}}, bias: true},
 	{heads: 2, kv: 2, d: 24, lens: [][2]int{{140, 140}}, bias: true, causal: true, window: 130},
+	{heads: 4, kv: 2, d: 16, lens: [][2]int{{140, 140}, {3, 270}}, causal: true, softCap: 2},
+	{heads: 2, kv: 2, d: 16, lens: [][2]int{{140, 140}, {3, 270}}, bias: true, softCap: 0.5},
 }
 
 func (p problem) build() (*kernel.Attention, *kernel.AttentionGrad) {
-	a := &kernel.Attention{Heads: p.heads, KVHeads: p.kv, HeadDim: p.d, Causal: p.causal, Window: p.window}
+	a := &kernel.Attention{Heads: p.heads, KVHeads: p.kv, HeadDim: p.d, Causal: p.causal, Window: p.window, SoftCap: p.softCap}
 	nq, nk, top := 1, 2, 0 // a gap before the first sequence
 	for _, l := range p.lens {
 		a.Queries = append(a.Queries, kernel.Span{Start: nq, Len: l[0]})

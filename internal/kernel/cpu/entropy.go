@@ -15,12 +15,14 @@ type entropy struct {
 	targets             []int32
 	loss, lse           []float32
 	v, c                int
-	zLoss, scale        float32
+	zLoss, softCap      float32
+	scale               float32
 	grad                bool
 
 	counted     []int32 // the rows that count, those with a target
 	at          int     // first of the chunk in counted
 	logits      []float32
+	slopes      []float32   // of the capped logits in their uncapped values, where there is a cap
 	xs, dxs     []float32   // x and dx of a chunk whose rows are not consecutive
 	packed      bool        // W is packed beforehand
 	right, down gemm.Packed // W for x·Wᵀ, for dlogits·W
@@ -65,6 +67,9 @@ func (e *engine) crossEntropy(c *kernel.CrossEntropy) {
 		}
 	}
 	t.logits = room(t.logits, min(rows, len(t.counted))*t.v)
+	if t.softCap > 0 {
+		t.slopes = room(t.slopes, len(t.logits))
+	}
 	for t.at = 0; t.at < len(t.counted); t.at += rows {
 		m := min(rows, len(t.counted)-t.at)
 		e.entropyChunk(m, dx, dw, db)
@@ -76,7 +81,7 @@ func (e *engine) crossEntropy(c *kernel.CrossEntropy) {
 func (t *entropy) set(op string, c *kernel.CrossEntropy) {
 	t.x, t.w, t.bias, t.weights = f32(op, c.X), f32(op, c.W), f32(op, c.Bias), f32(op, c.Weights)
 	t.targets, t.loss, t.lse = i32(op, c.Targets), f32(op, c.Loss), f32(op, c.LSE)
-	t.v, t.c, t.zLoss, t.scale = c.V, c.C, float32(c.ZLoss), float32(c.Scale)
+	t.v, t.c, t.zLoss, t.softCap, t.scale = c.V, c.C, float32(c.ZLoss), float32(c.SoftCap), float32(c.Scale)
 	t.grad = !c.DX.None() || !c.DW.None() || !c.DB.None()
 	n := len(t.targets)
 	for _, o := range [...]struct {
@@ -156,6 +161,9 @@ func entropyRows(e *engine, _ *job, lo, hi, _ int) {
 		row := t.logits[i*t.v : (i+1)*t.v]
 		id := t.counted[t.at+i]
 		target := t.targets[id]
+		if t.softCap > 0 {
+			capLogits(row, t.slopes[i*t.v:(i+1)*t.v], t.softCap)
+		}
 		top := vec.Max(row)
 		logit := row[target]
 		sum := vec.ExpSum(row, row, top)
@@ -173,5 +181,18 @@ func entropyRows(e *engine, _ *job, lo, hi, _ int) {
 		}
 		vec.Scale(row, scale*(1+float32(2*t.zLoss*float32(lse)))/sum, row)
 		row[target] -= scale
+		if t.softCap > 0 {
+			vec.Mul(row, row, t.slopes[i*t.v:(i+1)*t.v])
+		}
 	}
+}
+
+// capLogits turns z into limit·tanh(z/limit) and keeps the slopes, 1 - tanh².
+func capLogits(z, slopes []float32, limit float32) {
+	vec.Scale(z, 1/limit, z)
+	vec.Tanh(z, z)
+	for v, u := range z {
+		slopes[v] = 1 - u*u
+	}
+	vec.Scale(z, limit, z)
 }

@@ -18,6 +18,10 @@ func checkIDs(op string, ids []int32, rows int) {
 
 func (e *engine) gather(y, w, ids kernel.Buf, c int, acc bool) {
 	const op = "Gather"
+	if w.DType().Stored() {
+		e.storedGather(y, w, ids, c, acc)
+		return
+	}
 	list := i32(op, ids)
 	need(op, "y", y.Len(), len(list)*c)
 	checkIDs(op, list, rowsOf(op, w.Len(), c))
@@ -136,10 +140,11 @@ func (e *engine) seqMeanGrad(dx, dy kernel.Buf, spans []kernel.Span, c int, acc 
 
 func (e *engine) rope(y, x kernel.Buf, r *kernel.Rope) {
 	const op = "Rope"
-	if r.HeadDim%2 != 0 {
-		panic(fmt.Sprintf("cpu: Rope: head dim %d is odd", r.HeadDim))
+	turning := r.Turning()
+	if turning%2 != 0 || turning > r.HeadDim {
+		panic(fmt.Sprintf("cpu: Rope: %d elements of a head of %d turn, want an even number", turning, r.HeadDim))
 	}
-	pos, half, c := i32(op, r.Pos), r.HeadDim/2, r.Heads*r.HeadDim
+	pos, half, c := i32(op, r.Pos), turning/2, r.Heads*r.HeadDim
 	stride := r.Stride
 	if stride == 0 {
 		stride = c
@@ -164,15 +169,16 @@ func (e *engine) rope(y, x kernel.Buf, r *kernel.Rope) {
 		rotate = vec.RotateHalfInverse
 	}
 	e.run(len(pos), rowsFor(light, c), job{y: f32(op, y), a: f32(op, x), b: f32(op, r.Cos), c: f32(op, r.Sin), ids: pos,
-		width: stride, rows: r.Heads, dim: r.HeadDim, rotate: rotate,
+		width: stride, rows: r.Heads, dim: r.HeadDim, turning: turning, rotate: rotate,
 		body: func(_ *engine, j *job, lo, hi, _ int) {
-			d := j.dim
+			d, half := j.dim, j.turning/2
 			for i := lo; i < hi; i++ {
-				at := int(j.ids[i]) * d / 2
-				cos, sin := j.b[at:at+d/2], j.c[at:at+d/2]
+				at := int(j.ids[i]) * half
+				cos, sin := j.b[at:at+half], j.c[at:at+half]
 				for h := range j.rows {
-					p := i*j.width + h*d
-					j.rotate(j.y[p:p+d], j.a[p:p+d], cos, sin)
+					y, x := j.y[i*j.width+h*d:][:d], j.a[i*j.width+h*d:][:d]
+					j.rotate(y[:2*half], x[:2*half], cos, sin)
+					copy(y[2*half:], x[2*half:])
 				}
 			}
 		}})

@@ -53,12 +53,29 @@ func (h *heads[T]) probs(p []float64, s, head, j int) float64 {
 			p[i] = math.Inf(-1)
 			continue
 		}
-		p[i] = h.scale * dot(q, h.key(s, head, i))
+		p[i] = h.cap(h.scale * dot(q, h.key(s, head, i)))
 		if h.bias != nil {
 			p[i] += float64(h.bias[(head*h.BiasQ+at)*h.BiasK+i])
 		}
 	}
 	return softmaxRow(p)
+}
+
+// cap bounds a score.
+func (h *heads[T]) cap(score float64) float64 {
+	if h.SoftCap == 0 {
+		return score
+	}
+	return h.SoftCap * math.Tanh(score/h.SoftCap)
+}
+
+// slope is the derivative of cap at a score.
+func (h *heads[T]) slope(score float64) float64 {
+	if h.SoftCap == 0 {
+		return 1
+	}
+	c := math.Tanh(score / h.SoftCap)
+	return 1 - c*c
 }
 
 func (h *heads[T]) kvHead(head int) int { return head * h.KVHeads / h.Heads }
@@ -93,6 +110,9 @@ func store[T float](y []T, sums []float64) {
 
 // attention writes zeros, and a log-sum-exp of -Inf, for a query that sees no key.
 func attention[T float](a *kernel.Attention) {
+	if a.Cache != nil {
+		a = remember[T]("Attention", a)
+	}
 	h, D := newHeads[T]("Attention", a), a.HeadDim
 	o, lse := of[T](a.O), of[T](a.LSE)
 	sum := make([]float64, D)
@@ -121,8 +141,8 @@ func attention[T float](a *kernel.Attention) {
 	}
 }
 
-// attentionGrad recomputes the probabilities P. With dP = dO·Vᵀ: dS = P (dP - Σ P dP), dQ = dS K scale,
-// dK = dSᵀ Q scale, dV = Pᵀ dO, dBias = dS.
+// attentionGrad recomputes the probabilities P. With dP = dO·Vᵀ: dBias = P (dP - Σ P dP), dS = dBias cap', dQ = dS K scale,
+// dK = dSᵀ Q scale, dV = Pᵀ dO.
 func attentionGrad[T float](a *kernel.Attention, g *kernel.AttentionGrad) {
 	const op = "AttentionGrad"
 	h, D := newHeads[T](op, a), a.HeadDim
@@ -159,12 +179,13 @@ func attentionGrad[T float](a *kernel.Attention, g *kernel.AttentionGrad) {
 						continue
 					}
 					ds := w * (dp[i] - mean)
-					axpyRow(sumQ, ds*h.scale, h.key(s, head, i))
-					axpyRow(sumK[i*width+col:][:D], ds*h.scale, q)
-					axpyRow(sumV[i*width+col:][:D], w, doRow)
 					if dBias != nil {
 						sumBias[(head*a.BiasQ+K.Len-Q.Len+j)*a.BiasK+i] += ds
 					}
+					ds *= h.slope(h.scale * dot(q, h.key(s, head, i)))
+					axpyRow(sumQ, ds*h.scale, h.key(s, head, i))
+					axpyRow(sumK[i*width+col:][:D], ds*h.scale, q)
+					axpyRow(sumV[i*width+col:][:D], w, doRow)
 				}
 				store(dq[row*h.ldq+head*D:][:D], sumQ)
 			}

@@ -2,6 +2,7 @@ package ref
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
@@ -23,6 +24,7 @@ func crossEntropy[T float](c *kernel.CrossEntropy) {
 	loss, lse, dx, dw, db := of[T](c.Loss), of[T](c.LSE), of[T](c.DX), of[T](c.DW), of[T](c.DB)
 	sumW, sumB := make([]float64, len(dw)), make([]float64, len(db))
 	p, sumX := make([]float64, V), make([]float64, C) // p: logits, then probabilities, then their gradient
+	slope := make([]float64, V)                       // of the capped logits
 	for i, target := range c.Targets.I32() {
 		if int(target) >= V {
 			panic(fmt.Sprintf("ref: %s: target %d of row %d, V is %d", op, target, i, V))
@@ -35,6 +37,10 @@ func crossEntropy[T float](c *kernel.CrossEntropy) {
 				p[v] = dot(xi, w[v*C:(v+1)*C])
 				if bias != nil {
 					p[v] += float64(bias[v])
+				}
+				if slope[v] = 1; c.SoftCap > 0 {
+					u := math.Tanh(p[v] / c.SoftCap)
+					p[v], slope[v] = c.SoftCap*u, 1-u*u
 				}
 			}
 			logit := p[target]
@@ -49,7 +55,7 @@ func crossEntropy[T float](c *kernel.CrossEntropy) {
 				if v == int(target) {
 					g--
 				}
-				g *= factor
+				g *= factor * slope[v]
 				if dx != nil {
 					axpyRow(sumX, g, w[v*C:(v+1)*C])
 				}

@@ -7,11 +7,11 @@ import (
 )
 
 func rope[T float](y, x buf, r *kernel.Rope) {
-	N, D := r.Pos.Len(), r.HeadDim
-	if D <= 0 || D%2 != 0 {
-		panic(fmt.Sprintf("ref: Rope: head dim %d is not even", D))
+	N, D, R := r.Pos.Len(), r.HeadDim, r.Turning()
+	if R <= 0 || R%2 != 0 || R > D {
+		panic(fmt.Sprintf("ref: Rope: %d elements of a head of %d turn, want an even number", R, D))
 	}
-	half, ld := D/2, dense(r.Stride, r.Heads*D)
+	half, ld := R/2, dense(r.Stride, r.Heads*D)
 	wantRows("Rope", "x", x, N, r.Heads*D, ld)
 	wantRows("Rope", "y", y, N, r.Heads*D, ld)
 	want("Rope", "Sin", r.Sin, r.Cos.Len())
@@ -32,6 +32,7 @@ func rope[T float](y, x buf, r *kernel.Rope) {
 				u, v := float64(xs[a]), float64(xs[b])
 				ys[a], ys[b] = T(u*cos-v*sin), T(u*sin+v*cos)
 			}
+			copy(ys[base+R:base+D], xs[base+R:base+D])
 		}
 	}
 }

@@ -58,6 +58,9 @@ func attention(t *testing.T, s *kernel.Set, d *data) {
 			if (i+j)%3 == 0 {
 				a.Scale = 0.7
 			}
+			if (i+j)%4 == 1 {
+				a.SoftCap = 1.5
+			}
 			if j&8 != 0 {
 				a.BiasQ, a.BiasK = 1, 2
 				for _, n := range l.keys {
@@ -68,8 +71,8 @@ func attention(t *testing.T, s *kernel.Set, d *data) {
 			if (i+j)%2 == 1 { // q, k, v side by side in one row of a product, as models have them
 				a.LDQ, a.LDK, a.LDV, a.LDO = h.H*h.D+3, h.KV*h.D+1, h.KV*h.D+2, h.H*h.D+5
 			}
-			attend(t, s, d, a, fmt.Sprintf("%d/%d heads of %d, queries %v keys %v causal=%v window=%d bias=%v", h.H, h.KV, h.D,
-				l.queries, l.keys, a.Causal, a.Window, !a.Bias.None()))
+			attend(t, s, d, a, fmt.Sprintf("%d/%d heads of %d, queries %v keys %v causal=%v window=%d cap=%v bias=%v", h.H, h.KV, h.D,
+				l.queries, l.keys, a.Causal, a.Window, a.SoftCap, !a.Bias.None()))
 		}
 	}
 	// More queries than keys: the first stand before all keys.
@@ -139,7 +142,7 @@ func spanMask(a *kernel.Attention) []bool {
 // plainAttention holds the results of attention with explicit matrices; rows in no span keep what they held.
 type plainAttention struct{ o, lse, dq, dk, dv, dbias []float64 }
 
-// compute does softmax(Q Kᵀ scale + bias, masked) V over all rows of Q and K at once, and its gradient.
+// compute does softmax(cap(Q Kᵀ scale) + bias, masked) V over all rows of Q and K at once, and its gradient.
 func (p *plainAttention) compute(a *kernel.Attention, do []float64, mask []bool) {
 	H, D := a.Heads, a.HeadDim
 	nq, nk := end(a.Queries), end(a.Keys)
@@ -172,7 +175,7 @@ func (p *plainAttention) compute(a *kernel.Attention, do []float64, mask []bool)
 		for _, Q := range a.Queries {
 			for i := Q.Start; i < Q.End(); i++ {
 				p.lse[i*H+h] = math.Inf(-1)
-				P, sum := make([]float64, nk), 0.0
+				P, slope, sum := make([]float64, nk), make([]float64, nk), 0.0
 				for j := range nk {
 					if !mask[i*nk+j] {
 						continue
@@ -180,6 +183,11 @@ func (p *plainAttention) compute(a *kernel.Attention, do []float64, mask []bool)
 					score := 0.0
 					for c := range D {
 						score += scale * q[i*ldq+h*D+c] * k[j*ldk+g*D+c]
+					}
+					slope[j] = 1
+					if a.SoftCap != 0 {
+						cosh := math.Cosh(score / a.SoftCap)
+						score, slope[j] = a.SoftCap*math.Tanh(score/a.SoftCap), 1/(cosh*cosh)
 					}
 					if bias != nil {
 						score += bias[(h*a.BiasQ+posQ[i])*a.BiasK+posK[j]]
@@ -207,13 +215,14 @@ func (p *plainAttention) compute(a *kernel.Attention, do []float64, mask []bool)
 						ds += do[i*ldo+h*D+c] * v[j*ldv+g*D+c]
 					}
 					ds *= P[j] / sum
+					if p.dbias != nil {
+						p.dbias[(h*a.BiasQ+posQ[i])*a.BiasK+posK[j]] += ds
+					}
+					ds *= slope[j]
 					for c := range D {
 						p.dq[i*ldq+h*D+c] += ds * scale * k[j*ldk+g*D+c]
 						p.dk[j*ldk+g*D+c] += ds * scale * q[i*ldq+h*D+c]
 						p.dv[j*ldv+g*D+c] += P[j] / sum * do[i*ldo+h*D+c]
-					}
-					if p.dbias != nil {
-						p.dbias[(h*a.BiasQ+posQ[i])*a.BiasK+posK[j]] += ds
 					}
 				}
 			}

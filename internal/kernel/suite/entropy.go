@@ -33,6 +33,10 @@ func crossEntropy(t *testing.T, s *kernel.Set, d *data) {
 			entropy(t, s, d, c, fmt.Sprintf("N=%d V=%d C=%d case %d", N, V, C, how))
 		}
 	}
+	for _, softCap := range []float64{0.5, 30} {
+		c := &kernel.CrossEntropy{X: d.in(40 * 7), W: d.in(29 * 7), Bias: d.in(29), Targets: d.ids(40, -5, 29), V: 29, C: 7, ZLoss: 0.01, SoftCap: softCap, Scale: 0.25}
+		entropy(t, s, d, c, fmt.Sprint("soft cap ", softCap))
+	}
 	// Nothing counts; the gradient has no weight; logits of ±1e4 and 0, ties among them, all exact in float32.
 	nothing := &kernel.CrossEntropy{X: d.in(6), W: d.in(10), Targets: d.ids(3, -9, 0), V: 5, C: 2, ZLoss: 0.1, Scale: 1}
 	entropy(t, s, d, nothing, "nothing counts")
@@ -84,6 +88,9 @@ func plainEntropy(c *kernel.CrossEntropy, dw, db []float64) (loss, lse, dx []flo
 			if bias != nil {
 				logits[v] += bias[v]
 			}
+			if c.SoftCap > 0 {
+				logits[v] = c.SoftCap * math.Tanh(logits[v]/c.SoftCap)
+			}
 			top = math.Max(top, logits[v])
 		}
 		for _, l := range logits {
@@ -101,10 +108,14 @@ func plainEntropy(c *kernel.CrossEntropy, dw, db []float64) (loss, lse, dx []flo
 			if v == int(target) {
 				g--
 			}
-			db[v] += g * factor
+			g *= factor
+			if c.SoftCap > 0 { // d tanh = 1 - tanh²
+				g *= 1 - l*l/(c.SoftCap*c.SoftCap)
+			}
+			db[v] += g
 			for j := range C {
-				dx[i*C+j] += g * factor * w[v*C+j]
-				dw[v*C+j] += g * factor * x[i*C+j]
+				dx[i*C+j] += g * w[v*C+j]
+				dw[v*C+j] += g * x[i*C+j]
 			}
 		}
 	}

@@ -1,0 +1,37 @@
+package tokenizer
+
+import (
+	"fmt"
+
+	"github.com/plinth-ml/plinth/tokenizer/charsmap"
+)
+
+// precompiled applies the rules of a SentencePiece model.
+type precompiled struct {
+	Type string `json:"type"`
+	Map  []byte `json:"precompiled_charsmap"`
+
+	rules *charsmap.Map
+}
+
+func (p *precompiled) prepare(where string) error {
+	if len(p.Map) == 0 { // no rules
+		return nil
+	}
+	var err error
+	if p.rules, err = charsmap.Parse(p.Map); err != nil {
+		return fmt.Errorf("tokenizer: %s.precompiled_charsmap: %w", where, err)
+	}
+	return nil
+}
+
+func (p *precompiled) normalize(t *text) error {
+	if p.rules == nil {
+		return nil
+	}
+	e := t.edit()
+	if p.rules.Transform(unsafeString(t.norm), e.put) {
+		e.done()
+	}
+	return nil
+}
