@@ -11,13 +11,13 @@ import (
 // the right-hand side says so.
 var layers = [][]string{
 	{"internal/pool", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
-	{"tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
+	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
 	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
-	{"tokenizer"},
+	{"chat", "tokenizer"},
 	{"tensor"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model"},
-	{"model/gpt", "model/llama"},
+	{"model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm"},
 	{"model/zoo", "train", "generate"},
 	{"adapt", "eval"},
 	{"quickstart", "scaling"},

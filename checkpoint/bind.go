@@ -149,7 +149,7 @@ func (p *problems) check(t Info, users []*choice) {
 		case c.binding.Tensor == nil && len(c.binding.Data) != rows*width:
 			p.add(&p.wrong, "%s: file has %d values, model %d", t.Name, t.Elements(), len(c.binding.Data))
 			fits = false
-		case decoders[t.DType] == nil:
+		case t.DType.decoder() == nil:
 			p.add(&p.wrong, "%s: file has %s, which does not convert to floats", t.Name, t.DType)
 			fits = false
 		}

@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
+
+	"github.com/plinth-ml/plinth/internal/quant"
 )
 
 // DType is the element type of a tensor, by its safetensors name; block types by ggml's name in capitals.
@@ -65,7 +68,7 @@ func (d DType) Size() int {
 	return 0
 }
 
-// decoders turn whole blocks of a type into float32.
+// decoders turn elements of a type into float32; package quant has the others.
 var decoders = map[DType]func(dst []float32, src []byte){
 	F64: func(dst []float32, src []byte) {
 		for i := range dst {
@@ -77,19 +80,9 @@ var decoders = map[DType]func(dst []float32, src []byte){
 			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
 		}
 	},
-	BF16: func(dst []float32, src []byte) {
-		for i := range dst {
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
-		}
-	},
-	F16: func(dst []float32, src []byte) {
-		for i := range dst {
-			dst[i] = half(binary.LittleEndian.Uint16(src[2*i:]))
-		}
-	},
 	F8E5M2: func(dst []float32, src []byte) {
 		for i := range dst {
-			dst[i] = half(uint16(src[i]) << 8)
+			quant.F16.Decode(dst[i:i+1], []byte{0, src[i]})
 		}
 	},
 	F8E4M3: func(dst []float32, src []byte) {
@@ -97,6 +90,14 @@ var decoders = map[DType]func(dst []float32, src []byte){
 			dst[i] = e4m3(src[i])
 		}
 	},
+}
+
+// decoder returns what turns whole blocks of d into float32, nil where nothing does.
+func (d DType) decoder() func(dst []float32, src []byte) {
+	if f, ok := quant.ByName(strings.ToLower(string(d))); ok {
+		return f.Decode
+	}
+	return decoders[d]
 }
 
 // Tensor is a named array. Data is little-endian, rows first.
@@ -109,7 +110,7 @@ type Tensor struct {
 
 // Float32 converts elements of a float type into dst, whose length must be the number of elements.
 func (t Tensor) Float32(dst []float32) error {
-	decode := decoders[t.DType]
+	decode := t.DType.decoder()
 	if decode == nil {
 		return fmt.Errorf("checkpoint: tensor %q: %s is not a type that converts to float32", t.Name, t.DType)
 	}
@@ -132,16 +133,4 @@ func e4m3(b uint8) float32 {
 		return math.Float32frombits(math.Float32bits(f) | sign)
 	}
 	return math.Float32frombits(sign | (exp+120)<<23 | frac<<20)
-}
-
-func half(h uint16) float32 {
-	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
-	switch exp {
-	case 0:
-		f := float32(frac) * (1.0 / (1 << 24))
-		return math.Float32frombits(math.Float32bits(f) | sign)
-	case 31:
-		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }

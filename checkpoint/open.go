@@ -66,8 +66,8 @@ func Open(path string) (*File, error) {
 // foreign are endings of files that may hold code.
 var foreign = []string{".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 
-var errForeign = errors.New("is not a safetensors file: pickled files can hold code and are not read; " +
-	"save the model again with transformers, save_pretrained(dir, safe_serialization=True)")
+var errForeign = errors.New("is not a safetensors file: pickled files can hold code; " +
+	"package checkpoint/pickle reads the tensors of those that hold nothing else")
 
 func inRoot(dir string, use func(*os.Root) error) error {
 	root, err := os.OpenRoot(dir)
@@ -140,6 +140,28 @@ func (f *File) add(name string, m *file.Mapping) error {
 }
 
 func (f *File) openIndex(root *os.Root, name string) error {
+	err := OpenShards(root, name, ".safetensors", func(shard string) ([]string, error) {
+		m, err := file.MapIn(root, shard)
+		if err != nil {
+			return nil, err
+		}
+		before := len(f.spans)
+		if err := f.add(shard, m); err != nil {
+			return nil, err
+		}
+		var names []string
+		for _, p := range f.spans[before:] {
+			names = append(names, p.name)
+		}
+		return names, nil
+	})
+	slices.SortFunc(f.spans, func(a, b span) int { return strings.Compare(a.name, b.name) })
+	return err
+}
+
+// OpenShards reads the index called name and calls open for each shard that it names, sorted, whose ending must be ext. What open returns, the tensors
+// of the shard, must be what the index puts there.
+func OpenShards(root *os.Root, name, ext string, open func(shard string) ([]string, error)) error {
 	r, err := file.OpenIn(root, name)
 	if err != nil {
 		return err
@@ -152,59 +174,43 @@ func (f *File) openIndex(root *os.Root, name string) error {
 	if err != nil {
 		return err
 	}
-	counts := map[string]int{} // tensors by shard
-	for _, v := range weights {
-		counts[v]++
-	}
-	if len(counts) > maxShards {
-		return fmt.Errorf("%d shards, at most %d allowed", len(counts), maxShards)
-	}
-	names := make([]string, 0, len(counts))
-	for v := range counts {
-		names = append(names, v)
-	}
-	slices.Sort(names)
-	for _, v := range names {
-		if filepath.Ext(v) != ".safetensors" {
-			return fmt.Errorf("shard %q %w", v, errForeign)
+	expected := map[string]map[string]bool{} // tensors by shard, by name whether it was found
+	for tensor, v := range weights {
+		if expected[v] == nil {
+			expected[v] = map[string]bool{}
 		}
-		m, err := file.MapIn(root, v)
+		expected[v][tensor] = false
+	}
+	if len(expected) > maxShards {
+		return fmt.Errorf("%d shards, at most %d allowed", len(expected), maxShards)
+	}
+	for _, v := range sortedKeys(expected) {
+		switch end := filepath.Ext(v); {
+		case end != ext && slices.Contains(foreign, end):
+			return fmt.Errorf("shard %q %w", v, errForeign)
+		case end != ext:
+			return fmt.Errorf("shard %q is not called *%s", v, ext)
+		}
+		names, err := open(v)
 		if err != nil {
 			return fmt.Errorf("shard %q: %w", v, err)
 		}
-		before := len(f.spans)
-		if err := f.add(v, m); err != nil {
-			return fmt.Errorf("shard %q: %w", v, err)
-		}
-		for _, p := range f.spans[before:] {
-			switch at, ok := weights[p.name]; {
+		for _, tensor := range names {
+			switch at, ok := weights[tensor]; {
 			case !ok:
-				return fmt.Errorf("shard %q holds tensor %q, which the index does not name", v, p.name)
+				return fmt.Errorf("shard %q holds tensor %q, which the index does not name", v, tensor)
 			case at != v:
-				return fmt.Errorf("shard %q holds tensor %q, which the index puts in %q", v, p.name, at)
+				return fmt.Errorf("shard %q holds tensor %q, which the index puts in %q", v, tensor, at)
+			}
+			expected[v][tensor] = true
+		}
+		for _, tensor := range sortedKeys(expected[v]) {
+			if !expected[v][tensor] {
+				return fmt.Errorf("shard %q lacks tensor %q, which the index puts there", v, tensor)
 			}
 		}
-		if len(f.spans)-before != counts[v] {
-			return fmt.Errorf("shard %q lacks tensor %q, which the index puts there", v, f.lacking(weights, v))
-		}
 	}
-	slices.SortFunc(f.spans, func(a, b span) int { return strings.Compare(a.name, b.name) })
 	return nil
-}
-
-// lacking returns the first name that weights puts in shard and the file has not.
-func (f *File) lacking(weights map[string]string, shard string) string {
-	have := map[string]bool{}
-	for _, p := range f.spans {
-		have[p.name] = true
-	}
-	first := ""
-	for name, at := range weights {
-		if at == shard && !have[name] && (first == "" || name < first) {
-			first = name
-		}
-	}
-	return first
 }
 
 // Names returns the names of the tensors, sorted.

@@ -164,6 +164,7 @@ func TestInvariance(t *testing.T) {
 							t.Fatal(err)
 						}
 						for i := range reqs {
+							got[i].Usage = generate.Usage{}
 							if !reflect.DeepEqual(got[i], alone[i]) {
 								t.Errorf("%+v, request %d:\n%+v, alone\n%+v", o, i, got[i], alone[i])
 							}
@@ -261,6 +262,10 @@ func TestErrors(t *testing.T) {
 	m := load(t, testkit.Golden(t, goldens[0]))
 	long := make([]int32, 25)
 	nan := math.NaN()
+	small, err := gpt.New(gpt.Config{ModelType: gpt.TypeGPT2, Vocab: 50, Context: 16, Width: 16, Layers: 1, Heads: 2, Activation: "gelu_new", LayerNormEps: 1e-5, InitStd: 0.02})
+	if err != nil {
+		t.Fatal(err)
+	}
 	type O = generate.Options
 	for _, c := range []struct {
 		prompt []int32
@@ -294,6 +299,12 @@ func TestErrors(t *testing.T) {
 		{long[:1], O{}, generate.EngineOptions{MaxContext: 25}, "25 tokens, the model has 24"},
 		{long[:1], O{}, generate.EngineOptions{PrefillChunk: -1}, "prefill chunk"},
 		{long[:1], O{}, generate.EngineOptions{BOS: new(int32(97))}, "BOS"},
+		{long[:1], O{}, generate.EngineOptions{Cache: nn.KVOptions{Type: tensor.Q4_0}}, "a cache of q4_0"},
+		{long[:1], O{}, generate.EngineOptions{Cache: nn.KVOptions{Max: -1}}, "a cache of -1 positions"},
+		{long[:1], O{}, generate.EngineOptions{Lookup: -1}, "look-up of -1"},
+		{long[:1], O{}, generate.EngineOptions{DraftTokens: -1}, "drafts of -1"},
+		{long[:1], O{}, generate.EngineOptions{Lookup: 1, Draft: m}, "exclude each other"},
+		{long[:1], O{}, generate.EngineOptions{Draft: small}, "a vocabulary of 50, the model 97"},
 	} {
 		e := generate.New(m, sets[1].k, c.engine)
 		_, err := e.Generate(context.Background(), []generate.Request{{Prompt: c.prompt, Options: c.o}}, nil)
@@ -381,15 +392,19 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// TestAllocs: a step allocates the same few small objects (those of the layers' kernel calls) however long the sequence is.
+// TestAllocs: a step takes nothing from the heap, whatever the cache holds; what there is are longer results.
 func TestAllocs(t *testing.T) {
-	m := load(t, testkit.Golden(t, goldens[0]))
-	e := generate.New(m, sets[1].k, generate.EngineOptions{})
-	allocs := func(n int) float64 {
-		req := []generate.Request{{Prompt: []int32{1}, Options: generate.Options{MaxTokens: n, Temperature: 1, TopK: 5}}}
-		return testing.AllocsPerRun(20, func() { mustGenerate(t, e, req...) })
-	}
-	if per := (allocs(20) - allocs(4)) / 16; per > 16 {
-		t.Errorf("a step makes %v allocations", per)
+	m := random(t, 1)
+	for _, d := range cacheTypes {
+		for _, lookup := range []int{0, 2} {
+			e := generate.New(m, sets[1].k, generate.EngineOptions{Lookup: lookup, Cache: nn.KVOptions{Type: d}})
+			allocs := func(n int) float64 {
+				req := []generate.Request{{Prompt: text(1, 100), Options: generate.Options{MaxTokens: n, Temperature: 1, TopK: 5}}}
+				return testing.AllocsPerRun(5, func() { mustGenerate(t, e, req...) })
+			}
+			if per := (allocs(220) - allocs(20)) / 200; per > 1 {
+				t.Errorf("cache of %s, look-up %d: a step makes %v allocations", d, lookup, per)
+			}
+		}
 	}
 }

@@ -1,4 +1,4 @@
 package generate
 
 // SetLogitRows makes an engine compute the logits of n rows at once, so that small models take several turns too.
-func (e *Engine) SetLogitRows(n int) { e.logitRows = n }
+func (e *Engine) SetLogitRows(n int) { e.target.logitRows = n }

@@ -35,6 +35,7 @@ type Options struct {
 // Request is one sequence to continue.
 type Request struct {
 	Prompt []int32 `json:"prompt"`
+	Scope  string  `json:"scope,omitempty"` // keys and values are reused among requests of one scope only
 	Options
 }
 
@@ -54,6 +55,14 @@ type Result struct {
 	PromptLogProbs []float64     `json:"prompt_logprobs,omitempty"`     // of each prompt id given the earlier, with Echo; the first is 0
 	PromptTop      [][]TokenProb `json:"prompt_top_logprobs,omitempty"` // at each prompt id, with Echo and TopLogProbs; the first is nil
 	Finish         string        `json:"finish_reason"`                 // Stop, Length or Context; empty when Generate was interrupted
+	Usage
+}
+
+// Usage is how the engine came by a result. It depends on what the engine did before, and beside.
+type Usage struct {
+	Cached   int `json:"cached_tokens,omitempty"`   // first tokens of the prompt whose keys and values were there already
+	Drafted  int `json:"drafted_tokens,omitempty"`  // proposed by look-up or the draft model
+	Accepted int `json:"accepted_tokens,omitempty"` // of these, chosen by the model
 }
 
 // TokenProb is a token and its log-probability.

@@ -30,13 +30,24 @@ func CheckActivation(name string) error {
 var neutral = strings.Fields(`architectures attention_dropout auto_map dtype torch_dtype transformers_version use_cache pad_token_id _name_or_path
 	id2label label2id num_labels return_dict output_attentions output_hidden_states is_decoder is_encoder_decoder gradient_checkpointing problem_type
 	chunk_size_feed_forward _attn_implementation _attn_implementation_autoset cache_implementation attn_pdrop embd_pdrop resid_pdrop
-	hidden_dropout classifier_dropout pretraining_tp tokenizer_class unsloth_version unsloth_fixed`)
+	hidden_dropout classifier_dropout pretraining_tp tokenizer_class transformers.js_config unsloth_version unsloth_fixed`)
+
+// TypeOf is a config.json's model_type.
+func TypeOf(data []byte) (string, error) {
+	var head struct {
+		Type string `json:"model_type"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return "", fmt.Errorf("config.json: %w", err)
+	}
+	return head.Type, nil
+}
 
 // Keys are what a config.json may hold beside the fields of the family's struct.
 type Keys struct {
 	Neutral []string          // what says nothing about the arithmetic, beside what says nothing in any family
-	Fixed   map[string]string // keys of which one value only is implemented, as JSON text
-	Others  []string          // tags of the struct that this model_type has not
+	Fixed   map[string]string // keys of which one value only, or one of several with | between them, is implemented: JSON texts
+	Others  []string          // tags of the struct that this model_type has not: null and false only
 }
 
 // ParseConfig fills c, a pointer to a struct whose json tags are keys of config.json, from the file's bytes. A key that neither has is an error:
@@ -50,9 +61,9 @@ func ParseConfig(data []byte, c any, k Keys) error {
 		value := string(bytes.TrimSpace(keys[key]))
 		want, fixed := k.Fixed[key]
 		switch {
-		case fixed && value != want:
+		case fixed && !slices.ContainsFunc(strings.Split(want, "|"), func(w string) bool { return sameJSON(value, w) }):
 			return fmt.Errorf("config.json: %s is %s, only %s is implemented", key, value, want)
-		case slices.Contains(k.Others, key) && value != "null":
+		case slices.Contains(k.Others, key) && value != "null" && value != "false":
 			return fmt.Errorf("config.json: unknown key %q", key)
 		case fixed, slices.Contains(neutral, key), slices.Contains(k.Neutral, key), slices.Contains(k.Others, key):
 			delete(keys, key)
@@ -75,6 +86,12 @@ func ParseConfig(data []byte, c any, k Keys) error {
 	return nil
 }
 
+// sameJSON says whether two texts are one value: 0 and 0.0, say.
+func sameJSON(a, b string) bool {
+	var x, y any
+	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
+}
+
 // fieldByTag finds the field of a struct, or of one embedded in it, that stands for a key.
 func fieldByTag(v reflect.Value, key string) reflect.Value {
 	v = reflect.Indirect(v)
@@ -92,22 +109,34 @@ func fieldByTag(v reflect.Value, key string) reflect.Value {
 	return reflect.Value{}
 }
 
-// MarshalConfig writes c's keys but those of without, and those of more.
+// MarshalConfig writes the fields of the struct c under their tags, but those of without, and what more holds.
 func MarshalConfig(c any, without []string, more map[string]any) ([]byte, error) {
-	b, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	var keys map[string]any
-	if err := json.Unmarshal(b, &keys); err != nil {
-		return nil, err
-	}
-	for _, k := range without {
-		delete(keys, k)
+	keys, v := map[string]any{}, reflect.ValueOf(c)
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		switch {
+		case name == "-" || slices.Contains(without, name):
+		case v.Field(i).Kind() == reflect.Float64:
+			keys[name] = float(v.Field(i).Float())
+		default:
+			keys[name] = v.Field(i).Interface()
+		}
 	}
 	maps.Copy(keys, more)
-	b, err = json.MarshalIndent(keys, "", "  ")
+	b, err := json.MarshalIndent(keys, "", "  ")
 	return append(b, '\n'), err
+}
+
+// float is written as a number with a point or an exponent: transformers takes 3 for an integer and refuses it where it wants 3.0.
+type float float64
+
+// MarshalJSON implements json.Marshaler.
+func (f float) MarshalJSON() ([]byte, error) {
+	b, err := json.Marshal(float64(f))
+	if err == nil && !bytes.ContainsAny(b, ".e") {
+		b = append(b, ".0"...)
+	}
+	return b, err
 }
 
 // Rope holds the keys about rotary positions: rope_parameters, or what stood in its place before. It is to be embedded in what is parsed.

@@ -35,10 +35,10 @@ func Features(d Decoder, t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs, kv *nn.K
 	return d.Norm(t, d.Body(t, x, seqs, kv, 0, d.Sizes().Layers))
 }
 
-// NewKV returns a cache for the decoder with the given number of slots of at most max positions.
-func NewKV(d Decoder, slots, max int) *nn.KV {
+// NewKV returns an empty cache for the decoder.
+func NewKV(d Decoder, o nn.KVOptions) *nn.KV {
 	s := d.Sizes()
-	return nn.NewKV(s.Layers, slots, max, s.KVHeads*s.HeadDim)
+	return nn.NewKV(s.Layers, s.KVHeads, s.HeadDim, o)
 }
 
 // Cost is the arithmetic of one token, in floating-point operations (a multiply-add is two), for sequences of a given length.

@@ -9,8 +9,7 @@ func Attend(t *tensor.Tape, q, k, v tensor.Cols, spec tensor.Attention, kv *KV, 
 	if kv == nil {
 		return t.Attention(q, k, v, spec)
 	}
-	kv.Append(layer, k, v, spec.Queries)
-	var keys, values tensor.Buf
-	keys, values, spec.Keys = kv.Layer(layer)
-	return t.CachedAttention(q, keys, values, spec)
+	var cache *tensor.Cache
+	cache, spec.Keys = kv.layer(layer)
+	return t.CachedAttention(q, k, v, cache, spec)
 }

@@ -1,52 +1,134 @@
 package nn
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/plinth-ml/plinth/tensor"
 )
 
-// KV is a cache of keys and values: a fixed number of slots, each for one sequence of at most Max positions.
-type KV struct {
-	Max    int
-	layers []struct{ k, v tensor.Buf } // each [slots·Max, width]
-	width  int
-	length []int // filled positions of each slot
+// ErrFull is Begin's error when no page is left.
+var ErrFull = errors.New("nn: the cache is full")
 
-	active []int         // slots of the batch being computed, one per sequence
-	keys   []tensor.Span // rows of each active slot, the new tokens included
+// KVOptions say what a cache keeps. The zero value is exact and grows without bound.
+type KVOptions struct {
+	Type tensor.DType // of stored keys and values: F32, F16 or Q8_0
+	Page int          // positions of a page, rounded up to a multiple of 128; 0: 128. As large as the context, a sequence lies in one piece
+	Max  int          // most positions of all sequences, rounded up to whole pages; 0: no bound
 }
 
-// NewKV returns an empty cache of float32 rows of the given width (key heads x head dim).
-func NewKV(layers, slots, max, width int) *KV {
-	c := &KV{Max: max, width: width, length: make([]int, slots)}
-	c.layers = make([]struct{ k, v tensor.Buf }, layers)
-	for i := range c.layers {
-		c.layers[i].k = tensor.New(slots*max, width).Memory()
-		c.layers[i].v = tensor.New(slots*max, width).Memory()
-	}
+// KV is a cache of keys and values. A sequence has a slot, a list of pages that grows with it; pages hold the keys and values of all layers for a run
+// of positions. Slots may share pages where their sequences begin alike: who writes into a shared page copies it first.
+type KV struct {
+	cache tensor.Cache
+	part  int     // elements of a page
+	most  int     // pages
+	users []int32 // slots that have each page
+	free  []int32 // pages without users
+	slots []slot
+	idle  []int // slots without a sequence
+
+	active, counts []int         // the batch being computed: slots and new tokens
+	keys           []tensor.Span // positions of each
+}
+
+// slot is a sequence's place.
+type slot struct {
+	pages  []int32
+	length int // positions filled
+}
+
+// NewKV returns an empty cache for layers with the given number of key heads of the given size.
+func NewKV(layers, heads, headDim int, o KVOptions) *KV {
+	rows := roundUp(max(o.Page, 1), tensor.KeyTile)
+	c := &KV{cache: tensor.Cache{DType: o.Type, Heads: heads, HeadDim: headDim, Rows: rows}}
+	c.part, c.most = layers*c.cache.Part(), roundUp(o.Max, rows)/rows
 	return c
 }
 
+func roundUp(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }
+
+// Slot returns an empty slot.
+func (c *KV) Slot() int {
+	if n := len(c.idle); n > 0 {
+		s := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		return s
+	}
+	c.slots = append(c.slots, slot{})
+	return len(c.slots) - 1
+}
+
+// Release gives a slot and its pages back.
+func (c *KV) Release(s int) {
+	c.Truncate(s, 0)
+	c.idle = append(c.idle, s)
+}
+
 // Len is the number of positions filled in a slot.
-func (c *KV) Len(slot int) int { return c.length[slot] }
+func (c *KV) Len(s int) int { return c.slots[s].length }
 
-// Truncate forgets a slot's positions from n on; Truncate(slot, 0) frees it for another sequence.
-func (c *KV) Truncate(slot, n int) { c.length[slot] = min(n, c.length[slot]) }
+// Truncate forgets a slot's positions from n on.
+func (c *KV) Truncate(s, n int) {
+	x := &c.slots[s]
+	x.length = min(n, x.length)
+	keep := c.pages(x.length)
+	for _, p := range x.pages[keep:] {
+		c.drop(p)
+	}
+	x.pages = x.pages[:keep]
+}
 
-// Begin prepares for a batch whose sequence i has the given number of new tokens in slot slots[i], and returns the
-// position of each new token. Every slot may occur once.
+// Share makes the first n positions of slot from those of the empty slot to as well.
+func (c *KV) Share(to, from, n int) {
+	x, y := &c.slots[to], &c.slots[from]
+	if x.length != 0 || n > y.length {
+		panic(fmt.Sprintf("nn: %d of %d positions shared with a slot of %d", n, y.length, x.length))
+	}
+	x.pages, x.length = append(x.pages[:0], y.pages[:c.pages(n)]...), n
+	for _, p := range x.pages {
+		c.users[p]++
+	}
+}
+
+// Max is the bound on positions of all sequences, 0 for none.
+func (c *KV) Max() int { return c.most * c.cache.Rows }
+
+// Bytes is the memory of the pages, free ones included.
+func (c *KV) Bytes() int { return len(c.cache.Pages) * c.cache.DType.Bytes(c.part) }
+
+// Begin prepares for a batch whose sequence i has newTokens[i] new tokens in slot slots[i], and appends the position of each to positions. Every slot
+// may occur once. With ErrFull nothing has changed.
 func (c *KV) Begin(slots, newTokens []int, positions []int32) ([]int32, error) {
-	c.active, c.keys = append(c.active[:0], slots...), c.keys[:0]
+	need := 0
 	for i, s := range slots {
-		have := c.length[s]
-		if have+newTokens[i] > c.Max {
-			return nil, fmt.Errorf("nn: %d tokens do not fit: the cache holds %d positions", have+newTokens[i], c.Max)
+		need += c.pages(c.slots[s].length+newTokens[i]) - len(c.slots[s].pages)
+		if newTokens[i] > 0 && c.shares(s) {
+			need++
+		}
+	}
+	if c.most > 0 && need > c.most-len(c.cache.Pages)+len(c.free) {
+		return positions, ErrFull
+	}
+	c.active, c.counts = append(c.active[:0], slots...), append(c.counts[:0], newTokens...)
+	c.keys, c.cache.Tables = c.keys[:0], c.cache.Tables[:0]
+	for i, s := range slots {
+		x := &c.slots[s]
+		if newTokens[i] > 0 && c.shares(s) {
+			last := len(x.pages) - 1
+			p := c.take()
+			copy(c.cache.Pages[p].Bytes(), c.cache.Pages[x.pages[last]].Bytes())
+			c.drop(x.pages[last])
+			x.pages[last] = p
 		}
 		for p := range newTokens[i] {
-			positions = append(positions, int32(have+p))
+			positions = append(positions, int32(x.length+p))
 		}
-		c.keys = append(c.keys, tensor.Span{Start: s * c.Max, Len: have + newTokens[i]})
+		for len(x.pages) < c.pages(x.length+newTokens[i]) {
+			x.pages = append(x.pages, c.take())
+		}
+		c.keys = append(c.keys, tensor.Span{Len: x.length + newTokens[i]})
+		c.cache.Tables = append(c.cache.Tables, x.pages)
 	}
 	return positions, nil
 }
@@ -54,28 +136,41 @@ func (c *KV) Begin(slots, newTokens []int, positions []int32) ([]int32, error) {
 // End makes the new tokens of the batch part of their slots.
 func (c *KV) End() {
 	for i, s := range c.active {
-		c.length[s] = c.keys[i].Len
+		c.slots[s].length += c.counts[i]
 	}
 }
 
-// Append stores the keys and values of a layer's new tokens, whose rows are those of the sequences given to Begin, in order.
-func (c *KV) Append(layer int, k, v tensor.Cols, seqs []tensor.Span) {
-	c.store(c.layers[layer].k, k, seqs)
-	c.store(c.layers[layer].v, v, seqs)
+// layer is the cache as a layer's attention takes it, and the positions of each sequence of the batch.
+func (c *KV) layer(l int) (*tensor.Cache, []tensor.Span) {
+	c.cache.Layer = l
+	return &c.cache, c.keys
 }
 
-func (c *KV) store(to tensor.Buf, from tensor.Cols, seqs []tensor.Span) {
-	_, ld := from.X.Dims2()
-	dst, src := to.F32(), from.X.F32()
-	for i, span := range seqs {
-		row := c.keys[i].End() - span.Len
-		for r := range span.Len {
-			copy(dst[(row+r)*c.width:][:c.width], src[(span.Start+r)*ld+from.From:])
-		}
+// pages is the number of pages of n positions.
+func (c *KV) pages(n int) int { return (n + c.cache.Rows - 1) / c.cache.Rows }
+
+// shares reports whether the next token of a slot goes into a page that others use too.
+func (c *KV) shares(s int) bool {
+	x := &c.slots[s]
+	return x.length%c.cache.Rows != 0 && c.users[x.pages[len(x.pages)-1]] > 1
+}
+
+// take returns a page with one user.
+func (c *KV) take() int32 {
+	if n := len(c.free); n > 0 {
+		p := c.free[n-1]
+		c.free = c.free[:n-1]
+		c.users[p] = 1
+		return p
 	}
+	c.cache.Pages = append(c.cache.Pages, tensor.NewBuf(c.cache.DType, c.part))
+	c.users = append(c.users, 1)
+	return int32(len(c.users) - 1)
 }
 
-// Layer returns the keys and values of a layer and the rows of each active sequence.
-func (c *KV) Layer(layer int) (k, v tensor.Buf, keys []tensor.Span) {
-	return c.layers[layer].k, c.layers[layer].v, c.keys
+// drop takes one user from a page.
+func (c *KV) drop(p int32) {
+	if c.users[p]--; c.users[p] == 0 {
+		c.free = append(c.free, p)
+	}
 }

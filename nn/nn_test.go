@@ -1,9 +1,12 @@
 package nn
 
 import (
+	"math"
 	"slices"
 	"testing"
 
+	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	"github.com/plinth-ml/plinth/internal/random"
 	"github.com/plinth-ml/plinth/tensor"
 )
 
@@ -71,41 +74,100 @@ func TestSeqs(t *testing.T) {
 	}
 }
 
-func TestKV(t *testing.T) {
-	c := NewKV(1, 2, 4, 2)
-	row := func(v float32) []float32 { return []float32{v, v, v + 0.5, v + 0.5} } // two key columns, two value columns
-	step := func(slot int, values ...float32) {
-		t.Helper()
-		if _, err := c.Begin([]int{slot}, []int{len(values)}, nil); err != nil {
-			t.Fatal(err)
+// TestMoE compares the gradients of a mixture of experts, its router's among them, with central differences in float64, and its result with the
+// paper's formula.
+func TestMoE(t *testing.T) {
+	const N, C, F, E, K = 5, 3, 4, 4, 2
+	m := NewMoE(C, F, E, K, tensor.SiLU, 1, 1)
+	m.ones = tensor.FromF64([]float64{1, 1, 1}, 1, C)
+	leaf := func(i int, shape ...int) *tensor.Tensor {
+		x := make([]float64, tensor.Shape(shape).Elements())
+		for j := range x {
+			x[j] = random.NewKey(7, uint64(i)).Normal(uint64(j))
 		}
-		var x []float32
-		for _, v := range values {
-			x = append(x, row(v)...)
+		y := tensor.FromF64(x, shape...)
+		y.SetTrain(true)
+		return y
+	}
+	x, residual := leaf(0, N, C), leaf(1, N, C)
+	leaves := []*tensor.Tensor{x, residual}
+	for i, p := range Params(m) {
+		*p.T() = *leaf(2+i, p.T().Shape()...)
+		leaves = append(leaves, p.T())
+	}
+	factor := leaf(99, N, C)
+	factor.SetTrain(false)
+	tape := tensor.Training(ref.New())
+	var y []float64
+	loss := func() (sum float64) {
+		tape.Reset()
+		out := m.Forward(tape, x, residual)
+		y = slices.Clone(out.Data.F64())
+		z := tape.Mul(out, factor)
+		tape.Seed(z)
+		for _, v := range z.Data.F64() {
+			sum += v
 		}
-		rows := tensor.FromF32(x, len(values), 4)
-		c.Append(0, tensor.Cols{X: rows}, tensor.Cols{X: rows, From: 2}, NewSeqs(len(values)).Spans)
-		c.End()
+		return sum
 	}
-	step(1, 1, 2)
-	step(0, 7)
-	step(1, 3)
-	k, v, keys := c.Layer(0)
-	if got := k.F32()[8:14]; !slices.Equal(got, []float32{1, 1, 2, 2, 3, 3}) {
-		t.Errorf("keys of slot 1: %v", got)
+	loss()
+	got := y
+	tape.Backward()
+	for i, l := range leaves {
+		grad := slices.Clone(l.Grad.F64())
+		for j := range grad {
+			const h = 1e-6
+			old := l.Data.F64()[j]
+			l.Data.F64()[j] = old + h
+			up := loss()
+			l.Data.F64()[j] = old - h
+			down := loss()
+			l.Data.F64()[j] = old
+			if want := (up - down) / (2 * h); math.Abs(want-grad[j]) > 1e-6*(1+math.Abs(want)) {
+				t.Fatalf("leaf %d element %d: gradient %v, difference quotient %v", i, j, grad[j], want)
+			}
+		}
 	}
-	if got := v.F32()[:2]; !slices.Equal(got, []float32{7.5, 7.5}) {
-		t.Errorf("values of slot 0: %v", got)
+	product := func(w *Param, x []float64) []float64 {
+		out, in := w.T().Dims2()
+		y := make([]float64, out)
+		for o := range y {
+			for i, v := range x {
+				y[o] += v * w.T().Data.F64()[o*in+i]
+			}
+		}
+		return y
 	}
-	if want := []tensor.Span{{Start: 4, Len: 3}}; !slices.Equal(keys, want) {
-		t.Errorf("rows of the active slot: %v", keys)
-	}
-	if _, err := c.Begin([]int{1}, []int{2}, nil); err == nil {
-		t.Error("five positions fit in a slot of four")
-	}
-	c.Truncate(1, 1)
-	step(1, 9)
-	if got := k.F32()[8:12]; c.Len(1) != 2 || !slices.Equal(got, []float32{1, 1, 9, 9}) {
-		t.Errorf("after truncation: %d positions, keys %v", c.Len(1), got)
+	for n := range N {
+		in := x.Data.F64()[n*C : (n+1)*C]
+		p, sum := product(m.Router.Weight, in), 0.0 // softmax over all, the K largest, divided by their sum
+		for e := range p {
+			p[e] = math.Exp(p[e])
+		}
+		least := slices.Sorted(slices.Values(p))[E-K]
+		for _, v := range p {
+			if v >= least {
+				sum += v
+			}
+		}
+		want := slices.Clone(residual.Data.F64()[n*C : (n+1)*C])
+		for e, v := range p {
+			if v < least {
+				continue
+			}
+			gate, up := product(m.Experts[e].Gate.Weight, in), product(m.Experts[e].Up.Weight, in)
+			for f, g := range gate {
+				up[f] *= g / (1 + math.Exp(-g))
+			}
+			for c, d := range product(m.Experts[e].Down.Weight, up) {
+				want[c] += v / sum * d
+			}
+		}
+		for c, w := range want {
+			if math.Abs(got[n*C+c]-w) > 1e-12 {
+				t.Errorf("row %d: %v, want %v", n, got[n*C:(n+1)*C], want)
+				break
+			}
+		}
 	}
 }

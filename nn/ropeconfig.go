@@ -15,6 +15,7 @@ type RopeConfig struct {
 	Type    string  `json:"rope_type"` // default, linear, dynamic, llama3, yarn or longrope
 	Theta   float64 `json:"rope_theta,omitempty"`
 	Partial float64 `json:"partial_rotary_factor,omitempty"` // share of each head that turns; 0 means all
+	Dims    int     `json:"-"`                               // the same as a number of elements; 0 means Partial's
 
 	Factor   float64 `json:"factor,omitempty"`                           // by which the context grew
 	Original int     `json:"original_max_position_embeddings,omitempty"` // context before; 0 means the model's
@@ -100,7 +101,7 @@ func (c RopeConfig) Check(headDim int) error {
 		return fmt.Errorf("rope_type %q is unknown", c.Type)
 	case !(c.Theta > 1) || math.IsInf(c.Theta, 0):
 		return fmt.Errorf("rope_theta is %v", c.Theta)
-	case c.Partial < 0 || c.Partial > 1 || dims < 2 || dims%2 != 0:
+	case c.Partial < 0 || c.Partial > 1 || dims < 2 || dims > headDim || dims%2 != 0:
 		return fmt.Errorf("partial_rotary_factor %v turns %d elements of a head of %d, not an even number", c.Partial, dims, headDim)
 	case c.Factor < 0 || c.Factor > 1e6 || c.Factor == 0 && slices.Contains(strings.Fields(scalings[c.Type].need), "factor"):
 		return fmt.Errorf("factor is %v", c.Factor)
@@ -122,6 +123,9 @@ func (c RopeConfig) Check(headDim int) error {
 }
 
 func (c RopeConfig) dims(headDim int) int {
+	if c.Dims != 0 {
+		return c.Dims
+	}
 	if c.Partial == 0 {
 		return headDim
 	}

@@ -115,18 +115,15 @@ func (o *attentionOp) back(t *Tape) {
 	}
 }
 
-// CachedAttention is attention of new tokens over keys and values in a cache, which hold them already; it does not record.
-// The queries are [N, H·D]; keys and values have rows of KVHeads·D elements.
-func (t *Tape) CachedAttention(q Cols, keys, values Buf, o Attention) *Tensor {
-	N, ldq := q.X.Dims2()
-	y := t.tensor(q.X.Data.DType(), N, o.Heads*o.HeadDim)
-	t.call.attention = kernel.Attention{
-		Heads: o.Heads, KVHeads: o.KVHeads, HeadDim: o.HeadDim,
-		Q: q.of(q.X.Data), K: keys, V: values, O: y.Data, LDQ: ldq,
-		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, SoftCap: o.SoftCap, Causal: o.Causal, Window: o.Window,
-	}
-	t.k.Attention(&t.call.attention)
-	return y
+// CachedAttention is attention of new tokens, whose keys and values join a cache, over all that the cache holds of their sequences; it does not
+// record. The queries are [N, H·D], keys and values [N, KVHeads·D]; o.Keys holds the positions of each sequence, the new ones included.
+func (t *Tape) CachedAttention(q, k, v Cols, cache *Cache, o Attention) *Tensor {
+	N, _ := q.X.Dims2()
+	a := attentionOp{Attention: o, q: q, k: k, v: v, y: t.tensor(q.X.Data.DType(), N, o.Heads*o.HeadDim)}
+	c := a.call(t)
+	c.Cache = cache
+	t.k.Attention(c)
+	return a.y
 }
 
 func rows(spans []Span) int {

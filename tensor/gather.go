@@ -8,17 +8,25 @@ type gatherOp struct {
 	ids  Buf
 }
 
-// Gather returns the rows of w that ids names: an embedding, or a choice of tokens. w is [V, C], ids I32 [N]; the result is [N, C].
+// Gather returns the rows of w that ids names: an embedding, or a choice of tokens. w is [V, C], of any storage type, ids I32 [N]; the result is [N, C].
 // ids must be in range: check what comes from outside before.
 func (t *Tape) Gather(w *Tensor, ids Buf) *Tensor {
 	_, C := w.Dims2()
 	from := t.mark()
-	y := t.tensor(w.Data.DType(), ids.Len(), C)
+	y := t.tensor(valuesOf(w), ids.Len(), C)
 	t.k.Gather(y.Data, w.Data, ids, C, false)
 	if t.wants(w) {
 		record(t, y, from, gatherOp{w, y, ids})
 	}
 	return y
+}
+
+// valuesOf is the type of the values that are read from a table.
+func valuesOf(w *Tensor) DType {
+	if w.Data.DType().Stored() {
+		return F32
+	}
+	return w.Data.DType()
 }
 
 func (o *gatherOp) back(t *Tape) { t.scatter(o.w, o.y.Grad, o.ids) }
@@ -36,7 +44,7 @@ func (t *Tape) Embed(a *Tensor, ids Buf, b *Tensor, positions Buf) *Tensor {
 		panic(fmt.Sprintf("tensor: Embed of %v by %d ids and %v by %d positions", a.Shape(), ids.Len(), b.Shape(), positions.Len()))
 	}
 	from := t.mark()
-	y := t.tensor(a.Data.DType(), ids.Len(), C)
+	y := t.tensor(valuesOf(a), ids.Len(), C)
 	t.k.Gather(y.Data, a.Data, ids, C, false)
 	t.k.Gather(y.Data, b.Data, positions, C, true)
 	if t.wants(a, b) {

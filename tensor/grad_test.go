@@ -62,6 +62,12 @@ func ops() []gradCase {
 			return t.Gather(t.Scale(x[0], 2), ids)
 		}},
 		{"Embed", [][]int{{5, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Embed(x[0], ids, x[1], pos) }},
+		{"Pick", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.Pick(t.Scale(x[0], 2), tensor.IDs([]int32{3, 11, 0, 3, 5, 5}), 2)
+		}},
+		{"AddRows", [][]int{{4, 3}, {2, 3}, {3, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.AddRows(t.Scale(x[0], 2), []*tensor.Tensor{x[1], t.Scale(x[2], 3)}, []tensor.Buf{tensor.IDs([]int32{2, 0}), tensor.IDs([]int32{1, 2, 2})})
+		}},
 		{"SeqMean", [][]int{{9, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.SeqMean(t.Scale(x[0], 1), spans) // row 8 is outside
 		}},

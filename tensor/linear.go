@@ -21,6 +21,7 @@ type linearOp struct {
 }
 
 // Linear returns act(x·w + b) + residual. x is [N, in], w [out, in] or with InOut [in, out], b [out] or nil; the result is [N, out].
+// w may have a storage type (without InOut): then no gradient flows through to x.
 func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	N, in := x.Dims2()
 	out, wIn := w.Dims2()
@@ -36,10 +37,14 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 		}
 	}
 	grads := t.wants(x, w, b, o.Residual)
+	stored := w.Data.DType().Stored()
+	if stored && t.wants(x) {
+		panic(fmt.Sprintf("tensor: Linear: no gradient flows through weights of %s; load the model for training", w.Data.DType()))
+	}
 	from := t.mark()
 	y := t.tensor(x.Data.DType(), N, out)
 	m := kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: !o.InOut, C: y.Data, Act: o.Act, Bias: data(b), Residual: data(o.Residual)}
-	if t.pack {
+	if t.pack && !stored { // products read a storage type as it lies
 		m.Packed = t.packed(w, !o.InOut, in, out)
 	}
 	var pre *Tensor

@@ -13,7 +13,11 @@ type (
 	DType = kernel.DType
 	Span  = kernel.Span
 	Act   = kernel.Act
+	Cache = kernel.Cache
 )
+
+// KeyTile is the multiple that the pages of a Cache have as their size.
+const KeyTile = kernel.KeyTile
 
 // Element types and activation functions; see package kernel.
 const (
@@ -97,6 +101,9 @@ func (x *Tensor) Bind(b Buf) {
 	x.Changed()
 }
 
+// NewBuf returns n elements of memory, zeroed.
+func NewBuf(d DType, n int) Buf { return kernel.Alloc(d, n) }
+
 // IDs returns a buffer over token ids, positions or labels.
 func IDs(s []int32) Buf { return kernel.OfI32(s) }
 
@@ -146,6 +153,9 @@ func (x *Tensor) Trains() bool { return x.needs }
 
 // Changed must be called after the values of a weight were changed: it drops copies kept in a packed layout.
 func (x *Tensor) Changed() { x.version++ }
+
+// Version counts the calls of Changed.
+func (x *Tensor) Version() int { return x.version }
 
 // Shape is a copy of the sizes.
 func (x *Tensor) Shape() Shape { return append(Shape(nil), x.dims[:x.rank]...) }

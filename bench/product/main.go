@@ -3,6 +3,7 @@
 //	go run ./bench/product --peer ../venv/bin/python 512x512x512 1024x1024x1024
 //	go run ./bench/product --peer ../venv/bin/python --shapes transformer --packed --threads 2
 //	go run ./bench/product --against /tmp/product.before --shapes squares
+//	go run ./bench/product --scaling --shapes squares             one thread and two in turns
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 type options struct {
 	reps                                           int
 	threads, variant, peer, script, against, named string
-	packed, cold, serve                            bool
+	packed, cold, serve, scaling                   bool
 	shapes                                         []string
 }
 
@@ -36,6 +37,7 @@ func main() {
 	flag.BoolVar(&o.packed, "packed", false, "B is packed beforehand, as weights of a model in use are; by peers too that can")
 	flag.BoolVar(&o.cold, "cold", false, "each call takes operands that were not used for 256 MB; not with --peer")
 	flag.StringVar(&o.named, "shapes", "", "squares, transformer (40 of M 1-256, N and K 128-3072), train (without --peer) or a file; beside those given as MxNxK")
+	flag.BoolVar(&o.scaling, "scaling", false, "one thread against two, instead of a peer")
 	flag.BoolVar(&o.serve, "serve", false, "be the peer of --against, on standard input and output")
 	flag.Parse()
 	o.shapes = flag.Args()
@@ -101,6 +103,9 @@ func run(o options) error {
 	}
 	if len(o.shapes) == 0 {
 		o.shapes = squares[:3]
+	}
+	if o.scaling {
+		return scaling(o, kern)
 	}
 	other, err := start(o, kern)
 	if err != nil {

@@ -2,6 +2,7 @@
 //
 //	go run ./bench/step --peer ../venv/bin/python                 A B A B with bench/peers/train_step.py
 //	go run ./bench/step --profile                                 time of every op
+//	go run ./bench/step --scaling                                 one thread and two in turns
 package main
 
 import (
@@ -29,7 +30,7 @@ type options struct {
 	layers, width, heads, vocab, seq, batch int
 	steps, threads, peerThreads             int
 	variant, peer, script, mode             string
-	profile                                 bool
+	profile, scaling                        bool
 }
 
 func main() {
@@ -47,6 +48,7 @@ func main() {
 	flag.StringVar(&o.peer, "peer", "", "Python with PyTorch; no peer when empty")
 	flag.StringVar(&o.script, "script", "bench/peers/train_step.py", "the peer's program")
 	flag.StringVar(&o.mode, "mode", "eager", "the peer's mode, eager or compile")
+	flag.BoolVar(&o.scaling, "scaling", false, "one thread against two, instead of a peer")
 	flag.BoolVar(&o.profile, "profile", false, "print the time of every op")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -56,6 +58,9 @@ func main() {
 }
 
 func run(o options) error {
+	if o.scaling {
+		return scaling(o)
+	}
 	set := cpu.New(cpu.Options{Threads: o.threads, Variant: o.variant})
 	var times *kernel.Times
 	if o.profile {

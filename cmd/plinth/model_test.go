@@ -12,7 +12,7 @@ import (
 func sequences(t *testing.T, args ...string) []map[string]any {
 	t.Helper()
 	o := object(t, append([]string{"generate", "--model", shared.model}, args...)...)
-	keys(t, o, "model sequences")
+	keys(t, o, "model sequences stats")
 	var s []map[string]any
 	for _, x := range o["sequences"].([]any) {
 		s = append(s, x.(map[string]any))
@@ -64,9 +64,30 @@ func TestGenerate(t *testing.T) {
 		}
 	}
 	for flag, value := range map[string]string{"--temperature": "-1", "--top-p": "2", "--min-p": "-1", "--typical": "3", "--top-k": "-1", "--n": "0", "--max-tokens": "-2",
-		"--penalty-window": "-1", "--top-logprobs": "-1", "--logit-bias": "7", "--stop": "", "--presence-penalty": "nan"} {
+		"--context": "100000", "--lookup": "-1", "--draft-tokens": "0", "--kv": "q4_0", "--penalty-window": "-1", "--top-logprobs": "-1", "--logit-bias": "7", "--stop": "", "--presence-penalty": "nan"} {
 		fails(t, 2, flag, "generate", "--model", shared.model, flag+"="+value, "x")
 	}
+	for _, args := range [][]string{{"--lookup", "2"}, {"--draft", shared.model, "--draft-tokens", "3"}} {
+		s := sequences(t, append(append(gen, args...), "one and")...)[0]
+		drafted, _ := s["drafted_tokens"].(float64)
+		accepted, _ := s["accepted_tokens"].(float64)
+		if delete(s, "drafted_tokens"); args[0] == "--draft" && (drafted == 0 || accepted != drafted) || accepted > drafted {
+			t.Errorf("%v: %v of %v accepted", args, accepted, drafted)
+		}
+		delete(s, "accepted_tokens")
+		if !reflect.DeepEqual(s, one[0]) {
+			t.Errorf("%v: %v, without %v", args, s, one[0])
+		}
+	}
+	for _, kv := range []string{"f16", "q8_0"} {
+		args := append(gen, "--kv", kv, "--context", "20", "one and")
+		if s := sequences(t, args...)[0]; len(s["ids"].([]any)) != 12 || !reflect.DeepEqual(s["logprobs"], sequences(t, append(args, "--lookup", "3")...)[0]["logprobs"]) {
+			t.Errorf("--kv %s: %v", kv, s)
+		}
+	}
+	fails(t, 1, "context 3", "generate", "--model", shared.model, "--context", "3", "one and two and three")
+	fails(t, 2, "--draft", "generate", "--model", shared.model, "--draft", shared.model, "--lookup", "1", "x")
+	fails(t, 1, "nowhere", "generate", "--model", shared.model, "--draft", "nowhere", "x")
 	fails(t, 2, "--logit-bias", "generate", "--model", shared.model, "--logit-bias", "9999=1", "x")
 	fails(t, 1, "context", "generate", "--model", shared.model, strings.Repeat("x ", 200))
 	fails(t, 1, "nowhere", "generate", "--model", "nowhere", "x")
@@ -185,14 +206,14 @@ func TestBenchStep(t *testing.T) {
 	o := object(t, "bench", "step", "--layers", "1", "--width", "32", "--heads", "2", "--vocab", "50", "--seq", "8", "--batch", "2", "--steps", "3", "--profile")
 	keys(t, o, "kernels threads params seconds fastest_seconds tokens_per_second flops_per_second fma_flops_per_second share peak_rss_bytes flops_per_step ops")
 	// Forward 2·(12·C² + V·C) + 4·C·(T+1)/2 per token, three times that with the backward pass.
-	if want := 3 * 16 * (2*(12*32*32+50*32) + 4*32*4.5); o["flops_per_step"] != want {
+	if want := 3 * 16 * (2*(12*32*32+50*32) + 4*32*4.5); math.Abs(o["flops_per_step"].(float64)-want) > 1e-9*want {
 		t.Errorf("%v FLOP per step, want %v", o["flops_per_step"], want)
 	}
 	products := 0.0
 	for _, op := range o["ops"].([]any) {
 		products += op.(map[string]any)["flops"].(float64)
 	}
-	if got, want := products/3, o["flops_per_step"].(float64); got != want {
+	if got, want := products/3, o["flops_per_step"].(float64); math.Abs(got-want) > 1e-9*want {
 		t.Errorf("the ops' products are %v FLOP per step, the model's count %v", got, want)
 	}
 	fails(t, 2, "--steps", "bench", "step", "--steps", "0")

@@ -3,11 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/plinth-ml/plinth/model"
-	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
@@ -126,12 +124,8 @@ func family(m zoo.Model) string {
 
 // open returns the model of a folder, of the store or of a named size, shapes only.
 func (s *showCmd) open() (zoo.Model, error) {
-	if slices.ContainsFunc(gpt.Sizes, func(z gpt.Size) bool { return z.Name == s.Model }) {
-		size, err := gpt.ByName(s.Model)
-		if err != nil {
-			return nil, err
-		}
-		return gpt.New(size.Config)
+	if size, err := zoo.SizeByName("", s.Model); err == nil {
+		return size.New(size.Vocab, size.Context, -1)
 	}
 	path, err := modelPath(s.Model)
 	if err != nil {
@@ -142,15 +136,21 @@ func (s *showCmd) open() (zoo.Model, error) {
 
 func (s *showCmd) list(c *common) error {
 	type row struct {
+		Family string `json:"family"`
 		Name   string `json:"name"`
 		Params int64  `json:"params"`
 	}
 	var rows []row
 	var text strings.Builder
-	for _, z := range gpt.Sizes {
-		rows = append(rows, row{z.Name, z.Config.Cost(1).Params})
-		fmt.Fprintf(&text, "%-12s %3d layers, width %5d, heads %2d, context %4d, vocabulary %5d: %d parameters\n", z.Name, z.Config.Layers, z.Config.Width,
-			z.Config.Heads, z.Config.Context, z.Config.Vocab, rows[len(rows)-1].Params)
+	for _, z := range zoo.Sizes() {
+		m, err := z.New(z.Vocab, z.Context, -1)
+		if err != nil {
+			return err
+		}
+		n := m.Sizes()
+		rows = append(rows, row{z.Family, z.Name, m.Cost(1).Params})
+		fmt.Fprintf(&text, "%-6s %-12s %3d layers, width %5d, heads %2d, context %6d, vocabulary %6d: %d parameters\n", z.Family, z.Name, n.Layers, n.Width,
+			n.Heads, n.Context, n.Vocab, rows[len(rows)-1].Params)
 	}
 	return c.finish(map[string]any{"sizes": rows}, text.String())
 }

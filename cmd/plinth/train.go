@@ -32,7 +32,8 @@ type trainCmd struct {
 	Config    kong.ConfigFlag `help:"Recipe: YAML whose keys are flags; flags given here win. Each run saves its own as OUT/recipe.yaml." placeholder:"FILE"`
 	Resume    bool            `help:"Go on from the newest whole checkpoint; start fresh where there is none; do nothing on a finished run."`
 
-	Size   string `help:"A named size; plinth show lists them." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
+	Family string `enum:"gpt,llama,palm" default:"gpt" help:"gpt, llama or palm." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
+	Size   string `help:"A named size of the family; plinth show lists them." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Depth  int    `help:"The one dial: layers; width, heads, learning rate and batch follow." placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Layers int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Layers."`
 	Width  int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Width of the residual stream."`
@@ -97,14 +98,14 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 		return err
 	}
 	defer sets.Close()
-	if size.Config.Vocab < tok.VocabSize() {
-		return usagef("--vocab %d is smaller than the tokenizer's %d", size.Config.Vocab, tok.VocabSize())
+	if size.Vocab < tok.VocabSize() {
+		return usagef("--vocab %d is smaller than the tokenizer's %d", size.Vocab, tok.VocabSize())
 	}
+	end := -1
 	if eos, ok := tok.EOS(); ok {
-		id := int(eos)
-		size.Config.EOS, size.Config.BOS = &id, &id
+		end = int(eos)
 	}
-	m, err := gpt.New(size.Config)
+	m, err := size.New(size.Vocab, size.Context, end)
 	if err != nil {
 		return usageError{err}
 	}
@@ -151,7 +152,7 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	}
 	finished := loop.Step() == o.Steps
 	t.Steps, t.Batch, t.Micro, t.Seq, t.LR, t.Warmup = o.Steps, o.Batch, o.Micro, o.Seq, o.LR, o.Warmup
-	t.SaveEvery, t.ValEvery, t.SampleEvery, t.Vocab = o.SaveEvery, o.ValEvery, o.SampleEvery, size.Config.Vocab
+	t.SaveEvery, t.ValEvery, t.SampleEvery, t.Vocab = o.SaveEvery, o.ValEvery, o.SampleEvery, size.Vocab
 	if err := saveRecipe(line, t.Out); err != nil {
 		return err
 	}
@@ -199,7 +200,7 @@ func (t *trainCmd) check() error {
 }
 
 // size is the shape and its settings from exactly one of the three ways to say it.
-func (t *trainCmd) size() (gpt.Size, error) {
+func (t *trainCmd) size() (zoo.Size, error) {
 	ways := 0
 	for _, given := range []bool{t.Size != "", t.Depth != 0, t.Layers != 0 || t.Width != 0 || t.Heads != 0} {
 		if given {
@@ -207,46 +208,53 @@ func (t *trainCmd) size() (gpt.Size, error) {
 		}
 	}
 	const context = 256 // where nothing says how long sequences are
-	var s gpt.Size
+	var s zoo.Size
+	var g gpt.Size
 	var err error
 	switch {
 	case ways > 1:
 		return s, usagef("--size, --depth and --layers/--width/--heads exclude each other")
 	case ways == 0:
-		s, err = gpt.ByName("nano")
+		s, err = zoo.SizeByName(t.Family, "nano")
 	case t.Size != "":
-		s, err = gpt.ByName(t.Size)
+		s, err = zoo.SizeByName(t.Family, t.Size)
+	case t.Family != "gpt":
+		return s, usagef("--depth and --layers, --width, --heads are for --family gpt; --size names a shape of %s", t.Family)
 	case t.Depth != 0:
-		s, err = gpt.ByDepth(t.Depth, 4096, context)
+		g, err = gpt.ByDepth(t.Depth, 4096, context)
+		s = zoo.GPTSize(g)
 	case t.Layers < 1 || t.Width < 1 || t.Heads < 1 || t.Width%t.Heads != 0:
 		return s, usagef("--layers %d --width %d --heads %d: all three are needed, and the width must be a multiple of the heads", t.Layers, t.Width, t.Heads)
 	default:
-		s = gpt.Size{Name: fmt.Sprintf("%dx%d", t.Layers, t.Width), Config: gpt.Shape(t.Layers, t.Width, t.Heads, 4096, context), LR: 1e-3, Batch: 8192}
+		s = zoo.GPTSize(gpt.Size{Name: fmt.Sprintf("%dx%d", t.Layers, t.Width), Config: gpt.Shape(t.Layers, t.Width, t.Heads, 4096, context), LR: 1e-3, Batch: 8192})
 	}
 	if err != nil {
 		return s, usageError{err}
 	}
 	if t.Vocab != 0 {
-		s.Config.Vocab = t.Vocab
+		s.Vocab = t.Vocab
 	}
 	if t.Seq != 0 {
-		s.Config.Context = t.Seq
+		s.Context = t.Seq
 	}
-	if err := s.Config.Check(); err != nil {
+	if _, err := s.New(s.Vocab, s.Context, -1); err != nil {
 		return s, usageError{err}
+	}
+	if s.LR == 0 && (t.LR == 0 || t.Batch == 0) {
+		return s, usagef("size %s has no training settings: --lr and --batch are needed", s.Name)
 	}
 	return s, nil
 }
 
 // options are the loop's, with the size's settings where no flag says otherwise.
-func (t *trainCmd) options(c *common, s gpt.Size, m *gpt.Model) (train.Options, error) {
+func (t *trainCmd) options(c *common, s zoo.Size, m zoo.Model) (train.Options, error) {
 	orNone := func(v float64) float64 { // the loop takes 0 for its default
 		if v == 0 {
 			return -1
 		}
 		return v
 	}
-	o := train.Options{Steps: t.Steps, Batch: t.Batch, Micro: t.Micro, Seq: s.Config.Context, LR: t.LR, MinLR: orNone(t.MinLR), Warmup: t.Warmup,
+	o := train.Options{Steps: t.Steps, Batch: t.Batch, Micro: t.Micro, Seq: s.Context, LR: t.LR, MinLR: orNone(t.MinLR), Warmup: t.Warmup,
 		Schedule: t.Schedule, DecayShare: t.DecayShare, Optimizer: t.Optimizer, Beta1: t.Beta1, Beta2: t.Beta2, WeightDecay: orNone(t.Decay), Clip: orNone(t.Clip), ZLoss: t.ZLoss,
 		Recompute: t.Recompute, Activations: t.Activations, Moments: t.Moments, Seed: c.Seed, ValEvery: t.ValEvery, SampleEvery: t.SampleEvery, SaveEvery: t.SaveEvery, Keep: t.Keep,
 		OnSpike: t.OnSpike, SpikeFactor: t.SpikeFactor, RunDir: t.Out, Resume: t.Resume}
@@ -271,7 +279,7 @@ func (t *trainCmd) options(c *common, s gpt.Size, m *gpt.Model) (train.Options, 
 }
 
 // prepared opens the data, preparing it when --data is text, and sets the size's vocabulary and context to what the data has.
-func (t *trainCmd) prepared(ctx context.Context, c *common, size *gpt.Size) (mixture, *tokenizer.Tokenizer, error) {
+func (t *trainCmd) prepared(ctx context.Context, c *common, size *zoo.Size) (mixture, *tokenizer.Tokenizer, error) {
 	dir := filepath.Join(t.Out, "data")
 	dirs := []string{dir}
 	ready := 0
@@ -314,9 +322,9 @@ func (t *trainCmd) prepared(ctx context.Context, c *common, size *gpt.Size) (mix
 		return nil, nil, errors.Join(err, sets.Close())
 	}
 	if t.Vocab == 0 {
-		size.Config.Vocab = tok.VocabSize()
+		size.Vocab = tok.VocabSize()
 	}
-	size.Config.Context = set.Info.Seq
+	size.Context = set.Info.Seq
 	return sets, tok, nil
 }
 
@@ -371,7 +379,7 @@ func (t *trainCmd) sameText(c *common) error {
 }
 
 // prepare turns text into dir, with a tokenizer given or trained on the text.
-func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir string) error {
+func (t *trainCmd) prepare(ctx context.Context, c *common, size zoo.Size, dir string) error {
 	if err := file.CleanTemps(t.Out); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -389,9 +397,9 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir st
 	if t.Tokenizer != "" {
 		tok, err = tokenizer.Open(t.Tokenizer)
 	} else {
-		c.say("training a tokenizer of %d ids ...", size.Config.Vocab)
+		c.say("training a tokenizer of %d ids ...", size.Vocab)
 		docs := t.texts(ctx, t.Data)
-		tok, err = tokenizer.Train(ctx, docs.all(), tokenizer.TrainOptions{VocabSize: size.Config.Vocab, Threads: c.Threads})
+		tok, err = tokenizer.Train(ctx, docs.all(), tokenizer.TrainOptions{VocabSize: size.Vocab, Threads: c.Threads})
 		err = errors.Join(docs.err, err)
 	}
 	if err != nil {
@@ -407,7 +415,7 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir st
 	if err := file.WriteFile(note, append(text, '\n'), 0o644); err != nil {
 		return err
 	}
-	p := dataPrepareCmd{Data: t.Data, Out: dir, Seq: size.Config.Context, Pack: t.Pack, Validation: t.Validation, readFlags: t.readFlags}
+	p := dataPrepareCmd{Data: t.Data, Out: dir, Seq: size.Context, Pack: t.Pack, Validation: t.Validation, readFlags: t.readFlags}
 	info, skips, err := p.prepare(ctx, c, tok)
 	if err != nil {
 		return err
@@ -417,7 +425,7 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size gpt.Size, dir st
 }
 
 // sampler returns the hook that lets the model write the beginning of a document.
-func (t *trainCmd) sampler(m *gpt.Model, k *kernel.Set, tok *tokenizer.Tokenizer, seed uint64) func(context.Context, int) (string, error) {
+func (t *trainCmd) sampler(m zoo.Model, k *kernel.Set, tok *tokenizer.Tokenizer, seed uint64) func(context.Context, int) (string, error) {
 	eos, ok := tok.EOS()
 	if !ok {
 		return nil

@@ -46,7 +46,7 @@ func (e *Engine) Mul(m *Product) {
 	j := &e.job
 	for n := 0; n < all.N; n += cols {
 		for i := 0; i < all.M; i += rows {
-			j.plan(e.k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), &e.scratch[0])
+			j.plan(e.k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), &e.scratch[0], false)
 			e.p.Run(j.packs(), e.packWork)
 			e.p.Run(j.tasks, e.tileWork)
 		}

@@ -251,7 +251,7 @@ func TestOwnRows(t *testing.T) { // A so large that tasks pack their parts of it
 			var j job
 			p := *sh.make()
 			p.resolve(k.nr)
-			if j.plan(k, p, &s); !j.ownA || j.blocks < 3 {
+			if j.plan(k, p, &s, false); !j.ownA || j.blocks < 3 {
 				t.Fatalf("%+v is cut into %d blocks, own %v: not what this test is for", sh, j.blocks, j.ownA)
 			}
 			check(t, k, &s, sh)
@@ -279,7 +279,7 @@ func TestOwnLastRows(t *testing.T) {
 				var j job
 				all := p
 				all.resolve(k.nr)
-				if j.plan(k, all, &s); !j.ownA || m%j.rows != left || j.cols < 4*k.nr {
+				if j.plan(k, all, &s, false); !j.ownA || m%j.rows != left || j.cols < 4*k.nr {
 					continue
 				}
 				for i := range p.A {
@@ -451,6 +451,29 @@ func TestPackReusesMemory(t *testing.T) {
 	})
 }
 
+// TestPackedPart: a product reads the first rows and columns of a larger packed matrix.
+func TestPackedPart(t *testing.T) {
+	each(t, func(t *testing.T, k *Kernel) {
+		var s Scratch
+		const K, N = KC + 30, 140
+		b, p := random(K*N), new(Packed)
+		k.Pack(p, b, 0, false, K, N)
+		for _, m := range []int{1, 5, 30, 70} {
+			for _, kk := range []int{1, 64, KC + 7, K} {
+				for _, n := range []int{1, 32, 47, 128, N} {
+					got := shape{m: m, n: n, k: kk}.make()
+					got.B, got.LDB = b, N
+					want := clone(got)
+					oracle(k, want)
+					got.Packed, got.B = p, nil
+					k.Serial(&s, got)
+					sameBits(t, fmt.Sprintf("%dx%dx%d", m, n, kk), got.C, want.C)
+				}
+			}
+		}
+	})
+}
+
 func TestPeakFLOPs(t *testing.T) {
 	p := pool.New(2)
 	defer p.Close()
@@ -481,7 +504,7 @@ func ExampleEngine_Mul() {
 func TestPanicsOnSizes(t *testing.T) {
 	k := Best()
 	wrong := new(Packed)
-	k.Pack(wrong, make([]float32, 12), 0, false, 3, 4)
+	k.Pack(wrong, make([]float32, 12), 0, false, 2, 6)
 	f := func(n int) []float32 { return make([]float32, n) }
 	for name, p := range map[string]Product{
 		"negative":   {M: -1, N: 2, K: 3},
@@ -492,7 +515,8 @@ func TestPanicsOnSizes(t *testing.T) {
 		"bias":       {M: 2, N: 2, K: 3, A: f(6), B: f(6), C: f(4), Bias: f(1)},
 		"residual":   {M: 2, N: 2, K: 3, A: f(6), B: f(6), C: f(4), Residual: f(3)},
 		"accumulate": {M: 2, N: 2, K: 3, A: f(6), B: f(6), C: f(4), Accumulate: true, Bias: f(2)},
-		"packed":     {M: 2, N: 2, K: 3, A: f(6), C: f(4), Packed: wrong},
+		"packed K":   {M: 2, N: 2, K: 3, A: f(6), C: f(4), Packed: wrong},
+		"packed N":   {M: 2, N: 7, K: 2, A: f(4), C: f(14), Packed: wrong},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

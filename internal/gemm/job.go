@@ -27,6 +27,7 @@ type job struct {
 	Product // resolved
 	k       *Kernel
 	ap, bp  []float32 // packed A: panels of mr rows, each [K,mr]; packed B as in Packed; or nil
+	bk      int       // rows of a panel of packed B
 	rows    int       // of C in a task, a multiple of mr
 	cols    int       // a multiple of nr
 	blocks  int       // tasks along M
@@ -36,9 +37,9 @@ type job struct {
 	act     []float32 // where Act puts its results, when not in C
 }
 
-// plan cuts m into tasks; the packed operands live in s.
-func (j *job) plan(k *Kernel, m Product, s *Scratch) {
-	*j = job{Product: m, k: k}
+// plan cuts m into tasks, into few large ones when a single worker does them all; the packed operands live in s.
+func (j *job) plan(k *Kernel, m Product, s *Scratch, alone bool) {
+	*j = job{Product: m, k: k, bk: m.K}
 	if m.Pre != nil && m.Act != nil { // the tiles go to Pre, so that nothing is copied
 		j.C, j.act = m.Pre, m.C
 	}
@@ -58,7 +59,7 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 	j.rows = panels(panels(m.M, j.blocks), k.mr) * k.mr
 	switch {
 	case m.Packed != nil:
-		j.bp = m.Packed.data
+		j.bp, j.bk = m.Packed.data, m.Packed.k
 	case j.blocks > 1 && m.K > 0: // else each panel has one user, who packs it
 		s.bp = grow(s.bp, np*k.nr*m.K)
 		j.bp = s.bp
@@ -74,7 +75,10 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch) {
 		per = panels(np, panels(m.N, ownCols))
 	}
 	least := minTasks
-	if j.ownA {
+	switch {
+	case alone:
+		least = 1
+	case j.ownA:
 		least = ownTasks
 	}
 	for per > 1 && j.blocks*panels(np, per) < least {
@@ -157,7 +161,7 @@ func (j *job) row(i, n0, n1, k0, kc int, s *Scratch) int {
 	for ; n0+4*nr <= n1; n0 += 4 * nr {
 		c := &j.C[i*j.LDC+n0]
 		if j.bp != nil {
-			j.k.row4(kc, a, acs, &j.bp[n0*j.K+k0*nr], nr, j.K*nr, c, j.Alpha, load)
+			j.k.row4(kc, a, acs, &j.bp[n0*j.bk+k0*nr], nr, j.bk*nr, c, j.Alpha, load)
 		} else {
 			j.k.row4(kc, a, acs, &j.B[k0*j.LDB+n0], j.LDB, nr, c, j.Alpha, load)
 		}
@@ -204,7 +208,7 @@ func (j *job) after(n, n0, n1, k0 int) []float32 {
 	if j.bp == nil || j.k.fetch == nil || k0 >= j.K {
 		return nil
 	}
-	return j.bp[n*j.K+k0*j.k.nr:][:min(KC, j.K-k0)*j.k.nr]
+	return j.bp[n*j.bk+k0*j.k.nr:][:min(KC, j.K-k0)*j.k.nr]
 }
 
 // column adds block [k0,k0+kc) of K to rows [i0,i1) of the w columns from n, a multiple of nr. Each tile fetches a share of
@@ -216,7 +220,7 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 	whole := w == k.nr || k.masked
 	switch {
 	case j.bp != nil:
-		b = &j.bp[n*j.K+k0*k.nr]
+		b = &j.bp[n*j.bk+k0*k.nr]
 	case !j.TransB && whole && i1-i0 <= k.mr:
 		b, ldb = &j.B[k0*j.LDB+n], j.LDB
 	default:
@@ -284,6 +288,14 @@ func (j *job) epilogue(i0, i1, n0, n1 int) {
 		at := i*j.LDC + n0
 		w := n1 - n0
 		c := j.C[at:][:w]
+		if j.k.fetch != nil && i+1 < i1 { // the next row of what the tiles have not touched
+			if j.Residual != nil {
+				j.k.fetch(&j.Residual[at+j.LDC], w)
+			}
+			if j.act != nil {
+				j.k.fetch(&j.act[at+j.LDC], w)
+			}
+		}
 		if j.Bias != nil {
 			j.k.addTo(c, j.Bias[n0:n1])
 		}
@@ -337,7 +349,7 @@ func (k *Kernel) Serial(s *Scratch, m *Product) {
 	j := &s.job
 	for n := 0; n < all.N; n += cols {
 		for i := 0; i < all.M; i += rows {
-			j.plan(k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), s)
+			j.plan(k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), s, true)
 			for t := range j.packs() {
 				j.pack(t)
 			}

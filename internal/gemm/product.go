@@ -13,7 +13,7 @@ type Product struct {
 	LDC        int
 	TransA     bool
 	TransB     bool
-	Packed     *Packed              // op(B) packed beforehand; B is then not read
+	Packed     *Packed              // packed beforehand, its first K rows and N columns are op(B); B is then not read
 	Alpha      float32              // 0 means 1
 	Accumulate bool                 // C += product; excludes Bias, Act, Pre and Residual
 	Bias       []float32            // [N] or nil
@@ -42,8 +42,8 @@ func (m *Product) resolve(nr int) {
 	}
 	m.need("A", len(m.A), ar, ac, m.LDA)
 	if m.Packed != nil {
-		if p := m.Packed; p.k != m.K || p.n != m.N || p.nr != nr {
-			panic(fmt.Sprintf("gemm: packed B is [%d,%d] in panels of %d, the product M=%d N=%d K=%d needs panels of %d",
+		if p := m.Packed; p.k < m.K || p.n < m.N || p.nr != nr {
+			panic(fmt.Sprintf("gemm: packed B is [%d,%d] in panels of %d, less than the product M=%d N=%d K=%d needs in panels of %d",
 				p.k, p.n, p.nr, m.M, m.N, m.K, nr))
 		}
 	} else {

@@ -34,6 +34,21 @@ var layouts = [DTypes]struct {
 // String returns the name used in error messages: "f32", "q4_k".
 func (d DType) String() string { return layouts[d].name }
 
+// Stored tells whether the type is one of weights as files hold them: the table of Gather and the right side of a product A·Bᵀ may have it,
+// nothing else computes with it.
+func (d DType) Stored() bool { return d >= BF16 && d < DTypes }
+
+// ActivationBlock is the length of the blocks in which a product quantises the rows that it multiplies with weights of the type; 0 for those whose
+// products are in float32.
+func (d DType) ActivationBlock() int {
+	switch d {
+	case Q8_0, Q4_0, Q4_K, Q5_K, Q6_K:
+		elements, _ := d.Block()
+		return elements
+	}
+	return 0
+}
+
 // Block is the elements of the smallest piece that can be addressed, and its bytes; 1 element where the type has no blocks.
 func (d DType) Block() (elements, bytes int) { return layouts[d].elements, layouts[d].bytes }
 

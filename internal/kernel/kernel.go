@@ -50,7 +50,7 @@ type Set struct {
 	RMSNorm     func(y, rstd, x, w Buf, eps float64)
 	RMSNormGrad func(dx, dw, dy, x, w, rstd Buf, acc bool)
 
-	// Gather copies rows: y[i] = w[ids[i]] (or += with acc). w [V,C], ids I32 [N], y [N,C].
+	// Gather copies rows: y[i] = w[ids[i]] (or += with acc). w [V,C], in any storage type, ids I32 [N], y [N,C].
 	Gather func(y, w, ids Buf, c int, acc bool)
 	// ScatterAdd is its gradient: dw[ids[i]] += dy[i], in ascending i.
 	ScatterAdd func(dw, dy, ids Buf, c int)
@@ -95,6 +95,11 @@ func (a Act) String() string {
 }
 
 // MatMul describes C = f(Alpha·op(A)·op(B) + Bias) + Residual.
+//
+// B may have a storage type: with TransB, dense rows of whole blocks as a file holds them, not TransA, not Accumulate, not Packed. F16 and BF16 are
+// widened and multiplied as float32. With the block types each row of A is quantised as well, one block like another: a block (of 256, of 32
+// for Q8_0 and Q4_0) becomes codes c = round(127·a/max|a|), to even in ties, and a scale max|a|/127; codes are multiplied and summed exactly,
+// the sums of blocks, times their scales, in float32. A block with an infinity or a NaN is NaN.
 type MatMul struct {
 	M, N, K        int
 	A, B, C        Buf // op(A) [M,K], op(B) [K,N], C [M,N]

@@ -31,25 +31,26 @@ const block = 256
 // layout describes a format.
 type layout struct {
 	name            string
-	elements, bytes int // of a block
-	decode          func(dst []float32, src []byte)
+	elements, bytes int                             // of a block
+	unpack          func(u *unpacked, b []byte)     // of the formats that products take, and some more
+	decode          func(dst []float32, src []byte) // nil: by unpack
 	encode          func(dst []byte, src []float32) // nil: read only
 }
 
 var layouts = [Formats]layout{
-	F16:  {"f16", 1, 2, decodeF16, encodeF16},
-	BF16: {"bf16", 1, 2, decodeBF16, encodeBF16},
-	Q8_0: {"q8_0", 32, 34, coded(unpackQ8_0, 34, 32), encodeQ8_0},
-	Q4_0: {"q4_0", 32, 18, coded(unpackQ4_0, 18, 32), encodeQ4_0},
-	Q4_K: {"q4_k", block, 144, coded(unpackQ4_K, 144, block), encodeQ4_K},
-	Q5_K: {"q5_k", block, 176, coded(unpackQ5_K, 176, block), encodeQ5_K},
-	Q6_K: {"q6_k", block, 210, coded(unpackQ6_K, 210, block), encodeQ6_K},
-	Q4_1: {"q4_1", 32, 20, decodeQ4_1, nil},
-	Q5_0: {"q5_0", 32, 22, decodeQ5_0, nil},
-	Q5_1: {"q5_1", 32, 24, decodeQ5_1, nil},
-	Q2_K: {"q2_k", block, 84, coded(unpackQ2_K, 84, block), nil},
-	Q3_K: {"q3_k", block, 110, coded(unpackQ3_K, 110, block), nil},
-	Q8_K: {"q8_k", block, 292, decodeQ8_K, nil},
+	F16:  {"f16", 1, 2, nil, decodeF16, encodeF16},
+	BF16: {"bf16", 1, 2, nil, decodeBF16, encodeBF16},
+	Q8_0: {"q8_0", 32, 34, unpackQ8_0, nil, encodeQ8_0},
+	Q4_0: {"q4_0", 32, 18, unpackQ4_0, nil, encodeQ4_0},
+	Q4_K: {"q4_k", block, 144, unpackQ4_K, nil, encodeQ4_K},
+	Q5_K: {"q5_k", block, 176, unpackQ5_K, nil, encodeQ5_K},
+	Q6_K: {"q6_k", block, 210, unpackQ6_K, nil, encodeQ6_K},
+	Q4_1: {"q4_1", 32, 20, nil, decodeQ4_1, nil},
+	Q5_0: {"q5_0", 32, 22, nil, decodeQ5_0, nil},
+	Q5_1: {"q5_1", 32, 24, nil, decodeQ5_1, nil},
+	Q2_K: {"q2_k", block, 84, unpackQ2_K, nil, nil},
+	Q3_K: {"q3_k", block, 110, unpackQ3_K, nil, nil},
+	Q8_K: {"q8_k", block, 292, nil, decodeQ8_K, nil},
 }
 
 // ByName returns the format whose String is name.
@@ -83,7 +84,11 @@ func (f Format) Bytes(n int) int {
 // Decode writes the numbers stored in src to dst, whole blocks of as many elements.
 func (f Format) Decode(dst []float32, src []byte) {
 	f.check("Decode", len(dst), len(src))
-	layouts[f].decode(dst, src)
+	if d := layouts[f].decode; d != nil {
+		d(dst, src)
+		return
+	}
+	layouts[f].decodeCodes(dst, src)
 }
 
 // Encode stores src in dst, whole blocks of as many elements. It panics for a format that can only be read. Blocks do not depend on each other, so rows may

@@ -13,17 +13,15 @@ type unpacked struct {
 	sub     int // elements of a sub-block
 }
 
-// coded makes a decoder from an unpack function.
-func coded(unpack func(u *unpacked, b []byte), bytes, elements int) func(dst []float32, src []byte) {
-	return func(dst []float32, src []byte) {
-		var u unpacked
-		for ; len(dst) > 0; dst, src = dst[elements:], src[bytes:] {
-			unpack(&u, src[:bytes])
-			for j := 0; j*u.sub < elements; j++ {
-				d, m := u.d*float32(u.scale[j]), float32(u.dMin*float32(u.min[j]))
-				for i, c := range u.code[j*u.sub : (j+1)*u.sub] {
-					dst[j*u.sub+i] = float32(d*float32(int(c)-u.bias)) - m
-				}
+// decodeCodes is Decode for a format that unpack knows.
+func (l *layout) decodeCodes(dst []float32, src []byte) {
+	var u unpacked
+	for ; len(dst) > 0; dst, src = dst[l.elements:], src[l.bytes:] {
+		l.unpack(&u, src[:l.bytes])
+		for j := 0; j*u.sub < l.elements; j++ {
+			d, m := u.d*float32(u.scale[j]), float32(u.dMin*float32(u.min[j]))
+			for i, c := range u.code[j*u.sub : (j+1)*u.sub] {
+				dst[j*u.sub+i] = float32(d*float32(int(c)-u.bias)) - m
 			}
 		}
 	}

@@ -11,3 +11,9 @@ func geluTanhAVX512(y, x []float32)
 
 //go:noescape
 func geluTanhGradAVX512(dx, dy, x []float32)
+
+//go:noescape
+func softmaxTileAVX512(p *float32, ld, width int, seen *int32, top, sum *float32, rows int)
+
+//go:noescape
+func softmaxTileGradAVX512(p, ds *float32, ld, width int, seen *int32, lse, delta *float32, rows int)

@@ -80,6 +80,12 @@ func probe(v *variant) (list []probed) {
 	masked[3], masked[n-1] = float32(math.Inf(-1)), float32(math.Inf(-1))
 	e := make([]float32, n)
 	keep("expSum", e, []float32{v.expSum(e, masked, 2)})
+	tile, ds, top, sum, seen := clone(masked), clone(a), []float32{1, float32(math.Inf(-1))}, []float32{0, 0}, []int32{19, 4}
+	v.softmax(tile, n/2, n/2, seen, top, sum)
+	keep("softmax of a tile", tile, top, sum)
+	tile = clone(x)
+	v.softmaxBack(tile, ds, n/2, n/2, seen, top, sum)
+	keep("its gradient", tile, ds)
 	finite := []float32{0, 0}
 	if v.allFinite(x) {
 		finite[0] = 1

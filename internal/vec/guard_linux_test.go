@@ -27,6 +27,9 @@ func TestNoAccessPastTheEnd(t *testing.T) {
 					f.run(args[f.ins:], args[:f.ins])
 				}
 			}
+			seen := []int32{int32(n), int32(n / 2)}
+			SoftmaxTile(args[0], 0, n, seen, make([]float32, 2), make([]float32, 2))
+			SoftmaxTileGrad(args[0], args[1], 0, n, seen, make([]float32, 2), make([]float32, 2))
 			SumSquares(args[0])
 			AllFinite(args[0])
 			half := unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(memory[0]))), 2*maxLen)[2*maxLen-n:]

@@ -1,7 +1,5 @@
 package vec
 
-import "math"
-
 // MulI8 is y = x * s, of 8-bit codes and their scales.
 func MulI8(y []float32, x []int8, s []float32) {
 	need("MulI8", "x", len(x), len(y))
@@ -13,25 +11,6 @@ func MulI8(y []float32, x []int8, s []float32) {
 func F32FromQ8(y []float32, x []byte) {
 	need("F32FromQ8", "x", len(x), len(y)/32*34)
 	active.f32FromQ8(y[:len(y)/32*32], x)
-}
-
-// Q8FromF32 rounds at most 32 numbers to codes and their scale, F16, as ggml's reference does for Q8_0: the scale is the largest magnitude over
-// 127, the codes are the quotients by it before it was rounded, halves away from zero.
-func Q8FromF32(codes []int8, x []float32) (scale uint16) {
-	need("Q8FromF32", "codes", len(codes), len(x))
-	top := float32(0)
-	for _, v := range x {
-		top = max(top, v, -v)
-	}
-	d, inverse := top/127, float32(0)
-	if d != 0 {
-		inverse = 1 / d
-	}
-	for i, v := range x {
-		q := float64(v * inverse) // exact sums, so that adding a half and truncating rounds
-		codes[i] = int8(q + math.Copysign(0.5, q))
-	}
-	return narrow16(d)
 }
 
 func mulI8Go(y []float32, x []int8, s []float32) {

@@ -25,6 +25,9 @@ type variant struct {
 	expSum      func(y, x []float32, max float32) float32
 	softmaxGrad func(dx, dy, y []float32)
 
+	softmaxTile     func(p *float32, ld, width int, seen *int32, top, sum *float32, rows int) // or nil; at least one row and column
+	softmaxTileGrad func(p, ds *float32, ld, width int, seen *int32, lse, delta *float32, rows int)
+
 	layerNorm     func(y, x, w, b []float32, eps float32) (mean, rstd float32)
 	layerNormGrad func(dx, dw, db, dy, x, w []float32, mean, rstd float32)
 	rmsNorm       func(y, x, w []float32, eps float32) (rstd float32)

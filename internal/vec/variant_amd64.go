@@ -49,5 +49,6 @@ func avx512Variant() *variant {
 	v.name = "avx512"
 	v.exp, v.expSum = expAVX512, expSumAVX512
 	v.geluTanh, v.geluTanhGrad = geluTanhAVX512, geluTanhGradAVX512
+	v.softmaxTile, v.softmaxTileGrad = softmaxTileAVX512, softmaxTileGradAVX512
 	return v
 }

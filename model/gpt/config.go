@@ -31,6 +31,9 @@ type Config struct {
 
 	HeadDim int `json:"head_dim,omitempty"` // GPT-3 only: where heads x head_dim is not n_embd; 0 means n_embd/n_head
 	Window  int `json:"window,omitempty"`   // GPT-3 only: band of odd layers
+
+	// OutIn says that the matrices of the blocks are stored [out, in], as in GGUF files; Hugging Face's are [in, out].
+	OutIn bool `json:"-"`
 }
 
 // neutral keys say nothing about the arithmetic here.
@@ -49,6 +52,12 @@ func Parse(data []byte) (Config, error) {
 		return c, fmt.Errorf("gpt: %w", err)
 	}
 	return c, c.Check()
+}
+
+// AsGGUF is the configuration of a model in the layout of GGUF files.
+func (c Config) AsGGUF() Config {
+	c.OutIn = true
+	return c
 }
 
 // Marshal writes config.json as transformers reads it.

@@ -64,15 +64,23 @@ func New(c Config) (*Model, error) {
 		m.Transformer.Blocks = append(m.Transformer.Blocks, &Block{
 			Norm1: nn.NewLayerNorm(C, c.LayerNormEps),
 			Attn: &Attention{
-				QKV:  nn.NewConv1D(C, 3*inner, std),
-				Proj: nn.NewConv1D(inner, C, residual),
+				QKV:  c.linear(C, 3*inner, std),
+				Proj: c.linear(inner, C, residual),
 				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Window: shape.LayerWindow(l)},
 			},
 			Norm2: nn.NewLayerNorm(C, c.LayerNormEps),
-			MLP:   &MLP{Up: nn.NewConv1D(C, F, std), Down: nn.NewConv1D(F, C, residual), act: model.Activations[c.Activation]},
+			MLP:   &MLP{Up: c.linear(C, F, std), Down: c.linear(F, C, residual), act: model.Activations[c.Activation]},
 		})
 	}
 	return m, nil
+}
+
+// linear is a layer of a block in the configuration's layout.
+func (c Config) linear(in, out int, std float64) *nn.Linear {
+	if c.OutIn {
+		return nn.NewLinear(in, out, std, true)
+	}
+	return nn.NewConv1D(in, out, std)
 }
 
 // Params lists the parameters under Hugging Face's names.

@@ -1,6 +1,6 @@
 // Package llama is Llama (Touvron et al. 2023) and the models that changed little of it: Mistral (Jiang et al. 2023: a window), Qwen 2
-// (biases of queries, keys and values) and Qwen 3 (a norm for each head). A pre-norm decoder with RMSNorm, rotary positions, grouped
-// key heads and a gated MLP.
+// (biases of queries, keys and values), Qwen 3 (a norm for each head), Phi-3 (Abdin et al. 2024: the same under other tensor names) and
+// Mixtral (Jiang et al. 2024: a mixture of MLPs). A pre-norm decoder with RMSNorm, rotary positions, grouped key heads and a gated MLP.
 package llama
 
 import (
@@ -30,7 +30,8 @@ type Block struct {
 	Norm1 *nn.RMSNorm       `name:"input_layernorm"`
 	Attn  *nn.SelfAttention `name:"self_attn"`
 	Norm2 *nn.RMSNorm       `name:"post_attention_layernorm"`
-	MLP   *nn.GatedMLP      `name:"mlp"`
+	MLP   *nn.GatedMLP      `name:"mlp"`              // or
+	MoE   *nn.MoE           `name:"block_sparse_moe"` // Mixtral's
 }
 
 // New returns a model of shapes without memory; nn.Init or a loader gives it values. The first values are N(0, initializer_range²),
@@ -61,10 +62,13 @@ func New(c Config) (*Model, error) {
 		if k.headNorm {
 			attn.QNorm, attn.KNorm = norm(D), norm(D)
 		}
-		m.Decoder.Blocks = append(m.Decoder.Blocks, &Block{
-			Norm1: norm(C), Attn: attn, Norm2: norm(C),
-			MLP: nn.NewGatedMLP(C, c.Hidden, model.Activations[c.Activation], std, residual, c.MLPBias),
-		})
+		b := &Block{Norm1: norm(C), Attn: attn, Norm2: norm(C)}
+		if act := model.Activations[c.Activation]; c.Experts > 0 {
+			b.MoE = nn.NewMoE(C, c.Hidden, c.Experts, c.Chosen, act, std, residual)
+		} else {
+			b.MLP = nn.NewGatedMLP(C, c.Hidden, act, std, residual, c.MLPBias)
+		}
+		m.Decoder.Blocks = append(m.Decoder.Blocks, b)
 	}
 	return m, nil
 }
@@ -88,6 +92,9 @@ func (m *Model) Body(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV,
 // Forward is attention then MLP, each pre-normed with a residual. x is [N, C], the tokens of all sequences.
 func (b *Block) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV, layer int) *tensor.Tensor {
 	x = b.Attn.Forward(t, b.Norm1.Forward(t, x), x, seqs, kv, layer)
+	if b.MoE != nil {
+		return b.MoE.Forward(t, b.Norm2.Forward(t, x), x)
+	}
 	return b.MLP.Forward(t, b.Norm2.Forward(t, x), x)
 }
 
@@ -106,6 +113,9 @@ func (m *Model) Head() nn.Head {
 
 // Sizes are the facts that callers plan with.
 func (m *Model) Sizes() model.Sizes {
-	c := m.Config
-	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: c.Window}
+	c, window := m.Config, 0
+	for l := range c.Layers {
+		window = max(window, c.window(l))
+	}
+	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: window}
 }

@@ -31,15 +31,7 @@ func trained(t *testing.T, kind string) (zoo.Model, *tokenizer.Tokenizer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := gpt.Shape(2, 24, 3, 288, 32)
-	c.InitStd = 0.3
-	if c.ModelType = kind; kind == gpt.TypeGPT3 {
-		c.Window = 4
-	}
-	m, err := gpt.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := newTiny(t, kind)
 	nn.Init(m.Params(), 3, false)
 	return m, tok
 }

@@ -1,6 +1,6 @@
-"""Load a run directory with transformers and print what it computes, as one JSON object.
+"""Load run directories with transformers and print what each computes, as a line of JSON.
 
-    python interop.py RUN_DIR --text TEXT | --text-file FILE | --ids 1,2,3  [--greedy N]
+    python interop.py RUN_DIR ... --text TEXT | --text-file FILE | --ids 1,2,3  [--greedy N]
 
     ids      what AutoTokenizer makes of the text (or the ids given), without special tokens added
     decoded  the ids as text again; null with --ids
@@ -22,12 +22,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-from transformers import AutoTokenizer, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 
 def load(folder):
-    model, info = GPT2LMHeadModel.from_pretrained(
+    model, info = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True, output_loading_info=True
     )
     faults = {k: sorted(map(str, v)) for k, v in info.items() if v and k != "error_msgs"}
@@ -38,7 +38,7 @@ def load(folder):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("run_dir")
+    p.add_argument("run_dir", nargs="+")
     source = p.add_mutually_exclusive_group(required=True)
     source.add_argument("--text")
     source.add_argument("--text-file", help="UTF-8, taken byte for byte")
@@ -49,8 +49,13 @@ def main():
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    model = load(args.run_dir)
+    for folder in args.run_dir:
+        json.dump(answer(folder, args), sys.stdout)
+        print()
 
+
+def answer(folder, args):
+    model = load(folder)
     decoded = None
     if args.ids is not None:
         ids = [int(i) for i in args.ids.split(",")]
@@ -59,11 +64,12 @@ def main():
         if args.text_file:
             with open(args.text_file, encoding="utf-8", newline="") as f:
                 text = f.read()
-        tokenizer = AutoTokenizer.from_pretrained(args.run_dir, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         decoded = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
-    if not 0 < len(ids) <= model.config.n_positions:
-        sys.exit(f"{len(ids)} ids, want 1 to {model.config.n_positions}")
+    most = model.config.max_position_embeddings
+    if not 0 < len(ids) <= most:
+        sys.exit(f"{len(ids)} ids, want 1 to {most}")
 
     with torch.no_grad():
         x = torch.tensor([ids])
@@ -79,8 +85,7 @@ def main():
             for _ in range(args.greedy):
                 x = torch.cat([x, model(input_ids=x, use_cache=False).logits[:, -1].argmax(-1, keepdim=True)], dim=1)
             result["greedy"] = x[0, len(ids) :].tolist()
-    json.dump(result, sys.stdout)
-    print()
+    return result
 
 
 if __name__ == "__main__":

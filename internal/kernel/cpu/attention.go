@@ -153,9 +153,9 @@ func (e *engine) attention(a *kernel.Attention) {
 			tokens += q.Len
 		}
 		n := len(t.queries) * t.kv
-		e.run(n, rowsFor(light, 2*t.d*tokens*t.kv/max(1, n)), job{body: func(e *engine, _ *job, lo, hi, _ int) {
+		e.run(n, rowsFor(light, 2*t.d*tokens*t.kv/max(1, n)), job{body: func(e *engine, _ *job, lo, hi, worker int) {
 			for i := lo; i < hi; i++ {
-				e.attn.remember(i/e.attn.kv, i%e.attn.kv)
+				e.attn.remember(&e.scratch[worker], i/e.attn.kv, i%e.attn.kv)
 			}
 		}})
 	}
@@ -237,12 +237,13 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	G, D := t.group, t.d
 	R := (b.q1 - b.q0) * G
 	step := t.perTile(queryTile)
-	buf := w.floats(2*R*D + 2*R + step*G*keyTile + t.widened())
+	buf := w.floats(2*R*D + 2*R + step*G*(keyTile+2) + t.widened())
 	qBuf, buf := buf[:R*D], buf[R*D:]
 	oBuf, buf := buf[:R*D], buf[R*D:]
 	top, buf := buf[:R], buf[R:]
 	sum, buf := buf[:R], buf[R:]
 	p, buf := buf[:step*G*keyTile], buf[step*G*keyTile:]       // p [step*G, keyTile]
+	tile, buf := buf[:2*step*G], buf[2*step*G:]                // two numbers for each row of p
 	q := t.view(qBuf, t.q, t.ldq, b.seq, kv, b.q0, b.q1, true) // [R, D]
 	o := t.view(oBuf, t.o, t.ldo, b.seq, kv, b.q0, b.q1, false)
 	for i := range R {
@@ -250,6 +251,7 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	}
 	clear(sum)
 	vec.Fill(top, float32(math.Inf(-1)))
+	few := t.few(e, R)
 
 	for k0, last := t.extent(b); k0 < last; k0 += keyTile {
 		q0, q1, k1 := t.reach(b.seq, b.q0, b.q1, k0, min(last, k0+keyTile))
@@ -258,9 +260,11 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 		}
 		many := q1-q0 > step
 		var kT, v operand
-		if t.cache != nil {
+		switch {
+		case few:
+		case t.cache != nil:
 			kT, v = t.cached(e, w, buf, b.seq, kv, k0, k1, many)
-		} else {
+		default:
 			kT = w.operand(e, 0, t.tile(t.k, t.ldk, b.seq, kv, k0, k1), t.ldk, true, D, k1-k0, many)
 			v = w.operand(e, 1, t.tile(t.v, t.ldv, b.seq, kv, k0, k1), t.ldv, false, k1-k0, D, many)
 		}
@@ -274,15 +278,61 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 			if t.cache != nil {
 				scores = whole(n)
 			}
-			w.mul(e, gemm.Product{M: m, N: scores, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
-			for i := range m {
-				t.online(p[i*keyTile:][:n], o.row(at+i, D), &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+			if few {
+				t.fewScores(e, p, q, at, m, scores, b.seq, kv, k0)
+			} else {
+				w.mul(e, gemm.Product{M: m, N: scores, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
+			}
+			if t.plain() {
+				t.onlineTile(p, n, o, at, top, sum, tile, t.seen(w, b.seq, r0, r1, k0, end))
+			} else {
+				for i := range m {
+					t.online(p[i*keyTile:][:n], o.row(at+i, D), &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+				}
+			}
+			if few {
+				t.fewValues(e, o, p, at, m, n, b.seq, kv, k0)
+				continue
 			}
 			w.mul(e, gemm.Product{M: m, N: D, K: n, A: p, LDA: keyTile, C: o.from(at), LDC: o.ld, Accumulate: true}, &v)
 		}
 	}
 	t.finish(o, top, sum, b, kv)
 	t.store(o, oBuf, t.o, t.ldo, b.seq, kv, b.q0, b.q1)
+}
+
+// plain reports whether a score is only scaled, and what a query sees of a tile of keys begins with the first.
+func (t *attn) plain() bool { return t.window == 0 && t.bias == nil && t.softCap == 0 }
+
+// seen returns for each row of queries [q0, q1) how many of the keys [k0, k1) it sees, in the worker's memory.
+func (t *attn) seen(w *scratch, s, q0, q1, k0, k1 int) []int32 {
+	w.seen = w.seen[:0]
+	for q := q0; q < q1; q++ {
+		_, hi := t.sees(s, q, k0, k1)
+		for range t.group {
+			w.seen = append(w.seen, int32(max(0, hi-k0)))
+		}
+	}
+	return w.seen
+}
+
+// onlineTile is online for the rows from at on against n keys, where plain holds; buf has two numbers for each.
+func (t *attn) onlineTile(p []float32, n int, o view, at int, top, sum, buf []float32, seen []int32) {
+	m := len(seen)
+	now, part := buf[:m], buf[m:2*m]
+	top, sum = top[at:at+m], sum[at:at+m]
+	copy(now, top)
+	vec.SoftmaxTile(p, keyTile, n, seen, now, part)
+	for i, old := range top {
+		if now[i] != old && !math.IsInf(float64(old), -1) {
+			a := float32(math.Exp(float64(old - now[i])))
+			sum[i] *= a
+			row := o.row(at+i, t.d)
+			vec.Scale(row, a, row)
+		}
+		top[i] = now[i]
+		sum[i] += part[i]
+	}
 }
 
 // online turns the scores of one row against the keys from k0 on into probabilities relative to the row's running

@@ -95,11 +95,12 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 	R := (b.q1 - b.q0) * G
 	step := t.perTile(queryTile)
 	S := step * G * keyTile
-	buf := w.floats(3*R*D + R + 2*S + keyTile)
+	buf := w.floats(3*R*D + R + step*G + 2*S + keyTile)
 	qBuf, buf := buf[:R*D], buf[R*D:]
 	doBuf, buf := buf[:R*D], buf[R*D:]
 	dqBuf, buf := buf[:R*D], buf[R*D:]
 	delta, buf := buf[:R], buf[R:]
+	lse, buf := buf[:step*G], buf[step*G:]
 	p, buf := buf[:S], buf[S:]                                 // [step*G, keyTile]
 	ds, slope := buf[:S], buf[S:]                              // [step*G, keyTile], [keyTile]
 	q := t.view(qBuf, t.q, t.ldq, b.seq, kv, b.q0, b.q1, true) // [R, D]
@@ -143,8 +144,12 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 			m := (r1 - r0) * G
 			w.mul(e, gemm.Product{M: m, N: n, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
 			w.mul(e, gemm.Product{M: m, N: n, K: D, A: do.from(at), LDA: do.ld, C: ds, LDC: keyTile}, &vT)
-			for i := range m {
-				t.gradRow(p[i*keyTile:][:n], ds[i*keyTile:][:n], slope, delta[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+			if t.plain() {
+				t.gradTile(p, ds, n, lse, delta[at:], t.seen(w, b.seq, r0, r1, k0, end), b.seq, kv, r0)
+			} else {
+				for i := range m {
+					t.gradRow(p[i*keyTile:][:n], ds[i*keyTile:][:n], slope, delta[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
+				}
 			}
 			if wantQ {
 				w.mul(e, gemm.Product{M: m, N: D, K: n, A: ds, LDA: keyTile, C: dq.from(at), LDC: dq.ld, Accumulate: true, Alpha: t.scale}, &right)
@@ -160,6 +165,17 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 	if wantQ {
 		t.store(dq, dqBuf, t.dq, t.ldq, b.seq, kv, b.q0, b.q1)
 	}
+}
+
+// gradTile is gradRow for the rows of queries from q0 on against n keys, where plain holds; lse is scratch.
+func (t *attn) gradTile(p, ds []float32, n int, lse, delta []float32, seen []int32, s, kv, q0 int) {
+	for i := range seen {
+		lse[i] = t.lse[(t.queries[s].Start+q0+i/t.group)*t.heads+kv*t.group+i%t.group]
+		if math.IsInf(float64(lse[i]), -1) {
+			seen[i] = 0
+		}
+	}
+	vec.SoftmaxTileGrad(p, ds, keyTile, n, seen, lse, delta)
 }
 
 // gradRow turns one row of scores p and of ds = dO Vᵀ into probabilities and into ds = p (ds - delta) cap'. slope is scratch.

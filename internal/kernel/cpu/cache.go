@@ -1,11 +1,12 @@
 package cpu
 
 import (
-	"encoding/binary"
 	"fmt"
 	"unsafe"
 
+	"github.com/plinth-ml/plinth/internal/gemm"
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/quant"
 	"github.com/plinth-ml/plinth/internal/vec"
 )
 
@@ -23,8 +24,8 @@ func halves(b []byte) []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/2)
 }
 
-// remember stores the new keys and values of sequence s and one key head in the cache.
-func (t *attn) remember(s, kv int) {
+// remember stores the new keys and values of sequence s and one key head in the cache. A key is rounded in the place of its value.
+func (t *attn) remember(w *scratch, s, kv int) {
 	c, Q := t.cache, t.queries[s]
 	for i := range Q.Len {
 		at := t.keys[s].Len - Q.Len + i
@@ -39,24 +40,25 @@ func (t *attn) remember(s, kv int) {
 			}
 			copy(values.F32()[row*W:], v)
 		case kernel.F16:
-			vec.F16FromF32(values.F16()[row*W:][:t.d], k) // a place to convert in
+			vec.F16FromF32(values.F16()[row*W:][:t.d], k)
 			dst := keys.F16()
 			for col, x := range values.F16()[row*W:][:t.d] {
 				dst[col*c.Rows+row] = x
 			}
 			vec.F16FromF32(values.F16()[row*W:][:t.d], v)
 		case kernel.Q8_0:
+			x := w.floats(32)
 			for col := 0; col < t.d; col += 32 {
-				part, q := k[col:min(t.d, col+32)], [32]int8{}
+				block := values.Bytes()[(row*W+col)/32*34:][:34]
+				clear(x[copy(x, k[col:]):])
+				quant.Q8_0.Encode(block, x)
 				group := keys.Bytes()[col/32*34*c.Rows:]
-				binary.LittleEndian.PutUint16(group[2*row:], vec.Q8FromF32(q[:], part))
-				for j, x := range q {
-					group[(2+j)*c.Rows+row] = byte(x)
+				copy(group[2*row:], block[:2])
+				for j, code := range block[2:] {
+					group[(2+j)*c.Rows+row] = code
 				}
-				part, q = v[col:min(t.d, col+32)], [32]int8{}
-				block := values.Bytes()[(row*W+col)/32*34:]
-				binary.LittleEndian.PutUint16(block, vec.Q8FromF32(q[:], part))
-				copy(codes(block[2:34]), q[:])
+				clear(x[copy(x, v[col:]):])
+				quant.Q8_0.Encode(block, x)
 			}
 		default:
 			panic(fmt.Sprintf("cpu: Attention: a cache of %s", c.DType))
@@ -109,4 +111,34 @@ func (t *attn) widened() int {
 		return 0
 	}
 	return (2*t.cache.Width() + 1) * keyTile
+}
+
+// few reports whether a block of so many rows reads keys and values as they are stored, tile after tile: the bits are those of widened ones.
+func (t *attn) few(e *engine, rows int) bool {
+	return t.widened() > 0 && t.d%32 == 0 && t.d <= gemm.KC && e.kern.HasFew(rows)
+}
+
+// fewScores sets p [m, n] to the scaled products of m rows of q from the given one on with the keys of the tile at k0.
+func (t *attn) fewScores(e *engine, p []float32, q view, at, m, n, s, kv, k0 int) {
+	c := t.cache
+	keys, _ := c.Head(c.Tables[s][k0/c.Rows], kv)
+	x := gemm.Few{M: m, N: n, K: t.d, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}
+	if row := k0 % c.Rows; c.DType == kernel.F16 {
+		x.B, x.LDB, x.Stored = keys.Bytes()[2*row:], 2*c.Rows, gemm.F16
+	} else {
+		x.B, x.LDB, x.Stored, x.Col = keys.Bytes(), c.Rows, gemm.Q8Keys, row
+	}
+	e.kern.Few(&x)
+}
+
+// fewValues adds to m rows of o from the given one on the products of p [m, n] with the values of the tile at k0.
+func (t *attn) fewValues(e *engine, o view, p []float32, at, m, n, s, kv, k0 int) {
+	c := t.cache
+	_, values := c.Head(c.Tables[s][k0/c.Rows], kv)
+	x := gemm.Few{M: m, N: t.d, K: n, A: p, LDA: keyTile, C: o.from(at), LDC: o.ld, LDB: c.DType.Bytes(c.Width()), Alpha: 1, Accumulate: true}
+	x.B, x.Stored = values.Bytes()[k0%c.Rows*x.LDB:], gemm.Q8Values
+	if c.DType == kernel.F16 {
+		x.Stored = gemm.F16
+	}
+	e.kern.Few(&x)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/gemm"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/pool"
+	"github.com/plinth-ml/plinth/internal/quant"
 	"github.com/plinth-ml/plinth/internal/vec"
 )
 
@@ -49,6 +50,7 @@ type engine struct {
 	pool    *pool.Pool
 	kern    *gemm.Kernel
 	gemm    *gemm.Engine
+	quant   *quant.Kernel
 	work    func(task, worker int) // runs the tasks of job; stored once, so that starting a job allocates nothing
 	job     job
 	product gemm.Product
@@ -57,14 +59,17 @@ type engine struct {
 	sweep   sweep
 	attn    attn
 	entropy entropy
+	stored  stored
 }
 
 // scratch is one worker's memory.
 type scratch struct {
 	buf     []float32
+	seen    []int32
 	gemm    gemm.Scratch
 	product gemm.Product
 	packed  [3]gemm.Packed
+	stored  storedScratch
 	_       [64]byte // keeps two workers off one cache line
 }
 
@@ -97,7 +102,7 @@ func (o Options) kernel() *gemm.Kernel {
 func newEngine(o Options) *engine {
 	kern := o.kernel()
 	useVec(kern.Name())
-	e := &engine{kern: kern, pool: pool.New(o.Threads)}
+	e := &engine{kern: kern, quant: quant.For(kern.Name()), pool: pool.New(o.Threads)}
 	e.gemm = gemm.New(kern, e.pool)
 	e.scratch = make([]scratch, e.pool.Threads())
 	e.work = func(task, worker int) {
@@ -105,6 +110,7 @@ func newEngine(o Options) *engine {
 		lo := task * j.chunk
 		j.body(e, j, lo, min(j.n, lo+j.chunk), worker)
 	}
+	e.initStored()
 	runtime.AddCleanup(e, (*pool.Pool).Close, e.pool)
 	return e
 }
@@ -130,6 +136,8 @@ type job struct {
 	a, b, c, d []float32
 	w          []float32
 	half       []uint16
+	bytes      []byte
+	format     quant.Format // of bytes
 	ids        []int32
 	spans      []kernel.Span
 	s          float32

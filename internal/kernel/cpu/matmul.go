@@ -9,13 +9,17 @@ import (
 
 func (e *engine) matMul(m *kernel.MatMul) {
 	const op = "MatMul"
+	if m.Packed == nil && m.B.DType().Stored() {
+		e.storedMatMul(m)
+		return
+	}
 	e.product = gemm.Product{
 		M: m.M, N: m.N, K: m.K, LDA: m.LDA, LDB: m.LDB, LDC: m.LDC, TransA: m.TransA, TransB: m.TransB,
 		A: f32(op, m.A), C: f32(op, m.C), Alpha: float32(m.Alpha), Accumulate: m.Accumulate,
 		Bias: f32(op, m.Bias), Act: actFunc(m.Act), Pre: f32(op, m.Pre), Residual: f32(op, m.Residual),
 	}
 	if m.Packed != nil {
-		e.product.Packed = packed(m.Packed)
+		e.product.Packed = packed(m)
 	} else {
 		e.product.B = f32(op, m.B)
 	}
@@ -23,10 +27,14 @@ func (e *engine) matMul(m *kernel.MatMul) {
 	e.product = gemm.Product{} // keeps no reference to the operands
 }
 
-func packed(p *kernel.Packed) *gemm.Packed {
+func packed(m *kernel.MatMul) *gemm.Packed {
+	p := m.Packed
 	d, ok := p.Data.(*gemm.Packed)
 	if !ok {
 		panic(fmt.Sprintf("cpu: MatMul: packed matrix [%d, %d] holds %T, made by another set", p.K, p.N, p.Data))
+	}
+	if p.K != m.K || p.N != m.N {
+		panic(fmt.Sprintf("cpu: MatMul: packed matrix [%d, %d] for a product of K=%d, N=%d", p.K, p.N, m.K, m.N))
 	}
 	return d
 }
@@ -47,12 +55,11 @@ type operand struct {
 	b      []float32
 	ld     int
 	trans  bool
-	k, n   int
 }
 
 // operand prepares op(B); with pack it is packed once, in slot of the worker's memory.
 func (w *scratch) operand(e *engine, slot int, b []float32, ld int, trans bool, k, n int, pack bool) operand {
-	o := operand{b: b, ld: ld, trans: trans, k: k, n: n}
+	o := operand{b: b, ld: ld, trans: trans}
 	if pack {
 		o.packed = &w.packed[slot]
 		e.kern.Pack(o.packed, b, ld, trans, k, n)
@@ -60,9 +67,9 @@ func (w *scratch) operand(e *engine, slot int, b []float32, ld int, trans bool, 
 	return o
 }
 
-// in makes o the right side of p, whose K and N may be smaller: the product then packs for itself.
+// in makes o the right side of p, whose K and N may be smaller.
 func (o *operand) in(p *gemm.Product) {
-	if o.packed != nil && p.K == o.k && p.N == o.n {
+	if o.packed != nil {
 		p.Packed = o.packed
 		return
 	}

@@ -18,6 +18,10 @@ func checkIDs(op string, ids []int32, rows int) {
 
 func (e *engine) gather(y, w, ids kernel.Buf, c int, acc bool) {
 	const op = "Gather"
+	if w.DType().Stored() {
+		e.storedGather(y, w, ids, c, acc)
+		return
+	}
 	list := i32(op, ids)
 	need(op, "y", y.Len(), len(list)*c)
 	checkIDs(op, list, rowsOf(op, w.Len(), c))

@@ -1,15 +1,14 @@
 package ref
 
 import (
-	le "encoding/binary"
 	"fmt"
-	"math"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/quant"
 )
 
-// stored is a head's keys or values in a page of a cache: rows are positions, columns the head's elements.
-type stored struct {
+// sheet is a head's keys or values in a page of a cache: rows are positions, columns the head's elements.
+type sheet struct {
 	buf
 	keys  bool
 	rows  int // of a page
@@ -17,13 +16,13 @@ type stored struct {
 }
 
 // heads of a page: its keys and values.
-func page(c *kernel.Cache, number int32, head int) (k, v stored) {
+func page(c *kernel.Cache, number int32, head int) (k, v sheet) {
 	keys, values := c.Head(number, head)
-	return stored{keys, true, c.Rows, c.Width()}, stored{values, false, c.Rows, c.Width()}
+	return sheet{keys, true, c.Rows, c.Width()}, sheet{values, false, c.Rows, c.Width()}
 }
 
 // place is where element (row, col) is, counted in elements.
-func (s stored) place(row, col int) int {
+func (s sheet) place(row, col int) int {
 	if s.keys {
 		return col*s.rows + row
 	}
@@ -31,7 +30,7 @@ func (s stored) place(row, col int) int {
 }
 
 // block is where the scale and the first code of columns [32·group, 32·group+32) of a row are in Q8_0, in bytes, and how far apart the codes.
-func (s stored) block(row, group int) (scale, code, step int) {
+func (s sheet) block(row, group int) (scale, code, step int) {
 	if s.keys {
 		at := group * 34 * s.rows
 		return at + 2*row, at + 2*s.rows + row, s.rows
@@ -40,47 +39,34 @@ func (s stored) block(row, group int) (scale, code, step int) {
 	return at, at + 2, 1
 }
 
+// half is the F16 number at the start of b.
+func half(b []byte) float64 {
+	var v [1]float32
+	quant.F16.Decode(v[:], b[:2])
+	return float64(v[0])
+}
+
 // get is element (row, col).
-func (s stored) get(row, col int) float64 {
-	b := s.Bytes()
-	switch s.DType() {
+func (s sheet) get(row, col int) float64 {
+	switch at := s.place(row, col); s.DType() {
 	case kernel.F32:
-		return float64(s.F32()[s.place(row, col)])
+		return float64(s.F32()[at])
 	case kernel.F64:
-		return s.F64()[s.place(row, col)]
+		return s.F64()[at]
 	case kernel.F16:
-		return fromF16(le.LittleEndian.Uint16(b[2*s.place(row, col):]))
+		return half(s.Bytes()[2*at:])
 	case kernel.Q8_0:
 		scale, code, step := s.block(row, col/32)
-		return fromF16(le.LittleEndian.Uint16(b[scale:])) * float64(int8(b[code+col%32*step]))
+		return half(s.Bytes()[scale:]) * float64(int8(s.Bytes()[code+col%32*step]))
 	}
 	panic(fmt.Sprintf("ref: Attention: a cache of %s", s.DType()))
 }
 
-// put stores x as a row. Q8_0 is ggml's: the scale is the largest magnitude / 127, codes are x / scale, halves away from zero.
-func (s stored) put(row int, x []float64) {
-	b := s.Bytes()
-	if s.DType() == kernel.Q8_0 {
-		for group := range s.width / 32 {
-			part := x[group*32 : min(len(x), group*32+32)]
-			top := 0.0
-			for _, v := range part {
-				top = max(top, math.Abs(v))
-			}
-			d, inverse := float32(top)/127, float32(0)
-			if d != 0 {
-				inverse = 1 / d
-			}
-			scale, code, step := s.block(row, group)
-			le.LittleEndian.PutUint16(b[scale:], toF16(float64(d)))
-			for i := range 32 {
-				b[code+i*step] = 0
-				if i < len(part) {
-					b[code+i*step] = byte(int8(math.Round(float64(float32(part[i]) * inverse))))
-				}
-			}
-		}
-		return
+// put stores x as a row.
+func (s sheet) put(row int, x []float64) {
+	whole, b := make([]float32, s.width), make([]byte, 34)
+	for i, v := range x {
+		whole[i] = float32(v)
 	}
 	for col, v := range x {
 		switch at := s.place(row, col); s.DType() {
@@ -89,7 +75,16 @@ func (s stored) put(row int, x []float64) {
 		case kernel.F64:
 			s.F64()[at] = v
 		case kernel.F16:
-			le.LittleEndian.PutUint16(b[2*at:], toF16(v))
+			quant.F16.Encode(s.Bytes()[2*at:][:2], whole[col:col+1])
+		case kernel.Q8_0:
+			if col%32 == 0 {
+				quant.Q8_0.Encode(b, whole[col:col+32])
+				scale, code, step := s.block(row, col/32)
+				copy(s.Bytes()[scale:], b[:2])
+				for i, c := range b[2:] {
+					s.Bytes()[code+i*step] = c
+				}
+			}
 		}
 	}
 }
@@ -101,7 +96,7 @@ func remember[T float](op string, a *kernel.Attention) *kernel.Attention {
 	k, v := of[T](a.K), of[T](a.V)
 	ldk, ldv := dense(a.LDK, a.KVHeads*D), dense(a.LDV, a.KVHeads*D)
 	row, all := make([]float64, D), 0
-	each := func(s, i, head int, f func(k, v stored, row int)) {
+	each := func(s, i, head int, f func(k, v sheet, row int)) {
 		keys, values := page(c, c.Tables[s][i/c.Rows], head)
 		f(keys, values, i%c.Rows)
 	}
@@ -114,7 +109,7 @@ func remember[T float](op string, a *kernel.Attention) *kernel.Attention {
 	for s, Q := range a.Queries {
 		for j := range Q.Len {
 			for head := range a.KVHeads {
-				each(s, a.Keys[s].Len-Q.Len+j, head, func(keys, values stored, at int) {
+				each(s, a.Keys[s].Len-Q.Len+j, head, func(keys, values sheet, at int) {
 					keys.put(at, load(k[(Q.Start+j)*ldk+head*D:]))
 					values.put(at, load(v[(Q.Start+j)*ldv+head*D:]))
 				})
@@ -130,7 +125,7 @@ func remember[T float](op string, a *kernel.Attention) *kernel.Attention {
 	for s, K := range a.Keys {
 		for i := range K.Len {
 			for head := range a.KVHeads {
-				each(s, i, head, func(keys, values stored, at int) {
+				each(s, i, head, func(keys, values sheet, at int) {
 					for col := range D {
 						k[(from+i)*width+head*D+col] = T(keys.get(at, col))
 						v[(from+i)*width+head*D+col] = T(values.get(at, col))

@@ -18,7 +18,13 @@ func rowIDs(op string, ids buf, rows int) []int32 {
 
 func gather[T float](y, w, ids buf, c int, acc bool) {
 	want("Gather", "y", y, ids.Len()*c)
-	ys, ws := of[T](y), of[T](w)
+	ys := of[T](y)
+	var ws []T
+	if w.DType().Stored() {
+		ws = stored[T](w)
+	} else {
+		ws = of[T](w)
+	}
 	for i, id := range rowIDs("Gather", ids, rowsOf("Gather", "w", w, c)) {
 		for j, v := range ws[int(id)*c : (int(id)+1)*c] {
 			put(&ys[i*c+j], float64(v), acc)

@@ -27,6 +27,9 @@ func matMul[T float](m *kernel.MatMul) {
 	}
 	a, c, bias, pre, res := of[T](m.A), of[T](m.C), of[T](m.Bias), of[T](m.Pre), of[T](m.Residual)
 	b := operandB[T](m) // [K, N]
+	if block := m.B.DType().ActivationBlock(); m.Packed == nil && block > 0 {
+		a = quantized(a, M, K, lda, block)
+	}
 	alpha := m.Alpha
 	if alpha == 0 {
 		alpha = 1
@@ -69,6 +72,13 @@ func operandB[T float](m *kernel.MatMul) []float64 {
 			panic(fmt.Sprintf("ref: MatMul: packed [%d,%d], want [%d,%d]", p.K, p.N, m.K, m.N))
 		}
 		return p.Data.([]float64)
+	}
+	if m.B.DType().Stored() {
+		if !m.TransB || m.TransA || m.Accumulate || m.LDB != 0 && m.LDB != m.K {
+			panic("ref: MatMul: weights of " + m.B.DType().String() + " take A·Bᵀ with dense rows only, without Accumulate")
+		}
+		b := stored[T](m.B)
+		return widen(nil, "MatMul", b, m.B, true, m.K, m.N, 0)
 	}
 	return widen(nil, "MatMul", of[T](m.B), m.B, m.TransB, m.K, m.N, m.LDB)
 }

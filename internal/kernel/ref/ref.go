@@ -69,7 +69,7 @@ func New() *kernel.Set {
 			pick(x, rmsNormGrad[float32], rmsNormGrad[float64])(dx, dw, dy, x, w, rstd, acc)
 		},
 		Gather: func(y, w, ids buf, c int, acc bool) {
-			pick(w, gather[float32], gather[float64])(y, w, ids, c, acc)
+			pick(y, gather[float32], gather[float64])(y, w, ids, c, acc)
 		},
 		ScatterAdd: func(dw, dy, ids buf, c int) {
 			pick(dw, scatterAdd[float32], scatterAdd[float64])(dw, dy, ids, c)

@@ -49,6 +49,7 @@ var groups = []group{
 	{"sequences", pointwise, small, sequences},
 	{"rope", pointwise, small, rope},
 	{"matmul", summed, small, matMul},
+	{"stored", summed, small, stored},
 	{"attention", summed, 0.25, attention},
 	{"cache", summed, 0.25, caches},
 	{"crossentropy", summed, small, crossEntropy},
@@ -81,6 +82,7 @@ func Run(t *testing.T, s *kernel.Set, o Options) {
 		})
 	}
 	t.Run("bf16", func(t *testing.T) { bf16(t, s, others) })
+	t.Run("stored rows", func(t *testing.T) { storedRows(t, s, others) })
 	t.Run("rows", func(t *testing.T) { rows(t, s) })
 	t.Run("attention rows", func(t *testing.T) { attentionRows(t, s) })
 	t.Run("cache rows", func(t *testing.T) { cacheRows(t, s) })

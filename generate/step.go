@@ -1,0 +1,136 @@
+package generate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+// wanted is a row of a step whose logits are needed: it predicts the id at position at of the sequence.
+type wanted struct {
+	seq *sequence
+	at  int
+}
+
+// step computes a chunk of every prompt that is not in the cache yet, and for every sequence that decodes its last token and what is proposed to
+// follow it.
+func (e *Engine) step() error {
+	start := time.Now()
+	if err := e.propose(); err != nil {
+		return err
+	}
+	for {
+		prefilled, decoded := e.plan()
+		err := e.target.begin()
+		if errors.Is(err, nn.ErrFull) && (e.target.forget() || e.preempt()) {
+			continue
+		}
+		if err == nil {
+			err = e.target.run(e.take)
+		}
+		if err != nil {
+			return err
+		}
+		e.count(prefilled, decoded, time.Since(start))
+		break
+	}
+	e.active = slices.DeleteFunc(e.active, func(s *sequence) bool {
+		if s.out.Finish == "" && s.limit == s.prompt && e.target.kv.Len(s.slot) == s.feed() {
+			s.out.Finish = Length
+		}
+		e.settle(s)
+		if s.out.Finish != "" {
+			e.leave(s, true)
+		}
+		return s.out.Finish != ""
+	})
+	return nil
+}
+
+// plan fills the target's batch, and returns the rows of prompts and of decoding in it.
+func (e *Engine) plan() (prefill, decode int) {
+	e.target.clear()
+	e.wanted = e.wanted[:0]
+	budget := e.opt.PrefillChunk
+	for i, s := range e.active {
+		if !s.begun && e.target.kv.Len(s.slot) == 0 && e.waits(i) {
+			continue
+		}
+		fed := e.target.kv.Len(s.slot)
+		n := s.feed() - fed
+		prompt := n > 1 || len(s.ids) == s.prompt
+		if prompt {
+			n = min(n, budget)
+			budget -= n
+		}
+		if n == 0 {
+			continue // its turn comes in a later step
+		}
+		s.begun = true
+		from := e.target.add(s.slot, s.ids[fed:fed+n])
+		for j := range n {
+			if at := fed + j + 1; at == len(s.ids) || s.opt.Echo && at < s.prompt && at >= len(s.out.PromptLogProbs) {
+				e.want(s, at, from+j)
+			}
+		}
+		if prompt {
+			prefill += n
+			continue
+		}
+		decode++
+		for j := range s.draft {
+			e.want(s, len(s.ids)+j+1, e.target.add(s.slot, s.draft[j:j+1]))
+		}
+	}
+	return prefill, decode
+}
+
+func (e *Engine) want(s *sequence, at, row int) {
+	e.wanted = append(e.wanted, wanted{s, at})
+	e.target.want(row)
+}
+
+// take uses logits [n, V] of the wanted rows from the given one on.
+func (e *Engine) take(from int, logits *tensor.Tensor) error {
+	N, V := logits.Dims2()
+	for i, w := range e.wanted[from : from+N] {
+		s, row := w.seq, logits.F32()[i*V:(i+1)*V]
+		if w.at < s.prompt {
+			lp, top := s.logProb(row, s.ids[w.at])
+			s.out.PromptLogProbs = append(s.out.PromptLogProbs, lp)
+			if top != nil {
+				s.out.PromptTop = append(s.out.PromptTop, top)
+			}
+			if lp != lp {
+				return fmt.Errorf("request %d, position %d: %w", s.index, w.at, errNaN)
+			}
+			continue
+		}
+		if s.missed || s.out.Finish != "" {
+			continue // behind a token that was proposed and not chosen, or behind the end
+		}
+		id, err := e.sampler.next(row, s.ids, s.prompt, s.opt)
+		if err != nil {
+			return fmt.Errorf("request %d, position %d: %w", s.index, w.at, err)
+		}
+		e.accept(s, id, row)
+	}
+	return nil
+}
+
+// count adds a step to the statistics.
+func (e *Engine) count(prefill, decode int, d time.Duration) {
+	share := d * time.Duration(prefill) / time.Duration(max(1, prefill+decode))
+	e.stats.Prefilled += prefill
+	e.stats.Prefill += share
+	e.stats.Decode += d - share
+	for _, s := range e.active {
+		if s.base > s.prompt {
+			e.stats.Decoded += len(s.ids) - s.base
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package ref
+
+import (
+	"math"
+
+	"github.com/plinth-ml/plinth/internal/quant"
+)
+
+// stored returns the numbers that b, of a storage type, stands for.
+func stored[T float](b buf) []T {
+	f, ok := quant.ByName(b.DType().String())
+	if !ok {
+		panic("ref: no storage type " + b.DType().String())
+	}
+	w := make([]float32, b.Len())
+	f.Decode(w, b.Bytes())
+	s := make([]T, len(w))
+	for i, v := range w {
+		s[i] = T(v)
+	}
+	return s
+}
+
+// quantized returns a copy of a, rows of K numbers, ld apart, in which each block stands for its codes times its scale; see kernel.MatMul.
+func quantized[T float](a []T, M, K, ld, block int) []T {
+	q := make([]T, len(a))
+	for i := range M {
+		for k := 0; k < K; k += block {
+			from, to := a[i*ld+k:][:block], q[i*ld+k:][:block]
+			top := 0.0
+			for _, v := range from {
+				top = max(top, math.Abs(float64(v))) // NaN wins
+			}
+			for j, v := range from {
+				switch {
+				case math.IsNaN(top) || math.IsInf(top, 0):
+					to[j] = T(math.NaN())
+				case top > 0:
+					to[j] = T(math.RoundToEven(float64(float32(v)*(127/float32(top)))) * float64(float32(top)/127))
+				}
+			}
+		}
+	}
+	return q
+}

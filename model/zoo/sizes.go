@@ -1,0 +1,102 @@
+package zoo
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/plinth-ml/plinth/model/gemma"
+	"github.com/plinth-ml/plinth/model/gpt"
+	"github.com/plinth-ml/plinth/model/gptj"
+	"github.com/plinth-ml/plinth/model/llama"
+	"github.com/plinth-ml/plinth/model/neox"
+	"github.com/plinth-ml/plinth/model/palm"
+)
+
+// Size is a named shape of a family.
+type Size struct {
+	Family, Name   string
+	Vocab, Context int
+	LR             float64 // peak learning rate of AdamW, 0 where the table has no training settings
+	Batch          int     // tokens per step
+
+	// New builds the shape with another vocabulary and context, and the id that ends a text, -1 for none. The model has shapes only.
+	New func(vocab, context, end int) (Model, error)
+}
+
+// Sizes lists the named shapes of all families.
+func Sizes() []Size {
+	var list []Size
+	for _, s := range gpt.Sizes {
+		list = append(list, GPTSize(s))
+	}
+	for _, s := range llama.Sizes {
+		list = append(list, Size{"llama", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Model, error) {
+			c := s.Config
+			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
+			return llama.New(c)
+		}})
+	}
+	for _, s := range gemma.Sizes {
+		list = append(list, Size{"gemma", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Model, error) {
+			c := s.Config
+			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
+			return gemma.New(c)
+		}})
+	}
+	for _, s := range neox.Sizes {
+		list = append(list, Size{"neox", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Model, error) {
+			c := s.Config
+			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
+			return neox.New(c)
+		}})
+	}
+	for _, s := range gptj.Sizes {
+		list = append(list, Size{"gptj", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Model, error) {
+			c := s.Config
+			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
+			return gptj.New(c)
+		}})
+	}
+	for _, s := range palm.Sizes {
+		list = append(list, Size{"palm", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Model, error) {
+			c := s.Config
+			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
+			return palm.New(c)
+		}})
+	}
+	return list
+}
+
+// GPTSize is a GPT's size as a row of the table.
+func GPTSize(s gpt.Size) Size {
+	return Size{"gpt", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Model, error) {
+		c := s.Config
+		c.Vocab, c.Context = vocab, context
+		if end >= 0 {
+			c.BOS, c.EOS = &end, &end
+		}
+		return gpt.New(c)
+	}}
+}
+
+func ids(end int) []int {
+	if end < 0 {
+		return nil
+	}
+	return []int{end}
+}
+
+// SizeByName returns the first size of the name, of the family or, where that is "", of any.
+func SizeByName(family, name string) (Size, error) {
+	var names []string
+	for _, s := range Sizes() {
+		if family != "" && s.Family != family {
+			continue
+		}
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return Size{}, fmt.Errorf("size %q is unknown; known: %s", name, strings.Join(names, ", "))
+}
