@@ -120,7 +120,7 @@ func (m *metaspace) start(next stage) stage {
 // start replaces matches within each token.
 func (r *replace) start(next stage) stage {
 	return eachToken(next, func(token string, _ int) string {
-		t := newText([]byte(token), false)
+		t := text{norm: []byte(token), limit: max(len(token), growthRoom)}
 		if t.replace(&r.Pattern, r.Content) != nil {
 			return token
 		}

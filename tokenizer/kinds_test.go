@@ -120,3 +120,26 @@ func TestToken(t *testing.T) {
 		}
 	}
 }
+
+// TestGrowth: a file cannot make a huge text of a short one.
+func TestGrowth(t *testing.T) {
+	double := `{"type": "Replace", "pattern": {"Regex": "."}, "content": "ab"}`
+	for name, change := range map[string][2]string{
+		"normalizers":    {`"normalizer": null`, `"normalizer": {"type": "Sequence", "normalizers": [` + strings.Repeat(double+",", 40) + double + `]}`},
+		"content":        {`"normalizer": null`, `"normalizer": {"type": "Replace", "pattern": {"String": ""}, "content": "` + strings.Repeat("x", 1<<20) + `"}`},
+		"pre-tokenizers": {`{"type": "ByteLevel", "add_prefix_space": false}`, `{"type": "Sequence", "pretokenizers": [` + strings.Repeat(`{"type": "ByteLevel", "use_regex": false},`, 40) + `{"type": "Whitespace"}]}`},
+	} {
+		tok, err := Load([]byte(strings.Replace(tinyFile, change[0], change[1], 1)))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		e := tok.NewEncoder()
+		if e.AppendEncode(nil, []byte("é b é")); e.Err() == nil || !strings.Contains(e.Err().Error(), "bytes of a text") {
+			t.Errorf("%s: %v", name, e.Err())
+		}
+		if _, err := tok.EncodeOffsets("é b é", EncodeOptions{}); err == nil {
+			t.Errorf("%s: no error with offsets", name)
+		}
+	}
+}

@@ -74,10 +74,9 @@ type model struct {
 	bpe          bpeSettings
 	wordPiece    wordPieceSettings
 	wordLevelUnk string
-	unigramUnk   int32 // -1: none
-	byteFallback bool  // of Unigram
-	likeSPM      bool  // Unigram as SentencePiece does it, to the last tie
-	tokenKinds   []unigram.Kind
+	unigramUnk   int32          // -1: none
+	byteFallback bool           // of Unigram
+	tokenKinds   []unigram.Kind // of Unigram; nil: all normal
 
 	added               []AddedToken
 	normalizer          normalizer
