@@ -16,7 +16,7 @@ import (
 )
 
 type chatCmd struct {
-	Model    string            `required:"" help:"Model folder, or a model of the store." placeholder:"DIR|ORG/NAME"`
+	Model    string            `required:"" help:"Model folder or .gguf file, or a model of the store." placeholder:"PATH|ORG/NAME"`
 	Message  []string          `arg:"" optional:"" help:"Message to answer; without one, a conversation on standard input." placeholder:"TEXT"`
 	System   string            `help:"System message." placeholder:"TEXT"`
 	Template string            `help:"Chat template instead of the model's: a file, or one of ${templates}." placeholder:"NAME|FILE"`
@@ -125,7 +125,14 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 
 // chatSource is what the model's files say; the tokenizer fills in what they leave out.
 func chatSource(path string, tok *tokenizer.Tokenizer) (*chat.Source, error) {
-	source, err := chat.FromDir(path)
+	source, err := &chat.Source{}, error(nil)
+	if zoo.IsGGUF(path) {
+		var t zoo.Template
+		t, err = zoo.ChatTemplate(path)
+		source.Template, source.BOS, source.EOS = t.Text, t.BOS, t.EOS
+	} else {
+		source, err = chat.FromDir(path)
+	}
 	if err != nil {
 		return nil, err
 	}

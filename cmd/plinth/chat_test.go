@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/plinth-ml/plinth/chat"
+	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/model/zoo"
 )
 
 // lineTemplate writes a message a line: the test model's context is short.
@@ -146,6 +148,19 @@ func TestChatTemplate(t *testing.T) {
 	fails(t, 1, "nowhere", "chat", "--model", "nowhere", "x")
 	write(t, filepath.Join(dir, "generation_config.json"), `{"eos_token_id":"x"}`)
 	fails(t, 1, "generation_config.json", append(verb, "x")...)
+}
+
+// TestChatGGUF: the same model as a GGUF file, which carries template and tokenizer, gives the same greedy answer.
+func TestChatGGUF(t *testing.T) {
+	dir, _ := talkative(t)
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if _, err := zoo.WriteGGUF(dir, path, 0, zoo.PickType(checkpoint.F32)); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"--max-tokens", "8", "--temperature", "0", "one and"}
+	if a, b := ok(t, append([]string{"chat", "--model", path}, flags...)...), ok(t, append([]string{"chat", "--model", dir}, flags...)...); a != b {
+		t.Errorf("the GGUF file answers %q, the folder %q", a, b)
+	}
 }
 
 // TestChatSpecial: the name of a special token in a message does not become the token, and the one behind an answer ends it.
