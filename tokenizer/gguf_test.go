@@ -107,6 +107,7 @@ func TestGGUFErrors(t *testing.T) {
 		{llama(func(g *GGUF) { g.UNK = 5 }), "unknown_token_id"},
 		{llama(func(g *GGUF) { g.Tokens[3] = "▁" }), "different"},
 		{llama(func(g *GGUF) { g.Tokens[3] = strings.Repeat("x", maxPiece+1) }), "bytes"},
+		{llama(func(g *GGUF) { g.Tokens[3] = "\xa3" }), "UTF-8"},
 		{llama(func(g *GGUF) { g.CharsMap = []byte("abc") }), "precompiled_charsmap"},
 		{gpt2(func(g *GGUF) { g.Pre = "odd" }), `pre "odd"`},
 		{gpt2(func(g *GGUF) { g.Tokens[1] = "a" }), "both"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
 	"github.com/plinth-ml/plinth/tokenizer/unigram"
@@ -126,6 +127,9 @@ func (t *Tokenizer) size() error {
 	for name, id := range t.vocab {
 		if id < 0 || id >= maxID {
 			return fmt.Errorf("tokenizer: model.vocab: id %d of %q is not in [0, %d)", id, name, maxID)
+		}
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("tokenizer: model.vocab: token %d, %q, is not UTF-8", id, name)
 		}
 		if len(name) > maxToken {
 			return fmt.Errorf("tokenizer: model.vocab: a token of %d bytes, more than %d", len(name), maxToken)
