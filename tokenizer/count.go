@@ -27,8 +27,11 @@ const (
 	cutRoom   = 512       // pieces cut at once
 )
 
-// countPieces counts the pieces of all documents on several threads. The result is sorted by piece.
-func countPieces(ctx context.Context, docs iter.Seq[[]byte], p *split.Pattern, threads int) ([]counted, error) {
+// A cutter calls add for each piece of a document.
+type cutter func(doc []byte, add func(piece []byte)) error
+
+// countPieces counts the pieces of all documents on several threads, each with a cutter of its own. The result is sorted by piece.
+func countPieces(ctx context.Context, docs iter.Seq[[]byte], newCutter func() cutter, threads int) ([]counted, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	batches := make(chan *batch, threads)
 	g.Go(func() error {
@@ -39,12 +42,19 @@ func countPieces(ctx context.Context, docs iter.Seq[[]byte], p *split.Pattern, t
 	for i := range counts {
 		counts[i] = map[string]*int64{}
 		g.Go(func() error {
-			var ends []int
+			cut := newCutter()
+			add := func(piece []byte) {
+				if n := counts[i][string(piece)]; n != nil {
+					*n++
+					return
+				}
+				one := int64(1)
+				counts[i][string(piece)] = &one
+			}
 			for b := range batches {
 				from := 0
 				for _, end := range b.ends {
-					var err error
-					if ends, err = countDoc(counts[i], p, b.data[from:end], ends[:0]); err != nil {
+					if err := cut(b.data[from:end], add); err != nil {
 						return err
 					}
 					from = end
@@ -97,31 +107,29 @@ func sendBatches(ctx context.Context, docs iter.Seq[[]byte], to chan<- *batch) e
 	return send()
 }
 
-// countDoc adds the pieces of one document. ends is scratch.
-func countDoc(counts map[string]*int64, p *split.Pattern, doc []byte, ends []int) ([]int, error) {
-	add := func(piece []byte) {
-		if n := counts[string(piece)]; n != nil {
-			*n++
-			return
-		}
-		one := int64(1)
-		counts[string(piece)] = &one
-	}
-	if p.Scanned() {
-		ends = slices.Grow(ends[:0], cutRoom)[:cutRoom]
-		for at := 0; at < len(doc); {
-			for _, end := range ends[:p.Cut(ends, doc, at)] {
+// cutBy returns cutters by a pattern.
+func cutBy(p *split.Pattern) func() cutter {
+	return func() cutter {
+		var ends []int // scratch
+		return func(doc []byte, add func([]byte)) error {
+			at := 0
+			if p.Scanned() {
+				ends = slices.Grow(ends[:0], cutRoom)[:cutRoom]
+				for at < len(doc) {
+					for _, end := range ends[:p.Cut(ends, doc, at)] {
+						add(doc[at:end])
+						at = end
+					}
+				}
+				return nil
+			}
+			var err error
+			ends, err = p.Ends(ends[:0], doc)
+			for _, end := range ends {
 				add(doc[at:end])
 				at = end
 			}
+			return err
 		}
-		return ends, nil
 	}
-	ends, err := p.Ends(ends, doc)
-	at := 0
-	for _, end := range ends {
-		add(doc[at:end])
-		at = end
-	}
-	return ends, err
 }

@@ -40,7 +40,7 @@ type decoderSequence struct {
 	Parts []decoder `json:"decoders"`
 }
 
-func (*decoderSequence) prepare(string) error { return nil }
+func (s *decoderSequence) prepare(where string) error { return prepareAll(where, s.Parts) }
 
 func (s *decoderSequence) start(next stage) stage {
 	for i := len(s.Parts) - 1; i >= 0; i-- {
@@ -120,7 +120,7 @@ func (m *metaspace) start(next stage) stage {
 // start replaces matches within each token.
 func (r *replace) start(next stage) stage {
 	return eachToken(next, func(token string, _ int) string {
-		t := newText([]byte(token), false)
+		t := text{norm: []byte(token), limit: max(len(token), growthRoom)}
 		if t.replace(&r.Pattern, r.Content) != nil {
 			return token
 		}

@@ -35,9 +35,9 @@ func (t *Tokenizer) NewEncoder() *Encoder {
 	return &Encoder{t: t, cache: t.seed().clone()}
 }
 
-// Err returns the last error. There are two: a split pattern without a scanner exceeded its time limit on a text, which was then
-// encoded as one piece, so that its ids are not those that the model was trained with; and a word is not in a vocabulary that lacks
-// a token for unknown ones, so that it was left out.
+// Err returns the last error; its text's ids are not those that the model was trained with. A split pattern without a scanner
+// exceeded its time limit (byte-level BPE then encodes the text as one piece, others leave it out), a text grew beyond all
+// measure in the normalizer, or a word is not in a vocabulary that lacks a token for unknown ones, and was left out.
 func (e *Encoder) Err() error { return e.err }
 
 // Encode returns the ids of text. Special tokens that the text spells out are text like any other; added tokens that are not
@@ -68,7 +68,7 @@ func (t *Tokenizer) AddSpecial(ids []int32) []int32 {
 		return slices.Clone(ids)
 	}
 	n := len(ids)
-	e := &Encoding{IDs: ids, Tokens: make([]string, n), Offsets: make([]Span, n), TypeIDs: make([]int, n), Special: make([]bool, n)}
+	e := &Encoding{IDs: ids, Tokens: make([]string, n), Offsets: make([]Span, n), Texts: make([]int, n), TypeIDs: make([]int, n), Special: make([]bool, n)}
 	return join(t.post.process([]*Encoding{e}, true)...).IDs
 }
 

@@ -7,7 +7,8 @@ type Encoding struct {
 	IDs     []int32
 	Tokens  []string // as the vocabulary spells them; for an unknown piece of a Unigram model the piece
 	Offsets []Span   // bytes of the text that it came from; 0, 0 for tokens that the post-processor added
-	TypeIDs []int    // which text it belongs to, as the post-processor says
+	Texts   []int    // which of the texts it is in; -1 for added tokens
+	TypeIDs []int    // what the model is told of that, as the post-processor says
 	Special []bool   // whether the post-processor added it
 
 	source string
@@ -43,7 +44,7 @@ func (t *Tokenizer) encodeTexts(o EncodeOptions, texts ...string) (*Encoding, er
 			return nil, fmt.Errorf("text %d: %w", i+1, err)
 		}
 		for k := range one.TypeIDs {
-			one.TypeIDs[k] = i
+			one.Texts[k], one.TypeIDs[k] = i, i
 		}
 		es = append(es, one)
 	}
@@ -60,6 +61,7 @@ func join(es ...*Encoding) *Encoding {
 		all.IDs = append(all.IDs, e.IDs...)
 		all.Tokens = append(all.Tokens, e.Tokens...)
 		all.Offsets = append(all.Offsets, e.Offsets...)
+		all.Texts = append(all.Texts, e.Texts...)
 		all.TypeIDs = append(all.TypeIDs, e.TypeIDs...)
 		all.Special = append(all.Special, e.Special...)
 		if e.source != "" {
@@ -97,5 +99,5 @@ func (e *Encoder) encoding(s string, special bool) (*Encoding, error) {
 
 func (e *Encoding) add(id int32, name string, at Span) {
 	e.IDs, e.Tokens, e.Offsets = append(e.IDs, id), append(e.Tokens, name), append(e.Offsets, at)
-	e.TypeIDs, e.Special = append(e.TypeIDs, 0), append(e.Special, false)
+	e.Texts, e.TypeIDs, e.Special = append(e.Texts, 0), append(e.TypeIDs, 0), append(e.Special, false)
 }

@@ -13,7 +13,7 @@ import (
 func (t *Tokenizer) setPath() {
 	t.tracked, t.spelled = t.asksForOrigin(), t.spellsBytes()
 	dec, _ := t.decoder.(*byteLevel)
-	if t.kind != BPE || t.normalizer != nil || dec == nil || t.bpe.ByteFallback || text0(t.bpe.Prefix) != "" || text0(t.bpe.Suffix) != "" {
+	if t.kind != BPE || t.normalizer != nil || dec == nil || t.bpe.ByteFallback || deref(t.bpe.Prefix) != "" || deref(t.bpe.Suffix) != "" {
 		return
 	}
 	if t.bpe.Unk != nil { // matters where a byte has no token
@@ -46,7 +46,7 @@ func (t *Tokenizer) setPath() {
 	}
 }
 
-func text0(s *string) string {
+func deref(s *string) string {
 	if s == nil {
 		return ""
 	}
@@ -157,7 +157,7 @@ func (t *Tokenizer) setEngine() error {
 				tokens[id].Kind = unigram.Reserved
 			}
 		}
-		o := unigram.Options{Unk: t.unigramUnk, ByteFallback: t.byteFallback, SentencePiece: t.likeSPM}
+		o := unigram.Options{Unk: t.unigramUnk, ByteFallback: t.byteFallback}
 		m, err := unigram.New(tokens, o)
 		if err != nil {
 			return fmt.Errorf("tokenizer: model: %w", err)
@@ -169,8 +169,8 @@ func (t *Tokenizer) setEngine() error {
 
 func (t *Tokenizer) setMerges() error {
 	m := &bpe{
-		ids: t.vocab, whole: t.bpe.IgnoreMerges, isSpecial: t.IsSpecial, prefix: text0(t.bpe.Prefix), suffix: text0(t.bpe.Suffix),
-		unk: text0(t.bpe.Unk), fuse: t.bpe.FuseUnk, fallback: t.bpe.ByteFallback, pairs: newPairTable(len(t.merges)),
+		ids: t.vocab, whole: t.bpe.IgnoreMerges, isSpecial: t.IsSpecial, prefix: deref(t.bpe.Prefix), suffix: deref(t.bpe.Suffix),
+		unk: deref(t.bpe.Unk), fuse: t.bpe.FuseUnk, fallback: t.bpe.ByteFallback, pairs: newPairTable(len(t.merges)),
 	}
 	m.setBytes()
 	t.engine, t.pairs = m, m.pairs
@@ -203,7 +203,7 @@ const metaSpace = "▁"
 
 // cutsAtSpace reports whether no merge can join something with a ▁ behind it, so that words can be merged one by one.
 func (t *Tokenizer) cutsAtSpace() bool {
-	if _, ok := t.vocab[metaSpace]; !ok || t.bpe.IgnoreMerges || text0(t.bpe.Prefix) != "" || text0(t.bpe.Suffix) != "" {
+	if _, ok := t.vocab[metaSpace]; !ok || t.bpe.IgnoreMerges || deref(t.bpe.Prefix) != "" || deref(t.bpe.Suffix) != "" {
 		return false
 	}
 	for _, p := range t.ranked {

@@ -74,20 +74,7 @@ func TestGoldenGPT2(t *testing.T) {
 
 // TestGoldenLlamaCpp reads llama.cpp's texts and ids.
 func TestGoldenLlamaCpp(t *testing.T) {
-	inputs := strings.Split(strings.TrimSuffix(string(readData(t, "tokenizers", "llama.cpp", "ggml-vocab-gpt-2.gguf.inp")), "\n__ggml_vocab_test__\n"), "\n__ggml_vocab_test__\n")
-	var want [][]int32
-	for _, line := range strings.Split(strings.TrimSuffix(string(readData(t, "tokenizers", "llama.cpp", "ggml-vocab-gpt-2.gguf.out")), "\n"), "\n") {
-		ids := []int32{}
-		if line = strings.TrimSpace(line); line != "" {
-			if err := json.Unmarshal([]byte("["+strings.Join(strings.Fields(line), ",")+"]"), &ids); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want = append(want, ids)
-	}
-	if len(inputs) != len(want) || len(want) < 40 {
-		t.Fatalf("%d texts, %d answers", len(inputs), len(want))
-	}
+	inputs, want := llamaCpp(t, "gpt-2")
 	for name, tok := range gpt2(t) {
 		for i, text := range inputs {
 			if ids := tok.Encode(text); !slices.Equal(ids, want[i]) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
 )
@@ -143,22 +144,42 @@ func FuzzLoad(f *testing.F) {
 		if d := time.Since(start); d > 20*time.Second {
 			t.Errorf("%d bytes took %v", len(data), d)
 		}
-		first, err := tok.Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		back, err := Load(first)
-		if err != nil {
-			t.Fatalf("does not load again: %v\n%s", err, first)
-		}
-		if second, err := back.Marshal(); err != nil || !bytes.Equal(first, second) {
-			t.Fatalf("other bytes when saved again (%v):\n%s\n%s", err, first, second)
-		}
-		text := "ab <|x|> ab 12345 \xff é"
-		if a, b := tok.EncodeSpecial(text), back.EncodeSpecial(text); !slices.Equal(a, b) {
+		checkLoaded(t, tok)
+	})
+}
+
+// checkLoaded saves a tokenizer and loads it again: the same file when saved again, the same ids and texts.
+func checkLoaded(t *testing.T, tok *Tokenizer) {
+	t.Helper()
+	first, err := tok.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := Load(first)
+	if err != nil {
+		t.Fatalf("does not load again: %v\n%s", err, first)
+	}
+	if second, err := back.Marshal(); err != nil || !bytes.Equal(first, second) {
+		t.Fatalf("other bytes when saved again (%v):\n%s\n%s", err, first, second)
+	}
+	for _, text := range []string{"ab <|x|> ab 12345 \xff é", "  A▁b\n </s>▁▁[UNK] cafe\u0301 ﬁ 北京"} {
+		a, b := tok.EncodeSpecial(text), back.EncodeSpecial(text)
+		if !slices.Equal(a, b) {
 			t.Errorf("ids %v, then %v", a, b)
 		}
-	})
+		e, err := tok.EncodeOffsets(text, EncodeOptions{ParseSpecial: true})
+		if err == nil && utf8.ValidString(text) && !slices.Equal(e.IDs, a) {
+			t.Errorf("ids %v, with offsets %v", a, e.IDs)
+		}
+		s := tok.NewStream()
+		var streamed strings.Builder
+		for _, id := range a {
+			streamed.WriteString(s.Push(id))
+		}
+		if streamed.WriteString(s.Flush()); streamed.String() != tok.Decode(a) {
+			t.Errorf("streamed %q, decoded %q", streamed.String(), tok.Decode(a))
+		}
+	}
 }
 
 func FuzzRoundTrip(f *testing.F) {

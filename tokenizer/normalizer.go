@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"unicode"
 	"unicode/utf8"
 )
@@ -43,11 +44,11 @@ type normalizerSequence struct {
 	Parts []normalizer `json:"normalizers"`
 }
 
-func (*normalizerSequence) prepare(string) error { return nil }
+func (s *normalizerSequence) prepare(where string) error { return prepareAll(where, s.Parts) }
 
 func (s *normalizerSequence) normalize(t *text) error {
 	for _, n := range s.Parts {
-		if err := n.normalize(t); err != nil {
+		if err := cmp.Or(n.normalize(t), t.check()); err != nil {
 			return err
 		}
 	}
@@ -90,7 +91,9 @@ func (t *text) replace(p *pattern, content string) error {
 			e.keep(m.start, m.end)
 			continue
 		}
-		e.norm = append(e.norm, content...)
+		if e.norm = append(e.norm, content...); len(e.norm) > t.limit {
+			return (&text{norm: e.norm, limit: t.limit}).check()
+		}
 		if t.at == nil {
 			continue
 		}

@@ -16,10 +16,13 @@ import (
 	"strings"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
+	"github.com/plinth-ml/plinth/tokenizer/spm"
 )
 
-// Open reads a tokenizer: a tokenizer.json, a directory that holds one or else vocab.json and merges.txt, or one of OpenAI's
-// rank files (r50k_base.tiktoken, p50k_base.tiktoken, cl100k_base.tiktoken; others through LoadTiktoken).
+// Open reads a tokenizer: a file, or a directory that holds one of tokenizer.json; vocab.json and merges.txt; tokenizer.model or
+// spiece.model; vocab.txt (the last two with tokenizer_config.json, where there is one). A file is read by its name: *.json as
+// tokenizer.json, *.model as SentencePiece's or as Llama 3's ranks, *.txt as BERT's vocabulary, and OpenAI's rank files
+// (r50k_base.tiktoken, p50k_base.tiktoken, cl100k_base.tiktoken; others through LoadTiktoken).
 func Open(path string) (*Tokenizer, error) {
 	t, err := open(path)
 	if err != nil {
@@ -33,40 +36,104 @@ func open(path string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
-		data, err := readFile(filepath.Join(path, "tokenizer.json"))
-		if err == nil {
-			return Load(data)
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		vocab, err := readFile(filepath.Join(path, "vocab.json"))
-		if err != nil {
-			return nil, err
-		}
-		merges, err := readFile(filepath.Join(path, "merges.txt"))
-		if err != nil {
-			return nil, err
-		}
-		return LoadGPT2(vocab, merges)
+	if !info.IsDir() {
+		return openFile(path)
 	}
+	for _, name := range []string{"tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model", "vocab.txt"} {
+		if _, err := os.Stat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
+			return openFile(filepath.Join(path, name))
+		}
+	}
+	return nil, errors.New("tokenizer: no tokenizer.json, vocab.json, tokenizer.model, spiece.model or vocab.txt")
+}
+
+func openFile(path string) (*Tokenizer, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if !strings.HasSuffix(path, ".tiktoken") {
-		return Load(data)
+	dir, name := filepath.Split(path)
+	switch filepath.Ext(name) {
+	case ".tiktoken":
+		return openRanks(name, data)
+	case ".model", ".txt":
+		config, err := readFile(filepath.Join(dir, "tokenizer_config.json"))
+		if errors.Is(err, fs.ErrNotExist) {
+			config, err = nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if filepath.Ext(name) == ".txt" {
+			return LoadVocabText(data, config)
+		}
+		return openModel(data, config)
 	}
-	switch name := filepath.Base(path); name {
+	if name == "vocab.json" {
+		merges, err := readFile(filepath.Join(dir, "merges.txt"))
+		if err != nil {
+			return nil, err
+		}
+		return LoadGPT2(data, merges)
+	}
+	return Load(data)
+}
+
+func openRanks(name string, data []byte) (*Tokenizer, error) {
+	switch name {
 	case "r50k_base.tiktoken", "gpt2.tiktoken", "p50k_base.tiktoken":
 		return LoadTiktoken(data, split.GPT2, map[string]int32{EndOfText: 50256})
 	case "cl100k_base.tiktoken":
 		return LoadTiktoken(data, split.CL100KTiktoken, map[string]int32{EndOfText: 100257, "<|fim_prefix|>": 100258,
 			"<|fim_middle|>": 100259, "<|fim_suffix|>": 100260, "<|endofprompt|>": 100276})
-	default:
-		return nil, fmt.Errorf("tokenizer: the split pattern of rank file %q is not known", name)
 	}
+	return nil, fmt.Errorf("tokenizer: the split pattern of rank file %q is not known", name)
+}
+
+// openModel reads a *.model file. Unless the configuration says something else, a BPE model gets its begin token, as Llama and
+// Gemma do, and a Unigram model its end token, as T5 does.
+func openModel(data, config []byte) (*Tokenizer, error) {
+	if len(data) > 0 && data[0] != 0x0A { // no field 1 of a protocol buffer: base64
+		return llama3Ranks(data)
+	}
+	var c struct {
+		AddBOS *bool `json:"add_bos_token"`
+		AddEOS *bool `json:"add_eos_token"`
+	}
+	if config != nil {
+		if err := json.Unmarshal(config, &c); err != nil {
+			return nil, fmt.Errorf("tokenizer: tokenizer_config.json: %w", err)
+		}
+	}
+	p, err := spm.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	o := SPMOptions{AddBOS: p.Trainer.ModelType == spm.BPE, AddEOS: p.Trainer.ModelType == spm.Unigram}
+	if c.AddBOS != nil {
+		o.AddBOS = *c.AddBOS
+	}
+	if c.AddEOS != nil {
+		o.AddEOS = *c.AddEOS
+	}
+	return fromSPM(p, o)
+}
+
+// llama3Ranks reads the rank file of Llama 3 and 3.x, which Meta calls tokenizer.model.
+func llama3Ranks(data []byte) (*Tokenizer, error) {
+	const ranks = 128_000
+	if n := bytes.Count(bytes.TrimSpace(data), []byte("\n")) + 1; n != ranks {
+		return nil, fmt.Errorf("tokenizer: a rank file of %d tokens is not Llama 3's: its split pattern is not known", n)
+	}
+	special := map[string]int32{}
+	for i, name := range []string{"<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|reserved_special_token_1|>",
+		"<|finetune_right_pad_id|>", "<|step_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|eom_id|>", "<|eot_id|>", "<|python_tag|>"} {
+		special[name] = ranks + int32(i)
+	}
+	for i := int32(len(special)); i < 256; i++ {
+		special[fmt.Sprintf("<|reserved_special_token_%d|>", i-9)] = ranks + i
+	}
+	return LoadTiktoken(data, split.Llama3, special)
 }
 
 func readFile(path string) ([]byte, error) {

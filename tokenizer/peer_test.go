@@ -17,13 +17,20 @@ import (
 	"github.com/plinth-ml/plinth/tokenizer/split"
 )
 
-// ask runs testdata/peer.py; the test is skipped where Python or a package is missing.
-func ask(t *testing.T, job map[string]any, answer any) {
+// python returns the interpreter; the test is skipped where it or a package is missing.
+func python(t testing.TB) string {
 	t.Helper()
 	name := cmp.Or(os.Getenv("PLINTH_PYTHON"), "python3")
 	if err := exec.Command(name, "-c", "import tokenizers, tiktoken").Run(); err != nil {
 		t.Skipf("%s with tokenizers and tiktoken: %v (set PLINTH_PYTHON)", name, err)
 	}
+	return name
+}
+
+// ask runs testdata/peer.py.
+func ask(t *testing.T, job map[string]any, answer any) {
+	t.Helper()
+	name := python(t)
 	in, err := json.Marshal(job)
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ type postProcessorSequence struct {
 	Parts []postProcessor `json:"processors"`
 }
 
-func (*postProcessorSequence) prepare(string) error { return nil }
+func (s *postProcessorSequence) prepare(where string) error { return prepareAll(where, s.Parts) }
 
 func (s *postProcessorSequence) process(es []*Encoding, special bool) []*Encoding {
 	for _, p := range s.Parts {
@@ -76,7 +76,7 @@ func (n named) special(typeID int) *Encoding {
 func specialTokens(ids []int32, names []string, typeID int) *Encoding {
 	e := &Encoding{IDs: slices.Clone(ids), Tokens: slices.Clone(names), Offsets: make([]Span, len(ids))}
 	for range ids {
-		e.TypeIDs, e.Special = append(e.TypeIDs, typeID), append(e.Special, true)
+		e.Texts, e.TypeIDs, e.Special = append(e.Texts, -1), append(e.TypeIDs, typeID), append(e.Special, true)
 	}
 	return e
 }

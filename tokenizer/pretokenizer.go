@@ -39,7 +39,7 @@ type preTokenizerSequence struct {
 	Parts []preTokenizer `json:"pretokenizers"`
 }
 
-func (*preTokenizerSequence) prepare(string) error { return nil }
+func (s *preTokenizerSequence) prepare(where string) error { return prepareAll(where, s.Parts) }
 
 func (s *preTokenizerSequence) split(t text, yield func(text)) error {
 	return splitBy(s.Parts, t, yield)
@@ -47,8 +47,8 @@ func (s *preTokenizerSequence) split(t text, yield func(text)) error {
 
 // splitBy splits t by the first part, the pieces by the second, and so on.
 func splitBy(parts []preTokenizer, t text, yield func(text)) error {
-	if len(t.norm) == 0 {
-		return nil
+	if err := t.check(); err != nil || len(t.norm) == 0 {
+		return err
 	}
 	if len(parts) == 0 {
 		yield(t)

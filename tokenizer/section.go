@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 )
 
@@ -137,12 +136,12 @@ func (o *one) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// kindsOf lists the types that a table of parts knows.
-func kindsOf[P part](k parts[P]) []string {
-	names := []string{"Sequence"}
-	for name := range k.kinds {
-		names = append(names, name)
+// prepareAll prepares parts that were not read.
+func prepareAll[P part](where string, ps []P) error {
+	for _, p := range ps {
+		if err := p.prepare(where); err != nil {
+			return err
+		}
 	}
-	slices.Sort(names)
-	return names
+	return nil
 }

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"fmt"
 	"unicode/utf8"
 )
 
@@ -15,11 +16,26 @@ type text struct {
 	at    []Span // nil where nobody asks for offsets
 	whole Span   // the part of the original that this is
 	first bool   // it is at the start of the original; kept without at too
+	limit int    // most bytes that the pipeline may make of it
+}
+
+// Limits on what a hostile file can make of a text.
+const (
+	growth     = 64      // times its length, and
+	growthRoom = 1 << 20 // bytes more
+)
+
+// check fails when the text has grown beyond its limit.
+func (t *text) check() error {
+	if len(t.norm) > t.limit {
+		return fmt.Errorf("tokenizer: the normalizer or pre_tokenizer makes more than %d bytes of a text", t.limit)
+	}
+	return nil
 }
 
 // newText returns the text that has not been changed yet. norm is not written to.
 func newText(norm []byte, offsets bool) text {
-	t := text{norm: norm, whole: Span{0, len(norm)}, first: true}
+	t := text{norm: norm, whole: Span{0, len(norm)}, first: true, limit: growth*len(norm) + growthRoom}
 	if offsets {
 		t.at = make([]Span, len(norm))
 		for i := 0; i < len(norm); {
@@ -35,7 +51,7 @@ func newText(norm []byte, offsets bool) text {
 
 // slice returns norm[a:b] with what belongs to it.
 func (t *text) slice(a, b int) text {
-	s := text{norm: t.norm[a:b:b], first: t.first && a == 0}
+	s := text{norm: t.norm[a:b:b], first: t.first && a == 0, limit: t.limit}
 	if t.at != nil {
 		s.at = t.at[a:b:b]
 		if a < b {

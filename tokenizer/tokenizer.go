@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
@@ -73,10 +74,9 @@ type model struct {
 	bpe          bpeSettings
 	wordPiece    wordPieceSettings
 	wordLevelUnk string
-	unigramUnk   int32 // -1: none
-	byteFallback bool  // of Unigram
-	likeSPM      bool  // Unigram as SentencePiece does it, to the last tie
-	tokenKinds   []unigram.Kind
+	unigramUnk   int32          // -1: none
+	byteFallback bool           // of Unigram
+	tokenKinds   []unigram.Kind // of Unigram; nil: all normal
 
 	added               []AddedToken
 	normalizer          normalizer
@@ -221,6 +221,9 @@ func (t *Tokenizer) setAdded() error {
 	return err
 }
 
+// Kind returns the type of the model: BPE, WordPiece, Unigram or WordLevel.
+func (t *Tokenizer) Kind() string { return t.kind }
+
 // VocabSize returns the number of ids a model needs: the largest id plus one.
 func (t *Tokenizer) VocabSize() int { return len(t.names) }
 
@@ -247,12 +250,26 @@ func (t *Tokenizer) Has(id int32) bool {
 	return added || t.listed[id]
 }
 
-// Token returns the bytes that a token stands for, or nil if no token has that id. An added token stands for its content.
+// Token returns the bytes of text that a token stands for behind others (" the" for "▁the", "ing" for "##ing"), or nil if no token
+// has that id. An added token stands for its content.
 func (t *Tokenizer) Token(id int32) []byte {
 	if !t.Has(id) {
 		return nil
 	}
-	return []byte(t.raw[id])
+	_, added := t.addedAt[id]
+	switch {
+	case t.byteWise || added || t.spelled && t.raw[id] != t.names[id]:
+		return []byte(t.raw[id])
+	case t.bpe.ByteFallback || t.byteFallback:
+		if b, ok := byteOf(t.names[id]); ok {
+			return []byte{b}
+		}
+	}
+	const before = "x"
+	s := t.NewStream()
+	s.chain.put(before, true)
+	s.chain.put(t.names[id], true)
+	return []byte(strings.TrimPrefix(s.Flush(), before))
 }
 
 // SpecialID returns the id of a special token by its content.
@@ -280,13 +297,13 @@ func (t *Tokenizer) EOS() (int32, bool) {
 	return 0, false
 }
 
-// HasAllBytes reports whether the vocabulary holds all 256 bytes, so that any text comes back from Decode(Encode(x)). Bytes
-// that it lacks are left out of the ids, as Hugging Face tokenizers does.
+// HasAllBytes reports whether the vocabulary is one of bytes and holds all 256, so that any text comes back from
+// Decode(Encode(x)). Bytes that it lacks are left out of the ids, as Hugging Face tokenizers does.
 func (t *Tokenizer) HasAllBytes() bool {
 	for _, id := range t.bytes {
 		if id < 0 {
 			return false
 		}
 	}
-	return true
+	return t.byteWise
 }

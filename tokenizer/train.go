@@ -48,7 +48,7 @@ func Train(ctx context.Context, docs iter.Seq[[]byte], o TrainOptions) (*Tokeniz
 	if least := 256 + len(o.Special); o.VocabSize < least || o.VocabSize > maxID {
 		return nil, fmt.Errorf("tokenizer: vocabulary size %d is not in [%d, %d]", o.VocabSize, least, maxID)
 	}
-	words, err := countPieces(ctx, docs, o.Pattern, o.Threads)
+	words, err := countPieces(ctx, docs, cutBy(o.Pattern), o.Threads)
 	if err != nil {
 		return nil, err
 	}

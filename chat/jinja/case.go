@@ -45,7 +45,7 @@ func cased(c rune) bool { return unicode.IsUpper(c) || unicode.IsLower(c) || uni
 
 // ignorable characters do not end a word when the form of a sigma is chosen.
 func ignorable(c rune) bool {
-	return strings.ContainsRune("'.:^`¨­·’", c) || unicode.In(c, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk)
+	return strings.ContainsRune("'.:^`¨\u00ad·’", c) || unicode.In(c, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk)
 }
 
 func startsCased(s string) bool {

@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/plinth-ml/plinth/chat"
 )
 
 // Exit codes.
@@ -29,8 +32,11 @@ type cli struct {
 	Train      trainCmd      `cmd:"" help:"Pre-train a model."`
 	Scale      scaleCmd      `cmd:"" help:"Scaling laws: train a ladder of models, fit, plan, draw."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
+	Chat       chatCmd       `cmd:"" help:"Talk with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`
+	Convert    convertCmd    `cmd:"" help:"A model folder to a GGUF file, or back."`
+	Quantize   quantizeCmd   `cmd:"" help:"Write a model as a GGUF file of fewer bits."`
 	Pull       pullCmd       `cmd:"" help:"Fetch a published model into the store."`
 	List       listCmd       `cmd:"" help:"The models in the store."`
 	Rm         rmCmd         `cmd:"" help:"Delete models from the store."`
@@ -46,7 +52,8 @@ type common struct {
 	Seed    uint64 `help:"Seed of everything random." default:"1" placeholder:"N"`
 	JSON    bool   `help:"Print one JSON object on stdout at the end, and nothing else there." name:"json"`
 
-	out, err io.Writer
+	out, err    io.Writer
+	onInterrupt atomic.Pointer[func() bool] // asked first when Ctrl-C is pressed; false ends the verb's context
 }
 
 // usageError is a wrong flag value that only the verb could see.
@@ -74,19 +81,22 @@ func run(args []string, out, errw io.Writer) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	var c cli
+	c.out, c.err = out, errw
 	go func() {
 		s := <-signals
+		for f := c.onInterrupt.Load(); s == os.Interrupt && f != nil && (*f)(); f = c.onInterrupt.Load() {
+			s = <-signals // the verb has dealt with it
+		}
 		interrupt(interrupted{s})
 		<-signals // a second signal ends at once
 		os.Exit(exitInterrupted + number(s))
 	}()
 
-	var c cli
-	c.out, c.err = out, errw
 	exit := -1
 	parser, err := kong.New(&c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train a model, adapt it, evaluate it, write with it."),
 		kong.Writers(out, errw), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common), kong.Configuration(openRecipe))
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common), kong.Configuration(openRecipe), kong.Vars{"templates": strings.Join(chat.Names(), ", ")})
 	if err != nil {
 		fmt.Fprintln(errw, "plinth:", err)
 		return exitFailed

@@ -214,7 +214,19 @@ func TestTokenizer(t *testing.T) {
 		t.Errorf("--special: %q", got)
 	}
 	info := object(t, "tokenizer", "info", "--model", shared.tok)
-	keys(t, info, "vocab all_bytes added_tokens")
+	keys(t, info, "kind vocab all_bytes pipeline longest added_tokens")
+	pair := object(t, "tokenizer", "encode", "--offsets", "--model", shared.tok, "one", "two")
+	keys(t, pair, "ids tokens offsets texts type_ids special")
+	if texts := pair["texts"].([]any); texts[0] != 0.0 || texts[len(texts)-1] != 1.0 {
+		t.Errorf("texts of a pair: %v", texts)
+	}
+	for _, kind := range []string{"wordpiece", "unigram"} {
+		out := filepath.Join(t.TempDir(), "tokenizer.json")
+		ok(t, "tokenizer", "train", "--type", kind, "--data", shared.text, "--vocab", "500", "--out", out)
+		if line := ok(t, "tokenizer", "encode", "--add", "--offsets", "--model", out, "the cat"); !strings.Contains(line, ":7\t") {
+			t.Errorf("%s: offsets %q", kind, line)
+		}
+	}
 	if n := info["vocab"].(float64); n <= 257 || n > 400 {
 		t.Errorf("vocabulary %v", n)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 type tokenizerCmd struct {
-	Train  tokenizerTrainCmd  `cmd:"" help:"Train byte-level BPE on text."`
+	Train  tokenizerTrainCmd  `cmd:"" help:"Train a tokenizer on text."`
 	Encode tokenizerEncodeCmd `cmd:"" help:"Text to ids."`
 	Decode tokenizerDecodeCmd `cmd:"" help:"Ids to text."`
 	Info   tokenizerInfoCmd   `cmd:"" help:"Describe a tokenizer."`
@@ -25,11 +25,13 @@ type tokenizerCmd struct {
 type tokenizerTrainCmd struct {
 	Data    []string `required:"" help:"Files and folders of text (also .jsonl, .csv, .gz, .zst)." placeholder:"PATH"`
 	Out     string   `required:"" help:"Folder or .json file to write." placeholder:"PATH"`
+	Type    string   `default:"bpe" enum:"bpe,wordpiece,unigram" help:"Byte-level BPE as GPT-2, WordPiece as BERT, or Unigram as T5."`
 	Vocab   int      `default:"8192" help:"Vocabulary size, special tokens included." placeholder:"N"`
-	Pattern string   `default:"gpt2" help:"Split pattern: gpt2, cl100k, o200k, llama3, qwen2, or a regular expression." placeholder:"NAME"`
-	Special []string `default:"<|endoftext|>" help:"Special tokens; the first ends documents." placeholder:"TOKEN" sep:"none"`
-	MinFreq int64    `default:"0" help:"Least number of times that a pair must occur to be merged; 0 means 2, as Hugging Face's trainer." placeholder:"N"`
-	Ties    string   `default:"huggingface" enum:"huggingface,greatest" help:"Which of equally frequent pairs is merged first: as Hugging Face's trainer, or the greatest pair."`
+	Pattern string   `default:"gpt2" help:"For bpe, split pattern: gpt2, cl100k, o200k, llama3, qwen2, or a regular expression." placeholder:"NAME"`
+	Special []string `help:"Special tokens, the flag repeated; for bpe the first ends documents. Default: <|endoftext|>, BERT's five, or <pad> </s> <unk>." placeholder:"TOKEN" sep:"none"`
+	MinFreq int64    `default:"0" help:"For bpe and wordpiece, least number of times that a pair must occur to be merged; 0 means any." placeholder:"N"`
+	Ties    string   `default:"huggingface" enum:"huggingface,greatest" help:"For bpe, which of equally frequent pairs is merged first: as Hugging Face's trainer, or the greatest pair."`
+	Cased   bool     `help:"For wordpiece, keep capitals and accents."`
 	readFlags
 }
 
@@ -42,23 +44,23 @@ func (t *tokenizerTrainCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	if t.Vocab < 256+len(t.Special) || t.Vocab > 1<<24 {
-		return usagef("--vocab %d is not within %d to %d", t.Vocab, 256+len(t.Special), 1<<24)
+	least := len(t.Special) + 1
+	if t.Type == "bpe" {
+		least = 256 + max(1, len(t.Special))
 	}
-	o := tokenizer.TrainOptions{VocabSize: t.Vocab, Pattern: pattern, Special: t.Special, Threads: c.Threads, MinFrequency: t.MinFreq}
-	if t.Ties == "greatest" {
-		o.TieBreak = tokenizer.GreatestPair
+	if t.Vocab < least || t.Vocab > 1<<24 {
+		return usagef("--vocab %d is not within %d to %d", t.Vocab, least, 1<<24)
 	}
 	docs := t.texts(ctx, t.Data)
-	tok, err := tokenizer.Train(ctx, docs.all(), o)
+	tok, err := t.train(ctx, docs, pattern, c.Threads)
 	if err == nil {
 		err = docs.err
 	}
+	if docs.bytes == 0 && docs.err == nil {
+		return fmt.Errorf("no text in %s", strings.Join(t.Data, " "))
+	}
 	if err != nil {
 		return err
-	}
-	if docs.bytes == 0 {
-		return fmt.Errorf("no text in %s", strings.Join(t.Data, " "))
 	}
 	out := t.Out
 	if filepath.Ext(out) != ".json" {
@@ -72,6 +74,21 @@ func (t *tokenizerTrainCmd) Run(ctx context.Context, c *common) error {
 	}
 	return c.finish(map[string]any{"tokenizer": out, "vocab": tok.VocabSize(), "documents": docs.count, "bytes": docs.bytes},
 		fmt.Sprintf("%s: %d ids from %d documents, %sB\n", out, tok.VocabSize(), docs.count, count(docs.bytes)))
+}
+
+func (t *tokenizerTrainCmd) train(ctx context.Context, docs *texts, pattern *split.Pattern, threads int) (*tokenizer.Tokenizer, error) {
+	words := tokenizer.WordOptions{VocabSize: t.Vocab, Special: t.Special, Cased: t.Cased, MinFrequency: t.MinFreq, Threads: threads}
+	switch t.Type {
+	case "wordpiece":
+		return tokenizer.TrainWordPiece(ctx, docs.all(), words)
+	case "unigram":
+		return tokenizer.TrainUnigram(ctx, docs.all(), words)
+	}
+	o := tokenizer.TrainOptions{VocabSize: t.Vocab, Pattern: pattern, Special: t.Special, Threads: threads, MinFrequency: t.MinFreq}
+	if t.Ties == "greatest" {
+		o.TieBreak = tokenizer.GreatestPair
+	}
+	return tokenizer.Train(ctx, docs.all(), o)
 }
 
 func patternByName(name string) (*split.Pattern, error) {
@@ -91,13 +108,16 @@ func patternByName(name string) (*split.Pattern, error) {
 
 // tokenizerFlag is where a verb gets its tokenizer from.
 type tokenizerFlag struct {
-	Model string `required:"" help:"Folder or file of the tokenizer (tokenizer.json, vocab.json with merges.txt, or tiktoken ranks)." placeholder:"PATH"`
+	Model string `required:"" help:"Folder or file of the tokenizer: tokenizer.json, vocab.json with merges.txt, tokenizer.model, spiece.model, vocab.txt, tiktoken ranks." placeholder:"PATH"`
 }
 
 type tokenizerEncodeCmd struct {
 	tokenizerFlag
-	Text    string `arg:"" optional:"" help:"Text; standard input without it."`
-	Special bool   `help:"Recognise special tokens in the text."`
+	Text    string  `arg:"" optional:"" help:"Text; standard input without it."`
+	Pair    *string `arg:"" optional:"" help:"Second text, encoded as the model expects pairs."`
+	Special bool    `help:"Recognise special tokens in the text."`
+	Add     bool    `help:"Add the special tokens that the model expects around a text. Pairs always have them."`
+	Offsets bool    `help:"Print a line a token: id, bytes of the text, token."`
 }
 
 func (*tokenizerEncodeCmd) Help() string {
@@ -113,10 +133,23 @@ func (t *tokenizerEncodeCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
+	if t.Offsets || t.Pair != nil {
+		return t.offsets(c, tok, text)
+	}
 	ids, err := encode(tok, text, t.Special)
 	if err != nil {
 		return err
 	}
+	if t.Add {
+		ids = tok.AddSpecial(ids)
+	}
+	if ids == nil {
+		ids = []int32{}
+	}
+	return c.finish(map[string]any{"ids": ids}, idLine(ids))
+}
+
+func idLine(ids []int32) string {
 	var b strings.Builder
 	for i, id := range ids {
 		if i > 0 {
@@ -124,10 +157,33 @@ func (t *tokenizerEncodeCmd) Run(c *common) error {
 		}
 		b.WriteString(strconv.Itoa(int(id)))
 	}
-	if ids == nil {
-		ids = []int32{}
+	return b.String() + "\n"
+}
+
+// offsets encodes one text or two with all that is known of the tokens.
+func (t *tokenizerEncodeCmd) offsets(c *common, tok *tokenizer.Tokenizer, text string) error {
+	o := tokenizer.EncodeOptions{AddSpecial: t.Add || t.Pair != nil, ParseSpecial: t.Special}
+	e, err := tok.EncodeOffsets(text, o)
+	if t.Pair != nil {
+		e, err = tok.EncodePair(text, *t.Pair, o)
 	}
-	return c.finish(map[string]any{"ids": ids}, b.String()+"\n")
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	spans := make([][2]int, len(e.Offsets))
+	for i, at := range e.Offsets {
+		spans[i] = [2]int{at.Start, at.End}
+		fmt.Fprintf(&b, "%d\t%d:%d\t%q\n", e.IDs[i], at.Start, at.End, e.Tokens[i])
+	}
+	if !t.Offsets {
+		b.Reset()
+		b.WriteString(idLine(e.IDs))
+	}
+	return c.finish(map[string]any{
+		"ids": append([]int32{}, e.IDs...), "tokens": append([]string{}, e.Tokens...), "offsets": spans,
+		"texts": append([]int{}, e.Texts...), "type_ids": append([]int{}, e.TypeIDs...), "special": append([]bool{}, e.Special...),
+	}, b.String())
 }
 
 // encode returns the ids of a text; special recognises special tokens in it.
@@ -189,7 +245,10 @@ func readIDs(r io.Reader) ([]int32, error) {
 	return ids, nil
 }
 
-type tokenizerInfoCmd struct{ tokenizerFlag }
+type tokenizerInfoCmd struct {
+	tokenizerFlag
+	Longest int `default:"5" help:"How many of the longest tokens to list." placeholder:"N"`
+}
 
 func (*tokenizerInfoCmd) Help() string { return `Example: plinth tokenizer info --model tok/` }
 
@@ -203,14 +262,29 @@ func (t *tokenizerInfoCmd) Run(c *common) error {
 		Content string `json:"content"`
 		Special bool   `json:"special"`
 	}
-	list := []added{}
+	type token struct {
+		ID    int32  `json:"id"`
+		Token string `json:"token"`
+	}
+	list, longest := []added{}, []token{}
 	var b strings.Builder
-	fmt.Fprintf(&b, "byte-level BPE, %d ids, all bytes %v\n", tok.VocabSize(), tok.HasAllBytes())
+	fmt.Fprintf(&b, "%s, %d ids, all bytes %v\n", tok.Kind(), tok.VocabSize(), tok.HasAllBytes())
+	pipeline := map[string]string{}
+	for _, p := range tok.Pipeline() {
+		pipeline[p.Section] = p.Parts
+		fmt.Fprintf(&b, "  %-15s %s\n", p.Section, p.Parts)
+	}
+	for _, id := range tok.Longest(t.Longest) {
+		longest = append(longest, token{id, tok.Name(id)})
+		fmt.Fprintf(&b, "  longest %d %q\n", id, tok.Name(id))
+	}
 	for _, a := range tok.Added() {
 		list = append(list, added{a.ID, a.Content, a.Special})
 		fmt.Fprintf(&b, "  %d %q special %v\n", a.ID, a.Content, a.Special)
 	}
-	return c.finish(map[string]any{"vocab": tok.VocabSize(), "all_bytes": tok.HasAllBytes(), "added_tokens": list}, b.String())
+	return c.finish(map[string]any{
+		"kind": tok.Kind(), "vocab": tok.VocabSize(), "all_bytes": tok.HasAllBytes(), "pipeline": pipeline, "longest": longest, "added_tokens": list,
+	}, b.String())
 }
 
 // textOrStdin returns the argument, or what standard input holds when it is empty.

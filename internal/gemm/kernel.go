@@ -48,6 +48,7 @@ type Kernel struct {
 	panel     panelFunc  // or nil
 	direct    directFunc // or nil
 	row4      rowFunc    // or nil
+	few       few
 	peak      func(n int)
 	peakFLOPs int // FLOPs of one iteration of peak
 }

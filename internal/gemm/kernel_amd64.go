@@ -40,6 +40,24 @@ func panel512(k int, a *float32, step int, b, c *float32, ldc, tiles int, next *
 //go:noescape
 func direct512(k int, a *float32, lda int, b, c *float32, ldc, tiles int, next *float32, lines int, alpha float32, load bool)
 
+//go:noescape
+func fewF16AVX2(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc, m, n int, alpha float32, load bool)
+
+//go:noescape
+func fewValuesAVX2(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc, m, n int, alpha float32, load bool)
+
+//go:noescape
+func fewKeysAVX2(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc, m, n int, alpha float32, load bool, col int)
+
+//go:noescape
+func fewF16AVX512(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc, m, n int, alpha float32, load bool)
+
+//go:noescape
+func fewValuesAVX512(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc, m, n int, alpha float32, load bool)
+
+//go:noescape
+func fewKeysAVX512(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc, m, n int, alpha float32, load bool, col int)
+
 func peak256(n int)
 func peak512(n int)
 
@@ -47,7 +65,7 @@ func peak512(n int)
 func simdKernels() []*Kernel {
 	var ks []*Kernel
 	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasBMI2 {
-		return ks
+		return nil
 	}
 	move := mover{transpose4: transpose4, copy4: copy4, copy12: copy12, copy16: copy16, addTo8: addTo8, fetch: fetch}
 	ks = append(ks, &Kernel{
@@ -59,6 +77,14 @@ func simdKernels() []*Kernel {
 			name: "avx512", mr: 12, nr: 32, block: 240, cols: 512, masked: true, mover: move,
 			tile: tile512, panel: panel512, direct: direct512, row4: row512, peak: peak512, peakFLOPs: 16 * 16 * 2,
 		})
+	}
+	for _, k := range ks {
+		switch wide := k.masked; {
+		case wide && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL:
+			k.few = few{rows: 4, cols: 64, f16: fewF16AVX512, values: fewValuesAVX512, keys: fewKeysAVX512}
+		case cpu.X86.HasF16C:
+			k.few = few{rows: 2, cols: 32, f16: fewF16AVX2, values: fewValuesAVX2, keys: fewKeysAVX2}
+		}
 	}
 	return ks
 }

@@ -14,7 +14,7 @@ const (
 	Q5_K               // as Q4_K with 5-bit codes
 	Q6_K               // blocks of 256: sub-blocks of 16 with 8-bit scales, 6-bit codes
 
-	// Formats of older files, which can be read only.
+	// Formats of older files: no product takes them, and all but Q5_0 and Q5_1, to which rows that are not whole blocks of 256 fall back, can be read only.
 	Q4_1 // blocks of 32: F16 scale and minimum, 4-bit codes
 	Q5_0 // blocks of 32: an F16 scale, 5-bit codes
 	Q5_1 // blocks of 32: F16 scale and minimum, 5-bit codes
@@ -46,8 +46,8 @@ var layouts = [Formats]layout{
 	Q5_K: {"q5_k", block, 176, unpackQ5_K, nil, encodeQ5_K},
 	Q6_K: {"q6_k", block, 210, unpackQ6_K, nil, encodeQ6_K},
 	Q4_1: {"q4_1", 32, 20, nil, decodeQ4_1, nil},
-	Q5_0: {"q5_0", 32, 22, nil, decodeQ5_0, nil},
-	Q5_1: {"q5_1", 32, 24, nil, decodeQ5_1, nil},
+	Q5_0: {"q5_0", 32, 22, nil, decodeQ5_0, encodeQ5_0},
+	Q5_1: {"q5_1", 32, 24, nil, decodeQ5_1, encodeQ5_1},
 	Q2_K: {"q2_k", block, 84, unpackQ2_K, nil, nil},
 	Q3_K: {"q3_k", block, 110, unpackQ3_K, nil, nil},
 	Q8_K: {"q8_k", block, 292, nil, decodeQ8_K, nil},

@@ -119,7 +119,13 @@ var goKernel = &Kernel{name: "go", quantize: (*Activations).quantizeGo}
 func Variants() []*Kernel { return variants() }
 
 var variants = sync.OnceValue(func() []*Kernel {
-	return append([]*Kernel{goKernel}, simdKernels()...)
+	list := []*Kernel{goKernel}
+	for _, k := range simdKernels() {
+		if k.selfCheck() == nil {
+			list = append(list, k)
+		}
+	}
+	return list
 })
 
 // For returns the variant called name, or else the best there is.

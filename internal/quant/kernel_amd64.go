@@ -84,7 +84,7 @@ func (a *Activations) quantizeAVX2(i int, x []float32) {
 
 // simdKernels lists the variants that this CPU can run, slowest first.
 func simdKernels() []*Kernel {
-	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA {
+	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA || !cpu.X86.HasF16C {
 		return nil
 	}
 	avx2 := Kernel{

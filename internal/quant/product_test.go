@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
 var products = []Format{Q8_0, Q4_0, Q4_K, Q5_K, Q6_K}
@@ -130,6 +131,113 @@ func TestParts(t *testing.T) {
 					t.Fatalf("%s %s: element %d is %v in parts, %v whole", k.Name(), f, i, parts[i], v)
 				}
 			}
+		}
+	}
+}
+
+// TestQuantize: codes, scales and sums of every variant are those of the definition, which are what kernel.MatMul says, for blocks of all sorts.
+func TestQuantize(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for _, f := range products {
+		unit, _ := f.Block()
+		sh := f.shape()
+		const blocks, M = 40, 11
+		K := blocks * unit
+		for _, rows := range []int{1, 3, M} {
+			var x [M][]float32
+			for i := range rows {
+				x[i] = normals(r, K)
+				for b := range blocks {
+					at := x[i][b*unit+r.IntN(unit):]
+					switch b {
+					case 1:
+						at[0] = nan
+					case 2:
+						at[0] = inf
+					case 3:
+						at[0] = -inf
+					case 4, 5, 6: // subnormal, faint and just not faint
+						for j := range unit {
+							x[i][b*unit+j] = float32(math.Ldexp(r.Float64()-0.5, []int{-130, -102, -98}[b-4]))
+						}
+					case 7: // ties
+						for j := range unit {
+							x[i][b*unit+j] = float32(r.IntN(127)) + 0.5
+						}
+						at[0] = 127
+					case 8:
+						at[0] = 1e38 // near the largest; that itself rounds to infinity on the way back
+					case 9:
+						for j := range unit {
+							x[i][b*unit+j] = -1
+						}
+					}
+				}
+			}
+			var want *Activations
+			for _, k := range Variants() {
+				var a Activations
+				a.Reset(f, rows, K)
+				for i := range rows {
+					k.Quantize(&a, i, x[i])
+				}
+				if want == nil {
+					want = &a
+				}
+				for i := range rows {
+					for b := range blocks {
+						name := fmt.Sprintf("%s %s, row %d of %d, block %d", k.Name(), f, i, rows, b)
+						at := a.slot(i, b)
+						if d, w := a.scale[at], want.scale[at]; math.Float32bits(d) != math.Float32bits(w) && (d == d || w == w) {
+							t.Fatalf("%s: scale %v, want %v", name, d, w)
+						}
+						part, sums := 0, a.code[at*unit:(at+1)*unit]
+						for j, c := range sums {
+							if c != want.code[at*unit+j] || c == -128 {
+								t.Fatalf("%s: code %d is %d, want %d", name, j, c, want.code[at*unit+j])
+							}
+							if v, near := x[i][b*unit+j], a.scale[at]*float32(c); !(math.Abs(float64(v-near)) <= 0.5001*float64(a.scale[at])+faint) && a.scale[at] == a.scale[at] {
+								t.Fatalf("%s: %v became %v", name, v, near)
+							}
+							part += int(c)
+							if (j+1)%sh.sub != 0 {
+								continue
+							}
+							if sh.subs() == 1 && a.start[at] != -sh.bias*int32(part) || sh.subs() > 1 && int(a.sum[at*sh.subs()+j/sh.sub]) != part {
+								t.Fatalf("%s: the sum up to code %d is not %d", name, j, part)
+							}
+							part = 0
+						}
+						if b >= 1 && b <= 3 && a.scale[at] == a.scale[at] {
+							t.Fatalf("%s: scale %v of a block that is not finite", name, a.scale[at])
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A variant that is wrong does not pass the check.
+func TestSelfCheck(t *testing.T) {
+	for _, k := range Variants() {
+		if err := k.selfCheck(); err != nil {
+			t.Error(err)
+		}
+		if k == goKernel {
+			continue
+		}
+		bad := *k
+		bad.dot[Q5_K] = bad.dot[Q4_K]
+		if bad.selfCheck() == nil {
+			t.Errorf("%s with another format's dot product passes the self-check", k.Name())
+		}
+		bad = *k
+		bad.tile[Q6_K] = func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer) {
+		}
+		if bad.selfCheck() == nil {
+			t.Errorf("%s without a tile passes the self-check", k.Name())
 		}
 	}
 }

@@ -1,9 +1,8 @@
-// Package zoo is the one table of model families, and what turns a folder into a model with its tokenizer and back. A run directory
+// Package zoo is the one table of model families, and what turns a folder or a GGUF file into a model with its tokenizer and back. A run directory
 // holds config.json, tokenizer.json and model.safetensors with Hugging Face's names, so that transformers loads it too.
 package zoo
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/checkpoint/gguf"
+	"github.com/plinth-ml/plinth/checkpoint/pickle"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/gemma"
@@ -123,8 +124,23 @@ const (
 // maxConfig bounds config.json.
 const maxConfig = 16 << 20
 
-// Describe returns the model of a folder's config.json, shapes only.
-func Describe(dir string) (Model, error) {
+// IsGGUF says whether path names a GGUF file.
+func IsGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
+
+// Describe returns the model of a folder's config.json or of a GGUF file's metadata, shapes only.
+func Describe(path string) (Model, error) {
+	if IsGGUF(path) {
+		f, err := gguf.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		m, err := describeGGUF(f)
+		return m, errors.Join(err, f.Close())
+	}
+	return describeDir(path)
+}
+
+func describeDir(dir string) (Model, error) {
 	path := filepath.Join(dir, ConfigFile)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,17 +156,28 @@ func Describe(dir string) (Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	var head struct {
-		Type string `json:"model_type"`
+	return describe(path, data, checkpoint.HuggingFace)
+}
+
+func describeGGUF(f *gguf.File) (Model, error) {
+	config, err := configOf(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Path(), err)
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
+	return describe(f.Path(), config, checkpoint.GGUF)
+}
+
+// describe returns the model of a config.json, in the layout of files of the scheme.
+func describe(path string, config []byte, s checkpoint.Scheme) (Model, error) {
+	kind, err := model.TypeOf(config)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	family, ok := Families[head.Type]
+	family, ok := Families[kind]
 	if !ok {
-		return nil, fmt.Errorf("%s: model_type %q is not implemented; implemented: %s", path, head.Type, strings.Join(slices.Sorted(maps.Keys(Families)), ", "))
+		return nil, fmt.Errorf("%s: model_type %q is not implemented; implemented: %s", path, kind, strings.Join(slices.Sorted(maps.Keys(Families)), ", "))
 	}
-	m, err := family(data, checkpoint.HuggingFace)
+	m, err := family(config, s)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -163,30 +190,59 @@ type Options struct {
 	F32   bool // parameters are float32 memory of their own, whatever the file holds
 }
 
-// Open reads a folder's model with its weights. Every parameter must be filled and every tensor used. Without Train and F32, matrices stay
-// in the file's own type and memory, which is mapped for the life of the process: their pages cost memory only while they are used,
-// and a file that is cut short meanwhile ends the program.
-func Open(dir string, o Options) (Model, error) {
-	m, err := Describe(dir)
-	if err != nil {
-		return nil, err
+// Open reads a model with its weights: a folder with config.json and safetensors or PyTorch files, or a GGUF file. Every parameter must be
+// filled and every tensor used. Without Train and F32, matrices stay in the file's own type and memory, which is mapped for the life of
+// the process: their pages cost memory only while they are used, and a file that is cut short meanwhile ends the program.
+func Open(path string, o Options) (Model, error) {
+	var m Model
+	var src checkpoint.Source
+	scheme := checkpoint.HuggingFace
+	if IsGGUF(path) {
+		f, err := gguf.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		src, scheme = f, checkpoint.GGUF
+		if m, err = describeGGUF(f); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	} else {
+		var err error
+		if m, err = describeDir(path); err != nil {
+			return nil, err
+		}
+		if src, err = openDir(path); err != nil {
+			return nil, err
+		}
 	}
-	f, err := checkpoint.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	own := o.Train || o.F32
+	_, isGPT := m.(*gpt.Model)
+	own := o.Train || o.F32 || isGPT && scheme == checkpoint.HuggingFace // matrices [in, out], which products take as float32 only
 	if own {
 		nn.Alloc(m.Params(), o.Train)
 	}
-	err = Load(f, checkpoint.HuggingFace, m)
+	err := Load(src, scheme, m)
 	if own || err != nil {
-		err = errors.Join(err, f.Close())
+		err = errors.Join(err, src.Close())
 	}
 	if err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// openDir opens a folder's safetensors, or else its PyTorch files.
+func openDir(dir string) (checkpoint.Source, error) {
+	for _, name := range []string{checkpoint.WeightsFile, checkpoint.IndexFile} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return checkpoint.Open(dir)
+		}
+	}
+	for _, name := range []string{pickle.WeightsFile, pickle.IndexFile} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return pickle.Open(filepath.Join(dir, name))
+		}
+	}
+	return nil, fmt.Errorf("%s has none of %s, %s, %s, %s", dir, checkpoint.WeightsFile, checkpoint.IndexFile, pickle.WeightsFile, pickle.IndexFile)
 }
 
 // Load reads the weights of m, which may have memory or be shapes only, from src: see checkpoint.LoadStrict.
@@ -203,14 +259,30 @@ func Bindings(m Model, s checkpoint.Scheme) []checkpoint.Binding {
 	return list
 }
 
-// Tokenizer reads a folder's tokenizer and checks that the model has a row for each of its ids.
-func Tokenizer(dir string, m model.Decoder) (*tokenizer.Tokenizer, error) {
-	tok, err := tokenizer.Open(dir)
+// Tokenizer reads the tokenizer of a folder or of a GGUF file and checks that the model has a row for each of its ids.
+func Tokenizer(path string, m model.Decoder) (*tokenizer.Tokenizer, error) {
+	tok, err := openTokenizer(path)
 	if err != nil {
 		return nil, err
 	}
 	if v := m.Sizes().Vocab; tok.VocabSize() > v {
-		return nil, fmt.Errorf("%s: the tokenizer has %d ids, the model's vocabulary %d", dir, tok.VocabSize(), v)
+		return nil, fmt.Errorf("%s: the tokenizer has %d ids, the model's vocabulary %d", path, tok.VocabSize(), v)
+	}
+	return tok, nil
+}
+
+func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
+	if !IsGGUF(path) {
+		return tokenizer.Open(path)
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	tok, _, err := tokenizerOf(f.Meta)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return tok, nil
 }

@@ -3,7 +3,9 @@ package split
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/dlclark/regexp2/v2"
@@ -24,7 +26,7 @@ type foreign struct {
 
 func newForeign(expr string) (*foreign, error) {
 	// As in tokenizer.json, whose engine is Ruby's: ^ and $ are at every line.
-	re, err := regexp2.Compile(expr, regexp2.Multiline, regexp2.OptionMaxBacktrackingStackSize(stackLimit))
+	re, err := regexp2.Compile(lineStarts(expr), regexp2.Multiline, regexp2.OptionMaxBacktrackingStackSize(stackLimit))
 	if err != nil {
 		return nil, fmt.Errorf("split: pattern %q: %w", expr, err)
 	}
@@ -37,6 +39,30 @@ func newForeign(expr string) (*foreign, error) {
 	}
 	re.MatchTimeout = matchLimit
 	return f, nil
+}
+
+// lineStarts spells each ^ so that, as in Ruby, it is not behind a line break that ends the text.
+func lineStarts(expr string) string {
+	var b strings.Builder
+	class := -1 // where the characters of a class begin
+	for i := 0; i < len(expr); i++ {
+		switch c := expr[i]; {
+		case c == '\\' && i+1 < len(expr):
+			b.WriteByte(c)
+			i++
+		case class < 0 && c == '[':
+			if class = i + 1; class < len(expr) && expr[class] == '^' {
+				class++
+			}
+		case c == ']' && i > class:
+			class = -1
+		case c == '^' && class < 0:
+			b.WriteString(`(?:\A|^(?!\z))`)
+			continue
+		}
+		b.WriteByte(expr[i])
+	}
+	return b.String()
 }
 
 // probes returns short texts that make an expression with exponential backtracking run out of time: each of its characters
@@ -56,12 +82,35 @@ func probes(expr string) [][]byte {
 	return all
 }
 
-// decode returns the characters of text[from:], U+FFFD for each invalid byte, and the offset of each plus len(text).
+// standIns are for characters whose class package unicode, and so the engine, does not know yet, by that class.
+var standIns = map[class]rune{upper: 'Ɐ', lower: 'ⱥ', caseless: '\U00013000', mark: '\u1DC4', number: '\U00012400'}
+
+// newer returns the stand-ins of all such characters.
+var newer = sync.OnceValue(func() map[rune]rune {
+	known := map[class][]*unicode.RangeTable{
+		upper: {unicode.Lu, unicode.Lt}, lower: {unicode.Ll}, caseless: {unicode.Lm, unicode.Lo}, mark: {unicode.M}, number: {unicode.N},
+	}
+	m := map[rune]rune{}
+	for r := rune(utf8.RuneSelf); r <= unicode.MaxRune; r++ {
+		if c := runeClass(r); known[c] != nil && !unicode.In(r, known[c]...) {
+			m[r] = standIns[c]
+		}
+	}
+	return m
+})
+
+// decode returns the characters of text[from:] or what stands for them, U+FFFD for each invalid byte, and the offset of each plus
+// len(text).
 func decode(text []byte, from int) (runes []rune, offset []int) {
 	n := utf8.RuneCount(text[from:])
 	runes, offset = make([]rune, 0, n), make([]int, 0, n+1)
 	for i := from; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
+		if r >= 0x300 {
+			if in, ok := newer()[r]; ok {
+				r = in
+			}
+		}
 		runes, offset = append(runes, r), append(offset, i)
 		i += size
 	}

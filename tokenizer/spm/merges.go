@@ -3,6 +3,8 @@ package spm
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Merges returns the pairs of pieces that together are a piece, in the order in which transformers 5 lists them when it converts a
@@ -65,4 +67,19 @@ func (m *Model) Ranks() []int32 {
 		}
 	}
 	return ranks
+}
+
+// ByteIDs returns the ids of the pieces that stand for bytes, <0x00> to <0xFF>; -1: none.
+func (m *Model) ByteIDs() (ids [256]int32) {
+	for b := range ids {
+		ids[b] = -1
+	}
+	for id, p := range m.Pieces {
+		if p.Type == Byte {
+			if b, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimPrefix(p.Text, "<0x"), ">"), 16, 8); err == nil {
+				ids[b] = int32(id)
+			}
+		}
+	}
+	return ids
 }

@@ -251,6 +251,7 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	}
 	clear(sum)
 	vec.Fill(top, float32(math.Inf(-1)))
+	few := t.few(e, R)
 
 	for k0, last := t.extent(b); k0 < last; k0 += keyTile {
 		q0, q1, k1 := t.reach(b.seq, b.q0, b.q1, k0, min(last, k0+keyTile))
@@ -259,9 +260,11 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 		}
 		many := q1-q0 > step
 		var kT, v operand
-		if t.cache != nil {
+		switch {
+		case few:
+		case t.cache != nil:
 			kT, v = t.cached(e, w, buf, b.seq, kv, k0, k1, many)
-		} else {
+		default:
 			kT = w.operand(e, 0, t.tile(t.k, t.ldk, b.seq, kv, k0, k1), t.ldk, true, D, k1-k0, many)
 			v = w.operand(e, 1, t.tile(t.v, t.ldv, b.seq, kv, k0, k1), t.ldv, false, k1-k0, D, many)
 		}
@@ -275,13 +278,21 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 			if t.cache != nil {
 				scores = whole(n)
 			}
-			w.mul(e, gemm.Product{M: m, N: scores, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
+			if few {
+				t.fewScores(e, p, q, at, m, scores, b.seq, kv, k0)
+			} else {
+				w.mul(e, gemm.Product{M: m, N: scores, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
+			}
 			if t.plain() {
 				t.onlineTile(p, n, o, at, top, sum, tile, t.seen(w, b.seq, r0, r1, k0, end))
 			} else {
 				for i := range m {
 					t.online(p[i*keyTile:][:n], o.row(at+i, D), &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
 				}
+			}
+			if few {
+				t.fewValues(e, o, p, at, m, n, b.seq, kv, k0)
+				continue
 			}
 			w.mul(e, gemm.Product{M: m, N: D, K: n, A: p, LDA: keyTile, C: o.from(at), LDC: o.ld, Accumulate: true}, &v)
 		}

@@ -72,6 +72,36 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
+// BenchmarkDecodeCache is one token over 4096 positions of a cache, in each of 6 layers: together more than a second-level cache holds.
+func BenchmarkDecodeCache(b *testing.B) {
+	const layers, keys = 6, 4096
+	for _, h := range []struct{ heads, kv, d int }{{12, 12, 64}, {32, 8, 64}, {16, 4, 128}, {8, 1, 128}} {
+		for _, dtype := range []kernel.DType{kernel.F32, kernel.F16, kernel.Q8_0} {
+			c, k := h.heads*h.d, h.kv*h.d
+			cache := &kernel.Cache{DType: dtype, Heads: h.kv, HeadDim: h.d, Rows: kernel.KeyTile, Tables: make([][]int32, 1)}
+			for p := range int32(keys / cache.Rows) {
+				cache.Pages = append(cache.Pages, kernel.Alloc(dtype, layers*cache.Part()))
+				cache.Tables[0] = append(cache.Tables[0], p)
+				page := cache.Pages[p].Bytes()
+				for i := range page {
+					page[i] = 0x2a // small numbers in every type
+				}
+			}
+			s := New(Options{})
+			a := &kernel.Attention{Heads: h.heads, KVHeads: h.kv, HeadDim: h.d, Q: random(1, c), K: random(2, k), V: random(3, k), O: zeros(c),
+				Causal: true, Cache: cache, Queries: []kernel.Span{{Len: 1}}, Keys: []kernel.Span{{Len: keys}}}
+			b.Run(fmt.Sprintf("H=%d,KV=%d,D=%d/%s", h.heads, h.kv, h.d, dtype), func(b *testing.B) {
+				b.SetBytes(int64(layers * dtype.Bytes(keys*k*2)))
+				for b.Loop() {
+					for cache.Layer = range layers {
+						s.Attention(a)
+					}
+				}
+			})
+		}
+	}
+}
+
 func BenchmarkCrossEntropy(b *testing.B) {
 	const n, c = 2048, 384
 	for _, v := range []int{1024, 8192} {

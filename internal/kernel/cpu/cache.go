@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"unsafe"
 
+	"github.com/plinth-ml/plinth/internal/gemm"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/quant"
 	"github.com/plinth-ml/plinth/internal/vec"
@@ -110,4 +111,34 @@ func (t *attn) widened() int {
 		return 0
 	}
 	return (2*t.cache.Width() + 1) * keyTile
+}
+
+// few reports whether a block of so many rows reads keys and values as they are stored, tile after tile: the bits are those of widened ones.
+func (t *attn) few(e *engine, rows int) bool {
+	return t.widened() > 0 && t.d%32 == 0 && t.d <= gemm.KC && e.kern.HasFew(rows)
+}
+
+// fewScores sets p [m, n] to the scaled products of m rows of q from the given one on with the keys of the tile at k0.
+func (t *attn) fewScores(e *engine, p []float32, q view, at, m, n, s, kv, k0 int) {
+	c := t.cache
+	keys, _ := c.Head(c.Tables[s][k0/c.Rows], kv)
+	x := gemm.Few{M: m, N: n, K: t.d, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}
+	if row := k0 % c.Rows; c.DType == kernel.F16 {
+		x.B, x.LDB, x.Stored = keys.Bytes()[2*row:], 2*c.Rows, gemm.F16
+	} else {
+		x.B, x.LDB, x.Stored, x.Col = keys.Bytes(), c.Rows, gemm.Q8Keys, row
+	}
+	e.kern.Few(&x)
+}
+
+// fewValues adds to m rows of o from the given one on the products of p [m, n] with the values of the tile at k0.
+func (t *attn) fewValues(e *engine, o view, p []float32, at, m, n, s, kv, k0 int) {
+	c := t.cache
+	_, values := c.Head(c.Tables[s][k0/c.Rows], kv)
+	x := gemm.Few{M: m, N: t.d, K: n, A: p, LDA: keyTile, C: o.from(at), LDC: o.ld, LDB: c.DType.Bytes(c.Width()), Alpha: 1, Accumulate: true}
+	x.B, x.Stored = values.Bytes()[k0%c.Rows*x.LDB:], gemm.Q8Values
+	if c.DType == kernel.F16 {
+		x.Stored = gemm.F16
+	}
+	e.kern.Few(&x)
 }

@@ -75,7 +75,7 @@ func (e *engine) storedMatMul(m *kernel.MatMul) {
 		j.quantizeRows = rowsFor(light, m.K)
 		e.tasks((m.M+j.quantizeRows-1)/j.quantizeRows, j.quantize)
 	}
-	j.cut(e.pool.Threads())
+	j.cut()
 	e.tasks((m.M+j.rows-1)/j.rows*j.across, j.tiles)
 	*j = stored{x: j.x, quantize: j.quantize, tiles: j.tiles} // keeps no reference to the operands
 }
@@ -90,16 +90,18 @@ func (e *engine) tasks(n int, work func(task, worker int)) {
 }
 
 const (
-	taskBytes = 1 << 16 // of weights in a task: some microseconds from memory
+	taskBytes = 1 << 16 // of weights in a task that has one row: some microseconds from memory
 	panelCols = 16      // tasks are whole panels of so many rows of B
-	minTasks  = 16      // where there is so much work
+
+	cacheBytes = 1 << 20 // of quantised activations that stay in the second-level cache while weights pass
+	minRows    = 64      // so many rows and more pay for taking weights apart
 )
 
 // cut chooses the tasks. They change no bit.
-func (j *stored) cut(threads int) {
-	j.rows = j.M
-	cols := max(taskBytes/max(j.rowBytes, 1), (j.N+2*minTasks-1)/(2*minTasks))
-	j.cols = (cols + panelCols - 1) / panelCols * panelCols
+func (j *stored) cut() {
+	j.rows = min(j.M, max(cacheBytes/max(j.K, 1), minRows)/minRows*minRows)
+	cols := taskBytes / max(j.rowBytes, 1) / min(j.rows, panelCols)
+	j.cols = (cols/panelCols + 1) * panelCols
 	j.across = (j.N + j.cols - 1) / j.cols
 }
 

@@ -1,0 +1,143 @@
+// Command decode measures the reading of a prompt and decoding for one user, from a GGUF file of Llama's architecture, alone or in turns with llama-bench on
+// the same file.
+//
+//	go run ./bench/decode --peer ../llama.cpp/bin/llama-bench model.gguf ...       A B A B
+//
+// Weights may be random: the speed does not depend on them.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/plinth-ml/plinth/bench"
+	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/model"
+)
+
+type options struct {
+	prompt, tokens, pairs, threads int
+	variant, peer                  string
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.prompt, "prompt", 512, "tokens of the prompt")
+	flag.IntVar(&o.tokens, "tokens", 32, "tokens decoded")
+	flag.IntVar(&o.pairs, "pairs", 3, "pairs of runs")
+	flag.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "threads of both sides")
+	flag.StringVar(&o.variant, "variant", "", "instruction set; the best one when empty")
+	flag.StringVar(&o.peer, "peer", "", "path of llama-bench; no peer when empty")
+	flag.Parse()
+	for _, path := range flag.Args() {
+		if err := run(o, path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+func run(o options, path string) error {
+	start := time.Now()
+	m, bytes, err := open(path)
+	if err != nil {
+		return err
+	}
+	loaded := time.Since(start)
+	set := cpu.New(cpu.Options{Threads: o.threads, Variant: o.variant})
+	if _, _, err := ours(o, m, generate.New(m, set, generate.EngineOptions{Slots: 1, MaxContext: o.prompt + o.tokens + 1})); err != nil { // warm
+		return err
+	}
+	ceiling := cpu.Ceilings(cpu.Options{Threads: o.threads}, 200*time.Millisecond)
+	fmt.Printf("%s: %s, %d threads; opened in %v; %.1f MB of weights per token; live ceilings: %.1f GB/s read, %.1f GFLOP/s\n", filepath.Base(path), set.Name, set.Threads,
+		loaded.Round(10*time.Microsecond), float64(bytes)/1e6, ceiling.Read/1e9, ceiling.FMA/1e9)
+	before := bench.ReadSteal()
+	var prefill, decode bench.Pairs
+	for range o.pairs {
+		e := generate.New(m, set, generate.EngineOptions{Slots: 1, MaxContext: o.prompt + o.tokens + 1})
+		p, d, err := ours(o, m, e)
+		if err != nil {
+			return err
+		}
+		peerP, peerD := p, d
+		if o.peer != "" {
+			if peerP, peerD, err = theirs(o, path); err != nil {
+				return err
+			}
+		}
+		prefill.Add(p, peerP)
+		decode.Add(d, peerD)
+	}
+	report := func(what string, p *bench.Pairs, tokens int) {
+		low, mid, high := p.Ratio()
+		s := bench.Quantile(p.Ours, 0.5) / float64(tokens)
+		fmt.Printf("  %s: %.1f tokens/s", what, 1/s)
+		if tokens == o.tokens {
+			fmt.Printf(", %.1f GB/s, %.0f %% of the live ceiling", float64(bytes)/s/1e9, 100*float64(bytes)/s/ceiling.Read)
+		}
+		if o.peer != "" {
+			fmt.Printf("; peer %.1f; ratio %.2f [%.2f, %.2f]", float64(tokens)/bench.Quantile(p.Peer, 0.5), mid, low, high)
+		}
+		fmt.Println()
+	}
+	report(fmt.Sprintf("prompt of %d", o.prompt), &prefill, o.prompt)
+	report("decode", &decode, o.tokens)
+	fmt.Printf("  %d pairs, stolen %.1f %%\n", o.pairs, 100*bench.ReadSteal().Since(before))
+	return nil
+}
+
+// ours returns the seconds of the prompt, and of the tokens after an empty one, as llama-bench counts them.
+func ours(o options, m model.Decoder, e *generate.Engine) (prompt, decode float64, err error) {
+	ids := make([]int32, o.prompt)
+	for i := range ids {
+		ids[i] = int32((i*7919 + 11) % m.Sizes().Vocab)
+	}
+	ask := func(prompt []int32, tokens int) error {
+		_, err := e.Generate(context.Background(), []generate.Request{{Prompt: prompt, Options: generate.Options{MaxTokens: tokens}}}, nil)
+		return err
+	}
+	start := time.Now()
+	if err := ask(ids, 1); err != nil {
+		return 0, 0, err
+	}
+	prompt = time.Since(start).Seconds()
+	start = time.Now()
+	if err := ask([]int32{1}, o.tokens); err != nil {
+		return 0, 0, err
+	}
+	return prompt, time.Since(start).Seconds(), nil
+}
+
+// theirs runs llama-bench once: its repacked layouts are on by default, as is flash attention where it helps.
+func theirs(o options, path string) (prompt, decode float64, err error) {
+	cmd := exec.Command(o.peer, "-m", path, "-t", strconv.Itoa(o.threads), "-p", strconv.Itoa(o.prompt), "-n", strconv.Itoa(o.tokens), "-r", "1", "-o", "json")
+	out, err := cmd.Output()
+	if err != nil {
+		return 0, 0, fmt.Errorf("decode: %s: %w", o.peer, err)
+	}
+	var runs []struct {
+		Prompt int     `json:"n_prompt"`
+		Tokens int     `json:"n_gen"`
+		Nanos  float64 `json:"avg_ns"`
+	}
+	if err := json.Unmarshal(out, &runs); err != nil {
+		return 0, 0, fmt.Errorf("decode: %s: %w", o.peer, err)
+	}
+	for _, r := range runs {
+		if r.Prompt > 0 {
+			prompt = r.Nanos / 1e9
+		} else {
+			decode = r.Nanos / 1e9
+		}
+	}
+	return prompt, decode, nil
+}

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/plinth-ml/plinth/chat"
+	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/tokenizer"
+)
+
+type chatCmd struct {
+	Model    string            `required:"" help:"Model folder or .gguf file, or a model of the store." placeholder:"PATH|ORG/NAME"`
+	Message  []string          `arg:"" optional:"" help:"Message to answer; without one, a conversation on standard input." placeholder:"TEXT"`
+	System   string            `help:"System message." placeholder:"TEXT"`
+	Template string            `help:"Chat template instead of the model's: a file, or one of ${templates}." placeholder:"NAME|FILE"`
+	Set      map[string]string `help:"Value for the template, as JSON or text, such as enable_thinking=false." placeholder:"NAME=VALUE"`
+
+	MaxTokens int `default:"0" help:"Most tokens of an answer; 0 means as many as the context holds." placeholder:"N"`
+	samplingFlags
+	engineFlags
+}
+
+func (*chatCmd) Help() string {
+	return `On a terminal it asks for messages; /help lists what else it understands. Ctrl-C stops an answer and keeps what was said; at the prompt it ends the program.
+Messages can also come from a pipe, one a line. Example: plinth chat --model models/qwen --system "Answer in one sentence." "Why is the sky blue?"`
+}
+
+// talk is a conversation with a model.
+type talk struct {
+	cmd      *chatCmd
+	c        *common
+	tok      *tokenizer.Tokenizer
+	template *chat.Template
+	engine   *generate.Engine // keeps the keys and values of what was said
+	options  generate.Options
+	render   chat.Options
+	stops    []string // texts that end an answer
+	context  int      // positions
+	messages []chat.Message
+	turns    uint64
+}
+
+func (t *chatCmd) Run(ctx context.Context, c *common) error {
+	s, err := t.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	message := strings.Join(t.Message, " ")
+	if len(t.Message) == 0 && c.JSON {
+		if message, err = textOrStdin(""); err != nil {
+			return err
+		}
+	} else if len(t.Message) == 0 {
+		return s.converse(ctx)
+	}
+	result, err := s.answer(ctx, message, !c.JSON)
+	if err != nil || !c.JSON {
+		return err
+	}
+	return c.finish(struct {
+		Model    string         `json:"model"`
+		Messages []chat.Message `json:"messages"`
+		Finish   string         `json:"finish_reason"`
+		Stats    generate.Stats `json:"stats"`
+	}{t.Model, s.messages, result.Finish, s.engine.Stats()}, "")
+}
+
+// open loads the model and finds out how to talk with it.
+func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
+	s := &talk{cmd: t, c: c}
+	var err error
+	if s.options, err = t.sampling(); err != nil {
+		return nil, err
+	}
+	if s.render.Extra, err = t.values(); err != nil {
+		return nil, err
+	}
+	path, err := modelPath(t.Model)
+	if err != nil {
+		return nil, err
+	}
+	m, err := zoo.Open(path, zoo.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if s.tok, err = zoo.Tokenizer(path, m); err != nil {
+		return nil, err
+	}
+	s.options.MaxTokens = t.MaxTokens
+	if err := s.options.Check(m.Sizes().Vocab); err != nil {
+		return nil, flagError(err)
+	}
+	source, err := chatSource(path, s.tok)
+	if err != nil {
+		return nil, err
+	}
+	if s.template, err = t.chooseTemplate(source); err != nil {
+		return nil, err
+	}
+	if s.engine, err = t.engine(c, m, 1); err != nil {
+		return nil, err
+	}
+	if s.context = t.Context; s.context == 0 {
+		s.context = m.Sizes().Context
+	}
+	s.render.AddGenerationPrompt = true
+	for _, a := range s.tok.Added() {
+		if a.Special {
+			s.render.Guard = append(s.render.Guard, a.Content)
+		}
+	}
+	s.setStops(ctx, source)
+	if t.System != "" {
+		s.messages = []chat.Message{{Role: "system", Content: chat.Text(t.System)}}
+	}
+	return s, nil
+}
+
+// chatSource is what the model's files say; the tokenizer fills in what they leave out.
+func chatSource(path string, tok *tokenizer.Tokenizer) (*chat.Source, error) {
+	source, err := &chat.Source{}, error(nil)
+	if zoo.IsGGUF(path) {
+		var t zoo.Template
+		t, err = zoo.ChatTemplate(path)
+		source.Template, source.BOS, source.EOS = t.Text, t.BOS, t.EOS
+	} else {
+		source, err = chat.FromDir(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if eos, ok := tok.EOS(); ok {
+		if source.EOS == "" {
+			source.EOS = tok.Name(eos)
+		}
+		source.Stops = append(source.Stops, eos)
+	}
+	return source, nil
+}
+
+// chooseTemplate is the template that --template names, or the model's.
+func (t *chatCmd) chooseTemplate(source *chat.Source) (*chat.Template, error) {
+	if t.Template == "" {
+		tmpl, err := source.Open(false)
+		if errors.Is(err, chat.ErrNoTemplate) {
+			return nil, fmt.Errorf("%s: %w (--template NAME)", t.Model, err)
+		}
+		return tmpl, err
+	}
+	if slices.Contains(chat.Names(), t.Template) {
+		return chat.Named(t.Template, source.BOS, source.EOS)
+	}
+	text, err := os.ReadFile(t.Template)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, usagef("--template %s is no file and none of %s", t.Template, strings.Join(chat.Names(), ", "))
+	}
+	if err != nil {
+		return nil, err
+	}
+	tmpl, err := chat.New(string(text), source.BOS, source.EOS)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Template, err)
+	}
+	return tmpl, nil
+}
+
+// values are those of --set.
+func (t *chatCmd) values() (map[string]any, error) {
+	values := map[string]any{}
+	for name, text := range t.Set {
+		if name == "" || name == "messages" || name == "tools" {
+			return nil, usagef("--set cannot set %q", name)
+		}
+		if values[name] = any(text); json.Valid([]byte(text)) {
+			values[name] = json.RawMessage(text)
+		}
+	}
+	return values, nil
+}
+
+// setStops finds what ends an answer: the model's own ids, the token that the template writes behind an answer, and --stop.
+func (s *talk) setStops(ctx context.Context, source *chat.Source) {
+	s.options.Stop, s.stops = source.Stops, s.cmd.Stop
+	after, err := s.template.AfterAnswer(ctx)
+	if after = strings.TrimSpace(after); err != nil || after == "" {
+		return // a template that wants more than a question and an answer: the ids must do
+	}
+	ids, err := encode(s.tok, after, true)
+	switch {
+	case err != nil || len(ids) == 0:
+	case s.tok.IsSpecial(ids[0]):
+		s.options.Stop = append(s.options.Stop, ids[0])
+	default:
+		line, _, _ := strings.Cut(after, "\n")
+		s.stops = append(s.stops, line)
+	}
+}
+
+// encode returns the ids of the conversation. Special tokens in messages stay text.
+func (s *talk) encode(ctx context.Context, messages []chat.Message) ([]int32, error) {
+	pieces, err := s.template.Pieces(ctx, messages, nil, s.render)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int32
+	for _, p := range pieces {
+		more, err := encode(s.tok, p.Text, !p.Plain)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, more...)
+	}
+	return ids, nil
+}
+
+// answer adds the message and the model's answer to the conversation; when it fails, neither. An answer that Ctrl-C stopped is kept.
+func (s *talk) answer(ctx context.Context, message string, show bool) (generate.Result, error) {
+	messages := append(slices.Clone(s.messages), chat.Message{Role: "user", Content: chat.Text(message)})
+	ids, err := s.encode(ctx, messages)
+	if err != nil {
+		return generate.Result{}, err
+	}
+	if len(ids) >= s.context {
+		return generate.Result{}, fmt.Errorf("the conversation has %d tokens with this message, the context %d positions, and nothing is cut off unasked; /undo or /clear makes room", len(ids), s.context)
+	}
+	answering, stop := context.WithCancel(ctx)
+	defer stop()
+	onInterrupt := func() bool {
+		if answering.Err() != nil {
+			return false
+		}
+		stop()
+		return true
+	}
+	s.c.onInterrupt.Store(&onInterrupt)
+	defer s.c.onInterrupt.Store(nil)
+
+	text := &answerText{stream: s.tok.NewStream(), stops: s.stops, ends: s.options.Stop}
+	if show {
+		text.out = s.c.out
+	}
+	o := s.options
+	o.Seed, o.StopFunc = s.c.Seed+s.turns, stopper(s.tok, s.stops)
+	results, err := s.engine.Generate(answering, []generate.Request{{Prompt: ids, Options: o}}, text.token)
+	if err != nil && (ctx.Err() != nil || answering.Err() == nil) {
+		return generate.Result{}, err
+	}
+	result := results[0]
+	if err != nil {
+		result.Finish = "interrupted"
+	}
+	s.turns++
+	s.messages = append(messages, chat.Message{Role: "assistant", Content: chat.Text(text.end())})
+	switch result.Finish {
+	case generate.Context:
+		s.c.say("[the context of %d positions is full: the answer ends here; /undo or /clear makes room]", s.context)
+	case generate.Length:
+		s.c.say("[--max-tokens %d reached]", o.MaxTokens)
+	case "interrupted":
+		s.c.say("[stopped]")
+	}
+	return result, nil
+}

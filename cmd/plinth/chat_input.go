@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/plinth-ml/plinth/chat"
+	"github.com/plinth-ml/plinth/internal/file"
+)
+
+const chatHelp = `A line is a message. A line that ends with \ goes on in the next; text between two """ may have any lines.
+/system TEXT  set the system message; without TEXT remove it
+/undo         take back the last message and its answer
+/clear        forget all messages but the system message
+/save FILE    write the conversation, in OpenAI's JSON
+/load FILE    read one
+/help         this
+/exit         end, as Ctrl-D and a Ctrl-C at the prompt
+`
+
+// errExit ends a conversation.
+var errExit = errors.New("exit")
+
+// converse answers the messages of standard input until it ends. On a terminal errors are shown and the conversation goes on.
+func (s *talk) converse(ctx context.Context) error {
+	info, err := os.Stdin.Stat()
+	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
+	if terminal {
+		s.c.say("%s, %d positions; /help for commands", s.cmd.Model, s.context)
+	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	in := &lines{ctx: reading, ch: make(chan line), prompt: func(p string) {
+		if terminal {
+			fmt.Fprint(s.c.err, p)
+		}
+	}}
+	go in.read(os.Stdin)
+	for {
+		message, err := in.message()
+		if err == io.EOF {
+			in.prompt("\n")
+			return nil
+		}
+		if err == nil {
+			err = s.handle(ctx, message)
+		}
+		switch {
+		case err == errExit:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && terminal:
+			s.c.say("plinth: %v", err)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// handle answers a message or follows a command.
+func (s *talk) handle(ctx context.Context, m message) error {
+	if m.quoted || !strings.HasPrefix(m.text, "/") {
+		if strings.TrimSpace(m.text) == "" {
+			return nil
+		}
+		_, err := s.answer(ctx, m.text, true)
+		return err
+	}
+	name, arg, _ := strings.Cut(m.text, " ")
+	arg = strings.TrimSpace(arg)
+	hasSystem := len(s.messages) > 0 && s.messages[0].Role == "system"
+	switch name {
+	case "/system":
+		if hasSystem {
+			s.messages = s.messages[1:]
+		}
+		if arg != "" {
+			s.messages = append([]chat.Message{{Role: "system", Content: chat.Text(arg)}}, s.messages...)
+		}
+	case "/undo":
+		i := len(s.messages) - 1
+		for i >= 0 && s.messages[i].Role != "user" {
+			i--
+		}
+		if i < 0 {
+			return errors.New("/undo: there is no message to take back")
+		}
+		s.messages = s.messages[:i]
+	case "/clear":
+		keep := 0
+		if hasSystem {
+			keep = 1
+		}
+		s.messages = s.messages[:keep]
+	case "/save":
+		return s.save(arg)
+	case "/load":
+		return s.load(arg)
+	case "/help":
+		fmt.Fprint(s.c.err, chatHelp)
+	case "/exit", "/quit":
+		return errExit
+	default:
+		return fmt.Errorf(`%s is no command (/help lists them; a message that begins with / goes between """)`, name)
+	}
+	return nil
+}
+
+// conversation is the file of /save.
+type conversation struct {
+	Messages []chat.Message `json:"messages"`
+}
+
+func (s *talk) save(path string) error {
+	if path == "" {
+		return errors.New("/save needs a file name")
+	}
+	data, err := json.MarshalIndent(conversation{s.messages}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return file.WriteFile(path, append(data, '\n'), 0o644)
+}
+
+// load reads an object with messages, or their list.
+func (s *talk) load(path string) error {
+	if path == "" {
+		return errors.New("/load needs a file name")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var c conversation
+	if err = json.Unmarshal(data, &c.Messages); err != nil {
+		c.Messages = nil
+		err = json.Unmarshal(data, &c)
+	}
+	if err == nil && len(c.Messages) == 0 {
+		err = errors.New("it has no messages")
+	}
+	if err != nil {
+		return fmt.Errorf("%s is no conversation: %w", path, err)
+	}
+	s.messages = c.Messages
+	return nil
+}
+
+// lines reads messages from lines.
+type lines struct {
+	ctx    context.Context
+	ch     chan line
+	prompt func(string)
+}
+
+type line struct {
+	text string
+	err  error
+}
+
+// message is what was written at the prompt; between """ it is no command.
+type message struct {
+	text   string
+	quoted bool
+}
+
+// maxLine bounds a line of input.
+const maxLine = 16 << 20
+
+// read sends the lines of r, and then its error again and again. A read that waits for the terminal outlives the conversation.
+func (l *lines) read(r io.Reader) {
+	b := bufio.NewScanner(r)
+	b.Buffer(nil, maxLine)
+	for {
+		x := line{err: io.EOF}
+		if b.Scan() {
+			x = line{text: b.Text()}
+		} else if err := b.Err(); err != nil {
+			x.err = fmt.Errorf("standard input: %w", err)
+		}
+		select {
+		case l.ch <- x:
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+func (l *lines) line(prompt string) (string, error) {
+	l.prompt(prompt)
+	select {
+	case <-l.ctx.Done():
+		return "", context.Cause(l.ctx)
+	case x := <-l.ch:
+		return x.text, x.err
+	}
+}
+
+const quoteMark = `"""`
+
+// message reads one: a line, lines joined by a \ at their ends, or what stands between two """.
+func (l *lines) message() (message, error) {
+	text, err := l.line("> ")
+	if err != nil {
+		return message{}, err
+	}
+	if rest, ok := strings.CutPrefix(text, quoteMark); ok {
+		for {
+			if body, _, ok := strings.Cut(rest, quoteMark); ok {
+				return message{strings.Trim(body, "\n"), true}, nil
+			}
+			more, err := l.line(". ")
+			if err == io.EOF {
+				return message{}, errors.New(`the input ends inside """`)
+			}
+			if err != nil {
+				return message{}, err
+			}
+			rest += "\n" + more
+		}
+	}
+	for strings.HasSuffix(text, `\`) {
+		more, err := l.line(". ")
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return message{}, err
+		}
+		text = strings.TrimSuffix(text, `\`) + "\n" + more
+	}
+	return message{text: text}, nil
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/model/zoo"
+)
+
+type convertCmd struct {
+	Model string `required:"" help:"Model folder or GGUF file." placeholder:"DIR|FILE"`
+	Out   string `required:"" help:"GGUF file (its name ends in .gguf), or a new folder with Hugging Face's files." placeholder:"FILE.gguf|DIR"`
+	DType string `name:"dtype" default:"f32" enum:"f32,f16,bf16,q8_0" help:"Type of matrices: f32, f16, bf16; q8_0 for a GGUF file."`
+}
+
+func (*convertCmd) Help() string {
+	return "Weights, config, tokenizer and chat template, between a folder in Hugging Face's layout and a GGUF file.\nExample: plinth convert --model runs/quickstart --out quickstart.gguf --dtype f16"
+}
+
+// dtypes are the types by flag, with general.file_type of a GGUF.
+var dtypes = map[string]struct {
+	dtype    checkpoint.DType
+	fileType uint32
+}{"f32": {checkpoint.F32, 0}, "f16": {checkpoint.F16, 1}, "bf16": {checkpoint.BF16, 32}, "q8_0": {checkpoint.Q8_0, 7}}
+
+func (v *convertCmd) Run(c *common) error {
+	d := dtypes[v.DType]
+	switch in, out := zoo.IsGGUF(v.Model), zoo.IsGGUF(v.Out); {
+	case out:
+		list, err := zoo.WriteGGUF(v.Model, v.Out, d.fileType, zoo.PickType(d.dtype))
+		if err != nil {
+			return err
+		}
+		return c.finishStored(v.Out, list, false)
+	case !in:
+		return usagef("one of --model and --out is a GGUF file, with a name that ends in .gguf")
+	case d.dtype == checkpoint.Q8_0:
+		return usagef("--dtype q8_0 is for a GGUF file")
+	}
+	if err := zoo.WriteDir(v.Model, v.Out, d.dtype); err != nil {
+		return err
+	}
+	return c.finish(map[string]string{"out": v.Out}, v.Out+"\n")
+}
+
+// finishStored prints what a GGUF file holds, with all a line for each tensor.
+func (c *common) finishStored(path string, list []zoo.Stored, all bool) error {
+	type row struct {
+		Name  string `json:"name"`
+		Type  string `json:"type"`
+		Shape []int  `json:"shape"`
+		Bytes int    `json:"bytes"`
+	}
+	out := struct {
+		Out     string `json:"out"`
+		Bytes   int64  `json:"bytes"`
+		Params  int64  `json:"params"`
+		Tensors []row  `json:"tensors"`
+	}{Out: path}
+	var text strings.Builder
+	for _, t := range list {
+		out.Bytes += int64(t.Bytes)
+		out.Params += int64(t.Elements())
+		out.Tensors = append(out.Tensors, row{t.Name, strings.ToLower(string(t.DType)), t.Shape, t.Bytes})
+		if all {
+			fmt.Fprintf(&text, "%-36s %-5s %-16s %12d\n", t.Name, strings.ToLower(string(t.DType)), fmt.Sprint(t.Shape), t.Bytes)
+		}
+	}
+	fmt.Fprintf(&text, "%s: %d tensors, %sB, %.3g bits per weight\n", path, len(list), count(out.Bytes), 8*float64(out.Bytes)/float64(max(out.Params, 1)))
+	return c.finish(out, text.String())
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/plinth-ml/plinth/model/zoo"
+)
+
+type quantizeCmd struct {
+	Model string `required:"" help:"Model folder, or GGUF file of f32, f16 or bf16." placeholder:"DIR|FILE"`
+	Out   string `required:"" help:"GGUF file to write." placeholder:"FILE.gguf"`
+	Type  string `required:"" enum:"q8_0,q4_0,q4_k,q6_k,q4_k_m,q5_k_m" help:"Type, or mixture of types: ${enum}." placeholder:"TYPE"`
+}
+
+func (*quantizeCmd) Help() string {
+	return "Types are chosen for each tensor as llama-quantize chooses them, and blocks have the bits of ggml's reference.\nExample: plinth quantize --model runs/quickstart --out quickstart-q4_k_m.gguf --type q4_k_m"
+}
+
+func (v *quantizeCmd) Run(c *common) error {
+	if !zoo.IsGGUF(v.Out) {
+		return usagef("--out %s is no name of a GGUF file: it must end in .gguf", v.Out)
+	}
+	list, err := zoo.Quantize(v.Model, v.Out, strings.ToLower(v.Type))
+	if err != nil {
+		return err
+	}
+	return c.finishStored(v.Out, list, true)
+}

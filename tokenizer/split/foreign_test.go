@@ -1,0 +1,49 @@
+package split
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestRegexAnchors: ^ and $ are at every line, but ^ not behind a line break that ends the text; in classes ^ means itself or not.
+func TestRegexAnchors(t *testing.T) {
+	for _, c := range []struct{ expr, text, want string }{
+		{"^", "a\nb\n", "|a\n|b\n"}, {"$", "a\nb\n", "a|\nb|\n|"}, {"^a", "ab\na", "<a>b\n<a>"}, {`\^a`, "^a", "<^a>"},
+		{"[^a]", "ab", "a<b>"}, {"[b^]", "a^b", "a<^><b>"}, {"[]^]", "a]^", "a<]><^>"}, {"[^]^]", "a]^", "<a>]^"}, {`[\]^]x`, "^x", "<^x>"},
+	} {
+		p, err := ByRegex(c.expr)
+		if err != nil {
+			t.Errorf("%s: %v", c.expr, err)
+			continue
+		}
+		var b strings.Builder
+		at := 0
+		if err := p.Matches([]byte(c.text), func(start, end int) {
+			b.WriteString(c.text[at:start])
+			if start == end {
+				b.WriteString("|")
+			} else {
+				b.WriteString("<" + c.text[start:end] + ">")
+			}
+			at = end
+		}); err != nil {
+			t.Errorf("%s: %v", c.expr, err)
+		}
+		if b.WriteString(c.text[at:]); b.String() != c.want {
+			t.Errorf("%s on %q: %q, want %q", c.expr, c.text, b.String(), c.want)
+		}
+	}
+}
+
+// TestNewerCharacters: characters that package unicode does not know have the class that the peers give them.
+func TestNewerCharacters(t *testing.T) {
+	p, err := ByRegex(`(?:\p{L})+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const egyptian = "\U00013577" // a letter since Unicode 16
+	ends, err := p.Ends(nil, []byte(egyptian+"é."))
+	if err != nil || len(ends) != 2 || ends[0] != len(egyptian+"é") {
+		t.Errorf("ends %v, %v", ends, err)
+	}
+}

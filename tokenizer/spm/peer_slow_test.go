@@ -1,0 +1,5 @@
+//go:build slow
+
+package spm
+
+const peerTexts = 20_000

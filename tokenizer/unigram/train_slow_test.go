@@ -1,0 +1,5 @@
+//go:build slow
+
+package unigram
+
+const trainBytes = 1 << 20
