@@ -2,6 +2,7 @@ package nn
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/plinth-ml/plinth/tensor"
 )
@@ -14,12 +15,13 @@ type MoE struct {
 	Experts []*GatedMLP `name:"experts"`
 	Chosen  int         // experts for each row
 
-	ones *tensor.Tensor // [1, C]: a product with it repeats a column
+	once sync.Once
+	ones *tensor.Tensor // [1, C]: a product with it repeats a column; made when it is first needed
 }
 
 // NewMoE returns a mixture whose weights start as N(0, std²), those into the residual stream as N(0, residual²).
 func NewMoE(width, hidden, experts, chosen int, act tensor.Act, std, residual float64) *MoE {
-	m := &MoE{Router: NewLinear(width, experts, std, false), Chosen: chosen, ones: tensor.FromF32(slices.Repeat([]float32{1}, width), 1, width)}
+	m := &MoE{Router: NewLinear(width, experts, std, false), Chosen: chosen}
 	for range experts {
 		m.Experts = append(m.Experts, NewGatedMLP(width, hidden, act, std, residual, false))
 	}
@@ -28,6 +30,11 @@ func NewMoE(width, hidden, experts, chosen int, act tensor.Act, std, residual fl
 
 // Forward returns the mixture for x [N, C] plus residual [N, C].
 func (m *MoE) Forward(t *tensor.Tape, x, residual *tensor.Tensor) *tensor.Tensor {
+	m.once.Do(func() {
+		if _, C := x.Dims2(); m.ones == nil {
+			m.ones = tensor.FromF32(slices.Repeat([]float32{1}, C), 1, C)
+		}
+	})
 	logits := m.Router.Forward(t, x, tensor.Identity, nil) // [N, E]
 	chosen := t.TopK(logits, m.Chosen)                     // expert of each row and choice
 	E := int32(len(m.Experts))

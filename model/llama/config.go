@@ -185,6 +185,8 @@ func (c Config) Check() error {
 		return bad("rope_type is %q, %s has default and longrope only", c.Rope.Type, c.ModelType)
 	case (c.Experts != 0 || k.has("num_local_experts")) && (c.Experts < 1 || c.Experts > 1<<10 || c.Chosen < 1 || c.Chosen > c.Experts):
 		return bad("num_experts_per_tok %d of num_local_experts %d", c.Chosen, c.Experts)
+	case c.Layers*c.Experts > 1<<14:
+		return bad("num_hidden_layers %d times num_local_experts %d is more than %d", c.Layers, c.Experts, 1<<14)
 	case len(c.LayerTypes) != 0 && len(c.LayerTypes) != c.Layers:
 		return bad("layer_types names %d layers of %d", len(c.LayerTypes), c.Layers)
 	}
