@@ -3,6 +3,7 @@ package unigram
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -119,15 +120,24 @@ func TestPeerTrain(t *testing.T) {
 }
 
 func TestTrainThreads(t *testing.T) {
-	_, words := wordsOf(strings.SplitAfter(strings.Repeat("the cat sat on the mat. a hat, that cat! ", 3)+"catalogue hats mats theatre them there 中文 中文 文字", "!"))
+	r := rand.New(rand.NewPCG(2, 0))
+	syllables := strings.Fields("ka lo mi ster ing e u 中 th ar")
+	var words []Count
+	for range 3000 {
+		w := "▁"
+		for range 1 + r.IntN(5) {
+			w += syllables[min(r.IntN(10), r.IntN(10))]
+		}
+		words = append(words, Count{w, int64(1 + r.IntN(50))})
+	}
 	var first []Token
 	for _, threads := range []int{1, 2, 5} {
-		vocab, unk, err := Train(t.Context(), words, TrainOptions{VocabSize: 45, Unk: "<unk>", Special: []string{"<s>"}, Threads: threads})
+		vocab, unk, err := Train(t.Context(), words, TrainOptions{VocabSize: 200, Unk: "<unk>", Special: []string{"<s>"}, Threads: threads})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if unk != 0 || vocab[0].Text != "<unk>" || vocab[1].Text != "<s>" || len(vocab) != 45 {
-			t.Fatalf("unk %d of %d tokens: %v", unk, len(vocab), vocab)
+		if unk != 0 || vocab[0].Text != "<unk>" || vocab[1].Text != "<s>" || len(vocab) != 200 {
+			t.Fatalf("unk %d of %d tokens, want 200: %v", unk, len(vocab), vocab[:5])
 		}
 		if first == nil {
 			first = vocab
