@@ -9,7 +9,7 @@ import (
 )
 
 type convertCmd struct {
-	Model string `required:"" help:"Model folder or GGUF file." placeholder:"DIR|FILE"`
+	Model string `required:"" help:"Model folder, GGUF file, or model of the store." placeholder:"DIR|FILE|NAME"`
 	Out   string `required:"" help:"GGUF file (its name ends in .gguf), or a new folder with Hugging Face's files." placeholder:"FILE.gguf|DIR"`
 	DType string `name:"dtype" default:"f32" enum:"f32,f16,bf16,q8_0" help:"Type of matrices: f32, f16, bf16; q8_0 for a GGUF file."`
 }
@@ -25,10 +25,14 @@ var dtypes = map[string]struct {
 }{"f32": {checkpoint.F32, 0}, "f16": {checkpoint.F16, 1}, "bf16": {checkpoint.BF16, 32}, "q8_0": {checkpoint.Q8_0, 7}}
 
 func (v *convertCmd) Run(c *common) error {
+	path, err := modelPath(v.Model)
+	if err != nil {
+		return err
+	}
 	d := dtypes[v.DType]
-	switch in, out := zoo.IsGGUF(v.Model), zoo.IsGGUF(v.Out); {
+	switch in, out := zoo.IsGGUF(path), zoo.IsGGUF(v.Out); {
 	case out:
-		list, err := zoo.WriteGGUF(v.Model, v.Out, d.fileType, zoo.PickType(d.dtype))
+		list, err := zoo.WriteGGUF(path, v.Out, d.fileType, zoo.PickType(d.dtype))
 		if err != nil {
 			return err
 		}
@@ -38,7 +42,7 @@ func (v *convertCmd) Run(c *common) error {
 	case d.dtype == checkpoint.Q8_0:
 		return usagef("--dtype q8_0 is for a GGUF file")
 	}
-	if err := zoo.WriteDir(v.Model, v.Out, d.dtype); err != nil {
+	if err := zoo.WriteDir(path, v.Out, d.dtype); err != nil {
 		return err
 	}
 	return c.finish(map[string]string{"out": v.Out}, v.Out+"\n")

@@ -37,7 +37,11 @@ func (f *engineFlags) engine(c *common, m model.Decoder, slots int) (*generate.E
 		return nil, usagef("--draft and --lookup exclude each other")
 	}
 	if f.Draft != "" {
-		draft, err := zoo.Open(f.Draft, zoo.Options{})
+		path, err := modelPath(f.Draft)
+		if err != nil {
+			return nil, fmt.Errorf("--draft: %w", err)
+		}
+		draft, err := zoo.Open(path, zoo.Options{})
 		if err != nil {
 			return nil, fmt.Errorf("--draft: %w", err)
 		}

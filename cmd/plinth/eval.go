@@ -12,7 +12,7 @@ import (
 )
 
 type evalCmd struct {
-	Model  string   `required:"" help:"Model folder." placeholder:"DIR"`
+	Model  string   `required:"" help:"Model folder, .gguf file, or model of the store." placeholder:"DIR|NAME"`
 	Data   []string `required:"" help:"Files and folders of text (also .jsonl, .csv, .gz, .zst)." placeholder:"PATH"`
 	Seq    int      `default:"0" help:"Tokens per window; 0 means the model's context." placeholder:"N"`
 	Stride int      `default:"0" help:"Tokens between two windows; smaller than --seq gives every token more context. 0 means no overlap." placeholder:"N"`
@@ -24,11 +24,15 @@ func (*evalCmd) Help() string {
 }
 
 func (e *evalCmd) Run(ctx context.Context, c *common) error {
-	m, err := zoo.Open(e.Model, zoo.Options{})
+	path, err := modelPath(e.Model)
 	if err != nil {
 		return err
 	}
-	tok, err := zoo.Tokenizer(e.Model, m)
+	m, err := zoo.Open(path, zoo.Options{})
+	if err != nil {
+		return err
+	}
+	tok, err := zoo.Tokenizer(path, m)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 type generateCmd struct {
-	Model  string   `required:"" help:"Model folder." placeholder:"DIR"`
+	Model  string   `required:"" help:"Model folder, .gguf file, or model of the store." placeholder:"DIR|NAME"`
 	Prompt []string `arg:"" optional:"" help:"Text to continue; several prompts are continued at once. Standard input without any." placeholder:"TEXT"`
 
 	N         int  `default:"1" help:"Sequences per prompt, each with a seed of its own." placeholder:"N"`
@@ -47,11 +47,15 @@ type generated struct {
 }
 
 func (g *generateCmd) Run(ctx context.Context, c *common) error {
-	m, err := zoo.Open(g.Model, zoo.Options{})
+	path, err := modelPath(g.Model)
 	if err != nil {
 		return err
 	}
-	tok, err := zoo.Tokenizer(g.Model, m)
+	m, err := zoo.Open(path, zoo.Options{})
+	if err != nil {
+		return err
+	}
+	tok, err := zoo.Tokenizer(path, m)
 	if err != nil {
 		return err
 	}

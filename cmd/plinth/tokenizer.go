@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 	"github.com/plinth-ml/plinth/tokenizer/split"
 )
@@ -108,7 +109,19 @@ func patternByName(name string) (*split.Pattern, error) {
 
 // tokenizerFlag is where a verb gets its tokenizer from.
 type tokenizerFlag struct {
-	Model string `required:"" help:"Folder or file of the tokenizer: tokenizer.json, vocab.json with merges.txt, tokenizer.model, spiece.model, vocab.txt, tiktoken ranks." placeholder:"PATH"`
+	Model string `required:"" help:"Folder or file of the tokenizer: tokenizer.json, vocab.json with merges.txt, tokenizer.model, spiece.model, vocab.txt, tiktoken ranks, .gguf; or a model of the store." placeholder:"PATH|NAME"`
+}
+
+// open reads it.
+func (t *tokenizerFlag) open() (*tokenizer.Tokenizer, error) {
+	path, err := modelPath(t.Model)
+	if err != nil {
+		return nil, err
+	}
+	if zoo.IsGGUF(path) {
+		return zoo.Tokenizer(path, nil)
+	}
+	return tokenizer.Open(path)
 }
 
 type tokenizerEncodeCmd struct {
@@ -125,7 +138,7 @@ func (*tokenizerEncodeCmd) Help() string {
 }
 
 func (t *tokenizerEncodeCmd) Run(c *common) error {
-	tok, err := tokenizer.Open(t.Model)
+	tok, err := t.open()
 	if err != nil {
 		return err
 	}
@@ -207,7 +220,7 @@ func (*tokenizerDecodeCmd) Help() string {
 }
 
 func (t *tokenizerDecodeCmd) Run(c *common) error {
-	tok, err := tokenizer.Open(t.Model)
+	tok, err := t.open()
 	if err != nil {
 		return err
 	}
@@ -253,7 +266,7 @@ type tokenizerInfoCmd struct {
 func (*tokenizerInfoCmd) Help() string { return `Example: plinth tokenizer info --model tok/` }
 
 func (t *tokenizerInfoCmd) Run(c *common) error {
-	tok, err := tokenizer.Open(t.Model)
+	tok, err := t.open()
 	if err != nil {
 		return err
 	}

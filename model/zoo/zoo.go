@@ -259,11 +259,14 @@ func Bindings(m Model, s checkpoint.Scheme) []checkpoint.Binding {
 	return list
 }
 
-// Tokenizer reads the tokenizer of a folder or of a GGUF file and checks that the model has a row for each of its ids.
+// Tokenizer reads the tokenizer of a folder or of a GGUF file and checks that the model, where it is given, has a row for each of its ids.
 func Tokenizer(path string, m model.Decoder) (*tokenizer.Tokenizer, error) {
 	tok, err := openTokenizer(path)
 	if err != nil {
 		return nil, err
+	}
+	if m == nil {
+		return tok, nil
 	}
 	if v := m.Sizes().Vocab; tok.VocabSize() > v {
 		return nil, fmt.Errorf("%s: the tokenizer has %d ids, the model's vocabulary %d", path, tok.VocabSize(), v)
