@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/plinth-ml/plinth/internal/file"
 )
 
 // Source is what the files of a model say about chat.
@@ -41,11 +43,11 @@ const maxFile = 16 << 20
 // FromDir reads chat_template.jinja, chat_template.json, additional_chat_templates, tokenizer_config.json and generation_config.json of a model
 // folder, as far as they are there; a template file of its own wins over tokenizer_config.json's.
 func FromDir(dir string) (*Source, error) {
-	root, err := os.OpenRoot(dir)
+	folder, err := file.OpenFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
+	defer folder.Close()
 	s := &Source{Named: map[string]string{}}
 	for _, step := range []struct {
 		name string
@@ -56,7 +58,7 @@ func FromDir(dir string) (*Source, error) {
 		{"chat_template.jinja", func(data []byte) error { s.Template = string(data); return nil }},
 		{"generation_config.json", s.generationConfig},
 	} {
-		data, err := readFile(root, step.name)
+		data, err := readFile(folder, step.name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -67,32 +69,32 @@ func FromDir(dir string) (*Source, error) {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, step.name), err)
 		}
 	}
-	return s, s.additional(root, dir)
+	return s, s.additional(folder, dir)
 }
 
 // additional reads additional_chat_templates/NAME.jinja.
-func (s *Source) additional(root *os.Root, dir string) error {
-	const folder = "additional_chat_templates"
-	entries, err := fs.ReadDir(root.FS(), folder)
+func (s *Source) additional(folder *file.Folder, dir string) error {
+	const name = "additional_chat_templates"
+	entries, err := folder.ReadDir(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".jinja")
+		key, ok := strings.CutSuffix(e.Name(), ".jinja")
 		if !ok || e.IsDir() {
 			continue
 		}
-		data, err := readFile(root, folder+"/"+e.Name())
+		data, err := readFile(folder, name+"/"+e.Name())
 		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(dir, folder, e.Name()), err)
+			return fmt.Errorf("%s: %w", filepath.Join(dir, name, e.Name()), err)
 		}
-		s.Named[name] = string(data)
+		s.Named[key] = string(data)
 	}
 	return err
 }
 
-func readFile(root *os.Root, name string) ([]byte, error) {
-	f, err := root.Open(name)
+func readFile(folder *file.Folder, name string) ([]byte, error) {
+	f, err := folder.Open(name)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func Open(path string) (*File, error) {
 	case info.IsDir():
 		err = f.openDir()
 	case strings.HasSuffix(path, ".index.json"):
-		err = inRoot(filepath.Dir(path), func(root *os.Root) error { return f.openIndex(root, filepath.Base(path)) })
+		err = inFolder(filepath.Dir(path), func(dir *file.Folder) error { return f.openIndex(dir, filepath.Base(path)) })
 	case slices.Contains(foreign, filepath.Ext(path)):
 		err = errForeign
 	default:
@@ -69,31 +69,31 @@ var foreign = []string{".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 var errForeign = errors.New("is not a safetensors file: pickled files can hold code; " +
 	"package checkpoint/pickle reads the tensors of those that hold nothing else")
 
-func inRoot(dir string, use func(*os.Root) error) error {
-	root, err := os.OpenRoot(dir)
+func inFolder(path string, use func(*file.Folder) error) error {
+	dir, err := file.OpenFolder(path)
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	return use(root)
+	defer dir.Close()
+	return use(dir)
 }
 
 func (f *File) openDir() error {
-	dir := f.path
-	return inRoot(dir, func(root *os.Root) error {
-		m, err := file.MapIn(root, WeightsFile)
+	path := f.path
+	return inFolder(path, func(dir *file.Folder) error {
+		m, err := dir.Map(WeightsFile)
 		if err == nil {
-			f.path = filepath.Join(dir, WeightsFile)
+			f.path = filepath.Join(path, WeightsFile)
 			return f.add("", m)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if _, err := root.Lstat(IndexFile); err == nil {
-			f.path = filepath.Join(dir, IndexFile)
-			return f.openIndex(root, IndexFile)
+		if dir.Has(IndexFile) {
+			f.path = filepath.Join(path, IndexFile)
+			return f.openIndex(dir, IndexFile)
 		}
-		list, err := os.ReadDir(dir)
+		list, err := os.ReadDir(path)
 		if err != nil {
 			return err
 		}
@@ -139,9 +139,9 @@ func (f *File) add(name string, m *file.Mapping) error {
 	return nil
 }
 
-func (f *File) openIndex(root *os.Root, name string) error {
-	err := OpenShards(root, name, ".safetensors", func(shard string) ([]string, error) {
-		m, err := file.MapIn(root, shard)
+func (f *File) openIndex(dir *file.Folder, name string) error {
+	err := OpenShards(dir, name, ".safetensors", func(shard string) ([]string, error) {
+		m, err := dir.Map(shard)
 		if err != nil {
 			return nil, err
 		}
@@ -161,8 +161,8 @@ func (f *File) openIndex(root *os.Root, name string) error {
 
 // OpenShards reads the index called name and calls open for each shard that it names, sorted, whose ending must be ext. What open returns, the tensors
 // of the shard, must be what the index puts there.
-func OpenShards(root *os.Root, name, ext string, open func(shard string) ([]string, error)) error {
-	r, err := file.OpenIn(root, name)
+func OpenShards(dir *file.Folder, name, ext string, open func(shard string) ([]string, error)) error {
+	r, err := dir.Open(name)
 	if err != nil {
 		return err
 	}

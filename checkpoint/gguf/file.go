@@ -3,7 +3,6 @@ package gguf
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -113,14 +112,14 @@ func (f *File) openParts() error {
 	if name == nil || name[2] != "00001" || name[3] != fmt.Sprintf("%05d", count) {
 		return fmt.Errorf("has %d parts, so it must be called NAME-00001-of-%05d.gguf", count, count)
 	}
-	root, err := os.OpenRoot(filepath.Dir(f.path))
+	dir, err := file.OpenFolder(filepath.Dir(f.path))
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer dir.Close()
 	for i := 2; i <= count; i++ {
 		part := fmt.Sprintf("%s-%05d-of-%s.gguf", name[1], i, name[3])
-		m, err := file.MapIn(root, part)
+		m, err := dir.Map(part)
 		if err == nil {
 			err = f.add(m)
 		}

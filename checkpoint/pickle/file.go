@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,13 +66,13 @@ func Open(path string) (*File, error) {
 }
 
 func (f *File) openIndex() error {
-	root, err := os.OpenRoot(filepath.Dir(f.path))
+	dir, err := file.OpenFolder(filepath.Dir(f.path))
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	return checkpoint.OpenShards(root, filepath.Base(f.path), ".bin", func(shard string) ([]string, error) {
-		m, err := file.MapIn(root, shard)
+	defer dir.Close()
+	return checkpoint.OpenShards(dir, filepath.Base(f.path), ".bin", func(shard string) ([]string, error) {
+		m, err := dir.Map(shard)
 		if err != nil {
 			return nil, err
 		}

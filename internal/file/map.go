@@ -61,28 +61,6 @@ func MapFile(f *os.File) (*Mapping, error) {
 	return &Mapping{f.Name(), data, nil, false}, nil
 }
 
-// OpenIn opens the regular file name, which must not lead out of root. A pipe is not opened, for that could wait for ever.
-func OpenIn(root *os.Root, name string) (*os.File, error) {
-	info, err := root.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a regular file", name)
-	}
-	return root.Open(name)
-}
-
-// MapIn is Map of a file that must not lie outside root.
-func MapIn(root *os.Root, name string) (*Mapping, error) {
-	f, err := OpenIn(root, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return MapFile(f)
-}
-
 // ReadAll reads path into memory behind the same type. Later changes of the file do not show; use it for small files.
 func ReadAll(path string) (*Mapping, error) {
 	data, err := os.ReadFile(path)

@@ -1,0 +1,92 @@
+package file
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+)
+
+// Folder is a folder whose files are opened by names that foreign files may have given: nothing outside it is reached, links followed. A snapshot in
+// Hugging Face's cache, models--X/snapshots/COMMIT, holds links to models--X/blobs: there the bound is models--X.
+type Folder struct {
+	root *os.Root
+	at   string // the folder within root
+}
+
+var snapshot = regexp.MustCompile(`(^|/)models--[^/]+/snapshots/[0-9a-f]{40}$`)
+
+// OpenFolder opens a folder.
+func OpenFolder(dir string) (*Folder, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("file: %w", err)
+	}
+	f := &Folder{at: "."}
+	if snapshot.MatchString(filepath.ToSlash(abs)) {
+		f.at = "snapshots/" + filepath.Base(abs)
+		dir = filepath.Dir(filepath.Dir(abs))
+	}
+	if f.root, err = os.OpenRoot(dir); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// within is a name seen from root.
+func (f *Folder) within(name string) (string, error) {
+	if !filepath.IsLocal(filepath.FromSlash(name)) {
+		return "", fmt.Errorf("%q: path escapes from its folder", name)
+	}
+	return path.Join(f.at, filepath.ToSlash(name)), nil
+}
+
+// Open opens a regular file. A pipe is not opened, for that could wait for ever.
+func (f *Folder) Open(name string) (*os.File, error) {
+	at, err := f.within(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.root.Stat(at)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is not a regular file", name)
+	}
+	return f.root.Open(at)
+}
+
+// Map maps a file.
+func (f *Folder) Map(name string) (*Mapping, error) {
+	in, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return MapFile(in)
+}
+
+// Has tells whether there is something of that name.
+func (f *Folder) Has(name string) bool {
+	at, err := f.within(name)
+	if err != nil {
+		return false
+	}
+	_, err = f.root.Lstat(at)
+	return err == nil
+}
+
+// ReadDir lists a folder in it.
+func (f *Folder) ReadDir(name string) ([]fs.DirEntry, error) {
+	at, err := f.within(name)
+	if err != nil {
+		return nil, err
+	}
+	return fs.ReadDir(f.root.FS(), at)
+}
+
+// Close closes the folder; files that were opened stay open.
+func (f *Folder) Close() error { return f.root.Close() }
