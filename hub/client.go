@@ -114,7 +114,7 @@ func (c *Client) listing(ctx context.Context, r Ref) (commit string, files []rem
 	if err != nil {
 		return "", nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if !commitID.MatchString(answer.SHA) {
+	if !isCommit(answer.SHA) {
 		return "", nil, fmt.Errorf("%s: the server's commit %q is none", what, cut(answer.SHA))
 	}
 	if len(answer.Siblings) > maxFiles {
@@ -128,7 +128,7 @@ func (c *Client) listing(ctx context.Context, r Ref) (commit string, files []rem
 		if err := checkPath(f.Name); err != nil {
 			return "", nil, fmt.Errorf("%s: the server lists a file: %w", what, err)
 		}
-		if !blobHash.MatchString(f.Hash) {
+		if !isHash(f.Hash) {
 			return "", nil, fmt.Errorf("%s: file %s: the server's hash %q is no SHA-256 and no git object id", what, f.Name, cut(f.Hash))
 		}
 		if f.Size < 0 || f.Size > maxFileSize {

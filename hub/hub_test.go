@@ -586,11 +586,11 @@ func FuzzListing(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !commitID.MatchString(got) {
+		if !isCommit(got) {
 			t.Errorf("commit %q", got)
 		}
 		for _, f := range files {
-			if !filepath.IsLocal(f.Name) || !blobHash.MatchString(f.Hash) || f.Size < 0 {
+			if !filepath.IsLocal(f.Name) || !isHash(f.Hash) || f.Size < 0 {
 				t.Errorf("file %+v", f)
 			}
 		}

@@ -3,7 +3,6 @@ package hub
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -14,12 +13,24 @@ type Ref struct {
 	Revision string // branch, tag or commit; empty: main
 }
 
-var (
-	repoName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,95}$`)
-	revision = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$`)
-	commitID = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	blobHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
-)
+// word tells whether s is 1 to most letters, digits, '_' and characters of more, beginning with none of these.
+func word(s string, most int, more string) bool {
+	for i, c := range []byte(s) {
+		plain := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
+		if !plain && (i == 0 || !strings.Contains(more, string(rune(c)))) {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= most
+}
+
+// hexadecimal tells whether s is n digits as hashes are written.
+func hexadecimal(s string, n int) bool {
+	return len(s) == n && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+func isCommit(s string) bool { return hexadecimal(s, 40) }
+func isHash(s string) bool   { return hexadecimal(s, 40) || hexadecimal(s, 64) }
 
 // ParseRef reads "org/name", "org/name:file" or "org/name@revision:file".
 func ParseRef(s string) (Ref, error) {
@@ -41,11 +52,11 @@ func (r Ref) check() error {
 		return fmt.Errorf("hub: %q is no repository: want org/name", r.Repo)
 	}
 	for _, p := range parts {
-		if !repoName.MatchString(p) || strings.Contains(p, "--") || strings.Contains(p, "..") || strings.HasSuffix(p, ".git") {
+		if !word(p, 96, ".-") || strings.Contains(p, "--") || strings.Contains(p, "..") || strings.HasSuffix(p, ".git") {
 			return fmt.Errorf("hub: %q is no repository: want org/name of letters, digits, '.', '_' and single '-'", r.Repo)
 		}
 	}
-	if r.Revision != "" && (!revision.MatchString(r.Revision) || strings.Contains(r.Revision, "..") || !filepath.IsLocal(r.Revision)) {
+	if r.Revision != "" && (!word(r.Revision, 200, "./-") || strings.Contains(r.Revision, "..") || !filepath.IsLocal(r.Revision)) {
 		return fmt.Errorf("hub: %q is no revision", r.Revision)
 	}
 	if r.File != "" {

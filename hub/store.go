@@ -119,7 +119,7 @@ func (s Store) read(root *os.Root, repo string) (Model, error) {
 		return m, fmt.Errorf("hub: %w", err)
 	}
 	for _, c := range commits {
-		if !c.IsDir() || !commitID.MatchString(c.Name()) {
+		if !c.IsDir() || !isCommit(c.Name()) {
 			continue
 		}
 		snap := Snapshot{Commit: c.Name(), Revisions: revisions[c.Name()], Dir: filepath.Join(s.Dir, dir, "snapshots", c.Name()), Files: []File{}}
@@ -175,7 +175,7 @@ func readRef(root *os.Root, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if commit := strings.TrimSpace(string(data)); commitID.MatchString(commit) {
+	if commit := strings.TrimSpace(string(data)); isCommit(commit) {
 		return commit, nil
 	}
 	return "", fmt.Errorf("hub: %s holds no commit", name)
