@@ -121,7 +121,7 @@ func run(args []string, out, errw io.Writer) int {
 	}
 	var sig interrupted
 	stopped := errors.As(context.Cause(ctx), &sig)
-	if stopped && err == context.Canceled {
+	if stopped && err.Error() == context.Canceled.Error() {
 		err = sig
 	}
 	fmt.Fprintln(errw, "plinth:", err)
