@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/plinth-ml/plinth/checkpoint"
@@ -29,6 +30,9 @@ func (v *convertCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
+	if err := notItself(path, v.Out); err != nil {
+		return err
+	}
 	d := dtypes[v.DType]
 	switch in, out := zoo.IsGGUF(path), zoo.IsGGUF(v.Out); {
 	case out:
@@ -46,6 +50,18 @@ func (v *convertCmd) Run(c *common) error {
 		return err
 	}
 	return c.finish(map[string]string{"out": v.Out}, v.Out+"\n")
+}
+
+// notItself refuses to write a model over the file that it is read from, which may be the only one with all of its bits.
+func notItself(model, out string) error {
+	a, err := os.Stat(model)
+	if err != nil {
+		return err
+	}
+	if b, err := os.Stat(out); err == nil && os.SameFile(a, b) {
+		return usagef("--out %s is the model itself", out)
+	}
+	return nil
 }
 
 // finishStored prints what a GGUF file holds, with all a line for each tensor.

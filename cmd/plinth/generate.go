@@ -15,7 +15,7 @@ type generateCmd struct {
 	Prompt []string `arg:"" optional:"" help:"Text to continue; several prompts are continued at once. Standard input without any." placeholder:"TEXT"`
 
 	N         int  `default:"1" help:"Sequences per prompt, each with a seed of its own." placeholder:"N"`
-	MaxTokens int  `default:"128" help:"Most tokens to write; 0 means as many as the context holds, --max-tokens=-1 none (score the prompt with --echo --logprobs)." placeholder:"N"`
+	MaxTokens int  `default:"128" help:"Most tokens to write; 0 means as many as the context holds, --max-tokens=-1 none (with --json --echo it scores the prompt)." placeholder:"N"`
 	Special   bool `help:"Recognise special tokens in the prompt."`
 
 	samplingFlags

@@ -119,10 +119,14 @@ func run(args []string, out, errw io.Writer) int {
 	if err = k.Run(); err == nil {
 		return 0
 	}
-	fmt.Fprintln(errw, "plinth:", err)
 	var sig interrupted
+	stopped := errors.As(context.Cause(ctx), &sig)
+	if stopped && err.Error() == context.Canceled.Error() {
+		err = sig
+	}
+	fmt.Fprintln(errw, "plinth:", err)
 	switch {
-	case errors.As(context.Cause(ctx), &sig):
+	case stopped:
 		return exitInterrupted + number(sig.Signal)
 	case errors.As(err, new(usageError)):
 		return exitUsage

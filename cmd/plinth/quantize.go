@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/plinth-ml/plinth/model/zoo"
@@ -9,7 +10,7 @@ import (
 type quantizeCmd struct {
 	Model string `required:"" help:"Model folder, GGUF file of f32, f16 or bf16, or model of the store." placeholder:"DIR|FILE|NAME"`
 	Out   string `required:"" help:"GGUF file to write." placeholder:"FILE.gguf"`
-	Type  string `required:"" enum:"q8_0,q4_0,q4_k,q6_k,q4_k_m,q5_k_m" help:"Type, or mixture of types: ${enum}." placeholder:"TYPE"`
+	Type  string `required:"" help:"Type, or mixture of types, in any case: q8_0, q4_0, q4_k, q6_k, q4_k_m, q5_k_m." placeholder:"TYPE"`
 }
 
 func (*quantizeCmd) Help() string {
@@ -20,11 +21,19 @@ func (v *quantizeCmd) Run(c *common) error {
 	if !zoo.IsGGUF(v.Out) {
 		return usagef("--out %s is no name of a GGUF file: it must end in .gguf", v.Out)
 	}
+	types := []string{"q8_0", "q4_0", "q4_k", "q6_k", "q4_k_m", "q5_k_m"}
+	typ := strings.ToLower(v.Type)
+	if !slices.Contains(types, typ) {
+		return usagef("--type %s is none of %s", v.Type, strings.Join(types, ", "))
+	}
 	path, err := modelPath(v.Model)
 	if err != nil {
 		return err
 	}
-	list, err := zoo.Quantize(path, v.Out, strings.ToLower(v.Type))
+	if err := notItself(path, v.Out); err != nil {
+		return err
+	}
+	list, err := zoo.Quantize(path, v.Out, typ)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,9 @@ import (
 
 // modelPath is where the model is that a --model flag names: a folder or file, or else a model of the store, such as org/name or org/name:FILE.
 func modelPath(name string) (string, error) {
+	if name == "" {
+		return "", usagef("the name of the model is empty")
+	}
 	_, err := os.Stat(name)
 	if err == nil {
 		return name, nil
