@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/checkpoint/gguf"
 	"github.com/plinth-ml/plinth/internal/file"
@@ -60,7 +61,11 @@ func (c *content) write(out string, fileType uint32, pick func(t checkpoint.Info
 			if err != nil {
 				return nil, err
 			}
-			return encode(t.DType, values, t.Shape[len(t.Shape)-1])
+			width := 1 // of a tensor without dimensions
+			if n := len(t.Shape); n > 0 {
+				width = t.Shape[n-1]
+			}
+			return encode(t.DType, values, width)
 		}})
 	}
 	return stored, errors.Join(gguf.Write(out, c.meta, list), c.close())
@@ -166,7 +171,7 @@ func firstID(config []byte, key string) int {
 	return -1
 }
 
-// Names of the files that may hold a folder's chat template.
+// Names of the files that hold the chat template of a folder that is written here, and the tokens that it may name.
 const (
 	templateFile        = "chat_template.jinja"
 	tokenizerConfigFile = "tokenizer_config.json"
@@ -174,28 +179,11 @@ const (
 
 // templateOf returns a folder's chat template, empty for none.
 func templateOf(dir string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(dir, templateFile))
-	if err == nil {
-		return string(text), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	data, err := os.ReadFile(filepath.Join(dir, tokenizerConfigFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
+	source, err := chat.FromDir(dir)
 	if err != nil {
 		return "", err
 	}
-	var c struct {
-		Template any `json:"chat_template"`
-	}
-	if err := json.Unmarshal(data, &c); err != nil {
-		return "", fmt.Errorf("%s: %w", tokenizerConfigFile, err)
-	}
-	s, _ := c.Template.(string)
-	return s, nil
+	return source.Template, nil
 }
 
 // encode stores values, rows of width, as d.
@@ -256,9 +244,15 @@ func WriteDir(in, dir string, d checkpoint.DType) error {
 			return fmt.Errorf("%s: %w", in, err)
 		}
 	}
-	text, _, err := gguf.Lookup[string](f.Meta, keyTemplate)
+	template, err := ChatTemplate(in)
 	if err != nil {
 		return err
+	}
+	var special []byte
+	if template.Text != "" {
+		if special, err = json.Marshal(specialTokens{template.BOS, template.EOS}); err != nil {
+			return err
+		}
 	}
 	config, err := m.ConfigJSON()
 	if err != nil {
@@ -289,7 +283,7 @@ func WriteDir(in, dir string, d checkpoint.DType) error {
 		}
 	}
 	return file.WriteDirAtomic(dir, func(tmp string) error {
-		for name, data := range map[string][]byte{ConfigFile: config, TokenizerFile: tokenizer, templateFile: []byte(text)} {
+		for name, data := range map[string][]byte{ConfigFile: config, TokenizerFile: tokenizer, templateFile: []byte(template.Text), tokenizerConfigFile: special} {
 			if len(data) == 0 {
 				continue
 			}
@@ -299,6 +293,12 @@ func WriteDir(in, dir string, d checkpoint.DType) error {
 		}
 		return checkpoint.WriteSharded(tmp, tensors, 0, nil)
 	})
+}
+
+// specialTokens is the part of tokenizer_config.json that a chat template reads.
+type specialTokens struct {
+	BOS string `json:"bos_token,omitempty"`
+	EOS string `json:"eos_token,omitempty"`
 }
 
 // Template is a chat template with the texts of the tokens that it may name.

@@ -1,6 +1,7 @@
 package zoo
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,11 +41,11 @@ func Quantize(in, out, kind string) ([]Stored, error) {
 	r := recipe{mixture: mix, tied: true}
 	name, _, err := gguf.Lookup[string](c.meta, "general.architecture")
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, c.close())
 	}
 	for key, to := range map[string]*int{"block_count": &r.layers, "expert_count": &r.experts, "attention.head_count": &r.heads, "attention.head_count_kv": &r.kvHeads} {
 		if *to, _, err = gguf.Lookup[int](c.meta, name+"."+key); err != nil {
-			return nil, err
+			return nil, errors.Join(err, c.close())
 		}
 	}
 	for _, t := range c.tensors {
