@@ -1,0 +1,194 @@
+package zoo_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+// inGGUF says of the golden models that a GGUF cannot hold what the refusal names, and the change to config.json that makes one that it can.
+var inGGUF = map[string]struct {
+	refused string
+	change  map[string]any
+}{
+	"gemma2":            {"query_pre_attn_scalar", map[string]any{"query_pre_attn_scalar": 8}},
+	"gemma3":            {"query_pre_attn_scalar", map[string]any{"query_pre_attn_scalar": 8}},
+	"gptj":              {`model_type "gptj"`, nil},
+	"llama-bias":        {"hidden_act", map[string]any{"hidden_act": "silu"}},
+	"llama-dynamic":     {`"dynamic"`, nil},
+	"llama-yarn":        {"beta_fast", map[string]any{"rope_parameters": map[string]any{"rope_type": "yarn", "rope_theta": 100, "factor": 4, "original_max_position_embeddings": 16, "attention_factor": 1.2}}},
+	"llama-yarn-mscale": {"mscale", nil},
+	"mistral":           {"sliding_window", map[string]any{"sliding_window": nil}},
+	"palm":              {`model_type "plinth_palm"`, nil},
+	"qwen2-window":      {"sliding_window", map[string]any{"use_sliding_window": false}},
+}
+
+// allLogits are those of every position, float32 [len(ids)][vocabulary].
+func allLogits(t *testing.T, path string, ids []int32) []float32 {
+	t.Helper()
+	m, err := zoo.Open(path, zoo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tape := tensor.Inference(cpu.New(cpu.Options{Threads: 1}))
+	return slices.Clone(m.Head().Logits(tape, model.Features(m, tape, tensor.IDs(ids), nn.NewSeqs(len(ids)), nil)).F32())
+}
+
+// editConfig changes keys of a folder's config.json.
+func editConfig(t *testing.T, dir string, change map[string]any) {
+	t.Helper()
+	path := filepath.Join(dir, zoo.ConfigFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys map[string]any
+	if err := json.Unmarshal(data, &keys); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range change {
+		keys[k] = v
+	}
+	if data, err = json.Marshal(keys); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every golden model goes into a GGUF and back with transformers' logits, or is refused by the name of what a GGUF cannot say.
+func TestGoldenGGUF(t *testing.T) {
+	for _, name := range goldens(t) {
+		t.Run(name, func(t *testing.T) {
+			c := testkit.Golden(t, "decoders/"+name)
+			dir, file, back := folder(t, c), filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "back")
+			ids, want := c.I32("input_ids.0"), c.F32("logits.0")
+			if not, ok := inGGUF[name]; ok {
+				_, err := zoo.WriteGGUF(dir, file, 0, zoo.PickType(checkpoint.F32))
+				if err == nil || !strings.Contains(err.Error(), not.refused) {
+					t.Fatalf("error %v, want one about %s", err, not.refused)
+				}
+				if not.change == nil {
+					return
+				}
+				editConfig(t, dir, not.change)
+				want = allLogits(t, dir, ids)
+			}
+			if _, err := zoo.WriteGGUF(dir, file, 0, zoo.PickType(checkpoint.F32)); err != nil {
+				t.Fatal(err)
+			}
+			testkit.Close(t, "logits of the GGUF", allLogits(t, file, ids), want, 1e-4, 0)
+			testkit.Close(t, "against the folder's", allLogits(t, file, ids), allLogits(t, dir, ids), 1e-5, 0)
+			if err := zoo.WriteDir(file, back, checkpoint.F32); err != nil {
+				t.Fatal(err)
+			}
+			testkit.Close(t, "logits of the folder again", allLogits(t, back, ids), want, 1e-4, 0)
+		})
+	}
+}
+
+// What is written here makes llama.cpp compute the same logits: to 1e-5 of the largest; with GELU, which llama.cpp takes from a table of
+// half precision (and in its tanh form for GPT-NeoX too), to 2e-3, and to 1e-5 again once the MLPs add nothing.
+func TestLlamaLogits(t *testing.T) {
+	lib := filepath.Dir(llamaTool(t, "llama-simple"))
+	python := testkit.Python(t, "llama_cpp")
+	type job struct {
+		name  string
+		bound float64
+		ours  []float32
+	}
+	var jobs []job
+	var in strings.Builder
+	one := func(name string, bound float64, dir string, ids []int32) {
+		file := filepath.Join(t.TempDir(), "m.gguf")
+		if _, err := zoo.WriteGGUF(dir, file, 0, zoo.PickType(checkpoint.F32)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		jobs = append(jobs, job{name, bound, allLogits(t, file, ids)})
+		fmt.Fprintln(&in, file, strings.Trim(strings.ReplaceAll(fmt.Sprint(ids), " ", ","), "[]"))
+	}
+	add := func(name, dir string, ids []int32) {
+		if !strings.HasPrefix(name, "g") {
+			one(name, 1e-5, dir, ids)
+			return
+		}
+		one(name, 2e-3, dir, ids)
+		m, err := zoo.Open(dir, zoo.Options{F32: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range m.Params() {
+			if strings.Contains(p.Name, "mlp.down_proj") || strings.Contains(p.Name, "mlp.c_proj") || strings.Contains(p.Name, "mlp.dense_4h_to_h") {
+				clear(p.T().F32())
+			}
+		}
+		bare := t.TempDir()
+		if err := zoo.Save(bare, m, nil); err != nil {
+			t.Fatal(err)
+		}
+		one(name+" without MLP", 1e-5, bare, ids)
+	}
+	for _, name := range goldens(t) {
+		c, not := testkit.Golden(t, "decoders/"+name), inGGUF[name]
+		if not.refused != "" && not.change == nil {
+			continue
+		}
+		dir := folder(t, c)
+		editConfig(t, dir, not.change)
+		if name == "phi3" { // llama.cpp ignores its window
+			editConfig(t, dir, map[string]any{"sliding_window": nil})
+		}
+		add(name, dir, c.I32("input_ids.0"))
+	}
+	gpt2, dir := newTiny(t, "gpt2"), t.TempDir()
+	nn.Init(gpt2.Params(), 7, false)
+	if err := zoo.Save(dir, gpt2, nil); err != nil {
+		t.Fatal(err)
+	}
+	add("gpt2", dir, []int32{5, 250, 17, 3, 99, 4, 4, 200, 31, 8})
+
+	cmd := exec.Command(python, filepath.Join(testkit.Root(), "tools", "golden", "llama_logits.py"))
+	cmd.Env, cmd.Stdin = append(os.Environ(), "LLAMA_CPP_LIB_PATH="+lib), strings.NewReader(in.String())
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, err.(*exec.ExitError).Stderr)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) != len(jobs) {
+		t.Fatalf("%d answers for %d files", len(lines), len(jobs))
+	}
+	for i, j := range jobs {
+		var theirs struct{ Logits []float32 }
+		if err := json.Unmarshal([]byte(lines[i]), &theirs); err != nil {
+			t.Fatal(err)
+		}
+		if len(theirs.Logits) != len(j.ours) {
+			t.Errorf("%s: %d logits, want %d", j.name, len(j.ours), len(theirs.Logits))
+			continue
+		}
+		largest, far := 0.0, 0.0
+		for k, x := range theirs.Logits {
+			largest, far = max(largest, abs(x)), max(far, abs(x-j.ours[k]))
+		}
+		t.Logf("%s: %.1e of the largest logit", j.name, far/largest)
+		if !(far <= j.bound*largest) {
+			t.Errorf("%s: logits are %g apart, the largest is %g", j.name, far, largest)
+		}
+	}
+}
+
+func abs(x float32) float64 { return max(float64(x), -float64(x)) }
