@@ -104,22 +104,21 @@ func TestGoldenGGUF(t *testing.T) {
 // What is written here makes llama.cpp compute the same logits: to 1e-5 of the largest; with GELU, which llama.cpp takes from a table of
 // half precision (and in its tanh form for GPT-NeoX too), to 2e-3, and to 1e-5 again once the MLPs add nothing.
 func TestLlamaLogits(t *testing.T) {
-	lib := filepath.Dir(llamaTool(t, "llama-simple"))
-	python := testkit.Python(t, "llama_cpp")
+	llamaTool(t, "llama-simple")
 	type job struct {
 		name  string
 		bound float64
 		ours  []float32
 	}
 	var jobs []job
-	var in strings.Builder
+	var questions []question
 	one := func(name string, bound float64, dir string, ids []int32) {
 		file := filepath.Join(t.TempDir(), "m.gguf")
 		if _, err := zoo.WriteGGUF(dir, file, 0, zoo.PickType(checkpoint.F32)); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		jobs = append(jobs, job{name, bound, allLogits(t, file, ids)})
-		fmt.Fprintln(&in, file, strings.Trim(strings.ReplaceAll(fmt.Sprint(ids), " ", ","), "[]"))
+		questions = append(questions, question{file, ids})
 	}
 	add := func(name, dir string, ids []int32) {
 		if !strings.HasPrefix(name, "g") {
@@ -161,34 +160,60 @@ func TestLlamaLogits(t *testing.T) {
 	}
 	add("gpt2", dir, []int32{5, 250, 17, 3, 99, 4, 4, 200, 31, 8})
 
+	for i, theirs := range llamaLogits(t, questions) {
+		j := jobs[i]
+		if largest, far := apart(t, j.ours, theirs); !(far <= j.bound*largest) {
+			t.Errorf("%s: logits are %g apart, the largest is %g", j.name, far, largest)
+		} else {
+			t.Logf("%s: %.1e of the largest logit", j.name, far/largest)
+		}
+	}
+}
+
+// question is a GGUF file and the tokens that it is to compute.
+type question struct {
+	file string
+	ids  []int32
+}
+
+// llamaLogits are llama.cpp's of every position, with keys and values in F32.
+func llamaLogits(t *testing.T, questions []question) (answers [][]float32) {
+	t.Helper()
+	lib, python := filepath.Dir(llamaTool(t, "llama-simple")), testkit.Python(t, "llama_cpp")
+	var in strings.Builder
+	for _, q := range questions {
+		fmt.Fprintln(&in, q.file, strings.Trim(strings.ReplaceAll(fmt.Sprint(q.ids), " ", ","), "[]"))
+	}
 	cmd := exec.Command(python, filepath.Join(testkit.Root(), "tools", "golden", "llama_logits.py"))
 	cmd.Env, cmd.Stdin = append(os.Environ(), "LLAMA_CPP_LIB_PATH="+lib), strings.NewReader(in.String())
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, err.(*exec.ExitError).Stderr)
+		t.Fatalf("llama_logits.py: %v\n%s", err, err.(*exec.ExitError).Stderr)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if len(lines) != len(jobs) {
-		t.Fatalf("%d answers for %d files", len(lines), len(jobs))
+	if len(lines) != len(questions) {
+		t.Fatalf("%d answers for %d files", len(lines), len(questions))
 	}
-	for i, j := range jobs {
-		var theirs struct{ Logits []float32 }
-		if err := json.Unmarshal([]byte(lines[i]), &theirs); err != nil {
+	for _, line := range lines {
+		var answer struct{ Logits []float32 }
+		if err := json.Unmarshal([]byte(line), &answer); err != nil {
 			t.Fatal(err)
 		}
-		if len(theirs.Logits) != len(j.ours) {
-			t.Errorf("%s: %d logits, want %d", j.name, len(j.ours), len(theirs.Logits))
-			continue
-		}
-		largest, far := 0.0, 0.0
-		for k, x := range theirs.Logits {
-			largest, far = max(largest, abs(x)), max(far, abs(x-j.ours[k]))
-		}
-		t.Logf("%s: %.1e of the largest logit", j.name, far/largest)
-		if !(far <= j.bound*largest) {
-			t.Errorf("%s: logits are %g apart, the largest is %g", j.name, far, largest)
-		}
+		answers = append(answers, answer.Logits)
 	}
+	return answers
+}
+
+// apart returns the largest magnitude of want and the greatest difference.
+func apart(t *testing.T, got, want []float32) (largest, far float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d logits, want %d", len(got), len(want))
+	}
+	for i, x := range want {
+		largest, far = max(largest, abs(x)), max(far, abs(x-got[i]))
+	}
+	return largest, far
 }
 
 func abs(x float32) float64 { return max(float64(x), -float64(x)) }
