@@ -170,7 +170,10 @@ func configOf(f *gguf.File) ([]byte, error) {
 	}
 	switch name {
 	case "gemma3":
-		setDefault(c, "sliding_window", 0)
+		if setDefault(c, "sliding_window", 0); c["sliding_window"] == 0 { // then no layer turns by the local frequencies either
+			layers, _ := c["num_hidden_layers"].(int)
+			c["layer_types"] = slices.Repeat([]string{"full_attention"}, min(max(layers, 0), 1<<12))
+		}
 	case "llama":
 		c["attention_bias"], c["mlp_bias"] = has(f, "blk.0.attn_output.bias"), has(f, "blk.0.ffn_down.bias")
 		if n, ok := c["num_local_experts"]; ok && n != 0 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/checkpoint/gguf"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model"
@@ -217,3 +218,61 @@ func apart(t *testing.T, got, want []float32) (largest, far float64) {
 }
 
 func abs(x float32) float64 { return max(float64(x), -float64(x)) }
+
+// Where a file leaves out a key, its value is llama.cpp's default and not config.json's; layer patterns have two forms.
+func TestGGUFDefaults(t *testing.T) {
+	for _, c := range []struct {
+		golden       string
+		config       map[string]any // whose values the file does not say
+		without      []string
+		set          string
+		value        any
+		wantInConfig string
+	}{
+		{"gemma", map[string]any{"num_key_value_heads": 4, "head_dim": 4}, []string{"gemma.attention.head_count_kv", "gemma.attention.key_length", "gemma.attention.value_length", "gemma.rope.freq_base"}, "", nil, `"head_dim":4`},
+		{"qwen3", map[string]any{"num_key_value_heads": 4, "head_dim": 4}, []string{"qwen3.attention.head_count_kv", "qwen3.attention.key_length", "qwen3.attention.value_length"}, "", nil, `"num_key_value_heads":4`},
+		{"gemma3", map[string]any{"query_pre_attn_scalar": 8}, nil, "gemma3.attention.sliding_window_pattern", uint32(2), `"layer_types":["sliding_attention","full_attention"]`},
+		{"gemma3", map[string]any{"query_pre_attn_scalar": 8}, []string{"gemma3.attention.sliding_window_pattern"}, "", nil, `"layer_types":["sliding_attention","sliding_attention"]`},
+		{"gemma3", map[string]any{"query_pre_attn_scalar": 8, "layer_types": []string{"full_attention", "sliding_attention"}}, nil, "", nil, `"layer_types":["full_attention","sliding_attention"]`},
+		{"gemma3", map[string]any{"query_pre_attn_scalar": 8}, []string{"gemma3.attention.sliding_window"}, "", nil, `"layer_types":["full_attention","full_attention"]`},
+	} {
+		dir, file := folder(t, testkit.Golden(t, "decoders/"+c.golden)), filepath.Join(t.TempDir(), "m.gguf")
+		editConfig(t, dir, c.config)
+		m, err := zoo.Describe(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nn.Init(m.Params(), 1, false)
+		if err := zoo.Save(dir, m, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := zoo.WriteGGUF(dir, file, 0, zoo.PickType(checkpoint.F32)); err != nil {
+			t.Fatal(err)
+		}
+		f, err := gguf.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta := slices.DeleteFunc(slices.Clone(f.Meta), func(p gguf.Pair) bool { return slices.Contains(c.without, p.Key) })
+		if c.set != "" {
+			meta.Set(c.set, c.value)
+		}
+		var tensors []gguf.Tensor
+		for i, info := range f.Infos() {
+			tensors = append(tensors, gguf.Tensor{Info: info, Data: func() ([]byte, error) { return f.Mapped(i), nil }})
+		}
+		edited := filepath.Join(t.TempDir(), "m.gguf")
+		if err := gguf.Write(edited, meta, tensors); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := zoo.Describe(edited)
+		if err != nil {
+			t.Errorf("%s: %v", c.golden, err)
+		} else if text := config(t, got); !strings.Contains(text, c.wantInConfig) {
+			t.Errorf("%s: %s, want %s", c.golden, text, c.wantInConfig)
+		}
+	}
+}

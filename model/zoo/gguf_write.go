@@ -89,6 +89,9 @@ func setLayers(set func(key string, v any), arch architecture, c map[string]any)
 	usual, flags := true, make([]bool, len(types))
 	for i, t := range types {
 		flags[i] = t == "sliding_attention"
+		if flags[i] && size("sliding_window") == 0 {
+			return fmt.Errorf("layer_types has sliding_attention and sliding_window is 0, which has no GGUF form")
+		}
 		usual = usual && flags[i] == ((i+1)%arch.every != 0)
 	}
 	if !usual {
