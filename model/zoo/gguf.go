@@ -215,7 +215,7 @@ func layersOf(r *fields, arch architecture, c map[string]any) error {
 		return nil
 	}
 	flags, _ := field[[]bool](r, key)
-	if len(flags) < layers {
+	if layers < 0 || len(flags) < layers {
 		return fmt.Errorf("gguf: metadata %q has %d values for %d layers", r.arch+"."+key, len(flags), layers)
 	}
 	var types []string

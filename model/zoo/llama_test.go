@@ -2,10 +2,13 @@ package zoo_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint/gguf"
 	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/model/zoo"
@@ -196,4 +200,57 @@ func leaders(x []float32) (first, second int) {
 		}
 	}
 	return first, second
+}
+
+// Random texts become the same tokens by the tokenizer of a GGUF file here and in llama.cpp, of GPT-2's and of Llama 2's kind.
+func TestLlamaTokens(t *testing.T) {
+	lib, python := filepath.Dir(llamaTool(t, "llama-simple")), testkit.Python(t, "llama_cpp")
+	gpt2, tok := trained(t, gpt.TypeGPT2)
+	dir := t.TempDir()
+	if err := zoo.Save(dir, gpt2, tok); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	alphabet := []string{" ", "  ", "\n", "\t", "a", "e", "the", "and", "Once", " upon", "'s", "func", "(", ")", "{", "0", "42", ".", "é", "ß", "日本", "🙂", "\u00a0", "\u0301", "_", "==", "▁", "<", ">", "\r\n", "Ω"}
+	texts := make([]string, 2000)
+	for i := range texts {
+		for range 1 + r.IntN(20) {
+			texts[i] += alphabet[r.IntN(len(alphabet))]
+		}
+	}
+	for name, dir := range map[string]string{"gpt2": dir, "stories": stories(t)} {
+		path := filepath.Join(t.TempDir(), "m.gguf")
+		if _, err := zoo.WriteGGUF(dir, path, 0, zoo.PickType(checkpoint.F32)); err != nil {
+			t.Fatal(err)
+		}
+		in, err := json.Marshal(map[string]any{"file": path, "texts": texts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(python, filepath.Join(testkit.Root(), "tools", "golden", "llama_tokens.py"))
+		cmd.Env, cmd.Stdin = append(os.Environ(), "LLAMA_CPP_LIB_PATH="+lib), bytes.NewReader(in)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("llama_tokens.py: %v\n%s", err, err.(*exec.ExitError).Stderr)
+		}
+		var theirs [][]int32
+		if err := json.Unmarshal(out, &theirs); err != nil {
+			t.Fatal(err)
+		}
+		tok, err := zoo.Tokenizer(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong := 0
+		for i, text := range texts {
+			if ours := tok.Encode(text); !slices.Equal(ours, theirs[i]) {
+				if wrong++; wrong <= 5 {
+					t.Errorf("%s: %q is %v, want %v", name, text, ours, theirs[i])
+				}
+			}
+		}
+		if wrong > 0 {
+			t.Errorf("%s: %d of %d texts differ", name, wrong, len(texts))
+		}
+	}
 }
