@@ -240,7 +240,7 @@ func WriteDir(in, dir string, d checkpoint.DType) error {
 	defer f.Close()
 	var tokenizer []byte
 	if kind, _, _ := gguf.Lookup[string](f.Meta, keyModel); kind != "none" && kind != "" {
-		if _, tokenizer, err = tokenizerOf(f.Meta); err != nil {
+		if tokenizer, err = TokenizerJSON(f.Meta); err != nil {
 			return fmt.Errorf("%s: %w", in, err)
 		}
 	}

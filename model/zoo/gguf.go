@@ -18,6 +18,9 @@ type architecture struct {
 	types []string          // of config.json that it stands for, the one that reading gives first
 	keys  map[string]string // keys of GGUF, without the architecture, by those of config.json
 	rope  bool              // has rotary positions
+	fixed string            // KEY=VALUE|VALUE: what no key of GGUF says; llama.cpp computes with these
+	every int               // of that many layers one has no window where no key says which; 0 where windows are not a matter of layers
+	large int               // a model of that many layers divides scores by the root of width/heads, others by that of head_dim; 0: head_dim only
 }
 
 // common are the keys of families whose config.json follows Llama's.
@@ -38,20 +41,37 @@ func with(more map[string]string) map[string]string {
 	return all
 }
 
+const silu = "hidden_act=silu|swish "
+
 var architectures = []architecture{
-	{"llama", []string{"llama", "mixtral", "mistral"}, with(map[string]string{"num_local_experts": "expert_count", "num_experts_per_tok": "expert_used_count"}), true},
-	{"qwen2", []string{"qwen2"}, common, true},
-	{"qwen3", []string{"qwen3"}, common, true},
-	{"phi3", []string{"phi3"}, with(map[string]string{"sliding_window": "attention.sliding_window", "original_max_position_embeddings": "rope.scaling.original_context_length"}), true},
-	{"gemma", []string{"gemma"}, common, true},
-	{"gemma2", []string{"gemma2"}, with(map[string]string{"sliding_window": "attention.sliding_window", "attn_logit_softcapping": "attn_logit_softcapping",
-		"final_logit_softcapping": "final_logit_softcapping"}), true},
-	{"gemma3", []string{"gemma3_text"}, with(map[string]string{"sliding_window": "attention.sliding_window", "final_logit_softcapping": "final_logit_softcapping"}), true},
-	{"gptneox", []string{"gpt_neox"}, map[string]string{"max_position_embeddings": "context_length", "hidden_size": "embedding_length", "num_hidden_layers": "block_count",
-		"intermediate_size": "feed_forward_length", "num_attention_heads": "attention.head_count", "layer_norm_eps": "attention.layer_norm_epsilon",
-		"use_parallel_residual": "use_parallel_residual"}, true},
-	{"gpt2", []string{"gpt2"}, map[string]string{"n_positions": "context_length", "n_embd": "embedding_length", "n_layer": "block_count", "n_inner": "feed_forward_length",
-		"n_head": "attention.head_count", "layer_norm_epsilon": "attention.layer_norm_epsilon"}, false},
+	{name: "llama", types: []string{"llama", "mixtral", "mistral"}, rope: true, fixed: silu,
+		keys: with(map[string]string{"num_local_experts": "expert_count", "num_experts_per_tok": "expert_used_count"})},
+	{name: "qwen2", types: []string{"qwen2"}, rope: true, fixed: silu, keys: common},
+	{name: "qwen3", types: []string{"qwen3"}, rope: true, fixed: silu + "attention_bias=false", keys: common},
+	{name: "phi3", types: []string{"phi3"}, rope: true, fixed: silu,
+		keys: with(map[string]string{"sliding_window": "attention.sliding_window", "original_max_position_embeddings": "rope.scaling.original_context_length"})},
+	{name: "gemma", types: []string{"gemma"}, rope: true, fixed: "attention_bias=false", keys: common},
+	{name: "gemma2", types: []string{"gemma2"}, rope: true, fixed: "attention_bias=false", every: 2, large: 46,
+		keys: with(map[string]string{"sliding_window": "attention.sliding_window", "attn_logit_softcapping": "attn_logit_softcapping",
+			"final_logit_softcapping": "final_logit_softcapping"})},
+	{name: "gemma3", types: []string{"gemma3_text"}, rope: true, fixed: "attention_bias=false", every: 6, large: 62,
+		keys: with(map[string]string{"sliding_window": "attention.sliding_window", "final_logit_softcapping": "final_logit_softcapping",
+			"rope_local_base_freq": "rope.freq_base_swa"})},
+	{name: "gptneox", types: []string{"gpt_neox"}, rope: true, fixed: "hidden_act=gelu attention_bias=true tie_word_embeddings=false",
+		keys: map[string]string{"max_position_embeddings": "context_length", "hidden_size": "embedding_length", "num_hidden_layers": "block_count",
+			"intermediate_size": "feed_forward_length", "num_attention_heads": "attention.head_count", "layer_norm_eps": "attention.layer_norm_epsilon",
+			"use_parallel_residual": "use_parallel_residual"}},
+	{name: "gpt2", types: []string{"gpt2"}, fixed: "activation_function=gelu_new|gelu_pytorch_tanh|gelu_fast",
+		keys: map[string]string{"n_positions": "context_length", "n_embd": "embedding_length", "n_layer": "block_count", "n_inner": "feed_forward_length",
+			"n_head": "attention.head_count", "layer_norm_epsilon": "attention.layer_norm_epsilon"}},
+}
+
+// queryScale is the number by whose root llama.cpp divides the scores of Gemma 2 and 3.
+func (a architecture) queryScale(layers, headDim, width, heads int) int {
+	if layers == a.large {
+		return width / max(heads, 1)
+	}
+	return headDim
 }
 
 // fields reads the metadata of one architecture and knows what was read.
@@ -133,7 +153,27 @@ func configOf(f *gguf.File) ([]byte, error) {
 	} else if untied {
 		return nil, fmt.Errorf("gguf: output.weight beside token_embd.weight: GPT-2 with a head of its own is not implemented")
 	}
+	if strings.HasPrefix(name, "gemma") || name == "qwen3" { // whose config.json has other defaults than GGUF
+		width, _ := c["hidden_size"].(int)
+		heads, _ := c["num_attention_heads"].(int)
+		layers, _ := c["num_hidden_layers"].(int)
+		setDefault(c, "head_dim", width/max(heads, 1))
+		setDefault(c, "num_key_value_heads", heads)
+		if headDim, _ := c["head_dim"].(int); arch.large > 0 {
+			c["query_pre_attn_scalar"] = arch.queryScale(layers, headDim, width, heads)
+		}
+	}
+	if arch.every > 0 {
+		if err := layersOf(r, arch, c); err != nil {
+			return nil, err
+		}
+	}
 	switch name {
+	case "gemma3":
+		if setDefault(c, "sliding_window", 0); c["sliding_window"] == 0 { // then no layer turns by the local frequencies either
+			layers, _ := c["num_hidden_layers"].(int)
+			c["layer_types"] = slices.Repeat([]string{"full_attention"}, min(max(layers, 0), 1<<12))
+		}
 	case "llama":
 		c["attention_bias"], c["mlp_bias"] = has(f, "blk.0.attn_output.bias"), has(f, "blk.0.ffn_down.bias")
 		if n, ok := c["num_local_experts"]; ok && n != 0 {
@@ -154,6 +194,36 @@ func configOf(f *gguf.File) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(c)
+}
+
+func setDefault(c map[string]any, key string, v any) {
+	if c[key] == nil {
+		c[key] = v
+	}
+}
+
+// layersOf reads which layers have a window: a flag for each, or n where each n-th has none.
+func layersOf(r *fields, arch architecture, c map[string]any) error {
+	const key = "attention.sliding_window_pattern"
+	layers, _ := c["num_hidden_layers"].(int)
+	c["sliding_window_pattern"] = arch.every
+	if _, list := r.meta.Get(r.arch + "." + key).([]bool); !list {
+		n, ok := field[int](r, key)
+		if ok {
+			c["sliding_window_pattern"] = n
+		}
+		return nil
+	}
+	flags, _ := field[[]bool](r, key)
+	if layers < 0 || len(flags) < layers {
+		return fmt.Errorf("gguf: metadata %q has %d values for %d layers", r.arch+"."+key, len(flags), layers)
+	}
+	var types []string
+	for _, windowed := range flags[:layers] {
+		types = append(types, map[bool]string{true: "sliding_attention", false: "full_attention"}[windowed])
+	}
+	c["layer_types"] = types
+	return nil
 }
 
 // find returns which tensor of the file has a name, and what the file says about it; -1 for none.
@@ -189,9 +259,16 @@ func floatsOf(f *gguf.File, name string) ([]float32, error) {
 
 // ropeOf reads rotary positions into the keys of config.json.
 func ropeOf(f *gguf.File, r *fields, c map[string]any) error {
-	if theta, ok := field[float64](r, "rope.freq_base"); ok {
-		c["rope_theta"] = theta
+	theta, ok := field[float64](r, "rope.freq_base")
+	if !ok {
+		theta = 10000
 	}
+	thetaKey, partialKey := "rope_theta", "partial_rotary_factor"
+	if r.arch == "gptneox" {
+		thetaKey, partialKey = "rotary_emb_base", "rotary_pct"
+		c[partialKey] = 1.0
+	}
+	c[thetaKey] = theta
 	headDim, ok := c["head_dim"].(int)
 	if !ok {
 		width, _ := c["hidden_size"].(int)
@@ -199,11 +276,7 @@ func ropeOf(f *gguf.File, r *fields, c map[string]any) error {
 		headDim = width / max(heads, 1)
 	}
 	if dims, ok := field[int](r, "rope.dimension_count"); ok && dims != headDim && headDim > 0 {
-		c["partial_rotary_factor"] = float64(dims) / float64(headDim)
-		if r.arch == "gptneox" {
-			delete(c, "partial_rotary_factor")
-			c["rotary_pct"] = float64(dims) / float64(headDim)
-		}
+		c[partialKey] = share(dims, headDim)
 	}
 	scaling := map[string]any{}
 	kind, _ := field[string](r, "rope.scaling.type")
@@ -233,15 +306,14 @@ func ropeOf(f *gguf.File, r *fields, c map[string]any) error {
 	case long != nil && short != nil:
 		scaling["rope_type"], scaling["long_factor"], scaling["short_factor"] = "longrope", long, short
 	case freqs != nil:
-		theta, _ := c["rope_theta"].(float64)
-		scaling = llama3Of(freqs, theta, headDim)
-		if scaling == nil {
-			return fmt.Errorf("gguf: rope_freqs.weight holds no factors of Llama 3's, which alone are implemented")
-		}
+		scaling = factorsOf(freqs, theta, headDim)
 	case kind == "linear" || kind == "yarn":
 		scaling["rope_type"] = kind
 		if kind == "linear" {
 			delete(scaling, "original_max_position_embeddings")
+		} else if attn, ok := scaling["attention_factor"].(float64); ok { // times the paper's
+			factor, _ := scaling["factor"].(float64)
+			scaling["attention_factor"] = attn * yarnFactor(factor)
 		}
 	case kind == "" || kind == "none":
 		return nil
@@ -250,6 +322,26 @@ func ropeOf(f *gguf.File, r *fields, c map[string]any) error {
 	}
 	c["rope_scaling"] = scaling
 	return nil
+}
+
+// share is the least float64 part of n that is k elements when cut to a whole number.
+func share(k, n int) float64 {
+	s := float64(k) / float64(n)
+	if int(float64(n)*s) < k {
+		s = math.Nextafter(s, 2)
+	}
+	return s
+}
+
+// yarnFactor is YaRN's own factor of cosines and sines, by which llama.cpp multiplies what a file says.
+func yarnFactor(factor float64) float64 { return 1 + 0.1*math.Log(max(factor, 1)) }
+
+// factorsOf returns the rope_scaling that divides frequencies by freqs: Llama 3's where it does, else longrope's with the same divisors at every length.
+func factorsOf(freqs []float32, theta float64, headDim int) map[string]any {
+	if c := llama3Of(freqs, theta, headDim); c != nil {
+		return c
+	}
+	return map[string]any{"rope_type": "longrope", "short_factor": freqs, "long_factor": freqs, "attention_factor": 1.0, "original_max_position_embeddings": 8192}
 }
 
 // llama3Of returns the rope_scaling of Llama 3.1 and later that gives the divisors freqs; nil where none of theirs does.

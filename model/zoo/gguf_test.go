@@ -3,6 +3,7 @@ package zoo_test
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint/gguf"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // stories makes a run folder of llama2.c's trained model of 260,000 parameters: grouped key heads, a tied head, pieces with scores.
@@ -211,4 +213,38 @@ func config(t *testing.T, m zoo.Model) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// The tokenizer.json of every vocabulary that llama.cpp ships encodes as the tokenizer of the GGUF file itself.
+func TestTokenizerJSON(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(testkit.Data(t, "tokenizers/llama.cpp"), "ggml-vocab-*.gguf"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no vocabularies: %v", err)
+	}
+	for _, path := range files {
+		f, err := gguf.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := zoo.TokenizerJSON(f.Meta)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		own, err := zoo.Tokenizer(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := tokenizer.Load(data)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		for _, text := range []string{"Hello  World 2026!\n\tit's ünïcode 日本語 🙂", "", " lead", "<s>x</s>"} {
+			if a, b := own.AddSpecial(own.Encode(text)), read.AddSpecial(read.Encode(text)); !slices.Equal(a, b) {
+				t.Errorf("%s: %q is %v by tokenizer.json, want %v", filepath.Base(path), text, b, a)
+			} else if own.DecodeText(a) != read.DecodeText(a) {
+				t.Errorf("%s: %q decodes in two ways", filepath.Base(path), text)
+			}
+		}
+	}
 }

@@ -1,8 +1,10 @@
 package zoo
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -30,39 +32,23 @@ type pre struct {
 	whole   bool // a piece that is a token is not merged
 }
 
-// pres are those that tokenizer/split has too, for each what is written first.
+// pres are those under which a tokenizer is written.
 var pres = []pre{
 	{"gpt-2", split.GPT2, false}, {"llama-bpe", split.Llama3, true}, {"dbrx", split.Llama3, false}, {"qwen2", split.Qwen2, false}, {"gpt-4o", split.O200K, false},
-	{"phi-2", split.GPT2, false}, {"mpt", split.GPT2, false}, {"olmo", split.GPT2, false}, {"jais", split.GPT2, false}, {"modern-bert", split.GPT2, false},
-	{"llama3", split.Llama3, true}, {"llama-v3", split.Llama3, true}, {"falcon3", split.Llama3, true}, {"pixtral", split.Llama3, true}, {"lfm2", split.Llama3, true},
-	{"smaug-bpe", split.Llama3, false}, {"stablelm2", split.Qwen2, false}, {"deepseek-r1-qwen", split.Qwen2, false}, {"hunyuan", split.Qwen2, false},
 }
 
 // jsonTokenizer is the part of a tokenizer.json that a GGUF can say.
 type jsonTokenizer struct {
-	Version       string          `json:"version"`
-	Added         []jsonAdded     `json:"added_tokens"`
-	Normalizer    json.RawMessage `json:"normalizer"`
-	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
-	PostProcessor json.RawMessage `json:"post_processor"`
-	Decoder       json.RawMessage `json:"decoder"`
-	Model         jsonModel       `json:"model"`
-}
-
-type jsonAdded struct {
-	ID         int32  `json:"id"`
-	Content    string `json:"content"`
-	SingleWord bool   `json:"single_word"`
-	LStrip     bool   `json:"lstrip"`
-	RStrip     bool   `json:"rstrip"`
-	Normalized bool   `json:"normalized"`
-	Special    bool   `json:"special"`
+	Added         []tokenizer.AddedToken `json:"added_tokens"`
+	Normalizer    json.RawMessage        `json:"normalizer"`
+	PreTokenizer  json.RawMessage        `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage        `json:"post_processor"`
+	Model         jsonModel              `json:"model"`
 }
 
 type jsonModel struct {
 	Type         string           `json:"type"`
 	Unk          *string          `json:"unk_token"`
-	FuseUnk      bool             `json:"fuse_unk"`
 	ByteFallback bool             `json:"byte_fallback"`
 	IgnoreMerges bool             `json:"ignore_merges"`
 	Vocab        map[string]int32 `json:"vocab"`
@@ -88,162 +74,54 @@ func (m *jsonMerge) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// tokenizerOf makes the tokenizer of a GGUF's metadata, and its tokenizer.json.
-func tokenizerOf(meta gguf.Metadata) (*tokenizer.Tokenizer, []byte, error) {
-	kind, ok, err := gguf.Lookup[string](meta, keyModel)
+// tokenizerOf makes the tokenizer of a GGUF's metadata.
+func tokenizerOf(meta gguf.Metadata) (*tokenizer.Tokenizer, error) {
+	var model, pre string
+	if err := read(meta, "model", &model); err != nil {
+		return nil, err
+	}
+	if err := read(meta, "pre", &pre); err != nil {
+		return nil, err
+	}
+	if model == "" {
+		return nil, fmt.Errorf("gguf: no %s", keyModel)
+	}
+	g := tokenizer.GGUFDefaults(model, pre)
+	var charsMap []uint8
+	err := cmp.Or(read(meta, "tokens", &g.Tokens), read(meta, "scores", &g.Scores), read(meta, "token_type", &g.Types), read(meta, "merges", &g.Merges),
+		readID(meta, "bos", &g.BOS), readID(meta, "eos", &g.EOS), readID(meta, "unknown", &g.UNK), readID(meta, "padding", &g.PAD), readID(meta, "seperator", &g.SEP),
+		read(meta, "add_bos_token", &g.AddBOS), read(meta, "add_eos_token", &g.AddEOS), read(meta, "add_space_prefix", &g.AddSpacePrefix),
+		read(meta, "remove_extra_whitespaces", &g.RemoveExtraWhitespaces), read(meta, "precompiled_charsmap", &charsMap))
+	if err != nil {
+		return nil, err
+	}
+	g.CharsMap = charsMap
+	return tokenizer.FromGGUF(g)
+}
+
+// read takes tokenizer.ggml.KEY into v where it is there.
+func read[T any](meta gguf.Metadata, key string, v *T) error {
+	got, ok, err := gguf.Lookup[T](meta, "tokenizer.ggml."+key)
+	if ok {
+		*v = got
+	}
+	return err
+}
+
+// readID takes a token's id, which may be -1.
+func readID(meta gguf.Metadata, name string, id *int32) error {
+	key := "tokenizer.ggml." + name + "_token_id"
+	got, ok, err := gguf.Lookup[int](meta, key)
 	if err != nil || !ok {
-		return nil, nil, orMissing(err, keyModel)
-	}
-	tokens, ok, err := gguf.Lookup[[]string](meta, keyTokens)
-	if err != nil || !ok {
-		return nil, nil, orMissing(err, keyTokens)
-	}
-	types, _, err := gguf.Lookup[[]int32](meta, keyTypes)
-	if err != nil {
-		return nil, nil, err
-	}
-	if types == nil {
-		types = slices.Repeat([]int32{int32(spm.Normal)}, len(tokens))
-	}
-	if len(types) != len(tokens) {
-		return nil, nil, fmt.Errorf("gguf: %d values of %s for %d tokens", len(types), keyTypes, len(tokens))
-	}
-	j := jsonTokenizer{Version: "1.0", Model: jsonModel{Type: "BPE", Vocab: map[string]int32{}}}
-	for id, t := range tokens {
-		switch spm.Type(types[id]) {
-		case spm.Control, spm.UserDefined, spm.Unknown:
-			j.Added = append(j.Added, jsonAdded{ID: int32(id), Content: t, Special: spm.Type(types[id]) != spm.UserDefined})
-		}
-		if _, twice := j.Model.Vocab[t]; twice {
-			return nil, nil, fmt.Errorf("gguf: %s holds %q twice", keyTokens, t)
-		}
-		j.Model.Vocab[t] = int32(id)
-	}
-	addBOS, _, err := gguf.Lookup[bool](meta, "tokenizer.ggml.add_bos_token")
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case kind == "gpt2":
-		err = j.byteLevel(meta)
-	case kind == "llama":
-		if meta.Get("tokenizer.ggml.add_bos_token") == nil {
-			addBOS = true
-		}
-		err = j.sentencePiece(meta, tokens, types)
-	default:
-		err = fmt.Errorf("gguf: %s %q is not implemented; implemented: gpt2, llama", keyModel, kind)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if bos, ok, err := gguf.Lookup[int](meta, "tokenizer.ggml.bos_token_id"); err != nil {
-		return nil, nil, err
-	} else if ok && addBOS {
-		if bos < 0 || bos >= len(tokens) {
-			return nil, nil, fmt.Errorf("gguf: tokenizer.ggml.bos_token_id is %d of %d tokens", bos, len(tokens))
-		}
-		j.PostProcessor = template(tokens[bos], bos)
-	}
-	data, err := json.Marshal(j)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, err := tokenizer.Load(data)
-	return t, data, err
-}
-
-func orMissing(err error, key string) error {
-	if err != nil {
 		return err
 	}
-	return fmt.Errorf("gguf: no %s", key)
-}
-
-// template puts a token before the text.
-func template(token string, id int) json.RawMessage {
-	b, _ := json.Marshal(map[string]any{
-		"type":           "TemplateProcessing",
-		"single":         []any{map[string]any{"SpecialToken": map[string]any{"id": token, "type_id": 0}}, map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}}},
-		"pair":           []any{map[string]any{"SpecialToken": map[string]any{"id": token, "type_id": 0}}, map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}}, map[string]any{"Sequence": map[string]any{"id": "B", "type_id": 1}}},
-		"special_tokens": map[string]any{token: map[string]any{"id": token, "ids": []int{id}, "tokens": []string{token}}},
-	})
-	return b
-}
-
-// byteLevel fills in GPT-2's kind.
-func (j *jsonTokenizer) byteLevel(meta gguf.Metadata) error {
-	name, ok, err := gguf.Lookup[string](meta, keyPre)
-	if err != nil {
-		return err
-	}
-	if !ok || name == "default" {
-		name = "gpt-2"
-	}
-	i := slices.IndexFunc(pres, func(p pre) bool { return p.name == name })
-	if i < 0 {
-		return fmt.Errorf("gguf: %s %q is not implemented", keyPre, name)
-	}
-	merges, ok, err := gguf.Lookup[[]string](meta, keyMerges)
-	if err != nil || !ok {
-		return orMissing(err, keyMerges)
-	}
-	for _, m := range merges {
-		left, right, ok := strings.Cut(m, " ")
-		if !ok {
-			return fmt.Errorf("gguf: %s holds %q", keyMerges, m)
+	if got < -1 || got > math.MaxInt32 {
+		if got != math.MaxUint32 { // -1 without a sign
+			return fmt.Errorf("gguf: %s is %d", key, got)
 		}
-		j.Model.Merges = append(j.Model.Merges, jsonMerge{left, right})
+		got = -1
 	}
-	j.Model.IgnoreMerges = pres[i].whole
-	regex, err := json.Marshal(pres[i].pattern.Regex)
-	if err != nil {
-		return err
-	}
-	j.PreTokenizer = json.RawMessage(`{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":` + string(regex) +
-		`},"behavior":"Isolated","invert":false},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]}`)
-	if pres[i].pattern == split.GPT2 {
-		j.PreTokenizer = json.RawMessage(`{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`)
-	}
-	j.Decoder = json.RawMessage(`{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}`)
-	return nil
-}
-
-// sentencePiece fills in Llama 2's kind: pieces with scores, from which the merges follow.
-func (j *jsonTokenizer) sentencePiece(meta gguf.Metadata, tokens []string, types []int32) error {
-	scores, ok, err := gguf.Lookup[[]float32](meta, keyScores)
-	if err != nil || !ok || len(scores) != len(tokens) {
-		if err == nil && ok {
-			err = fmt.Errorf("gguf: %d values of %s for %d tokens", len(scores), keyScores, len(tokens))
-		}
-		return orMissing(err, keyScores)
-	}
-	m := spm.Model{}
-	for id, t := range tokens {
-		p := spm.Piece{Text: t, Score: scores[id], Type: spm.Type(types[id])}
-		if p.Type != spm.Normal {
-			p.Text = "" // which nothing merges to
-		}
-		if p.Type == spm.Unknown && j.Model.Unk == nil {
-			j.Model.Unk = &t
-		}
-		j.Model.ByteFallback = j.Model.ByteFallback || p.Type == spm.Byte
-		m.Pieces = append(m.Pieces, p)
-	}
-	for _, merge := range m.MergesByScore() {
-		j.Model.Merges = append(j.Model.Merges, jsonMerge{tokens[merge.Left], tokens[merge.Right]})
-	}
-	j.Model.FuseUnk = true
-	prefix, ok, err := gguf.Lookup[bool](meta, "tokenizer.ggml.add_space_prefix")
-	if err != nil {
-		return err
-	}
-	normalizer, strip := `{"type":"Replace","pattern":{"String":" "},"content":"▁"}`, ""
-	if prefix || !ok {
-		normalizer = `{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},` + normalizer + `]}`
-		strip = `,{"type":"Strip","content":" ","start":1,"stop":0}`
-	}
-	j.Normalizer = json.RawMessage(normalizer)
-	j.Decoder = json.RawMessage(`{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}` + strip + `]}`)
+	*id = int32(got)
 	return nil
 }
 
@@ -386,6 +264,9 @@ func preOf(pre json.RawMessage, whole bool) (string, error) {
 
 // TokenizerJSON returns the tokenizer.json that says what a GGUF's metadata say.
 func TokenizerJSON(meta gguf.Metadata) ([]byte, error) {
-	_, data, err := tokenizerOf(meta)
-	return data, err
+	t, err := tokenizerOf(meta)
+	if err != nil {
+		return nil, err
+	}
+	return t.Marshal()
 }

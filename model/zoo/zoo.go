@@ -283,7 +283,7 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 		return nil, err
 	}
 	defer f.Close()
-	tok, _, err := tokenizerOf(f.Meta)
+	tok, err := tokenizerOf(f.Meta)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
