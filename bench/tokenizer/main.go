@@ -95,7 +95,7 @@ type runner struct {
 // withThreads measures everything with n threads and, if there is one, a peer process with as many.
 func (b *runner) withThreads(n int) (err error) {
 	if b.options.peer != "" {
-		if b.peer, err = bench.Start(b.options.peer, b.script, "--threads", strconv.Itoa(n)); err != nil {
+		if b.peer, err = bench.Start(nil, b.options.peer, b.script, "--threads", strconv.Itoa(n)); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, b.peer.Close(nil)) }()
