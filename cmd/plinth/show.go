@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/plinth-ml/plinth/model"
@@ -72,12 +74,13 @@ func (s *showCmd) Run(c *common) error {
 		Window    int      `json:"window,omitempty"`
 		Params    int64    `json:"params"`
 		Bytes     int64    `json:"weight_bytes"`
+		File      int64    `json:"file_bytes,omitempty"` // what the files of weights hold
 		Train     int64    `json:"training_bytes"`
 		Forward   float64  `json:"forward_flops_per_token"`
 		TrainFlop float64  `json:"train_flops_per_token"`
 		Memory    []memory `json:"memory"`
 		Tensors   []param  `json:"tensors,omitempty"`
-	}{s.Model, family(m), z.Layers, z.Width, z.Heads, z.KVHeads, z.HeadDim, z.Vocab, z.Context, z.Window, cost.Params, 4 * cost.Params, 16 * cost.Params,
+	}{s.Model, family(m), z.Layers, z.Width, z.Heads, z.KVHeads, z.HeadDim, z.Vocab, z.Context, z.Window, cost.Params, 4 * cost.Params, weightFiles(s.Model), 16 * cost.Params,
 		cost.Matrix + cost.Attention, cost.Train(), memoryTable(z), nil}
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s (%s)\n  layers %d, width %d, heads %d x %d", s.Model, out.Family, z.Layers, z.Width, z.Heads, z.HeadDim)
@@ -89,7 +92,11 @@ func (s *showCmd) Run(c *common) error {
 		fmt.Fprintf(&text, "  some layers attend within a band of %d\n", z.Window)
 	}
 	fmt.Fprintf(&text, "  parameters        %d (%s)\n", cost.Params, count(cost.Params))
-	fmt.Fprintf(&text, "  weights           %sB in float32\n", count(out.Bytes))
+	fmt.Fprintf(&text, "  weights           %sB in float32", count(out.Bytes))
+	if out.File > 0 {
+		fmt.Fprintf(&text, ", %sB in the file, which is what using them takes", count(out.File))
+	}
+	text.WriteByte('\n')
 	fmt.Fprintf(&text, "  training          %sB for weights, gradients and AdamW's moments, activations not counted\n", count(out.Train))
 	fmt.Fprintf(&text, "  forward           %sFLOP per token (attention %.1f %%)\n", count(out.Forward), 100*cost.Attention/out.Forward)
 	fmt.Fprintf(&text, "  forward+backward  %sFLOP per token; the rule of thumb 6N gives %s\n", count(out.TrainFlop), count(6*float64(cost.Params)))
@@ -120,6 +127,28 @@ func family(m zoo.Model) string {
 		return "unknown family"
 	}
 	return head.Type
+}
+
+// weightFiles is the size of a model's files of weights; 0 where there are none.
+func weightFiles(name string) int64 {
+	path, err := modelPath(name)
+	if err != nil {
+		return 0
+	}
+	files := []string{path}
+	if !zoo.IsGGUF(path) {
+		files, _ = filepath.Glob(filepath.Join(path, "*.safetensors"))
+		if len(files) == 0 {
+			files, _ = filepath.Glob(filepath.Join(path, "pytorch_model*.bin"))
+		}
+	}
+	total := int64(0)
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil {
+			total += info.Size()
+		}
+	}
+	return total
 }
 
 // open returns the model of a folder, of the store or of a named size, shapes only.

@@ -3,6 +3,7 @@
 package zoo
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -220,7 +221,7 @@ func Open(path string, o Options) (Model, error) {
 	if own {
 		nn.Alloc(m.Params(), o.Train)
 	}
-	err := Load(src, scheme, m)
+	err := errors.Join(Load(src, scheme, m), checkTied(src, scheme, m))
 	if own || err != nil {
 		err = errors.Join(err, src.Close())
 	}
@@ -228,6 +229,30 @@ func Open(path string, o Options) (Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// checkTied refuses a file that holds a head of its own for a model whose head is the token embedding: which of them is meant is not known.
+func checkTied(src checkpoint.Source, s checkpoint.Scheme, m Model) error {
+	const head = "lm_head.weight"
+	infos := src.Infos()
+	find := func(name string) int {
+		return slices.IndexFunc(infos, func(t checkpoint.Info) bool { return t.Name == name })
+	}
+	at := find(head)
+	if at < 0 || !m.Ignored(s, head) {
+		return nil
+	}
+	for _, p := range m.Params() {
+		if p.T() != m.Head().Weight {
+			continue
+		}
+		for _, place := range m.Places(s, p.Name) {
+			if i := find(place.Name); i >= 0 && infos[i].DType == infos[at].DType && !bytes.Equal(src.Mapped(i), src.Mapped(at)) {
+				return fmt.Errorf("%s: tie_word_embeddings says that the head is the token embedding, but %s differs from %s", src.Path(), head, place.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // openDir opens a folder's safetensors, or else its PyTorch files.
