@@ -94,7 +94,7 @@ func (s *showCmd) Run(c *common) error {
 	fmt.Fprintf(&text, "  parameters        %d (%s)\n", cost.Params, count(cost.Params))
 	fmt.Fprintf(&text, "  weights           %sB in float32", count(out.Bytes))
 	if out.File > 0 {
-		fmt.Fprintf(&text, ", %sB in the file, which is what using them takes", count(out.File))
+		fmt.Fprintf(&text, ", %sB in the file", count(out.File))
 	}
 	text.WriteByte('\n')
 	fmt.Fprintf(&text, "  training          %sB for weights, gradients and AdamW's moments, activations not counted\n", count(out.Train))
