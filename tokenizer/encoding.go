@@ -76,7 +76,7 @@ func (e *Encoder) encoding(s string, special bool) (*Encoding, error) {
 	out := &Encoding{source: s}
 	t := e.t
 	var tokens []token
-	err := e.walk(t.newText([]byte(s), true), special, func(p *text, added int32) error {
+	err := e.walk(t.newText([]byte(s), true), special, func(p text, added int32) error {
 		if added >= 0 {
 			out.add(added, string(p.norm), p.original(0, len(p.norm)))
 			return nil

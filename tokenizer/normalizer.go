@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"cmp"
 	"unicode"
 	"unicode/utf8"
@@ -81,6 +82,9 @@ func (r *replace) normalize(t *text) error { return t.replace(&r.Pattern, r.Cont
 
 // replace replaces each match of p. The new characters come from the last one that they replace.
 func (t *text) replace(p *pattern, content string) error {
+	if t.at == nil && p.compiled == nil {
+		return t.replaceString(*p.String, content)
+	}
 	ms, err := p.matches(nil, t.norm)
 	if err != nil || len(ms) == 1 && !ms[0].is {
 		return err
@@ -92,7 +96,7 @@ func (t *text) replace(p *pattern, content string) error {
 			continue
 		}
 		if e.norm = append(e.norm, content...); len(e.norm) > t.limit {
-			return (&text{norm: e.norm, limit: t.limit}).check()
+			return t.tooLong()
 		}
 		if t.at == nil {
 			continue
@@ -106,6 +110,19 @@ func (t *text) replace(p *pattern, content string) error {
 		}
 	}
 	e.done()
+	return nil
+}
+
+// replaceString is replace for a string, not empty, in a text that keeps no places.
+func (t *text) replaceString(find, content string) error {
+	n := bytes.Count(t.norm, []byte(find))
+	if n == 0 {
+		return nil
+	}
+	if size := len(t.norm) + n*(len(content)-len(find)); size > t.limit {
+		return t.tooLong()
+	}
+	t.norm = bytes.ReplaceAll(t.norm, []byte(find), []byte(content))
 	return nil
 }
 
@@ -218,6 +235,42 @@ type bertNormalizer struct {
 func (*bertNormalizer) prepare(string) error { return nil }
 
 func (b *bertNormalizer) normalize(t *text) error {
+	if t.at != nil {
+		b.all(t)
+		return nil
+	}
+	// Without places to keep, ASCII takes one pass. Characters of it begin no canonical order, so what is between is by itself.
+	out := make([]byte, 0, len(t.norm)+len(t.norm)/8)
+	for at := 0; at < len(t.norm); {
+		for ; at < len(t.norm) && t.norm[at] < utf8.RuneSelf; at++ {
+			switch c := t.norm[at]; {
+			case b.Lower && 'A' <= c && c <= 'Z':
+				out = append(out, c+'a'-'A')
+			case c > ' ' && c < 0x7F || !b.Clean:
+				out = append(out, c)
+			case controlSet.ascii[c]:
+			case unicode.IsSpace(rune(c)):
+				out = append(out, ' ')
+			default:
+				out = append(out, c)
+			}
+		}
+		from := at
+		for at < len(t.norm) && t.norm[at] >= utf8.RuneSelf {
+			at++
+		}
+		if from < at {
+			part := text{norm: t.norm[from:at:at]}
+			b.all(&part)
+			out = append(out, part.norm...)
+		}
+	}
+	t.norm = out
+	return nil
+}
+
+// all takes the steps one after the other.
+func (b *bertNormalizer) all(t *text) {
 	if b.Clean {
 		t.filter(func(r rune) bool { return !controlSet.has(r) })
 		t.mapRunes(func(r rune) rune {
@@ -247,5 +300,4 @@ func (b *bertNormalizer) normalize(t *text) error {
 	if b.Lower {
 		t.lower()
 	}
-	return nil
 }

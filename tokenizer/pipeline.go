@@ -9,7 +9,7 @@ import (
 // normalized text are found, the rest is split into pieces, and the model cuts each into tokens.
 
 // walk calls each for the pieces of a text, from left to right; added is the id of an added token, or -1.
-func (e *Encoder) walk(whole text, special bool, each func(piece *text, added int32) error) (err error) {
+func (e *Encoder) walk(whole text, special bool, each func(piece text, added int32) error) (err error) {
 	t := e.t
 	fail := func(now error) {
 		if err == nil {
@@ -19,7 +19,7 @@ func (e *Encoder) walk(whole text, special bool, each func(piece *text, added in
 	t.cut(t.finder[0], whole.norm, special, func(token int32, start, end int) {
 		part := whole.slice(start, end)
 		if token >= 0 {
-			fail(each(&part, t.added[token].ID))
+			fail(each(part, t.added[token].ID))
 			return
 		}
 		if t.normalizer != nil {
@@ -29,13 +29,13 @@ func (e *Encoder) walk(whole text, special bool, each func(piece *text, added in
 			part := part.slice(start, end)
 			switch {
 			case token >= 0:
-				fail(each(&part, t.added[token].ID))
+				fail(each(part, t.added[token].ID))
 			case t.pre == nil:
-				fail(each(&part, -1))
+				fail(each(part, -1))
 			default:
 				fail(t.pre.split(part, func(piece text) {
 					if len(piece.norm) > 0 {
-						fail(each(&piece, -1))
+						fail(each(piece, -1))
 					}
 				}))
 			}
@@ -56,7 +56,7 @@ func (t *Tokenizer) newText(s []byte, offsets bool) text {
 
 // pipeline appends the ids of a text.
 func (e *Encoder) pipeline(ids []int32, s []byte, special bool) []int32 {
-	err := e.walk(e.t.newText(s, e.t.tracked), special, func(piece *text, added int32) error {
+	err := e.walk(e.t.newText(s, e.t.tracked), special, func(piece text, added int32) error {
 		switch {
 		case added >= 0:
 			ids = append(ids, added)

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/plinth-ml/plinth/tokenizer/charsmap"
 )
@@ -27,6 +28,12 @@ func (p *precompiled) prepare(where string) error {
 
 func (p *precompiled) normalize(t *text) error {
 	if p.rules == nil {
+		return nil
+	}
+	if t.at == nil && utf8.Valid(t.norm) {
+		if norm, changed := p.rules.Append(make([]byte, 0, len(t.norm)+len(t.norm)/8), unsafeString(t.norm)); changed {
+			t.norm = norm
+		}
 		return nil
 	}
 	e := t.edit()

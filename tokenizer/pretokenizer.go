@@ -1,8 +1,9 @@
 package tokenizer
 
 import (
-	"cmp"
+	"bytes"
 	"fmt"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -41,26 +42,31 @@ type preTokenizerSequence struct {
 
 func (s *preTokenizerSequence) prepare(where string) error { return prepareAll(where, s.Parts) }
 
-func (s *preTokenizerSequence) split(t text, yield func(text)) error {
-	return splitBy(s.Parts, t, yield)
-}
-
-// splitBy splits t by the first part, the pieces by the second, and so on.
-func splitBy(parts []preTokenizer, t text, yield func(text)) error {
-	if err := t.check(); err != nil || len(t.norm) == 0 {
-		return err
+// split splits t by the first part, the pieces by the second, and so on.
+func (s *preTokenizerSequence) split(t text, yield func(text)) (err error) {
+	guard := func(do func(text) error) func(text) {
+		return func(t text) {
+			if err == nil {
+				err = t.check()
+			}
+			if err != nil || len(t.norm) == 0 {
+				return
+			}
+			if failed := do(t); err == nil {
+				err = failed
+			}
+		}
 	}
-	if len(parts) == 0 {
+	next := guard(func(t text) error {
 		yield(t)
 		return nil
-	}
-	var inner error
-	err := parts[0].split(t, func(t text) {
-		if inner == nil {
-			inner = splitBy(parts[1:], t, yield)
-		}
 	})
-	return cmp.Or(err, inner)
+	for _, p := range slices.Backward(s.Parts) {
+		behind := next
+		next = guard(func(t text) error { return p.split(t, behind) })
+	}
+	next(t)
+	return err
 }
 
 // cut yields the pieces of t that b makes of ms.
@@ -166,9 +172,13 @@ func (m *metaspace) prepare(where string) error {
 }
 
 func (m *metaspace) split(t text, yield func(text)) error {
-	rep, space := string(rune(m.Replacement)), " "
-	if err := t.replace(&pattern{String: &space}, rep); err != nil {
-		return err
+	rep := string(rune(m.Replacement))
+	if bytes.IndexByte(t.norm, ' ') >= 0 {
+		space, spaced := " ", t // not t: replace moves it to the heap
+		if err := spaced.replace(&pattern{String: &space}, rep); err != nil {
+			return err
+		}
+		t = spaced
 	}
 	r, _ := utf8.DecodeRune(t.norm)
 	if *m.Prepend == prependAlways || *m.Prepend == prependFirst && t.first {
@@ -180,9 +190,15 @@ func (m *metaspace) split(t text, yield func(text)) error {
 		yield(t)
 		return nil
 	}
-	ms, err := (&pattern{String: &rep}).matches(nil, t.norm)
-	mergedWithNext.cut(&t, ms, yield)
-	return err
+	for at := 0; at < len(t.norm); {
+		end := len(t.norm)
+		if i := bytes.Index(t.norm[at+1:], []byte(rep)); i >= 0 {
+			end = at + 1 + i
+		}
+		yield(t.slice(at, end))
+		at = end
+	}
+	return nil
 }
 
 // bertPreTokenizer drops white space and isolates punctuation.
@@ -243,7 +259,7 @@ func (*whitespace) split(t text, yield func(text)) error {
 type whitespaceSplit struct{ simple }
 
 func (*whitespaceSplit) split(t text, yield func(text)) error {
-	removed.cut(&t, runeMatches(nil, t.norm, unicode.IsSpace), yield)
+	t.fields(unicode.IsSpace, yield)
 	return nil
 }
 
@@ -256,9 +272,27 @@ type charDelimiter struct {
 func (*charDelimiter) prepare(string) error { return nil }
 
 func (c *charDelimiter) split(t text, yield func(text)) error {
-	is := func(r rune) bool { return r == rune(c.Delimiter) }
-	removed.cut(&t, runeMatches(nil, t.norm, is), yield)
+	t.fields(func(r rune) bool { return r == rune(c.Delimiter) }, yield)
 	return nil
+}
+
+// fields yields what is between the characters that is holds for.
+func (t *text) fields(is func(rune) bool, yield func(text)) {
+	from := -1
+	for i, r := range string(t.norm) {
+		switch {
+		case !is(r):
+			if from < 0 {
+				from = i
+			}
+		case from >= 0:
+			yield(t.slice(from, i))
+			from = -1
+		}
+	}
+	if from >= 0 {
+		yield(t.slice(from, len(t.norm)))
+	}
 }
 
 type digits struct {

@@ -28,9 +28,13 @@ const (
 // check fails when the text has grown beyond its limit.
 func (t *text) check() error {
 	if len(t.norm) > t.limit {
-		return fmt.Errorf("tokenizer: the normalizer or pre_tokenizer makes more than %d bytes of a text", t.limit)
+		return t.tooLong()
 	}
 	return nil
+}
+
+func (t *text) tooLong() error {
+	return fmt.Errorf("tokenizer: the normalizer or pre_tokenizer makes more than %d bytes of a text", t.limit)
 }
 
 // newText returns the text that has not been changed yet. norm is not written to.

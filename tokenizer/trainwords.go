@@ -132,7 +132,7 @@ func (m *model) words(ctx context.Context, docs iter.Seq[[]byte], threads int) (
 	return countPieces(ctx, docs, func() cutter {
 		e := &Encoder{t: t}
 		return func(doc []byte, add func([]byte)) error {
-			return e.walk(t.newText(doc, false), false, func(piece *text, _ int32) error {
+			return e.walk(t.newText(doc, false), false, func(piece text, _ int32) error {
 				add(piece.norm)
 				return nil
 			})

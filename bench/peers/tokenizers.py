@@ -1,16 +1,16 @@
-"""Byte-level BPE in Hugging Face tokenizers, tiktoken and gigatoken: the peers of bench/tokenizer.
+"""Hugging Face tokenizers, tiktoken, gigatoken and sentencepiece: the peers of bench/tokenizer.
 
     python tokenizers.py --threads 1
 
 After {"ready": true, "versions": ...} each line on stdin is a JSON object and is answered by one JSON line:
 
-{"do": "encode", "engine": "hf" | "hf-single" | "tiktoken" | "gigatoken", "file": tokenizer.json, "docs": FILE, "warm": bool, "out": FILE or ""}
+{"do": "encode", "engine": "hf" | "hf-single" | "tiktoken" | "gigatoken" | "sentencepiece", "file": tokenizer.json or model file, "docs": FILE, "warm": bool, "out": FILE or ""}
     encodes all documents, a JSON array of strings, and answers {"seconds", "ids"}. Cold: with a tokenizer made for this pass, making it is not timed.
     Warm: with one that has encoded the documents before. out gets the ids of each document behind their number, little-endian int32.
 {"do": "train", "docs": FILE, "vocab": N, "out": FILE or ""}
     trains Hugging Face's BpeTrainer as plinth does, and answers {"seconds"}; out gets tokenizer.json.
 
-hf is encode_batch_fast, hf-single one encode after the other, tiktoken encode_ordinary_batch, gigatoken encode_batch.
+hf is encode_batch_fast, hf-single one encode after the other, tiktoken encode_ordinary_batch, gigatoken encode_batch, sentencepiece encode of a list.
 """
 
 import argparse
@@ -78,6 +78,11 @@ def make(engine, file):
 
         t = gigatoken.Tokenizer(file)
         return lambda texts: t.encode_batch(texts, parallel=args.threads > 1)
+    if engine == "sentencepiece":
+        import sentencepiece
+
+        t = sentencepiece.SentencePieceProcessor(model_file=file)
+        return lambda texts: t.encode(texts, num_threads=args.threads)
     sys.exit(f"no engine {engine!r}")
 
 
@@ -122,7 +127,7 @@ def train(job):
 
 def versions():
     found = {}
-    for name in ("tokenizers", "tiktoken", "gigatoken"):
+    for name in ("tokenizers", "tiktoken", "gigatoken", "sentencepiece"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

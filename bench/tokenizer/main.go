@@ -1,6 +1,7 @@
-// Command tokenizer measures byte-level BPE, alone or in turns with peers.
+// Command tokenizer measures encoding with any tokenizer and the training of byte-level BPE, alone or in turns with peers.
 //
 //	go run ./bench/tokenizer --tokenizer gpt2.tokenizer.json --peer ../venv/bin/python --engines hf,tiktoken book*.txt
+//	go run ./bench/tokenizer --tokenizer t5.tokenizer.json --peer ../venv/bin/python --engines hf,sentencepiece --model spiece.model book*.txt
 //	go run ./bench/tokenizer --train 8192,32768 --peer ../venv/bin/python book*.txt
 //	go run ./bench/tokenizer --tokenizer gpt2.tokenizer.json --worst book*.txt
 package main
@@ -23,18 +24,19 @@ import (
 )
 
 type options struct {
-	tokenizer, peer, script, engines string
-	threads, train                   string
-	pairs, doc, limit                int
-	worst                            bool
+	tokenizer, peer, script, engines, model string
+	threads, train                          string
+	pairs, doc, limit                       int
+	worst                                   bool
 }
 
 func main() {
 	var o options
-	flag.StringVar(&o.tokenizer, "tokenizer", "", "tokenizer.json or rank file")
+	flag.StringVar(&o.tokenizer, "tokenizer", "", "tokenizer's folder or file")
 	flag.StringVar(&o.peer, "peer", "", "Python with the peers' packages; no peer when empty")
 	flag.StringVar(&o.script, "script", "bench/peers/tokenizers.py", "the peers' program")
-	flag.StringVar(&o.engines, "engines", "hf,tiktoken", "peers of encode: hf, hf-single, tiktoken, gigatoken")
+	flag.StringVar(&o.engines, "engines", "hf,tiktoken", "peers of encode: hf, hf-single, tiktoken, gigatoken, sentencepiece")
+	flag.StringVar(&o.model, "model", "", "the same vocabulary as SentencePiece's model file, for sentencepiece")
 	flag.StringVar(&o.threads, "threads", "1,2", "thread counts, of the peers too")
 	flag.StringVar(&o.train, "train", "", "vocabulary sizes to train; empty: encode")
 	flag.IntVar(&o.pairs, "pairs", 7, "pairs for each figure")

@@ -61,6 +61,9 @@ func (b *runner) encodePairs(threads int) error {
 	}
 	for _, engine := range engines {
 		job := map[string]any{"do": "encode", "engine": engine, "file": b.file("tokenizer.json"), "docs": b.file("docs.json"), "warm": false, "out": ""}
+		if engine == "sentencepiece" {
+			job["file"] = b.model
+		}
 		if engine != "" {
 			if err := b.sameIDs(job); err != nil {
 				return fmt.Errorf("%s: %w", engine, err)

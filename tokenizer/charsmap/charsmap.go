@@ -14,7 +14,7 @@ const maxText = 1024
 type Map struct {
 	units []byte    // of the double array, 4 bytes each
 	texts string    // replacements, each ends with a NUL
-	plain [256]bool // printable ASCII with which no rule begins
+	plain [256]bool // printable ASCII that has no rule by itself
 }
 
 // Parse reads a map: the size of the double array in bytes, the double array, the replacements. It keeps data.
@@ -41,7 +41,8 @@ func Parse(data []byte) (*Map, error) {
 	}
 	m := &Map{units: data[:size], texts: string(texts)}
 	for c := ' '; c < 0x7f; c++ {
-		m.plain[c] = m.unit(offset(m.unit(0))^uint32(c))&(1<<31|0xff) != uint32(c)
+		_, ok := m.shortest(string(c))
+		m.plain[c] = !ok
 	}
 	return m, nil
 }
@@ -119,39 +120,19 @@ func (m *Map) shortest(text string) (with string, ok bool) {
 // are the arguments of their NormalizedString::transform. Where no rule applies it calls nothing and returns false. Text
 // must be valid UTF-8.
 func (m *Map) Transform(text string, put func(r rune, change int)) bool {
-	plain := m.plainPrefix(text)
-	if plain == len(text) {
+	if m.plainPrefix(text) == len(text) {
 		return false
 	}
 	out := make([]edit, 0, len(text))
-	changed := false
-	for ; len(text) > 0; plain = m.plainPrefix(text) {
-		for i := range plain {
-			out = append(out, edit{rune(text[i]), 0})
+	changed := m.walk(text, func(old, with string, change bool) {
+		if change {
+			out = replace(out, old, with)
+			return
 		}
-		if text = text[plain:]; text == "" {
-			break
+		for _, r := range old {
+			out = append(out, edit{r, 0})
 		}
-		cluster := text[:clusterEnd(text)]
-		text = text[len(cluster):]
-		if len(cluster) < 6 {
-			if with, ok := m.shortest(cluster); ok {
-				changed = true
-				out = replace(out, cluster, with)
-				continue
-			}
-		}
-		for len(cluster) > 0 {
-			r, n := utf8.DecodeRuneInString(cluster)
-			if with, ok := m.shortest(cluster[:n]); ok {
-				changed = true
-				out = replace(out, cluster[:n], with)
-			} else {
-				out = append(out, edit{r, 0})
-			}
-			cluster = cluster[n:]
-		}
-	}
+	})
 	if changed {
 		for _, e := range out {
 			put(e.r, e.change)
@@ -160,7 +141,51 @@ func (m *Map) Transform(text string, put func(r rune, change int)) bool {
 	return changed
 }
 
-// plainPrefix returns how many bytes at the start of text are clusters of one character each that no rule begins with.
+// Append appends text normalised as Transform does. Where no rule applies it returns dst and false.
+func (m *Map) Append(dst []byte, text string) ([]byte, bool) {
+	if m.plainPrefix(text) == len(text) {
+		return dst, false
+	}
+	out := dst
+	if m.walk(text, func(_, with string, _ bool) { out = append(out, with...) }) {
+		return out, true
+	}
+	return dst, false
+}
+
+// walk calls part for the parts of text from left to right, each with its replacement, or itself where change is false. It returns
+// whether there was a replacement.
+func (m *Map) walk(text string, part func(old, with string, change bool)) (changed bool) {
+	for len(text) > 0 {
+		if n := m.plainPrefix(text); n > 0 {
+			part(text[:n], text[:n], false)
+			text = text[n:]
+			continue
+		}
+		cluster := text[:clusterEnd(text)]
+		text = text[len(cluster):]
+		if len(cluster) < 6 {
+			if with, ok := m.shortest(cluster); ok {
+				changed = true
+				part(cluster, with, true)
+				continue
+			}
+		}
+		for len(cluster) > 0 {
+			_, n := utf8.DecodeRuneInString(cluster)
+			with, ok := m.shortest(cluster[:n])
+			if !ok {
+				with = cluster[:n]
+			}
+			changed = changed || ok
+			part(cluster[:n], with, ok)
+			cluster = cluster[n:]
+		}
+	}
+	return changed
+}
+
+// plainPrefix returns how many bytes at the start of text are clusters of one character each that have no rule.
 func (m *Map) plainPrefix(text string) int {
 	for i := range len(text) {
 		if !m.plain[text[i]] {

@@ -105,6 +105,9 @@ func check(t *testing.T, data []byte, text string) {
 	if len(out) != len(from) || !utf8.Valid(out) || len(out) > len(text)*maxText {
 		t.Fatalf("%q: %q with %d places", text, out, len(from))
 	}
+	if short, changed := m.Append([]byte("x"), text); string(short[1:]) != string(out) && (changed || string(out) != text) {
+		t.Fatalf("%q: Append makes %q, Normalize %q", text, short, out)
+	}
 	for i, at := range from {
 		if at < -1 || at >= len(text) || at >= 0 && !utf8.RuneStart(text[at]) {
 			t.Fatalf("%q: byte %d of %q comes from %d", text, i, out, at)
