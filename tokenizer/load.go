@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -226,7 +228,21 @@ func (s *jsonScore) UnmarshalJSON(data []byte) error {
 	if len(fields) != 2 || json.Unmarshal(fields[0], &s.text) != nil || json.Unmarshal(fields[1], &s.score) != nil {
 		return fmt.Errorf("vocab: %.100s is not a token and its score", data)
 	}
+	s.score = peerFloat(string(fields[1]), s.score)
 	return nil
+}
+
+// peerFloat returns a JSON number as Hugging Face tokenizers reads it: the digits as a float64, divided by a power of ten, which may
+// be off by a last bit that decides ties between segmentations. exact is the number itself, returned where there are other than
+// digits and a point or more digits than uint64 takes.
+func peerFloat(number string, exact float64) float64 {
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(number, "-"), ".")
+	digits, err := strconv.ParseUint(whole+fraction, 10, 64)
+	if err != nil {
+		return exact
+	}
+	power, _ := strconv.ParseFloat("1e"+strconv.Itoa(len(fraction)), 64)
+	return math.Copysign(float64(digits)/power, exact)
 }
 
 // wordPieceSettings are the settings of a WordPiece model in the order in which they are written.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -209,4 +210,14 @@ func FuzzRoundTrip(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPeerFloat has scores of T5's file and what Hugging Face tokenizers writes for them.
+func TestPeerFloat(t *testing.T) {
+	for number, want := range map[string]float64{"-12.130167007446289": -12.130167007446287, "-5.129043102264404": -5.129043102264404, "0": 0, "-2.5": -2.5, "1e-3": 1e-3} {
+		exact, err := strconv.ParseFloat(number, 64)
+		if have := peerFloat(number, exact); err != nil || have != want {
+			t.Errorf("%s: %v, want %v (%v)", number, have, want, err)
+		}
+	}
 }
