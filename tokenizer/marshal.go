@@ -147,10 +147,24 @@ func (t *Tokenizer) writeScores(b *bytes.Buffer) {
 		b.WriteString("\n      [\n        ")
 		quote(b, s.text)
 		b.WriteString(",\n        ")
-		b.Write(appendFloat(nil, s.score))
+		b.Write(appendScore(nil, s.score))
 		b.WriteString("\n      ]")
 	}
 	closeList(b, len(t.scored), "\n    ", ']')
+}
+
+// appendScore writes a score so that it is read as the same again: see peerFloat.
+func appendScore(dst []byte, score float64) []byte {
+	up, down := score, score
+	for range 8 {
+		for _, v := range []float64{up, down} {
+			if text := appendFloat(nil, v); peerFloat(string(text), v) == score {
+				return append(dst, text...)
+			}
+		}
+		up, down = math.Nextafter(up, math.Inf(1)), math.Nextafter(down, math.Inf(-1))
+	}
+	return appendFloat(dst, score)
 }
 
 // appendFloat writes a number as serde does: the shortest digits that give it back, an exponent below 1e-5 and from 1e16 on.

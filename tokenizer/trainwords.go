@@ -110,7 +110,8 @@ func TrainUnigram(ctx context.Context, docs iter.Seq[[]byte], o WordOptions) (*T
 	m.unigramUnk = unk
 	m.vocab = map[string]int32{}
 	for id, t := range tokens {
-		m.scored = append(m.scored, jsonScore{t.Text, t.Score})
+		// The score is the one that a file will give: see peerFloat.
+		m.scored = append(m.scored, jsonScore{t.Text, peerFloat(string(appendFloat(nil, t.Score)), t.Score)})
 		m.vocab[t.Text] = int32(id)
 	}
 	for b := range bytes {
