@@ -35,6 +35,19 @@ func Features(d Decoder, t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs, kv *nn.K
 	return d.Norm(t, d.Body(t, x, seqs, kv, 0, d.Sizes().Layers))
 }
 
+// Block is a layer of a decoder on x [N, C]; layer is its number, and its place in the cache.
+type Block interface {
+	Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV, layer int) *tensor.Tensor
+}
+
+// Body runs blocks [from, to) on x [N, C], each in a scope of its own: see Decoder.
+func Body[B Block](t *tensor.Tape, x *tensor.Tensor, blocks []B, seqs *nn.Seqs, kv *nn.KV, from, to int) *tensor.Tensor {
+	for l := from; l < to; l++ {
+		x = t.Scope(func() *tensor.Tensor { return blocks[l].Forward(t, x, seqs, kv, l) })
+	}
+	return x
+}
+
 // NewKV returns an empty cache for the decoder.
 func NewKV(d Decoder, o nn.KVOptions) *nn.KV {
 	s := d.Sizes()

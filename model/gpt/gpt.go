@@ -93,10 +93,7 @@ func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Ten
 
 // Body runs blocks [from, to) on x [N, C].
 func (m *Model) Body(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV, from, to int) *tensor.Tensor {
-	for l := from; l < to; l++ {
-		x = t.Scope(func() *tensor.Tensor { return m.Transformer.Blocks[l].Forward(t, x, seqs, kv, l) })
-	}
-	return x
+	return model.Body(t, x, m.Transformer.Blocks, seqs, kv, from, to)
 }
 
 // Forward is attention then MLP, each pre-normed with a residual. x is [N, C], the tokens of all sequences.

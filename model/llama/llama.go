@@ -83,10 +83,7 @@ func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, _ *nn.Seqs) *tensor.Tensor
 
 // Body runs blocks [from, to) on x [N, C].
 func (m *Model) Body(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV, from, to int) *tensor.Tensor {
-	for l := from; l < to; l++ {
-		x = t.Scope(func() *tensor.Tensor { return m.Decoder.Blocks[l].Forward(t, x, seqs, kv, l) })
-	}
-	return x
+	return model.Body(t, x, m.Decoder.Blocks, seqs, kv, from, to)
 }
 
 // Forward is attention then MLP, each pre-normed with a residual. x is [N, C], the tokens of all sequences.
