@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -288,16 +287,22 @@ func SaveTask(dir string, m TaskModel, tok *tokenizer.Tokenizer, l Labels) error
 	return file.WriteFile(path, b, 0o644)
 }
 
-// patch sets keys of a JSON object; those that it has already and more has not stay. pad_token_id is set only where there is none.
+// patch sets keys of a JSON object; the others stay as they are written. pad_token_id is set only where there is none.
 func patch(object []byte, more map[string]any) ([]byte, error) {
-	var keys map[string]any
+	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(object, &keys); err != nil {
 		return nil, err
 	}
-	if keys["pad_token_id"] != nil {
-		delete(more, "pad_token_id")
+	for key, v := range more {
+		if old := string(keys[key]); key == "pad_token_id" && old != "" && old != "null" {
+			continue
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		keys[key] = b
 	}
-	maps.Copy(keys, more)
 	b, err := json.MarshalIndent(keys, "", "  ")
 	return append(b, '\n'), err
 }
