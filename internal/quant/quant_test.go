@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/internal/vec"
 )
 
 // golden is what tools/golden/quants.py writes.
@@ -234,15 +235,15 @@ func TestFMA(t *testing.T) {
 	}
 	for range 200000 {
 		a, b, c := number(), number(), number()
-		if want := exactFMA(a, b, c); fma(a, b, c) != want {
-			t.Fatalf("fma(%x, %x, %x) = %x, want %x", a, b, c, fma(a, b, c), want)
+		if want := exactFMA(a, b, c); vec.FMA(a, b, c) != want {
+			t.Fatalf("vec.FMA(%x, %x, %x) = %x, want %x", a, b, c, vec.FMA(a, b, c), want)
 		}
 	}
 	inf := float32(math.Inf(1))
-	if v := fma(inf, 1, 1); v != inf {
+	if v := vec.FMA(inf, 1, 1); v != inf {
 		t.Errorf("fma of an infinity is %v", v)
 	}
-	if v := fma(inf, 0, 1); v == v {
-		t.Errorf("fma(Inf, 0, 1) is %v, not NaN", v)
+	if v := vec.FMA(inf, 0, 1); v == v {
+		t.Errorf("vec.FMA(Inf, 0, 1) is %v, not NaN", v)
 	}
 }
