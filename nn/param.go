@@ -41,6 +41,7 @@ func (p *Param) Decays() bool { return p.tensor.Rank() >= 2 }
 type Named struct {
 	Name string
 	*Param
+	Rate float64 // factor of the learning rate for it; 0 means 1
 }
 
 // Params lists the parameters of a model, a pointer to a struct, in the order of its fields. A field tagged `name:"x"` adds x
@@ -52,7 +53,7 @@ func Params(model any) []Named {
 	walk(reflect.ValueOf(model), "", func(path string, p *Param) {
 		if !seen[p] {
 			seen[p] = true
-			list = append(list, Named{path, p})
+			list = append(list, Named{Name: path, Param: p})
 		}
 	})
 	return list

@@ -233,7 +233,19 @@ type AdamW struct {
 // function of Rounding and of the element's place in the list.
 type AdamWParam struct {
 	P, G, M, V Buf
-	NoDecay    bool // WeightDecay is not for this one
+	NoDecay    bool    // WeightDecay is not for this one
+	Rate       float64 // factor of LR for this one; 0 means 1
+}
+
+// Of returns the step as it is for w.
+func (s AdamW) Of(w *AdamWParam) AdamW {
+	if w.NoDecay {
+		s.WeightDecay = 0
+	}
+	if w.Rate != 0 {
+		s.LR *= w.Rate
+	}
+	return s
 }
 
 // RoundingBits are the 32 random bits of element i of a list: the lower half rounds its first moment, the upper half its second. It is Wellons'
