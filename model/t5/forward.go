@@ -27,7 +27,12 @@ func (l *SelfLayer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, bia
 	spec.Queries, spec.Bias = seqs.Spans, bias
 	q := a.Q.Forward(t, h, tensor.Identity, nil) // [N, H·D]
 	k, v := a.keys(t, h)
-	y := nn.Attend(t, tensor.Of(q), k, v, spec, kv, layer) // [N, H·D]
+	var y *tensor.Tensor // [N, H·D]
+	if spec.Causal {
+		y = nn.Attend(t, tensor.Of(q), k, v, spec, kv, layer)
+	} else {
+		y = t.Attention(tensor.Of(q), k, v, spec)
+	}
 	return a.O.Forward(t, y, tensor.Identity, x)
 }
 
