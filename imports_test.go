@@ -31,6 +31,7 @@ var layers = [][]string{
 var sideways = map[string][]string{
 	"internal/gemm":       {"internal/pool"},
 	"internal/quant":      {"internal/vec"},
+	"internal/kernel":     {"internal/random"},
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
 	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
 	"checkpoint/gguf":     {"checkpoint"},

@@ -10,10 +10,12 @@ import (
 // takes nothing from Go's heap.
 type Tape struct {
 	k         *kernel.Set
-	recording bool
+	training  bool // made by Training: what only training does happens, such as dropout
+	recording bool // training, and not within a pass that is only for its result
 	pack      bool // keep weights in packed form: they do not change
 	packs     map[*Tensor]*packing
 	keep      Keep // of Scopes, for Backward
+	drops     drops
 
 	mem    arena
 	made   []*Tensor // tensors of ops, the first live of them in use: results, and what gradients need
@@ -42,7 +44,7 @@ type node struct {
 }
 
 // Training returns a tape that records, for Forward, Backward, Reset in turn.
-func Training(k *kernel.Set) *Tape { return &Tape{k: k, recording: true} }
+func Training(k *kernel.Set) *Tape { return &Tape{k: k, training: true, recording: true} }
 
 // Evaluation returns a tape that does not record, for weights that change between runs.
 func Evaluation(k *kernel.Set) *Tape { return &Tape{k: k} }
@@ -62,6 +64,7 @@ func (t *Tape) Bytes() int { return t.mem.bytes }
 // Reset takes back everything that ops returned since the last Reset.
 func (t *Tape) Reset() {
 	t.takeBack(0)
+	t.drops = drops{}
 	t.nodes, t.scopes = t.nodes[:0], t.scopes[:0]
 }
 

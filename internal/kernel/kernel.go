@@ -9,10 +9,16 @@
 // The promise: each output element is reduced in an order that depends on the problem's inner sizes only, never on the
 // number of rows, threads or on neighbouring sequences.
 //
-// A result must not overlap an operand, except that in the elementwise functions (Add to SwiGLUGrad), in Softmax, SoftmaxGrad
+// A result must not overlap an operand, except that in the elementwise functions (Add to Dropout), in Softmax, SoftmaxGrad
 // and Rope it may be the very operand, from its first element on. N = 0 is allowed everywhere. NaN is not swallowed: the
 // rows that depend on it are NaN. Package suite tests all of this on any set.
 package kernel
+
+import (
+	"math"
+
+	"github.com/plinth-ml/plinth/internal/random"
+)
 
 // Set is one implementation of the ops. All functions are safe for one caller at a time.
 type Set struct {
@@ -38,6 +44,9 @@ type Set struct {
 	// SwiGLU is y = silu(gate) * up (Shazeer 2020, GLU Variants, eq. 6 without the products).
 	SwiGLU     func(y, gate, up Buf)
 	SwiGLUGrad func(dgate, dup, dy, gate, up Buf, acc bool)
+
+	// Dropout is y = d(x), or y += d(x) with acc; see Dropout. It is its own gradient: dx = d(dy).
+	Dropout func(d Dropout, y, x Buf, acc bool)
 
 	// Softmax is over rows of length c; an all -Inf row gives zeros.
 	Softmax     func(y, x Buf, c int)
@@ -93,6 +102,22 @@ const (
 func (a Act) String() string {
 	return [...]string{"identity", "gelu", "gelu_tanh", "relu", "silu", "tanh", "sigmoid"}[a]
 }
+
+// Dropout leaves out elements at random (Srivastava et al. 2014): element i becomes 0, whatever it was, where random number i of the key, of 16 bits,
+// is below Drops, and is divided by 1-Drops/2^16 otherwise.
+type Dropout struct {
+	P   float64 // within [0, 1), in effect rounded to a multiple of 2^-16
+	Key random.Key
+}
+
+// Drops is how many of the 2^16 random numbers drop an element.
+func (d Dropout) Drops() uint32 { return uint32(math.Round(d.P * (1 << 16))) }
+
+// Scale is the factor of the elements that stay.
+func (d Dropout) Scale() float64 { return 1 / (1 - float64(d.Drops())/(1<<16)) }
+
+// Bits are the random numbers of elements 8·block to 8·block+7: the lower half of each word, then the upper.
+func (d Dropout) Bits(block int) [4]uint32 { return d.Key.Bits128(uint64(block)) }
 
 // MatMul describes C = f(Alpha·op(A)·op(B) + Bias) + Residual.
 //

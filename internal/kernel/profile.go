@@ -198,6 +198,9 @@ func (t *Times) wrapPlain(s, p *Set) {
 	p.SwiGLUGrad = func(dgate, dup, dy, gate, up Buf, acc bool) {
 		timed("SwiGLUGrad", dy.Len(), 5, func() { s.SwiGLUGrad(dgate, dup, dy, gate, up, acc) })
 	}
+	p.Dropout = func(d Dropout, y, x Buf, acc bool) {
+		timed("Dropout", y.Len(), 2, func() { s.Dropout(d, y, x, acc) })
+	}
 	p.Softmax = func(y, x Buf, c int) { timed("Softmax", y.Len(), 2, func() { s.Softmax(y, x, c) }) }
 	p.SoftmaxGrad = func(dx, dy, y Buf, c int, acc bool) {
 		timed("SoftmaxGrad", dy.Len(), 3, func() { s.SoftmaxGrad(dx, dy, y, c, acc) })

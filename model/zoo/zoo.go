@@ -200,6 +200,9 @@ func describe(path string, config []byte, s checkpoint.Scheme) (Stored, error) {
 		return nil, fmt.Errorf("%s: model_type %q is not implemented; implemented: %s", path, kind, strings.Join(slices.Sorted(maps.Keys(Families)), ", "))
 	}
 	m, err := family(config, s)
+	if err == nil {
+		m, err = withHead(m, config)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -227,6 +230,9 @@ func Open(path string, o Options) (Model, error) {
 
 // AsDecoder returns m where it is a decoder, and an error that says what it is otherwise.
 func AsDecoder(m Stored) (Model, error) {
+	if _, ok := m.(TaskModel); ok {
+		return nil, errors.New("a model with a head for a task writes no text: it is for plinth classify, tag or ask")
+	}
 	if d, ok := m.(Model); ok {
 		return d, nil
 	}
@@ -245,33 +251,15 @@ func AsDecoder(m Stored) (Model, error) {
 // filled and every tensor used. Without Train and F32, matrices stay in the file's own type and memory, which is mapped for the life of
 // the process: their pages cost memory only while they are used, and a file that is cut short meanwhile ends the program.
 func OpenAny(path string, o Options) (Stored, error) {
-	var m Stored
-	var src checkpoint.Source
-	scheme := checkpoint.HuggingFace
-	if IsGGUF(path) {
-		f, err := gguf.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		src, scheme = f, checkpoint.GGUF
-		if m, err = describeGGUF(f); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-	} else {
-		var err error
-		if m, err = describeDir(path); err != nil {
-			return nil, err
-		}
-		if src, err = openDir(path); err != nil {
-			return nil, err
-		}
+	src, m, scheme, err := openSource(path)
+	if err != nil {
+		return nil, err
 	}
-	_, isGPT := m.(*gpt.Model)
-	own := o.Train || o.F32 || isGPT && scheme == checkpoint.HuggingFace // matrices [in, out], which products take as float32 only
+	own := o.Train || o.F32 || needsF32(m, scheme)
 	if own {
 		nn.Alloc(m.Params(), o.Train)
 	}
-	err := errors.Join(Load(src, scheme, m), checkTied(src, scheme, m))
+	err = errors.Join(Load(src, scheme, m), checkTied(src, scheme, m))
 	if own || err != nil {
 		err = errors.Join(err, src.Close())
 	}
@@ -279,6 +267,36 @@ func OpenAny(path string, o Options) (Stored, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// openSource opens the files of a model and describes it: shapes only.
+func openSource(path string) (checkpoint.Source, Stored, checkpoint.Scheme, error) {
+	if IsGGUF(path) {
+		f, err := gguf.Open(path)
+		if err != nil {
+			return nil, nil, checkpoint.GGUF, err
+		}
+		m, err := describeGGUF(f)
+		if err != nil {
+			return nil, nil, checkpoint.GGUF, errors.Join(err, f.Close())
+		}
+		return f, m, checkpoint.GGUF, nil
+	}
+	m, err := describeDir(path)
+	if err != nil {
+		return nil, nil, checkpoint.HuggingFace, err
+	}
+	src, err := openDir(path)
+	return src, m, checkpoint.HuggingFace, err
+}
+
+// needsF32 says whether a model's matrices are [in, out] in its files, which products take as float32 only.
+func needsF32(m Stored, s checkpoint.Scheme) bool {
+	if h, ok := m.(*headed); ok {
+		m = h.base
+	}
+	_, isGPT := m.(*gpt.Model)
+	return isGPT && s == checkpoint.HuggingFace
 }
 
 // twinned is a model whose published files may hold some parameters a second time.
@@ -293,7 +311,7 @@ func twins(m Stored) map[string]string {
 		return t.Twins()
 	}
 	list := map[string]string{}
-	if d, ok := m.(Model); ok {
+	if d, ok := m.(Model); ok { // a head for a task may stand before it
 		for _, p := range m.Params() {
 			if p.T() == d.Head().Weight {
 				list["lm_head.weight"] = p.Name

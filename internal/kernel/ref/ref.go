@@ -52,6 +52,7 @@ func New() *kernel.Set {
 		SwiGLUGrad: func(dgate, dup, dy, gate, up buf, acc bool) {
 			pick(gate, swiGLUGrad[float32], swiGLUGrad[float64])(dgate, dup, dy, gate, up, acc)
 		},
+		Dropout: func(d kernel.Dropout, y, x buf, acc bool) { pick(y, dropout[float32], dropout[float64])(d, y, x, acc) },
 		Softmax: func(y, x buf, c int) { pick(y, softmax[float32], softmax[float64])(y, x, c) },
 		SoftmaxGrad: func(dx, dy, y buf, c int, acc bool) {
 			pick(y, softmaxGrad[float32], softmaxGrad[float64])(dx, dy, y, c, acc)
