@@ -26,6 +26,7 @@ import (
 	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/model/neox"
 	"github.com/plinth-ml/plinth/model/palm"
+	"github.com/plinth-ml/plinth/model/t5"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -69,6 +70,7 @@ var Families = map[string]func(config []byte, s checkpoint.Scheme) (Stored, erro
 	neox.Type: newNeoX,
 	gptj.Type: newGPTJ,
 	palm.Type: newPaLM,
+	t5.Type:   newT5,
 }
 
 func newLlama(config []byte, s checkpoint.Scheme) (Stored, error) {
@@ -112,6 +114,17 @@ func newPaLM(config []byte, _ checkpoint.Scheme) (Stored, error) {
 		return nil, err
 	}
 	return palm.New(c)
+}
+
+func newT5(config []byte, _ checkpoint.Scheme) (Stored, error) {
+	c, err := t5.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	if c.Encoder {
+		return t5.NewEncoder(c)
+	}
+	return t5.New(c)
 }
 
 func newGPT(config []byte, s checkpoint.Scheme) (Stored, error) {
