@@ -1,6 +1,9 @@
 package model
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
@@ -67,8 +70,13 @@ func NewHeaded(d Decoder, kind Task, pool Pool, k int, bias bool) *Headed {
 	return &Headed{Decoder: d, Kind: kind, Pool: pool, Score: nn.NewLinear(d.Sizes().Width, k, 0.02, bias)}
 }
 
-// Params are those of the decoder, then those of the head.
-func (h *Headed) Params() []nn.Named { return append(h.Decoder.Params(), h.HeadParams()...) }
+// Params are those of the decoder without a head for the next token of its own, then those of the head.
+func (h *Headed) Params() []nn.Named {
+	body := slices.DeleteFunc(h.Decoder.Params(), func(p nn.Named) bool {
+		return strings.HasPrefix(p.Name, "lm_head.") || strings.HasPrefix(p.Name, "embed_out.")
+	})
+	return append(body, h.HeadParams()...)
+}
 
 // HeadParams are score.weight [K, C] and, where there is one, score.bias [K].
 func (h *Headed) HeadParams() []nn.Named {

@@ -40,7 +40,7 @@ func (v *convertCmd) Run(c *common) error {
 		if err != nil {
 			return err
 		}
-		return c.finishStored(v.Out, list, false)
+		return c.finishWritten(v.Out, list, false)
 	case !in:
 		return usagef("one of --model and --out is a GGUF file, with a name that ends in .gguf")
 	case d.dtype == checkpoint.Q8_0:
@@ -64,8 +64,8 @@ func notItself(model, out string) error {
 	return nil
 }
 
-// finishStored prints what a GGUF file holds, with all a line for each tensor.
-func (c *common) finishStored(path string, list []zoo.Stored, all bool) error {
+// finishWritten prints what a GGUF file holds, with all a line for each tensor.
+func (c *common) finishWritten(path string, list []zoo.Written, all bool) error {
 	type row struct {
 		Name  string `json:"name"`
 		Type  string `json:"type"`

@@ -18,8 +18,8 @@ import (
 	"github.com/plinth-ml/plinth/internal/quant"
 )
 
-// Stored is a tensor as it was written.
-type Stored struct {
+// Written is a tensor as a file got it.
+type Written struct {
 	checkpoint.Info
 	Bytes int
 }
@@ -34,7 +34,7 @@ type content struct {
 
 // WriteGGUF writes the model at in, a folder or a GGUF file, with its tokenizer and chat template, to the GGUF file out. pick chooses each tensor's type; fileType is
 // what general.file_type says. It returns the tensors in their order.
-func WriteGGUF(in, out string, fileType uint32, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Stored, error) {
+func WriteGGUF(in, out string, fileType uint32, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
 	c, err := contentOf(in)
 	if err != nil {
 		return nil, err
@@ -42,12 +42,12 @@ func WriteGGUF(in, out string, fileType uint32, pick func(t checkpoint.Info) (ch
 	return c.write(out, fileType, pick)
 }
 
-func (c *content) write(out string, fileType uint32, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Stored, error) {
+func (c *content) write(out string, fileType uint32, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
 	if !IsGGUF(out) {
 		return nil, errors.Join(fmt.Errorf("%s: the name of a GGUF file ends in .gguf", out), c.close())
 	}
 	c.meta.Set("general.file_type", fileType)
-	var stored []Stored
+	var written []Written
 	var list []gguf.Tensor
 	for i, t := range c.tensors {
 		var err error
@@ -55,7 +55,7 @@ func (c *content) write(out string, fileType uint32, pick func(t checkpoint.Info
 			return nil, errors.Join(err, c.close())
 		}
 		elements, size := t.DType.Block()
-		stored = append(stored, Stored{t, t.Elements() / elements * size})
+		written = append(written, Written{t, t.Elements() / elements * size})
 		list = append(list, gguf.Tensor{Info: t, Data: func() ([]byte, error) {
 			values, err := c.read(i)
 			if err != nil {
@@ -68,7 +68,7 @@ func (c *content) write(out string, fileType uint32, pick func(t checkpoint.Info
 			return encode(t.DType, values, width)
 		}})
 	}
-	return stored, errors.Join(gguf.Write(out, c.meta, list), c.close())
+	return written, errors.Join(gguf.Write(out, c.meta, list), c.close())
 }
 
 // contentOf reads a model's metadata and prepares its tensors under GGUF's names.
@@ -135,7 +135,7 @@ func contentOfDir(dir string) (*content, error) {
 }
 
 // tokenizerInto says in meta what a folder's tokenizer and chat template say. A folder without tokenizer.json gives a file without one.
-func tokenizerInto(meta *gguf.Metadata, dir string, m Model, config []byte) error {
+func tokenizerInto(meta *gguf.Metadata, dir string, m Stored, config []byte) error {
 	data, err := os.ReadFile(filepath.Join(dir, TokenizerFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		meta.Set(keyModel, "none")
