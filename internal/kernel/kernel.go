@@ -184,7 +184,8 @@ func (r *Rope) Turning() int {
 //
 // With a Cache, K and V are those of the queries' own tokens: they are stored as the last of the Keys[s].Len positions of each sequence, and all
 // keys and values are read from the cache; Keys[s].Start counts nothing. The results have the same bits for any pages, and, with an F32 cache, the
-// bits of a call without. There is no gradient.
+// bits of a call without. There is no gradient. Without K and V nothing is stored, and a sequence may have any number of queries: cross-attention over
+// what was stored before. Without Q and O nothing but storing is done.
 type Attention struct {
 	Heads, KVHeads, HeadDim int
 	Q, K, V, O              Buf // rows of Heads*D, KVHeads*D, KVHeads*D, Heads*D elements
@@ -194,10 +195,26 @@ type Attention struct {
 	Scale                   float64 // 0 means 1/sqrt(D)
 	SoftCap                 float64 // cap(s) = SoftCap·tanh(s/SoftCap) (Gemma 2, section 2); 0 leaves scores as they are
 	Causal                  bool
-	Window                  int // 0 unlimited; else |query position - key position| < Window
-	Bias                    Buf // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
-	BiasQ, BiasK            int
+	Window                  int    // 0 unlimited; else |query position - key position| < Window
+	Bias                    Buf    // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
+	BiasQ, BiasK            int    // BiasQ 0: Bias is [Heads, BiasK], added at column BiasK/2 + key position - query position
 	Cache                   *Cache // or nil
+}
+
+// BiasFits reports whether the bias has a number for every pair of so many queries and keys.
+func (a *Attention) BiasFits(queries, keys int) bool {
+	if a.BiasQ == 0 {
+		return queries <= keys && keys <= a.BiasK/2+1 && a.BiasK&1 == 1
+	}
+	return queries <= keys && keys <= a.BiasQ && keys <= a.BiasK
+}
+
+// BiasAt is where the bias of a head for a query position and key position 0 stands.
+func (a *Attention) BiasAt(head, query int) int {
+	if a.BiasQ == 0 {
+		return head*a.BiasK + a.BiasK/2 - query
+	}
+	return (head*a.BiasQ + query) * a.BiasK
 }
 
 // AttentionGrad holds the gradients of an Attention whose forward call is done. They have the strides of their values.
