@@ -38,7 +38,7 @@ func (l *Linear) Forward(t *tensor.Tape, x *tensor.Tensor, act tensor.Act, resid
 func together(t *tensor.Tape, x *tensor.Tensor, layers ...*Linear) (ys [3]*tensor.Tensor) {
 	var ws, bs [3]*tensor.Tensor
 	for i, l := range layers {
-		if l.InOut {
+		if l.InOut || len(l.Adapters) > 0 {
 			for i, l := range layers {
 				ys[i] = l.Forward(t, x, tensor.Identity, nil)
 			}
