@@ -51,17 +51,17 @@ func TestLlamaQuantize(t *testing.T) {
 		t.Fatal(err)
 	}
 	untied := filepath.Join(dir, "untied.gguf")
-	if _, err := zoo.WriteGGUF(dir, untied, 0, zoo.PickType(checkpoint.F32)); err != nil {
+	if _, err := zoo.WriteGGUF(dir, untied, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 		t.Fatal(err)
 	}
 	for _, source := range []string{stories(t), untied} {
 		in := filepath.Join(t.TempDir(), "in.gguf")
-		if _, err := zoo.WriteGGUF(source, in, 0, zoo.PickType(checkpoint.F32)); err != nil {
+		if _, err := zoo.WriteGGUF(source, in, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 			t.Fatal(err)
 		}
 		for _, kind := range zoo.Mixtures() {
 			ours, theirs := filepath.Join(t.TempDir(), "ours.gguf"), filepath.Join(t.TempDir(), "theirs.gguf")
-			if _, err := zoo.Quantize(source, ours, kind); err != nil {
+			if _, err := zoo.Quantize(source, ours, kind, 0); err != nil {
 				t.Fatal(err)
 			}
 			name := strings.ToUpper(kind)
@@ -138,7 +138,7 @@ func TestLlamaGreedy(t *testing.T) {
 				c.tokens = min(c.tokens, 64)
 			}
 			path := filepath.Join(t.TempDir(), "m.gguf")
-			if _, err := zoo.WriteGGUF(c.dir, path, 0, zoo.PickType(d)); err != nil {
+			if _, err := zoo.WriteGGUF(c.dir, path, 0, 0, zoo.PickType(d)); err != nil {
 				t.Fatal(err)
 			}
 			out, err := exec.Command(tool, "-m", path, "-n", fmt.Sprint(c.tokens), c.prompt).Output()
@@ -161,7 +161,7 @@ func TestLlamaGreedy(t *testing.T) {
 func TestLlamaQ8(t *testing.T) {
 	llamaTool(t, "llama-simple")
 	path := filepath.Join(t.TempDir(), "m.gguf")
-	if _, err := zoo.WriteGGUF(stories(t), path, 0, zoo.PickType(checkpoint.Q8_0)); err != nil {
+	if _, err := zoo.WriteGGUF(stories(t), path, 0, 0, zoo.PickType(checkpoint.Q8_0)); err != nil {
 		t.Fatal(err)
 	}
 	ids, _ := greedy(t, path, "Once upon a time", 200)
@@ -220,7 +220,7 @@ func TestLlamaTokens(t *testing.T) {
 	}
 	for name, dir := range map[string]string{"gpt2": dir, "stories": stories(t)} {
 		path := filepath.Join(t.TempDir(), "m.gguf")
-		if _, err := zoo.WriteGGUF(dir, path, 0, zoo.PickType(checkpoint.F32)); err != nil {
+		if _, err := zoo.WriteGGUF(dir, path, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 			t.Fatal(err)
 		}
 		in, err := json.Marshal(map[string]any{"file": path, "texts": texts})

@@ -235,33 +235,20 @@ type Options struct {
 // filled and every tensor used. Without Train and F32, matrices stay in the file's own type and memory, which is mapped for the life of
 // the process: their pages cost memory only while they are used, and a file that is cut short meanwhile ends the program.
 func Open(path string, o Options) (Model, error) {
-	var m Model
-	var src checkpoint.Source
+	m, src, err := openSource(path)
+	if err != nil {
+		return nil, err
+	}
 	scheme := checkpoint.HuggingFace
 	if IsGGUF(path) {
-		f, err := gguf.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		src, scheme = f, checkpoint.GGUF
-		if m, err = describeGGUF(f); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-	} else {
-		var err error
-		if m, err = describeDir(path); err != nil {
-			return nil, err
-		}
-		if src, err = openDir(path); err != nil {
-			return nil, err
-		}
+		scheme = checkpoint.GGUF
 	}
 	_, isGPT := m.(*gpt.Model)
 	own := o.Train || o.F32 || isGPT && scheme == checkpoint.HuggingFace // matrices [in, out], which products take as float32 only
 	if own {
 		nn.Alloc(m.Params(), o.Train)
 	}
-	err := errors.Join(Load(src, scheme, m), checkTied(src, scheme, m))
+	err = errors.Join(Load(src, scheme, m), checkTied(src, scheme, m))
 	if own || err != nil {
 		err = errors.Join(err, src.Close())
 	}
@@ -269,6 +256,27 @@ func Open(path string, o Options) (Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// openSource opens a folder's or a GGUF file's weights and describes their model, shapes only.
+func openSource(path string) (Model, checkpoint.Source, error) {
+	if !IsGGUF(path) {
+		m, err := describeDir(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		src, err := openDir(path)
+		return m, src, err
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := describeGGUF(f)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return m, f, nil
 }
 
 // checkTied refuses a file that holds a head of its own for a model whose head is the token embedding: which of them is meant is not known.
