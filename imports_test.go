@@ -29,7 +29,7 @@ var layers = [][]string{
 
 // sideways are the imports inside one layer that are allowed.
 var sideways = map[string][]string{
-	"internal/gemm":       {"internal/pool"},
+	"internal/gemm":       {"internal/pool", "internal/vec", "internal/quant"},
 	"internal/quant":      {"internal/vec"},
 	"internal/kernel":     {"internal/random"},
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},

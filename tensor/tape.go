@@ -152,6 +152,13 @@ func (t *Tape) mark() int { return t.live }
 // tensor returns an uninitialised tensor of the given shape, which lives until Reset or until Backward has passed the op that made it.
 // One that is no op's result, but kept for the gradient, is a vector where it must stay as exact as it is.
 func (t *Tape) tensor(d DType, shape ...int) *Tensor {
+	y := t.shell(d, shape...)
+	y.Data = t.mem.take(d, y.Len())
+	return y
+}
+
+// shell is tensor without memory.
+func (t *Tape) shell(d DType, shape ...int) *Tensor {
 	if t.live == len(t.made) {
 		t.made = append(t.made, new(Tensor))
 	}
@@ -159,7 +166,6 @@ func (t *Tape) tensor(d DType, shape ...int) *Tensor {
 	t.live++
 	*y = Tensor{node: -1, dtype: d}
 	y.setShape(shape)
-	y.Data = t.mem.take(d, y.Len())
 	return y
 }
 

@@ -3,7 +3,12 @@ package train
 import (
 	"fmt"
 	"math"
+
+	"github.com/plinth-ml/plinth/internal/random"
 )
+
+// dropoutKey tells the random numbers of dropout from others of the same seed.
+const dropoutKey = 0x64726f70
 
 // stepResult is what a step is known by.
 type stepResult struct {
@@ -47,10 +52,11 @@ func (l *Loop) compute() (stepResult, error) {
 	if counted == 0 {
 		return s, fmt.Errorf("train: batch %d of step %d: no target counts", at, l.pos.Step+1)
 	}
-	for _, p := range l.parts {
+	for i, p := range l.parts {
 		if p.Tokens() == 0 {
 			continue
 		}
+		l.tape.DropoutKey(random.NewKey(l.o.Seed, dropoutKey, uint64(at), uint64(i)).Uint64(0))
 		p.Loss(l.tape, l.of, l.sums)
 		l.tape.Backward()
 		l.tape.Reset()

@@ -9,7 +9,11 @@ import (
 
 func (e *engine) matMul(m *kernel.MatMul) {
 	const op = "MatMul"
-	if m.Packed == nil && m.B.DType().Stored() {
+	right := m.B.DType()
+	half := m.Packed == nil && (right == kernel.F16 || right == kernel.BF16)
+	if half {
+		checkStored(m)
+	} else if m.Packed == nil && right.Stored() {
 		e.storedMatMul(m)
 		return
 	}
@@ -18,9 +22,12 @@ func (e *engine) matMul(m *kernel.MatMul) {
 		A: f32(op, m.A), C: f32(op, m.C), Alpha: float32(m.Alpha), Accumulate: m.Accumulate,
 		Bias: f32(op, m.Bias), Act: actFunc(m.Act), Pre: f32(op, m.Pre), Residual: f32(op, m.Residual),
 	}
-	if m.Packed != nil {
+	switch {
+	case m.Packed != nil:
 		e.product.Packed = packed(m)
-	} else {
+	case half:
+		e.product.Half, e.product.Format = m.B.Bytes(), formats[right]
+	default:
 		e.product.B = f32(op, m.B)
 	}
 	e.gemm.Mul(&e.product)

@@ -3,7 +3,6 @@ package cpu
 import (
 	"fmt"
 
-	"github.com/plinth-ml/plinth/internal/gemm"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/quant"
 	"github.com/plinth-ml/plinth/internal/vec"
@@ -15,7 +14,7 @@ var formats = map[kernel.DType]quant.Format{
 	kernel.Q8_0: quant.Q8_0, kernel.Q4_0: quant.Q4_0, kernel.Q4_K: quant.Q4_K, kernel.Q5_K: quant.Q5_K, kernel.Q6_K: quant.Q6_K,
 }
 
-// stored is a product whose right side has a storage type: C = f(Alpha·A·Bᵀ + Bias) + Residual with B [N,K] as a file holds it.
+// stored is a product whose right side has a storage type of blocks: C = f(Alpha·A·Bᵀ + Bias) + Residual with B [N,K] as a file holds it.
 type stored struct {
 	*kernel.MatMul
 	format          quant.Format
@@ -25,7 +24,6 @@ type stored struct {
 	weights         []byte
 	act             func(y, x []float32)
 	lda, ldc        int
-	half            bool // B is made float32 and multiplied so
 	x               quant.Activations
 	rows, cols      int // of C in a task
 	across          int // tasks side by side
@@ -39,17 +37,22 @@ type storedScratch struct {
 	product quant.Product
 }
 
+// checkStored panics unless B is of a storage type in the one layout that products take.
+func checkStored(m *kernel.MatMul) {
+	if !m.TransB || m.TransA || m.Accumulate || m.LDB != 0 && m.LDB != m.K {
+		panic(fmt.Sprintf("cpu: MatMul: weights of %s take A·Bᵀ with dense rows only, not transA=%v transB=%v accumulate=%v LDB=%d of K=%d",
+			m.B.DType(), m.TransA, m.TransB, m.Accumulate, m.LDB, m.K))
+	}
+	need("MatMul", "B", m.B.Len(), m.N*m.K)
+}
+
 func (e *engine) storedMatMul(m *kernel.MatMul) {
 	const op = "MatMul"
 	format, ok := formats[m.B.DType()]
 	if !ok {
 		panic(fmt.Sprintf("cpu: MatMul: weights of %s", m.B.DType()))
 	}
-	if !m.TransB || m.TransA || m.Accumulate || m.LDB != 0 && m.LDB != m.K {
-		panic(fmt.Sprintf("cpu: MatMul: weights of %s take A·Bᵀ with dense rows only, not transA=%v transB=%v accumulate=%v LDB=%d of K=%d",
-			m.B.DType(), m.TransA, m.TransB, m.Accumulate, m.LDB, m.K))
-	}
-	need(op, "B", m.B.Len(), m.N*m.K)
+	checkStored(m)
 	j := &e.stored
 	j.MatMul, j.format, j.rowBytes, j.weights = m, format, format.Bytes(m.K), m.B.Bytes()
 	j.a, j.c, j.bias, j.pre, j.residual = f32(op, m.A), f32(op, m.C), f32(op, m.Bias), f32(op, m.Pre), f32(op, m.Residual)
@@ -70,11 +73,9 @@ func (e *engine) storedMatMul(m *kernel.MatMul) {
 	if j.bias != nil {
 		needMin(op, "Bias", len(j.bias), m.N)
 	}
-	if j.half = format == quant.F16 || format == quant.BF16; !j.half {
-		j.x.Reset(format, m.M, m.K)
-		j.quantizeRows = rowsFor(light, m.K)
-		e.tasks((m.M+j.quantizeRows-1)/j.quantizeRows, j.quantize)
-	}
+	j.x.Reset(format, m.M, m.K)
+	j.quantizeRows = rowsFor(light, m.K)
+	e.tasks((m.M+j.quantizeRows-1)/j.quantizeRows, j.quantize)
 	j.cut()
 	e.tasks((m.M+j.rows-1)/j.rows*j.across, j.tiles)
 	*j = stored{x: j.x, quantize: j.quantize, tiles: j.tiles} // keeps no reference to the operands
@@ -116,26 +117,9 @@ func (e *engine) initStored() {
 		j, s := &e.stored, &e.scratch[worker]
 		i0, n0 := task/j.across*j.rows, task%j.across*j.cols
 		i1, n1 := min(j.M, i0+j.rows), min(j.N, n0+j.cols)
-		if j.half {
-			j.wide(e, s, i0, i1, n0, n1)
-		} else {
-			s.stored.product = quant.Product{A: &j.x, From: i0, To: i1, W: j.weights, N0: n0, N1: n1, C: j.c, LDC: j.ldc}
-			e.quant.Mul(&s.stored.quant, &s.stored.product)
-		}
+		s.stored.product = quant.Product{A: &j.x, From: i0, To: i1, W: j.weights, N0: n0, N1: n1, C: j.c, LDC: j.ldc}
+		e.quant.Mul(&s.stored.quant, &s.stored.product)
 		j.epilogue(i0, i1, n0, n1)
-	}
-}
-
-// wide computes a rectangle of C from weights of 16 bits, made float32 some rows at a time.
-func (j *stored) wide(e *engine, s *scratch, i0, i1, n0, n1 int) {
-	const most = 1 << 16 // elements that stay in the cache
-	step := max(most/max(j.K, 1)/panelCols, 1) * panelCols
-	for n := n0; n < n1; n += step {
-		rows := min(step, n1-n)
-		w := s.floats(rows * j.K)
-		j.format.Decode(w, j.weights[n*j.rowBytes:(n+rows)*j.rowBytes])
-		s.product = gemm.Product{M: i1 - i0, N: rows, K: j.K, A: j.a[i0*j.lda:], LDA: j.lda, B: w, TransB: true, C: j.c[i0*j.ldc+n:], LDC: j.ldc}
-		e.kern.Serial(&s.gemm, &s.product)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/quant"
+	"github.com/plinth-ml/plinth/internal/vec"
 )
 
 // storageTypes are the types that the right side of a product may have.
@@ -58,8 +59,12 @@ func storedA(a []float64, M, K, lda int, dtype kernel.DType) []float64 {
 			for _, v := range x {
 				top = max(top, float32(math.Abs(v)))
 			}
+			scale := vec.F16(vec.ToF16(top / 127)) // numbers here are not too large
+			if block == 256 {
+				scale = 1 / (127 / top)
+			}
 			for j, v := range x {
-				x[j] = math.RoundToEven(float64(float32(v)*(127/top))) * float64(top/127)
+				x[j] = math.RoundToEven(float64(float32(v)*(127/top))) * float64(scale)
 			}
 		}
 	}
