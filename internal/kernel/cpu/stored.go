@@ -45,9 +45,13 @@ func (e *engine) storedMatMul(m *kernel.MatMul) {
 	if !ok {
 		panic(fmt.Sprintf("cpu: MatMul: weights of %s", m.B.DType()))
 	}
-	if !m.TransB || m.TransA || m.Accumulate || m.LDB != 0 && m.LDB != m.K {
-		panic(fmt.Sprintf("cpu: MatMul: weights of %s take A·Bᵀ with dense rows only, not transA=%v transB=%v accumulate=%v LDB=%d of K=%d",
-			m.B.DType(), m.TransA, m.TransB, m.Accumulate, m.LDB, m.K))
+	if !m.TransB {
+		e.decodedMatMul(m, format)
+		return
+	}
+	if m.TransA || m.Accumulate || m.LDB != 0 && m.LDB != m.K {
+		panic(fmt.Sprintf("cpu: MatMul: weights of %s take A·Bᵀ with dense rows only, not transA=%v accumulate=%v LDB=%d of K=%d",
+			m.B.DType(), m.TransA, m.Accumulate, m.LDB, m.K))
 	}
 	need(op, "B", m.B.Len(), m.N*m.K)
 	j := &e.stored
@@ -78,6 +82,30 @@ func (e *engine) storedMatMul(m *kernel.MatMul) {
 	j.cut()
 	e.tasks((m.M+j.rows-1)/j.rows*j.across, j.tiles)
 	*j = stored{x: j.x, quantize: j.quantize, tiles: j.tiles} // keeps no reference to the operands
+}
+
+// decodedMatMul is A·B with B [K,N] of a storage type: a block of rows is made float32 and multiplied, then the next, so that the order of the sums
+// is that of one product.
+func (e *engine) decodedMatMul(m *kernel.MatMul, format quant.Format) {
+	const op = "MatMul"
+	if m.TransA || m.LDB != 0 && m.LDB != m.N || !m.Bias.None() || m.Act != kernel.Identity || !m.Pre.None() || !m.Residual.None() {
+		panic(fmt.Sprintf("cpu: MatMul: A·B with weights of %s takes dense rows, no transposed A and no epilogue", m.B.DType()))
+	}
+	need(op, "B", m.B.Len(), m.N*m.K)
+	a, size := f32(op, m.A), format.Bytes(m.N) // bytes of a row
+	accumulate := m.Accumulate
+	for k := 0; k < max(m.K, 1); k += gemm.KC {
+		rows := min(gemm.KC, m.K-k)
+		e.decoded = room(e.decoded, rows*m.N)
+		e.run(rows, rowsFor(light, m.N), job{y: e.decoded, bytes: m.B.Bytes()[k*size:], format: format, width: m.N, body: func(_ *engine, j *job, lo, hi, _ int) {
+			j.format.Decode(j.y[lo*j.width:hi*j.width], j.bytes[j.format.Bytes(lo*j.width):j.format.Bytes(hi*j.width)])
+		}})
+		e.product = gemm.Product{M: m.M, N: m.N, K: rows, A: a[min(k, len(a)):], LDA: dense(m.LDA, m.K), B: e.decoded, C: f32(op, m.C), LDC: m.LDC, Alpha: float32(m.Alpha),
+			Accumulate: accumulate}
+		e.gemm.Mul(&e.product)
+		accumulate = true
+	}
+	e.product = gemm.Product{} // keeps no reference to the operands
 }
 
 // tasks runs n tasks, a single one on the caller.
