@@ -78,7 +78,7 @@ func writeDir(in, dir string, m Model, src checkpoint.Source, o DirOptions) erro
 
 // withType says in a config.json of which type the weights are.
 func withType(config []byte, d checkpoint.DType) ([]byte, error) {
-	var keys map[string]any
+	var keys map[string]json.RawMessage // numbers stay as they are written: 3 is not 3.0 to every reader
 	if err := json.Unmarshal(config, &keys); err != nil {
 		return nil, err
 	}
@@ -86,10 +86,11 @@ func withType(config []byte, d checkpoint.DType) ([]byte, error) {
 	if _, ok := keys["dtype"]; ok { // the name since transformers 5
 		key = "dtype"
 	}
-	keys[key] = map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.F16: "float16", checkpoint.BF16: "bfloat16"}[d]
-	if keys[key] == "" {
-		return nil, fmt.Errorf("a folder of %s", d)
+	name := map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.F16: "float16", checkpoint.BF16: "bfloat16"}[d]
+	if name == "" {
+		return nil, fmt.Errorf("weights of a folder as %q: only F32, F16 and BF16", string(d))
 	}
+	keys[key] = json.RawMessage(`"` + name + `"`)
 	return json.MarshalIndent(keys, "", "  ")
 }
 
