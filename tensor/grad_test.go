@@ -47,6 +47,26 @@ func ops() []gradCase {
 			h = t.Linear(h, x[1], x[2], tensor.Linear{InOut: true, Act: tensor.GELUTanh, Residual: h})
 			return t.Linear(h, x[1], nil, tensor.Linear{Residual: h, Act: tensor.SiLU})
 		}},
+		{"Dropout", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			t.DropoutKey(5)
+			return t.Add(t.Dropout(x[0], 0.3), t.Dropout(t.Scale(x[0], 2), 0.5))
+		}},
+		{"Linear dropout chain", [][]int{{4, 3}, {3, 3}, {3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			t.DropoutKey(6)
+			h := t.Linear(x[0], x[1], x[2], tensor.Linear{Drop: 0.4})
+			h = t.Linear(h, x[1], x[2], tensor.Linear{InOut: true, Act: tensor.GELUTanh, Drop: 0.4, Residual: h})
+			return t.Linear(h, x[1], nil, tensor.Linear{Drop: 0.4, Residual: h})
+		}},
+		{"Recompute of dropout", [][]int{{4, 3}, {3, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			t.DropoutKey(7)
+			h := x[0]
+			for range 2 {
+				h = t.Recompute(t.Scale(h, 1), func(h *tensor.Tensor) *tensor.Tensor {
+					return t.Dropout(t.Linear(h, x[1], nil, tensor.Linear{Act: tensor.SiLU, Drop: 0.3, Residual: h}), 0.3)
+				})
+			}
+			return t.Dropout(h, 0.2)
+		}},
 		{"SwiGLU", [][]int{{4, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.SwiGLU(x[0], x[1]) }},
 		{"SwiGLU of one", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.SwiGLU(x[0], x[0]) }},
 		{"LayerNorm", [][]int{{4, 6}, {6}, {6}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {

@@ -42,7 +42,7 @@ func (v *convertCmd) Run(c *common) error {
 		if err != nil {
 			return err
 		}
-		return c.finishStored(v.Out, list, false)
+		return c.finishWritten(v.Out, list, false)
 	case v.Shard < 1:
 		return usagef("--shard %d is no number of bytes", v.Shard)
 	case d.dtype == checkpoint.Q8_0:
@@ -75,8 +75,8 @@ func mayWrite(model, out string, force bool) error {
 	return nil
 }
 
-// finishStored prints what a GGUF file holds, with all a line for each tensor.
-func (c *common) finishStored(path string, list []zoo.Stored, all bool) error {
+// finishWritten prints what a GGUF file holds, with all a line for each tensor.
+func (c *common) finishWritten(path string, list []zoo.Written, all bool) error {
 	type row struct {
 		Name  string `json:"name"`
 		Type  string `json:"type"`

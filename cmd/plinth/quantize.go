@@ -38,5 +38,5 @@ func (v *quantizeCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
-	return c.finishStored(v.Out, list, true)
+	return c.finishWritten(v.Out, list, true)
 }

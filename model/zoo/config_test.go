@@ -3,10 +3,8 @@ package zoo_test
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -89,7 +87,7 @@ func TestConfigRefuses(t *testing.T) {
 }
 
 // parse is a family's constructor on keys of a config.json; of equal keys the last counts.
-func parse(kind, keys string) (zoo.Model, error) {
+func parse(kind, keys string) (zoo.Stored, error) {
 	return zoo.Families[kind]([]byte(`{"model_type": "`+kind+`", `+keys+`}`), checkpoint.HuggingFace)
 }
 
@@ -124,7 +122,7 @@ func TestRopeForms(t *testing.T) {
 
 // FuzzConfig: no config.json makes a constructor panic or take much memory, and what it accepts reads back as itself.
 func FuzzConfig(f *testing.F) {
-	for _, kind := range slices.Sorted(maps.Keys(zoo.Families)) {
+	for _, kind := range decoders() {
 		f.Add([]byte(`{"model_type": "` + kind + `", ` + tiny[kind] + `}`))
 	}
 	f.Add([]byte(`{"model_type": "phi3", "rope_scaling": {"type": "su", "short_factor": [1.0], "long_factor": [2.0]}}`))

@@ -17,8 +17,8 @@ import (
 	"github.com/plinth-ml/plinth/internal/quant"
 )
 
-// Stored is a tensor as it was written.
-type Stored struct {
+// Written is a tensor as a file got it.
+type Written struct {
 	checkpoint.Info
 	Bytes int
 }
@@ -33,7 +33,7 @@ type content struct {
 
 // WriteGGUF writes the model at in, a folder or a GGUF file, with its tokenizer and chat template, to the GGUF file out. pick chooses each tensor's type; fileType is
 // what general.file_type says. It returns the tensors in their order. A tensor is in memory at a time, not the model. threads is the most workers; 0 means all CPUs.
-func WriteGGUF(in, out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Stored, error) {
+func WriteGGUF(in, out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
 	c, err := contentOf(in)
 	if err != nil {
 		return nil, err
@@ -41,12 +41,12 @@ func WriteGGUF(in, out string, fileType uint32, threads int, pick func(t checkpo
 	return c.write(out, fileType, threads, pick)
 }
 
-func (c *content) write(out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Stored, error) {
+func (c *content) write(out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
 	if !IsGGUF(out) {
 		return nil, errors.Join(fmt.Errorf("%s: the name of a GGUF file ends in .gguf", out), c.close())
 	}
 	c.meta.Set("general.file_type", fileType)
-	var stored []Stored
+	var written []Written
 	var list []gguf.Tensor
 	for i, t := range c.tensors {
 		var err error
@@ -54,7 +54,7 @@ func (c *content) write(out string, fileType uint32, threads int, pick func(t ch
 			return nil, errors.Join(err, c.close())
 		}
 		elements, size := t.DType.Block()
-		stored = append(stored, Stored{t, t.Elements() / elements * size})
+		written = append(written, Written{t, t.Elements() / elements * size})
 		list = append(list, gguf.Tensor{Info: t, Data: func() ([]byte, error) {
 			values, err := c.read(i)
 			if err != nil {
@@ -67,7 +67,7 @@ func (c *content) write(out string, fileType uint32, threads int, pick func(t ch
 			return encode(t.DType, values, width, threads)
 		}})
 	}
-	return stored, errors.Join(gguf.Write(out, c.meta, list), c.close())
+	return written, errors.Join(gguf.Write(out, c.meta, list), c.close())
 }
 
 // contentOf reads a model's metadata and prepares its tensors under GGUF's names.
@@ -98,7 +98,7 @@ func contentOf(path string) (*content, error) {
 }
 
 func contentOfDir(dir string) (*content, error) {
-	m, src, err := openSource(dir)
+	src, m, _, err := openSource(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,10 @@ func contentOfDir(dir string) (*content, error) {
 	return c, nil
 }
 
-func contentFrom(dir string, m Model, src checkpoint.Source) (*content, error) {
+func contentFrom(dir string, m Stored, src checkpoint.Source) (*content, error) {
+	if _, err := AsDecoder(m); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
 	config, err := m.ConfigJSON()
 	if err != nil {
 		return nil, err
@@ -139,7 +142,7 @@ func contentFrom(dir string, m Model, src checkpoint.Source) (*content, error) {
 }
 
 // rearrange lays the weights of m, shapes only, out by another scheme; they are read from src one tensor at a time.
-func rearrange(src checkpoint.Source, m Model, from, to checkpoint.Scheme) ([]checkpoint.Rearranged, error) {
+func rearrange(src checkpoint.Source, m Stored, from, to checkpoint.Scheme) ([]checkpoint.Rearranged, error) {
 	if err := checkTied(src, from, m); err != nil {
 		return nil, err
 	}
@@ -147,7 +150,7 @@ func rearrange(src checkpoint.Source, m Model, from, to checkpoint.Scheme) ([]ch
 }
 
 // tokenizerInto says in meta what a folder's tokenizer and chat template say. A folder without tokenizer.json gives a file without one.
-func tokenizerInto(meta *gguf.Metadata, dir string, m Model, config []byte) error {
+func tokenizerInto(meta *gguf.Metadata, dir string, m Stored, config []byte) error {
 	data, err := os.ReadFile(filepath.Join(dir, TokenizerFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		meta.Set(keyModel, "none")

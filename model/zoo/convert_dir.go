@@ -26,17 +26,16 @@ type DirOptions struct {
 // WriteDir writes the model at in, a folder or a GGUF file, to a new folder with Hugging Face's files. Of a folder, every other text beside the weights comes along as
 // it is, but for the type in config.json. A tensor is in memory at a time, not the model.
 func WriteDir(in, dir string, o DirOptions) error {
-	m, src, err := openSource(in)
+	src, m, scheme, err := openSource(in)
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeDir(in, dir, m, src, o), src.Close())
+	return errors.Join(writeDir(in, dir, m, src, scheme, o), src.Close())
 }
 
-func writeDir(in, dir string, m Model, src checkpoint.Source, o DirOptions) error {
-	scheme, files := checkpoint.HuggingFace, texts
+func writeDir(in, dir string, m Stored, src checkpoint.Source, scheme checkpoint.Scheme, o DirOptions) error {
+	files := texts
 	if f, ok := src.(*gguf.File); ok {
-		scheme = checkpoint.GGUF
 		files = func(in string) (map[string][]byte, error) { return textsOf(f, m) }
 	}
 	extra, err := files(in)
@@ -95,7 +94,7 @@ func withType(config []byte, d checkpoint.DType) ([]byte, error) {
 }
 
 // textsOf are the files of configuration that a GGUF file's metadata stand for.
-func textsOf(f *gguf.File, m Model) (map[string][]byte, error) {
+func textsOf(f *gguf.File, m Stored) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	var err error
 	if files[ConfigFile], err = m.ConfigJSON(); err != nil {

@@ -198,7 +198,7 @@ func sameTensors(t *testing.T, a, b string) {
 	}
 }
 
-func config(t *testing.T, m zoo.Model) string {
+func config(t *testing.T, m zoo.Stored) string {
 	t.Helper()
 	b, err := m.ConfigJSON()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/model/neox"
 	"github.com/plinth-ml/plinth/model/palm"
+	"github.com/plinth-ml/plinth/model/t5"
 )
 
 // Size is a named shape of a family.
@@ -20,7 +21,7 @@ type Size struct {
 	Batch          int     // tokens per step
 
 	// New builds the shape with another vocabulary and context, and the id that ends a text, -1 for none. The model has shapes only.
-	New func(vocab, context, end int) (Model, error)
+	New func(vocab, context, end int) (Stored, error)
 }
 
 // Sizes lists the named shapes of all families.
@@ -30,38 +31,48 @@ func Sizes() []Size {
 		list = append(list, GPTSize(s))
 	}
 	for _, s := range llama.Sizes {
-		list = append(list, Size{"llama", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"llama", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return llama.New(c)
 		}})
 	}
 	for _, s := range gemma.Sizes {
-		list = append(list, Size{"gemma", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"gemma", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return gemma.New(c)
 		}})
 	}
 	for _, s := range neox.Sizes {
-		list = append(list, Size{"neox", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"neox", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return neox.New(c)
 		}})
 	}
 	for _, s := range gptj.Sizes {
-		list = append(list, Size{"gptj", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"gptj", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return gptj.New(c)
 		}})
 	}
 	for _, s := range palm.Sizes {
-		list = append(list, Size{"palm", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"palm", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return palm.New(c)
+		}})
+	}
+	for _, s := range t5.Sizes {
+		list = append(list, Size{"t5", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
+			c := s.Config
+			c.Vocab, c.Context = vocab, context
+			if end >= 0 {
+				c.EOS = ids(end)
+			}
+			return t5.New(c)
 		}})
 	}
 	return list
@@ -69,7 +80,7 @@ func Sizes() []Size {
 
 // GPTSize is a GPT's size as a row of the table.
 func GPTSize(s gpt.Size) Size {
-	return Size{"gpt", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Model, error) {
+	return Size{"gpt", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
 		c := s.Config
 		c.Vocab, c.Context = vocab, context
 		if end >= 0 {

@@ -26,24 +26,33 @@ import (
 	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/model/neox"
 	"github.com/plinth-ml/plinth/model/palm"
+	"github.com/plinth-ml/plinth/model/t5"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
-// Model is a decoder that can be stored.
-type Model interface {
-	model.Decoder
+// Stored is a model of any family as folders and files hold it.
+type Stored interface {
+	// Params lists the parameters under their checkpoint names.
+	Params() []nn.Named
 	ConfigJSON() ([]byte, error)
 	// Places are where a parameter may stand in files of a scheme, best first: the first is where it is written.
 	Places(s checkpoint.Scheme, param string) []checkpoint.Place
 	// Ignored reports tensors of published files that hold no parameter.
 	Ignored(s checkpoint.Scheme, tensor string) bool
+	Sizes() model.Sizes
 	Cost(seq int) model.Cost
+}
+
+// Model is a decoder that can be stored.
+type Model interface {
+	Stored
+	model.Decoder
 }
 
 // Families maps config.json's model_type to a constructor from the file's bytes. The model has shapes only, in the layout that files of the
 // scheme have.
-var Families = map[string]func(config []byte, s checkpoint.Scheme) (Model, error){
+var Families = map[string]func(config []byte, s checkpoint.Scheme) (Stored, error){
 	gpt.TypeGPT2: newGPT,
 	gpt.TypeGPT3: newGPT,
 	"llama":      newLlama,
@@ -61,9 +70,10 @@ var Families = map[string]func(config []byte, s checkpoint.Scheme) (Model, error
 	neox.Type: newNeoX,
 	gptj.Type: newGPTJ,
 	palm.Type: newPaLM,
+	t5.Type:   newT5,
 }
 
-func newLlama(config []byte, s checkpoint.Scheme) (Model, error) {
+func newLlama(config []byte, s checkpoint.Scheme) (Stored, error) {
 	c, err := llama.Parse(config)
 	if err != nil {
 		return nil, err
@@ -74,7 +84,7 @@ func newLlama(config []byte, s checkpoint.Scheme) (Model, error) {
 	return llama.New(c)
 }
 
-func newGemma(config []byte, _ checkpoint.Scheme) (Model, error) {
+func newGemma(config []byte, _ checkpoint.Scheme) (Stored, error) {
 	c, err := gemma.Parse(config)
 	if err != nil {
 		return nil, err
@@ -82,7 +92,7 @@ func newGemma(config []byte, _ checkpoint.Scheme) (Model, error) {
 	return gemma.New(c)
 }
 
-func newNeoX(config []byte, _ checkpoint.Scheme) (Model, error) {
+func newNeoX(config []byte, _ checkpoint.Scheme) (Stored, error) {
 	c, err := neox.Parse(config)
 	if err != nil {
 		return nil, err
@@ -90,7 +100,7 @@ func newNeoX(config []byte, _ checkpoint.Scheme) (Model, error) {
 	return neox.New(c)
 }
 
-func newGPTJ(config []byte, _ checkpoint.Scheme) (Model, error) {
+func newGPTJ(config []byte, _ checkpoint.Scheme) (Stored, error) {
 	c, err := gptj.Parse(config)
 	if err != nil {
 		return nil, err
@@ -98,7 +108,7 @@ func newGPTJ(config []byte, _ checkpoint.Scheme) (Model, error) {
 	return gptj.New(c)
 }
 
-func newPaLM(config []byte, _ checkpoint.Scheme) (Model, error) {
+func newPaLM(config []byte, _ checkpoint.Scheme) (Stored, error) {
 	c, err := palm.Parse(config)
 	if err != nil {
 		return nil, err
@@ -106,7 +116,18 @@ func newPaLM(config []byte, _ checkpoint.Scheme) (Model, error) {
 	return palm.New(c)
 }
 
-func newGPT(config []byte, s checkpoint.Scheme) (Model, error) {
+func newT5(config []byte, _ checkpoint.Scheme) (Stored, error) {
+	c, err := t5.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	if c.Encoder {
+		return t5.NewEncoder(c)
+	}
+	return t5.New(c)
+}
+
+func newGPT(config []byte, s checkpoint.Scheme) (Stored, error) {
 	c, err := gpt.Parse(config)
 	if err != nil {
 		return nil, err
@@ -131,7 +152,7 @@ const maxConfig = 16 << 20
 func IsGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
 
 // Describe returns the model of a folder's config.json or of a GGUF file's metadata, shapes only.
-func Describe(path string) (Model, error) {
+func Describe(path string) (Stored, error) {
 	if IsGGUF(path) {
 		f, err := gguf.Open(path)
 		if err != nil {
@@ -143,7 +164,7 @@ func Describe(path string) (Model, error) {
 	return describeDir(path)
 }
 
-func describeDir(dir string) (Model, error) {
+func describeDir(dir string) (Stored, error) {
 	path := filepath.Join(dir, ConfigFile)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -162,7 +183,7 @@ func describeDir(dir string) (Model, error) {
 	return describe(path, data, checkpoint.HuggingFace)
 }
 
-func describeGGUF(f *gguf.File) (Model, error) {
+func describeGGUF(f *gguf.File) (Stored, error) {
 	config, err := configOf(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path(), err)
@@ -171,7 +192,7 @@ func describeGGUF(f *gguf.File) (Model, error) {
 }
 
 // describe returns the model of a config.json, in the layout of files of the scheme.
-func describe(path string, config []byte, s checkpoint.Scheme) (Model, error) {
+func describe(path string, config []byte, s checkpoint.Scheme) (Stored, error) {
 	kind, err := model.TypeOf(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -184,6 +205,9 @@ func describe(path string, config []byte, s checkpoint.Scheme) (Model, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	m, err := family(config, s)
+	if err == nil {
+		m, err = withHead(m, config)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -231,20 +255,47 @@ type Options struct {
 	F32   bool // parameters are float32 memory of their own, whatever the file holds
 }
 
-// Open reads a model with its weights: a folder with config.json and safetensors or PyTorch files, or a GGUF file. Every parameter must be
-// filled and every tensor used. Without Train and F32, matrices stay in the file's own type and memory, which is mapped for the life of
-// the process: their pages cost memory only while they are used, and a file that is cut short meanwhile ends the program.
+// Open is OpenAny for a decoder.
 func Open(path string, o Options) (Model, error) {
-	m, src, err := openSource(path)
+	m, err := OpenAny(path, o)
 	if err != nil {
 		return nil, err
 	}
-	scheme := checkpoint.HuggingFace
-	if IsGGUF(path) {
-		scheme = checkpoint.GGUF
+	d, err := AsDecoder(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	_, isGPT := m.(*gpt.Model)
-	own := o.Train || o.F32 || isGPT && scheme == checkpoint.HuggingFace // matrices [in, out], which products take as float32 only
+	return d, nil
+}
+
+// AsDecoder returns m where it is a decoder, and an error that says what it is otherwise.
+func AsDecoder(m Stored) (Model, error) {
+	if _, ok := m.(TaskModel); ok {
+		return nil, errors.New("a model with a head for a task writes no text: it is for plinth classify, tag or ask")
+	}
+	if d, ok := m.(Model); ok {
+		return d, nil
+	}
+	config, err := m.ConfigJSON()
+	if err != nil {
+		return nil, err
+	}
+	kind, err := model.TypeOf(config)
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("a model of type %q is no decoder: it scores and writes no text from left to right; it is adapted to tasks (plinth adapt) and shown (plinth show)", kind)
+}
+
+// OpenAny reads a model of any family with its weights: a folder with config.json and safetensors or PyTorch files, or a GGUF file. Every parameter must be
+// filled and every tensor used. Without Train and F32, matrices stay in the file's own type and memory, which is mapped for the life of
+// the process: their pages cost memory only while they are used, and a file that is cut short meanwhile ends the program.
+func OpenAny(path string, o Options) (Stored, error) {
+	src, m, scheme, err := openSource(path)
+	if err != nil {
+		return nil, err
+	}
+	own := o.Train || o.F32 || needsF32(m, scheme)
 	if own {
 		nn.Alloc(m.Params(), o.Train)
 	}
@@ -258,45 +309,73 @@ func Open(path string, o Options) (Model, error) {
 	return m, nil
 }
 
-// openSource opens a folder's or a GGUF file's weights and describes their model, shapes only.
-func openSource(path string) (Model, checkpoint.Source, error) {
-	if !IsGGUF(path) {
-		m, err := describeDir(path)
+// openSource opens the files of a model and describes it: shapes only.
+func openSource(path string) (checkpoint.Source, Stored, checkpoint.Scheme, error) {
+	if IsGGUF(path) {
+		f, err := gguf.Open(path)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, checkpoint.GGUF, err
 		}
-		src, err := openDir(path)
-		return m, src, err
+		m, err := describeGGUF(f)
+		if err != nil {
+			return nil, nil, checkpoint.GGUF, errors.Join(err, f.Close())
+		}
+		return f, m, checkpoint.GGUF, nil
 	}
-	f, err := gguf.Open(path)
+	m, err := describeDir(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, checkpoint.HuggingFace, err
 	}
-	m, err := describeGGUF(f)
-	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	return m, f, nil
+	src, err := openDir(path)
+	return src, m, checkpoint.HuggingFace, err
 }
 
-// checkTied refuses a file that holds a head of its own for a model whose head is the token embedding: which of them is meant is not known.
-func checkTied(src checkpoint.Source, s checkpoint.Scheme, m Model) error {
-	const head = "lm_head.weight"
+// needsF32 says whether a model's matrices are [in, out] in its files, which products take as float32 only.
+func needsF32(m Stored, s checkpoint.Scheme) bool {
+	if h, ok := m.(*headed); ok {
+		m = h.base
+	}
+	_, isGPT := m.(*gpt.Model)
+	return isGPT && s == checkpoint.HuggingFace
+}
+
+// twinned is a model whose published files may hold some parameters a second time.
+type twinned interface {
+	// Twins maps the names of such tensors to those of the parameters.
+	Twins() map[string]string
+}
+
+// twins are the tensors of files that must be equal to parameters of m.
+func twins(m Stored) map[string]string {
+	if t, ok := m.(twinned); ok {
+		return t.Twins()
+	}
+	list := map[string]string{}
+	if d, ok := m.(Model); ok { // a head for a task may stand before it
+		for _, p := range m.Params() {
+			if p.T() == d.Head().Weight {
+				list["lm_head.weight"] = p.Name
+			}
+		}
+	}
+	return list
+}
+
+// checkTied refuses a file that holds a parameter twice, such as a head of its own for a model whose head is the token embedding, where the two
+// differ: which of them is meant is not known.
+func checkTied(src checkpoint.Source, s checkpoint.Scheme, m Stored) error {
 	infos := src.Infos()
 	find := func(name string) int {
 		return slices.IndexFunc(infos, func(t checkpoint.Info) bool { return t.Name == name })
 	}
-	at := find(head)
-	if at < 0 || !m.Ignored(s, head) {
-		return nil
-	}
-	for _, p := range m.Params() {
-		if p.T() != m.Head().Weight {
+	for twin, param := range twins(m) {
+		at := find(twin)
+		if at < 0 || !m.Ignored(s, twin) {
 			continue
 		}
-		for _, place := range m.Places(s, p.Name) {
+		for _, place := range m.Places(s, param) {
 			if i := find(place.Name); i >= 0 && infos[i].DType == infos[at].DType && !bytes.Equal(src.Mapped(i), src.Mapped(at)) {
-				return fmt.Errorf("%s: tie_word_embeddings says that the head is the token embedding, but %s differs from %s", src.Path(), head, place.Name)
+				return fmt.Errorf("%s: %s differs from %s, but the model has one parameter for both (tie_word_embeddings)", src.Path(), twin, place.Name)
 			}
 		}
 	}
@@ -319,12 +398,12 @@ func openDir(dir string) (checkpoint.Source, error) {
 }
 
 // Load reads the weights of m, which may have memory or be shapes only, from src: see checkpoint.LoadStrict.
-func Load(src checkpoint.Source, s checkpoint.Scheme, m Model) error {
+func Load(src checkpoint.Source, s checkpoint.Scheme, m Stored) error {
 	return checkpoint.LoadStrict(src, Bindings(m, s), func(name string) bool { return m.Ignored(s, name) })
 }
 
 // Bindings connects the parameters to their places in files of a scheme.
-func Bindings(m Model, s checkpoint.Scheme) []checkpoint.Binding {
+func Bindings(m Stored, s checkpoint.Scheme) []checkpoint.Binding {
 	var list []checkpoint.Binding
 	for _, p := range m.Params() {
 		list = append(list, checkpoint.Binding{Name: p.Name, Tensor: p.T(), Places: m.Places(s, p.Name)})
@@ -332,8 +411,11 @@ func Bindings(m Model, s checkpoint.Scheme) []checkpoint.Binding {
 	return list
 }
 
+// Sized knows how many ids it takes: any model.
+type Sized interface{ Sizes() model.Sizes }
+
 // Tokenizer reads the tokenizer of a folder or of a GGUF file and checks that the model, where it is given, has a row for each of its ids.
-func Tokenizer(path string, m model.Decoder) (*tokenizer.Tokenizer, error) {
+func Tokenizer(path string, m Sized) (*tokenizer.Tokenizer, error) {
 	tok, err := openTokenizer(path)
 	if err != nil {
 		return nil, err
@@ -364,7 +446,7 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 }
 
 // Save writes the folder's config.json, tokenizer.json (when tok is not nil) and model.safetensors, each atomically, the weights last.
-func Save(dir string, m Model, tok *tokenizer.Tokenizer) error {
+func Save(dir string, m Stored, tok *tokenizer.Tokenizer) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
