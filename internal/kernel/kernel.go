@@ -25,7 +25,7 @@ type Set struct {
 	Name    string // "ref", "cpu avx2", ...
 	Threads int    // workers used, 1 for ref
 
-	// MatMul computes a product with its epilogue.
+	// MatMul computes a product with its epilogue, and those that Next chains to it.
 	MatMul func(m *MatMul)
 	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
 	Pack func(dst *Packed, b Buf, trans bool, k, n int)
@@ -137,6 +137,9 @@ type MatMul struct {
 	Act            Act
 	Pre            Buf // when present, receives the value before Act, [M,N] with stride LDC
 	Residual       Buf // [M,N] with stride LDC, added after Act, or none
+
+	// Next is a further product with the same A, M, K and LDA, or nil: as if called after this one, but it may share its parallel loop and what is made of A.
+	Next *MatMul
 }
 
 // Packed holds a matrix in a set's own layout. The zero value is empty and ready for Pack.

@@ -73,6 +73,7 @@ func storedA(a []float64, M, K, lda int, dtype kernel.DType) []float64 {
 
 // stored tests products with weights of storage types and rows of tables of them.
 func stored(t *testing.T, s *kernel.Set, d *data) {
+	storedChains(t, s, d)
 	for _, dtype := range storageTypes {
 		unit, _ := dtype.Block()
 		if unit == 1 {
@@ -132,6 +133,30 @@ func stored(t *testing.T, s *kernel.Set, d *data) {
 					}, N*C), exact)
 				}
 			}
+		}
+	}
+}
+
+// storedChains: products chained to one another are the products, to the bit; their types differ.
+func storedChains(t *testing.T, s *kernel.Set, d *data) {
+	for _, M := range []int{0, 1, 5, 70} {
+		const K = 512
+		a := d.in(M * K)
+		var chain []*kernel.MatMul
+		for i, dtype := range storageTypes {
+			N := 40 + 30*i
+			m := &kernel.MatMul{M: M, N: N, K: K, TransB: true, A: a, B: d.weights(dtype, N*K, false), Bias: d.in(N), C: d.out(M*N, "%s in a chain, M=%d", dtype, M)}
+			if i > 0 {
+				chain[i-1].Next = m
+			}
+			chain = append(chain, m)
+		}
+		s.MatMul(chain[0])
+		for i, m := range chain {
+			alone := *m
+			alone.Next, alone.C = nil, clone(m.C)
+			s.MatMul(&alone)
+			same(t, fmt.Sprintf("%s in a chain, M=%d", storageTypes[i], M), floats(m.C), floats(alone.C))
 		}
 	}
 }
