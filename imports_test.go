@@ -8,7 +8,7 @@ import (
 )
 
 // families are the packages of model families.
-var families = []string{"model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm"}
+var families = []string{"model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm", "model/t5"}
 
 // layers is the drawing of docs/architecture.md: a package may import packages of lower layers only, and of its own layer where
 // the right-hand side says so.
@@ -29,7 +29,7 @@ var layers = [][]string{
 
 // sideways are the imports inside one layer that are allowed.
 var sideways = map[string][]string{
-	"internal/gemm":       {"internal/pool"},
+	"internal/gemm":       {"internal/pool", "internal/vec", "internal/quant"},
 	"internal/quant":      {"internal/vec"},
 	"internal/kernel":     {"internal/random"},
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},

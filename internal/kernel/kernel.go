@@ -25,7 +25,7 @@ type Set struct {
 	Name    string // "ref", "cpu avx2", ...
 	Threads int    // workers used, 1 for ref
 
-	// MatMul computes a product with its epilogue.
+	// MatMul computes a product with its epilogue, and those that Next chains to it.
 	MatMul func(m *MatMul)
 	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
 	Pack func(dst *Packed, b Buf, trans bool, k, n int)
@@ -123,9 +123,10 @@ func (d Dropout) Bits(block int) [4]uint32 { return d.Key.Bits128(uint64(block))
 //
 // B may have a storage type: dense rows of whole blocks as a file holds them, not TransA, not Packed. With TransB, not Accumulate, F16 and BF16 are
 // widened and multiplied as float32. With the block types each row of A is quantised as well, one block like another: a block (of 256, of 32
-// for Q8_0 and Q4_0) becomes codes c = round(127·a/max|a|), to even in ties, and a scale max|a|/127; codes are multiplied and summed exactly,
-// the sums of blocks, times their scales, in float32. A block with an infinity or a NaN is NaN. Without TransB it is the gradient's product: C = Alpha·A·B
-// or, with Accumulate, C += that, without Bias, Act, Pre and Residual; in float32 with the numbers that B [K,N] stands for, some rows of B at a time.
+// for Q8_0 and Q4_0) becomes codes c = round(127/max|a|·a), to even in ties, and a scale as ggml has it: max|a|/127 in half precision for blocks of 32 (in float32 where
+// half has no such number), 1/(127/max|a|) for blocks of 256; codes are multiplied and summed exactly, the sums of blocks, times their scales, in float32. A block with an infinity or a NaN is NaN.
+// Without TransB it is the gradient's product: C = Alpha·A·B or, with Accumulate, C += that, without Bias, Act, Pre and Residual; in float32 with the
+// numbers that B [K,N] stands for, some rows of B at a time.
 type MatMul struct {
 	M, N, K        int
 	A, B, C        Buf // op(A) [M,K], op(B) [K,N], C [M,N]
@@ -138,6 +139,9 @@ type MatMul struct {
 	Act            Act
 	Pre            Buf // when present, receives the value before Act, [M,N] with stride LDC
 	Residual       Buf // [M,N] with stride LDC, added after Act, or none
+
+	// Next is a further product with the same A, M, K and LDA, or nil: as if called after this one, but it may share its parallel loop and what is made of A.
+	Next *MatMul
 }
 
 // Packed holds a matrix in a set's own layout. The zero value is empty and ready for Pack.
@@ -182,7 +186,8 @@ func (r *Rope) Turning() int {
 //
 // With a Cache, K and V are those of the queries' own tokens: they are stored as the last of the Keys[s].Len positions of each sequence, and all
 // keys and values are read from the cache; Keys[s].Start counts nothing. The results have the same bits for any pages, and, with an F32 cache, the
-// bits of a call without. There is no gradient.
+// bits of a call without. There is no gradient. Without K and V nothing is stored, and a sequence may have any number of queries: cross-attention over
+// what was stored before. Without Q and O nothing but storing is done.
 type Attention struct {
 	Heads, KVHeads, HeadDim int
 	Q, K, V, O              Buf // rows of Heads*D, KVHeads*D, KVHeads*D, Heads*D elements
@@ -192,10 +197,26 @@ type Attention struct {
 	Scale                   float64 // 0 means 1/sqrt(D)
 	SoftCap                 float64 // cap(s) = SoftCap·tanh(s/SoftCap) (Gemma 2, section 2); 0 leaves scores as they are
 	Causal                  bool
-	Window                  int // 0 unlimited; else |query position - key position| < Window
-	Bias                    Buf // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
-	BiasQ, BiasK            int
+	Window                  int    // 0 unlimited; else |query position - key position| < Window
+	Bias                    Buf    // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
+	BiasQ, BiasK            int    // BiasQ 0: Bias is [Heads, BiasK], added at column BiasK/2 + key position - query position
 	Cache                   *Cache // or nil
+}
+
+// BiasFits reports whether the bias has a number for every pair of so many queries and keys.
+func (a *Attention) BiasFits(queries, keys int) bool {
+	if a.BiasQ == 0 {
+		return queries <= keys && keys <= a.BiasK/2+1 && a.BiasK&1 == 1
+	}
+	return queries <= keys && keys <= a.BiasQ && keys <= a.BiasK
+}
+
+// BiasAt is where the bias of a head for a query position and key position 0 stands.
+func (a *Attention) BiasAt(head, query int) int {
+	if a.BiasQ == 0 {
+		return head*a.BiasK + a.BiasK/2 - query
+	}
+	return (head*a.BiasQ + query) * a.BiasK
 }
 
 // AttentionGrad holds the gradients of an Attention whose forward call is done. They have the strides of their values.

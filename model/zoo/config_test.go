@@ -3,12 +3,36 @@ package zoo_test
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
+
+// A folder of quantised weights is refused by the name of the method, with what to do.
+func TestQuantisedRefused(t *testing.T) {
+	for keys, want := range map[string]string{
+		`"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": false}`:                "gptq, 4 bits",
+		`"quantization_config": {"quant_method": "awq", "bits": 4, "version": "gemm"}`:                                    "awq, 4 bits",
+		`"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4"}`:     "bitsandbytes, 4 bits",
+		`"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}`: "fp8, which",
+		`"compression_config": {"quant_method": "compressed-tensors", "format": "pack-quantized"}`:                        "compressed-tensors",
+		`"quantization_config": 7`: "quantization_config",
+	} {
+		dir := t.TempDir()
+		config := `{"model_type": "llama", ` + tiny["llama"] + ", " + keys + "}"
+		if err := os.WriteFile(filepath.Join(dir, zoo.ConfigFile), []byte(config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := zoo.Describe(dir)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v", keys, err)
+		}
+	}
+}
 
 // A key or a value that would change the arithmetic unseen is an error that names it.
 func TestConfigRefuses(t *testing.T) {

@@ -33,29 +33,6 @@ func goldens(t *testing.T) []string {
 	return files
 }
 
-// fill is the formula by which decoders.py makes a tensor: uniform in centre ± spread, a hash of name and index.
-func fill(name string, shape []int) []float32 {
-	seed := uint32(0x811C9DC5)
-	for _, b := range []byte(name) { // FNV-1a
-		seed = (seed ^ uint32(b)) * 0x01000193
-	}
-	centre, spread := 1.0, 0.5
-	switch {
-	case len(shape) > 1:
-		centre, spread = 0, 0.6
-	case strings.HasSuffix(name, "bias"):
-		centre, spread = 0, 0.3
-	}
-	values := make([]float32, tensor.Shape(shape).Elements())
-	for i := range values {
-		x := uint32(i) ^ seed
-		x = (x ^ x>>16) * 0x7FEB352D
-		x = (x ^ x>>15) * 0x846CA68B
-		values[i] = float32(centre + spread*(float64(x^x>>16)/(1<<31)-1))
-	}
-	return values
-}
-
 // folder writes a golden case's model as transformers saves it.
 func folder(t *testing.T, c *testkit.Case) string {
 	t.Helper()
@@ -69,7 +46,7 @@ func folder(t *testing.T, c *testkit.Case) string {
 	}
 	var tensors []checkpoint.Tensor
 	for name, shape := range shapes {
-		tensors = append(tensors, checkpoint.FromFloat32(name, shape, fill(name, shape)))
+		tensors = append(tensors, checkpoint.FromFloat32(name, shape, testkit.Fill(name, shape)))
 	}
 	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
 	if err := checkpoint.Write(filepath.Join(dir, zoo.WeightsFile), tensors, nil); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/model/neox"
 	"github.com/plinth-ml/plinth/model/palm"
+	"github.com/plinth-ml/plinth/model/t5"
 )
 
 // Size is a named shape of a family.
@@ -62,6 +63,16 @@ func Sizes() []Size {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return palm.New(c)
+		}})
+	}
+	for _, s := range t5.Sizes {
+		list = append(list, Size{"t5", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
+			c := s.Config
+			c.Vocab, c.Context = vocab, context
+			if end >= 0 {
+				c.EOS = ids(end)
+			}
+			return t5.New(c)
 		}})
 	}
 	return list

@@ -4,6 +4,8 @@ package zoo
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,6 +26,7 @@ import (
 	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/model/neox"
 	"github.com/plinth-ml/plinth/model/palm"
+	"github.com/plinth-ml/plinth/model/t5"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -67,6 +70,7 @@ var Families = map[string]func(config []byte, s checkpoint.Scheme) (Stored, erro
 	neox.Type: newNeoX,
 	gptj.Type: newGPTJ,
 	palm.Type: newPaLM,
+	t5.Type:   newT5,
 }
 
 func newLlama(config []byte, s checkpoint.Scheme) (Stored, error) {
@@ -110,6 +114,17 @@ func newPaLM(config []byte, _ checkpoint.Scheme) (Stored, error) {
 		return nil, err
 	}
 	return palm.New(c)
+}
+
+func newT5(config []byte, _ checkpoint.Scheme) (Stored, error) {
+	c, err := t5.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	if c.Encoder {
+		return t5.NewEncoder(c)
+	}
+	return t5.New(c)
 }
 
 func newGPT(config []byte, s checkpoint.Scheme) (Stored, error) {
@@ -186,6 +201,9 @@ func describe(path string, config []byte, s checkpoint.Scheme) (Stored, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: model_type %q is not implemented; implemented: %s", path, kind, strings.Join(slices.Sorted(maps.Keys(Families)), ", "))
 	}
+	if err := refuseQuantised(config); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	m, err := family(config, s)
 	if err == nil {
 		m, err = withHead(m, config)
@@ -194,6 +212,41 @@ func describe(path string, config []byte, s checkpoint.Scheme) (Stored, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
+}
+
+// refuseQuantised names the way in which a folder's weights are quantised, of which none is read.
+func refuseQuantised(config []byte) error {
+	type method struct {
+		Method string `json:"quant_method"`
+		Bits   int    `json:"bits"`
+		In4    bool   `json:"load_in_4bit"`
+		In8    bool   `json:"load_in_8bit"`
+	}
+	var c struct {
+		Quantisation *method `json:"quantization_config"`
+		Compression  *method `json:"compression_config"` // of the first versions of compressed-tensors
+	}
+	if err := json.Unmarshal(config, &c); err != nil {
+		return fmt.Errorf("quantization_config: %w", err)
+	}
+	q, key := c.Quantisation, "quantization_config"
+	if q == nil {
+		q, key = c.Compression, "compression_config"
+	}
+	if q == nil {
+		return nil
+	}
+	if q.In4 {
+		q.Bits = 4
+	} else if q.In8 {
+		q.Bits = 8
+	}
+	name, bits := cmp.Or(q.Method, "a method without a name"), ""
+	if q.Bits > 0 {
+		bits = fmt.Sprintf(", %d bits", q.Bits)
+	}
+	return fmt.Errorf("%s: the weights are quantised by %s%s, which is not read here: take the same model in BF16, F16 or F32 (plinth quantize makes it smaller), or a GGUF file of it",
+		key, name, bits)
 }
 
 // Options say how Open takes weights.
