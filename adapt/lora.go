@@ -255,15 +255,18 @@ func (a *Adapter) find(m Adapted) error {
 	if err != nil {
 		return err
 	}
-	var head *tensor.Tensor
+	var heads []*tensor.Tensor // which are no layers: losses read their weights
 	if d, ok := m.(interface{ Head() nn.Head }); ok {
-		head = d.Head().Weight
+		heads = append(heads, d.Head().Weight)
+	}
+	if d, ok := m.(interface{ Scorer() nn.Head }); ok {
+		heads = append(heads, d.Scorer().Weight)
 	}
 	byName := map[string]*module{}
 	var all []string
 	for _, l := range nn.Linears(m) {
-		if l.Weight.T() == head {
-			continue // which is no layer when it computes a loss
+		if slices.Contains(heads, l.Weight.T()) {
+			continue
 		}
 		if len(l.Adapters) > 0 {
 			return fmt.Errorf("adapt: %s has an adapter already", l.Name)

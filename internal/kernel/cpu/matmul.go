@@ -34,6 +34,10 @@ func isBlocks(m *kernel.MatMul) bool {
 func (e *engine) plainMatMul(m *kernel.MatMul) {
 	const op = "MatMul"
 	right := m.B.DType()
+	if m.Packed == nil && right.Stored() && !m.TransB {
+		e.decodedMatMul(m)
+		return
+	}
 	half := m.Packed == nil && (right == kernel.F16 || right == kernel.BF16)
 	if half {
 		checkStored(m)
