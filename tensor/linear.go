@@ -23,7 +23,7 @@ type linearOp struct {
 }
 
 // Linear returns dropout(act(x·w + b)) + residual. x is [N, in], w [out, in] or with InOut [in, out], b [out] or nil; the result is [N, out].
-// w may have a storage type (without InOut): then no gradient flows through to x.
+// w may have a storage type (without InOut). It then is a constant; the gradient of x is that of a product with the numbers that w stands for, in float32.
 func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	N, in := x.Dims2()
 	out, wIn := w.Dims2()
@@ -40,9 +40,6 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	}
 	grads := t.wants(x, w, b, o.Residual)
 	stored := w.Data.DType().Stored()
-	if stored && t.wants(x) {
-		panic(fmt.Sprintf("tensor: Linear: no gradient flows through weights of %s; load the model for training", w.Data.DType()))
-	}
 	from := t.mark()
 	y := t.tensor(x.Data.DType(), N, out)
 	m := kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: !o.InOut, C: y.Data, Act: o.Act, Bias: data(b)}
@@ -71,6 +68,35 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 		record(t, y, from, linearOp{x, w, b, y, pre, drop, o})
 	}
 	return y
+}
+
+// Linears sets ys[i] to x·ws[i] + bs[i], for at most three layers whose weights are stored [out, in]: as Linear of each, but weights of storage types that
+// need no gradient are read in one loop. x is [N, in], ws[i] [out, in], bs[i] [out] or nil, ys[i] [N, out].
+func (t *Tape) Linears(ys []*Tensor, x *Tensor, ws, bs []*Tensor) {
+	stored := true
+	for i, w := range ws {
+		stored = stored && w.Data.DType().Stored() && !t.wants(x, bs[i])
+	}
+	if !stored {
+		for i, w := range ws {
+			ys[i] = t.Linear(x, w, bs[i], Linear{})
+		}
+		return
+	}
+	N, in := x.Dims2()
+	ms := t.call.products[:len(ws)]
+	for i, w := range ws {
+		out, wIn := w.Dims2()
+		if in != wIn || bs[i] != nil && bs[i].Len() != out {
+			panic(fmt.Sprintf("tensor: Linears of x %v, w %v", x.Shape(), w.Shape()))
+		}
+		ys[i] = t.tensor(x.Data.DType(), N, out)
+		ms[i] = kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: true, C: ys[i].Data, Bias: data(bs[i])}
+		if i > 0 {
+			ms[i-1].Next = &ms[i]
+		}
+	}
+	t.k.MatMul(&ms[0])
 }
 
 // packing is a weight in the layout that products read fastest, as it was in its version.

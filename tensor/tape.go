@@ -24,6 +24,7 @@ type Tape struct {
 	scopes []scope  // not kept as they were
 	call   struct { // arguments of the kernels, here because they would escape to the heap
 		product       kernel.MatMul
+		products      [3]kernel.MatMul
 		attention     kernel.Attention
 		attentionGrad kernel.AttentionGrad
 		entropy       kernel.CrossEntropy

@@ -207,6 +207,7 @@ func comparePeer(t *testing.T, file peerFile, texts []string) {
 		for {
 			var batch []*peerEncoding
 			if broken = d.Decode(&batch); broken != nil {
+				_ = out.Close() // so that the peer does not wait to be heard
 				return
 			}
 			answers <- batch

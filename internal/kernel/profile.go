@@ -103,11 +103,15 @@ func Profile(s *Set) (*Set, *Times) {
 	p.MatMul = func(m *MatMul) {
 		start := time.Now()
 		s.MatMul(m)
-		size := float64(m.M)*float64(m.K) + float64(m.K)*float64(m.N) + float64(m.M)*float64(m.N)
-		for _, b := range []Buf{m.Residual, m.Pre} {
-			size += float64(b.Len())
+		size, columns := float64(m.M)*float64(m.K), 0
+		for c := m; c != nil; c = c.Next {
+			columns += c.N
+			size += float64(m.K)*float64(c.N) + float64(m.M)*float64(c.N)
+			for _, b := range []Buf{c.Residual, c.Pre} {
+				size += float64(b.Len())
+			}
 		}
-		t.add(timesKey{productName(m), m.M, m.N, m.K}, start, 2*float64(m.M)*float64(m.N)*float64(m.K), size)
+		t.add(timesKey{productName(m), m.M, columns, m.K}, start, 2*float64(m.M)*float64(columns)*float64(m.K), size)
 	}
 	p.Pack = func(dst *Packed, b Buf, trans bool, k, n int) {
 		start := time.Now()
@@ -153,6 +157,9 @@ func productName(m *MatMul) string {
 	}
 	if !m.Residual.None() {
 		name += "+residual"
+	}
+	if m.Next != nil {
+		name += "+next"
 	}
 	return name
 }

@@ -8,14 +8,39 @@ import (
 )
 
 func (e *engine) matMul(m *kernel.MatMul) {
+	for m != nil {
+		next := m.Next
+		if m.Packed == nil && !m.TransB && m.B.DType().Stored() {
+			e.decodedMatMul(m)
+		} else if isBlocks(m) {
+			for next != nil && isBlocks(next) {
+				next = next.Next
+			}
+			e.storedMatMul(m, next)
+		} else {
+			e.plainMatMul(m)
+		}
+		m = next
+	}
+}
+
+// isBlocks tells whether the right side of m is read as blocks of codes.
+func isBlocks(m *kernel.MatMul) bool {
+	right := m.B.DType()
+	return m.Packed == nil && m.TransB && right.Stored() && right != kernel.F16 && right != kernel.BF16
+}
+
+// plainMatMul is a product of float32, or of float32 with 16-bit floats.
+func (e *engine) plainMatMul(m *kernel.MatMul) {
 	const op = "MatMul"
 	right := m.B.DType()
+	if m.Packed == nil && right.Stored() && !m.TransB {
+		e.decodedMatMul(m)
+		return
+	}
 	half := m.Packed == nil && (right == kernel.F16 || right == kernel.BF16)
 	if half {
 		checkStored(m)
-	} else if m.Packed == nil && right.Stored() {
-		e.storedMatMul(m)
-		return
 	}
 	e.product = gemm.Product{
 		M: m.M, N: m.N, K: m.K, LDA: m.LDA, LDB: m.LDB, LDC: m.LDC, TransA: m.TransA, TransB: m.TransB,

@@ -17,7 +17,11 @@ type number interface{ float | int32 }
 func New() *kernel.Set {
 	return &kernel.Set{
 		Name: "ref", Threads: 1,
-		MatMul: func(m *kernel.MatMul) { pick(m.C, matMul[float32], matMul[float64])(m) },
+		MatMul: func(m *kernel.MatMul) {
+			for ; m != nil; m = m.Next {
+				pick(m.C, matMul[float32], matMul[float64])(m)
+			}
+		},
 		Pack: func(dst *kernel.Packed, b buf, trans bool, k, n int) {
 			pick(b, pack[float32], pack[float64])(dst, b, trans, k, n)
 		},
