@@ -8,7 +8,7 @@ import (
 )
 
 // families are the packages of model families.
-var families = []string{"model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm"}
+var families = []string{"model/bert", "model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm", "model/t5"}
 
 // layers is the drawing of docs/architecture.md: a package may import packages of lower layers only, and of its own layer where
 // the right-hand side says so.
@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"chat", "tokenizer"},
 	{"tensor"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
-	{"model"},
+	{"model", "eval/task"},
 	families,
 	{"model/zoo", "train", "generate"},
 	{"adapt", "eval"},
@@ -29,8 +29,9 @@ var layers = [][]string{
 
 // sideways are the imports inside one layer that are allowed.
 var sideways = map[string][]string{
-	"internal/gemm":       {"internal/pool"},
+	"internal/gemm":       {"internal/pool", "internal/vec", "internal/quant"},
 	"internal/quant":      {"internal/vec"},
+	"internal/kernel":     {"internal/random"},
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
 	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
 	"checkpoint/gguf":     {"checkpoint"},

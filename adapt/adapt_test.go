@@ -9,9 +9,11 @@ import (
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
+	"github.com/plinth-ml/plinth/train"
 )
 
 // blobs are points around one centre per class.
@@ -90,9 +92,20 @@ func TestFitClosedForm(t *testing.T) {
 	}
 }
 
+func narrow(x [][]float64) [][]float32 {
+	rows := make([][]float32, len(x))
+	for i, row := range x {
+		for _, v := range row {
+			rows[i] = append(rows[i], float32(v))
+		}
+	}
+	return rows
+}
+
 func TestProbeSeparates(t *testing.T) {
-	x, labels := blobs(80, 20, 4, 2)
-	test, want := blobs(200, 20, 4, 3)
+	x64, labels := blobs(80, 20, 4, 2)
+	test64, want := blobs(200, 20, 4, 3)
+	x, test := narrow(x64), narrow(test64)
 	p, err := adapt.FitProbe(x, labels, 4, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +158,13 @@ func small(t *testing.T) *gpt.Model {
 	return m
 }
 
+// headed is a small decoder with a fresh head.
+func headed(t *testing.T, kind model.Task, pool model.Pool, k int) *model.Headed {
+	h := model.NewHeaded(small(t), kind, pool, k, true)
+	nn.Init(h.HeadParams(), 1, true)
+	return h
+}
+
 func TestFineTuneAndBagLearn(t *testing.T) {
 	ctx := context.Background()
 	labelled, test := topics(48, 1), topics(90, 2)
@@ -155,15 +175,15 @@ func TestFineTuneAndBagLearn(t *testing.T) {
 	if a := adapt.Accuracy(bag.Predict(test), test); a < 0.9 {
 		t.Errorf("bag of tokens: accuracy %v", a)
 	}
-	for _, pool := range []adapt.Pool{adapt.Mean, adapt.Last} {
+	for _, pool := range []model.Pool{model.Mean, model.Last} {
 		var first []int
 		for _, threads := range []int{1, 2} {
 			k := cpu.New(cpu.Options{Threads: threads})
-			c, err := adapt.FineTune(ctx, k, small(t), labelled, adapt.Options{Classes: 3, Pool: pool, Steps: 150, Batch: 16, LR: 3e-3, Seed: 1})
-			if err != nil {
+			f := adapt.FineTuning{Model: headed(t, model.SequenceTask, pool, 3), Loss: adapt.SingleLabel, Examples: labelled, Batch: 16, Seed: 1}
+			if _, err := f.Run(ctx, k, f.Defaults(train.Options{Steps: 150, LR: 3e-3}, 0), nil, nil); err != nil {
 				t.Fatal(err)
 			}
-			got, err := c.Predict(ctx, tensor.Evaluation(k), test)
+			got, err := adapt.Predict(ctx, tensor.Evaluation(k), f.Model, test)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -179,27 +199,24 @@ func TestFineTuneAndBagLearn(t *testing.T) {
 	}
 }
 
-// A head started from a probe predicts what the probe predicts before any step changes it noticeably.
+// A head started from a probe predicts what the probe predicts.
 func TestHeadStartsFromProbe(t *testing.T) {
 	ctx := context.Background()
 	k := cpu.New(cpu.Options{Threads: 1})
 	labelled, test := topics(48, 1), topics(90, 2)
-	m := small(t)
+	h := headed(t, model.SequenceTask, model.Mean, 3)
 	tape := tensor.Evaluation(k)
-	p, err := adapt.ProbeDecoder(ctx, tape, m, labelled, 3, adapt.Mean, 1)
+	p, err := adapt.ProbeEncoder(ctx, tape, h, labelled, 3, model.Mean, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := adapt.Features(ctx, tape, m, test, adapt.Mean)
+	f, err := adapt.Features(ctx, tape, h, test, model.Mean)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := p.Predict(f)
-	c, err := adapt.FineTune(ctx, k, m, labelled, adapt.Options{Classes: 3, Steps: 1, LR: 1e-9, Probe: p})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := c.Predict(ctx, tape, test)
+	p.Start(h.Score)
+	got, err := adapt.Predict(ctx, tape, h, test)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,30 +229,46 @@ func TestRefuses(t *testing.T) {
 	ctx := context.Background()
 	k := cpu.New(cpu.Options{Threads: 1})
 	x := [][]float64{{1}, {2}}
+	run := func(loss adapt.Loss, kind model.Task, weights []float64, examples ...adapt.Example) error {
+		f := adapt.FineTuning{Model: headed(t, kind, model.Mean, 3), Loss: loss, Examples: examples, Batch: 2, ClassWeights: weights}
+		_, err := f.Run(ctx, k, f.Defaults(train.Options{}, 1), nil, nil)
+		return err
+	}
+	ids := []int32{1, 2}
 	for name, f := range map[string]func() error{
 		"label out of range": func() error { _, err := adapt.Fit(x, []int{0, 2}, 2, 1); return err },
 		"no penalty":         func() error { _, err := adapt.Fit(x, []int{0, 1}, 2, 0); return err },
 		"label missing":      func() error { _, err := adapt.Fit(x, []int{0}, 2, 1); return err },
 		"empty text": func() error {
-			_, err := adapt.Features(ctx, tensor.Evaluation(k), small(t), []adapt.Example{{}}, adapt.Mean)
+			_, err := adapt.Features(ctx, tensor.Evaluation(k), headed(t, 0, 0, 3), []adapt.Example{{}}, model.Mean)
 			return err
 		},
 		"text too long": func() error {
-			_, err := adapt.Features(ctx, tensor.Evaluation(k), small(t), []adapt.Example{{IDs: make([]int32, 17)}}, adapt.Mean)
+			_, err := adapt.Scores(ctx, tensor.Evaluation(k), headed(t, 0, 0, 3), []adapt.Example{{IDs: make([]int32, 17)}})
 			return err
 		},
-		"id out of range": func() error {
-			_, err := adapt.Features(ctx, tensor.Evaluation(k), small(t), []adapt.Example{{IDs: []int32{40}}}, adapt.Mean)
-			return err
+		"id out of range": func() error { return run(adapt.SingleLabel, model.SequenceTask, nil, adapt.Example{IDs: []int32{40}}) },
+		"segments missing": func() error {
+			return run(adapt.SingleLabel, model.SequenceTask, nil, adapt.Example{IDs: ids, Segments: ids[:1]})
 		},
-		"one class": func() error {
-			_, err := adapt.FineTune(ctx, k, small(t), topics(3, 1), adapt.Options{Classes: 1})
-			return err
+		"class beyond": func() error {
+			return run(adapt.SingleLabel, model.SequenceTask, nil, adapt.Example{IDs: ids, Label: 3})
 		},
+		"targets missing": func() error { return run(adapt.MultiLabel, model.SequenceTask, nil, adapt.Example{IDs: ids}) },
+		"tags missing":    func() error { return run(adapt.Tagging, model.TokenTask, nil, adapt.Example{IDs: ids, Tags: ids[:1]}) },
+		"tag beyond": func() error {
+			return run(adapt.Tagging, model.TokenTask, nil, adapt.Example{IDs: ids, Tags: []int32{0, 3}})
+		},
+		"answer outside":  func() error { return run(adapt.Answer, model.SpanTask, nil, adapt.Example{IDs: ids, Start: 1, End: 2}) },
+		"wrong head":      func() error { return run(adapt.Tagging, model.SequenceTask, nil, adapt.Example{IDs: ids, Tags: ids}) },
+		"weights missing": func() error { return run(adapt.SingleLabel, model.SequenceTask, []float64{1}, adapt.Example{IDs: ids}) },
+		"no examples":     func() error { return run(adapt.SingleLabel, model.SequenceTask, nil) },
+		"unknown loss":    func() error { return run("hinge", model.SequenceTask, nil, adapt.Example{IDs: ids}) },
 		"interrupted": func() error {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
-			_, err := adapt.FineTune(ctx, k, small(t), topics(3, 1), adapt.Options{Classes: 3})
+			f := adapt.FineTuning{Model: headed(t, 0, 0, 3), Loss: adapt.SingleLabel, Examples: topics(3, 1), Batch: 2}
+			_, err := f.Run(ctx, k, f.Defaults(train.Options{}, 1), nil, nil)
 			return err
 		},
 	} {

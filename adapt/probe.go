@@ -6,6 +6,7 @@ import (
 
 	"github.com/plinth-ml/plinth/internal/optimize"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
 
@@ -23,7 +24,8 @@ var penalties = []float64{1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1, 3}
 const folds = 4
 
 // FitProbe fits a probe to features [n][dim] of n labelled texts; seed draws the folds.
-func FitProbe(features [][]float64, labels []int, classes int, seed uint64) (*Probe, error) {
+func FitProbe(rows [][]float32, labels []int, classes int, seed uint64) (*Probe, error) {
+	features := wide(rows)
 	if err := checkLabels(len(features), labels, classes); err != nil {
 		return nil, err
 	}
@@ -57,8 +59,19 @@ func (p *Probe) standardise(features [][]float64) [][]float64 {
 }
 
 // Predict returns the class of every row of features.
-func (p *Probe) Predict(features [][]float64) []int {
-	return p.Logistic.predict(p.standardise(features))
+func (p *Probe) Predict(features [][]float32) []int {
+	return p.Logistic.predict(p.standardise(wide(features)))
+}
+
+func wide(rows [][]float32) [][]float64 {
+	out := make([][]float64, len(rows))
+	for i, row := range rows {
+		out[i] = make([]float64, len(row))
+		for c, v := range row {
+			out[i][c] = float64(v)
+		}
+	}
+	return out
 }
 
 func (l *Logistic) predict(x [][]float64) []int {
@@ -69,8 +82,8 @@ func (l *Logistic) predict(x [][]float64) []int {
 	return classes
 }
 
-// ProbeDecoder fits a probe to the frozen decoder's features of the labelled texts. t must not record.
-func ProbeDecoder(ctx context.Context, t *tensor.Tape, m model.Decoder, texts []Example, classes int, pool Pool, seed uint64) (*Probe, error) {
+// ProbeEncoder fits a probe to the frozen encoder's features of the labelled texts. t must not record.
+func ProbeEncoder(ctx context.Context, t *tensor.Tape, m model.Encoder, texts []Example, classes int, pool model.Pool, seed uint64) (*Probe, error) {
 	f, err := Features(ctx, t, m, texts, pool)
 	if err != nil {
 		return nil, err
@@ -78,22 +91,19 @@ func ProbeDecoder(ctx context.Context, t *tensor.Tape, m model.Decoder, texts []
 	return FitProbe(f, Labels(texts), classes, seed)
 }
 
-// Labels are the labels of texts.
-func Labels(texts []Example) []int {
-	labels := make([]int, len(texts))
-	for i, x := range texts {
-		labels[i] = x.Label
-	}
-	return labels
-}
-
-// Accuracy is the share of predictions that equal the label.
-func Accuracy(predicted []int, texts []Example) float64 {
-	right := 0
-	for i, c := range predicted {
-		if c == texts[i].Label {
-			right++
+// Start sets a head [classes, C] to the probe, so that fine-tuning begins where the probe ends (Kumar et al. 2022, Fine-tuning can distort
+// pretrained features): on features that are not standardised. Without a bias the head gets the directions alone.
+func (p *Probe) Start(head *nn.Linear) {
+	w := head.Weight.T().F32()
+	for k, row := range p.Logistic.Weight {
+		bias := p.Logistic.Bias[k]
+		for i, v := range row {
+			w[k*len(row)+i] = float32(v * p.Scale[i])
+			bias -= v * p.Scale[i] * p.Mean[i]
+		}
+		if head.Bias != nil {
+			head.Bias.T().F32()[k] = float32(bias)
 		}
 	}
-	return float64(right) / float64(max(1, len(texts)))
+	head.Weight.T().Changed()
 }

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,6 +59,20 @@ type choice struct {
 // ignores nothing. Only a file that is cut short or closed while it is read leaves some bindings filled, and the error says so:
 // the parameters are then not to be used. Where a Tensor was bound to memory of src, src must stay open as long as the tensor is used.
 func LoadStrict(src Source, b []Binding, ignore func(name string) bool) error {
+	choices, err := resolve(src, b, ignore)
+	if err != nil {
+		return err
+	}
+	for i, c := range choices {
+		if err := c.load(src, src.Infos()[c.tensor]); err != nil {
+			return fmt.Errorf("reading stopped at parameter %d of %d, those before it are overwritten: %w", i+1, len(choices), err)
+		}
+	}
+	return nil
+}
+
+// resolve finds the bindings' places in src, in their order, under the rules of LoadStrict.
+func resolve(src Source, b []Binding, ignore func(name string) bool) ([]choice, error) {
 	infos := src.Infos()
 	byName := make(map[string]int, len(infos))
 	for i, t := range infos {
@@ -90,15 +103,7 @@ func LoadStrict(src Source, b []Binding, ignore func(name string) bool) error {
 			problems.add(&problems.unexpected, "%s %v", t.Name, t.Shape)
 		}
 	}
-	if err := problems.err(src.Path()); err != nil {
-		return err
-	}
-	for i, c := range choices {
-		if err := c.load(src, infos[c.tensor]); err != nil {
-			return fmt.Errorf("reading stopped at parameter %d of %d, those before it are overwritten: %w", i+1, len(choices), err)
-		}
-	}
-	return nil
+	return choices, problems.err(src.Path())
 }
 
 // problems are the ways in which a file and a model do not fit.
@@ -277,86 +282,4 @@ func readFloats(src Source, i int, t Info, at int, dst []float32) error {
 		dst, at = dst[n:], at+n
 	}
 	return nil
-}
-
-// Tensors lays the parameters out as a file holds them by the first of each one's Places. A parameter that is a tensor of its own shares
-// its memory, and keeps its type; others are F32.
-func Tensors(b []Binding) ([]Tensor, error) {
-	var list []Tensor
-	at := map[string][]*choice{}
-	var names []string
-	for i := range b {
-		p := b[i].places()[0]
-		if at[p.Name] == nil {
-			names = append(names, p.Name)
-		}
-		at[p.Name] = append(at[p.Name], &choice{p, &b[i], 0})
-	}
-	for _, name := range names {
-		t, err := layOut(name, at[name])
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, t)
-	}
-	return list, nil
-}
-
-// layOut makes the tensor that its users share.
-func layOut(name string, users []*choice) (Tensor, error) {
-	c := users[0]
-	shape := c.binding.shape()
-	if len(users) == 1 && c.From == 0 && c.Row == nil && !c.Transpose && c.Add == 0 {
-		return c.binding.whole(name, shape), nil
-	}
-	info := Info{name, F32, c.transposed(shape)}
-	if len(users) > 1 {
-		rows, width := 0, shape[len(shape)-1]
-		for _, u := range users {
-			n, _ := rowsOf(u.binding.shape())
-			rows += n
-		}
-		switch {
-		case len(shape) == 1:
-			info.Shape = []int{rows}
-		case c.Stack > 0:
-			info.Shape = []int{c.Stack, rows / c.Stack, width}
-		default:
-			info.Shape = c.transposed([]int{rows, width})
-		}
-	}
-	var p problems
-	if p.check(info, users); len(p.wrong)+len(p.twice) > 0 {
-		return Tensor{}, errors.New("checkpoint: parameters that do not fit their places:" + first("mis-shaped", p.wrong) + first("taken twice", p.twice))
-	}
-	out := make([]float32, info.Elements())
-	for _, u := range users {
-		rows, width := rowsOf(u.binding.shape())
-		values := u.binding.memory()
-		for i := range rows {
-			row, r := values[i*width:(i+1)*width], u.row(i)
-			for k, v := range row {
-				if u.Transpose {
-					out[k*info.Shape[1]+r] = v - u.Add
-				} else {
-					out[r*width+k] = v - u.Add
-				}
-			}
-		}
-	}
-	return FromFloat32(name, info.Shape, out), nil
-}
-
-// whole returns the parameter as a tensor that shares its memory.
-func (b *Binding) whole(name string, shape []int) Tensor {
-	if b.Tensor == nil {
-		return FromFloat32(name, shape, b.Data)
-	}
-	d := b.Tensor.Data
-	for t, k := range kernelTypes {
-		if k == d.DType() {
-			return Tensor{name, t, shape, d.Bytes()}
-		}
-	}
-	return FromFloat32(name, shape, d.F32())
 }

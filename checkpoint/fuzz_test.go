@@ -75,13 +75,21 @@ func invariants(data []byte) error {
 }
 
 func canonical(list []Tensor, meta map[string]string) ([]byte, error) {
-	e, err := encode("", list, meta)
+	later, err := deferred(list)
+	if err != nil {
+		return nil, err
+	}
+	e, err := encode("", later, meta)
 	if err != nil {
 		return nil, err
 	}
 	out := e.head
 	for _, v := range e.tensors {
-		out = append(out, v.Data...)
+		data, err := v.Data()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, data...)
 	}
 	return out, nil
 }

@@ -30,7 +30,11 @@ func u8(t testing.TB, value byte, names ...string) []byte {
 	for _, n := range names {
 		list = append(list, Tensor{n, U8, []int{1}, []byte{value}})
 	}
-	head, err := header(list, nil)
+	later, err := deferred(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := header(later, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +226,11 @@ func TestShardsAtEveryStop(t *testing.T) {
 			if err := WriteSharded(dir, oldList, 4, nil); err != nil {
 				t.Fatal(err)
 			}
-			files, index, err := plan(dir, newList, 4, nil)
+			later, err := deferred(newList)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, index, err := plan(dir, later, 4, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

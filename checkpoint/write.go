@@ -20,7 +20,11 @@ import (
 // out. Nil metadata means {"format": "pt"}. Equal arguments give equal bytes. Names must be UTF-8, differ, and not be __metadata__.
 // Where too little space is free nothing is written and the error wraps file.ErrDiskFull.
 func Write(path string, tensors []Tensor, metadata map[string]string) error {
-	e, err := encode(path, tensors, metadata)
+	list, err := deferred(tensors)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %s: %w", path, err)
+	}
+	e, err := encode(path, list, metadata)
 	if err != nil {
 		return err
 	}
@@ -34,16 +38,32 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 type encoded struct {
 	path    string
 	head    []byte
-	tensors []Tensor // as they lie in the file
-	size    uint64   // of the file
+	tensors []Deferred // as they lie in the file
+	size    uint64     // of the file
 }
 
-func encode(path string, tensors []Tensor, metadata map[string]string) (encoded, error) {
+// deferred are tensors whose data is there.
+func deferred(tensors []Tensor) ([]Deferred, error) {
+	var list []Deferred
+	for _, t := range tensors {
+		d := Deferred{Info{t.Name, t.DType, t.Shape}, func() ([]byte, error) { return t.Data, nil }}
+		if n := d.bytes(); n > 0 && n != len(t.Data) { // header tells what is wrong with other sizes
+			return nil, fmt.Errorf("tensor %q: %d bytes, %s %v needs %d", t.Name, len(t.Data), t.DType, t.Shape, d.bytes())
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// bytes is the size of the tensor's data, wrapped around where its shape is beyond all memory, which header notices.
+func (d Deferred) bytes() int { return d.Elements() * d.DType.Size() }
+
+func encode(path string, tensors []Deferred, metadata map[string]string) (encoded, error) {
 	if metadata == nil {
 		metadata = map[string]string{"format": "pt"}
 	}
 	e := encoded{path: path, tensors: slices.Clone(tensors)}
-	slices.SortFunc(e.tensors, func(a, b Tensor) int {
+	slices.SortFunc(e.tensors, func(a, b Deferred) int {
 		if d := slices.Index(order, b.DType) - slices.Index(order, a.DType); d != 0 {
 			return d
 		}
@@ -55,7 +75,7 @@ func encode(path string, tensors []Tensor, metadata map[string]string) (encoded,
 	}
 	e.size = uint64(len(e.head))
 	for _, t := range tensors {
-		e.size += uint64(len(t.Data))
+		e.size += uint64(t.bytes())
 	}
 	return e, nil
 }
@@ -66,7 +86,14 @@ func (e encoded) write() error {
 			return err
 		}
 		for _, t := range e.tensors {
-			if _, err := w.Write(t.Data); err != nil {
+			data, err := t.Data()
+			if err != nil {
+				return err
+			}
+			if len(data) != t.bytes() {
+				return fmt.Errorf("tensor %q: %d bytes, %s %v needs %d", t.Name, len(data), t.DType, t.Shape, t.bytes())
+			}
+			if _, err := w.Write(data); err != nil {
 				return err
 			}
 		}
@@ -74,7 +101,7 @@ func (e encoded) write() error {
 	})
 }
 
-func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+func header(tensors []Deferred, metadata map[string]string) ([]byte, error) {
 	out, at := append(make([]byte, 8, 4096), '{'), 0
 	if len(metadata) > 0 {
 		keys := make([]string, 0, len(metadata))
@@ -111,8 +138,8 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 		if out[len(out)-1] != '{' {
 			out = append(out, ',')
 		}
-		out = fmt.Appendf(quote(out, t.Name), `:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, t.DType, shape, at, at+len(t.Data))
-		at += len(t.Data)
+		out = fmt.Appendf(quote(out, t.Name), `:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, t.DType, shape, at, at+t.bytes())
+		at += t.bytes()
 	}
 	out = append(out, '}')
 	for len(out)%8 != 0 {
@@ -154,6 +181,15 @@ var shardName = regexp.MustCompile(`^model-\d{5}-of-\d{5}\.safetensors$`)
 // in place. Where both use equal shard names the earlier index goes first, so that a crash leaves no loadable mixture but may leave
 // no loadable save: write into a new directory, with file.WriteDirAtomic, what must survive.
 func WriteSharded(dir string, tensors []Tensor, maxShardBytes int64, metadata map[string]string) error {
+	list, err := deferred(tensors)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %s: %w", dir, err)
+	}
+	return WriteDeferred(dir, list, maxShardBytes, metadata)
+}
+
+// WriteDeferred is WriteSharded of tensors whose data is made when its turn comes.
+func WriteDeferred(dir string, tensors []Deferred, maxShardBytes int64, metadata map[string]string) error {
 	if maxShardBytes == 0 {
 		maxShardBytes = DefaultShardBytes
 	}
@@ -225,9 +261,9 @@ func saved(dir string) ([]string, error) {
 }
 
 // plan cuts tensors into files and encodes their index, which is nil for one file.
-func plan(dir string, tensors []Tensor, limit int64, metadata map[string]string) ([]encoded, []byte, error) {
-	var groups [][]Tensor
-	var current []Tensor
+func plan(dir string, tensors []Deferred, limit int64, metadata map[string]string) ([]encoded, []byte, error) {
+	var groups [][]Deferred
+	var current []Deferred
 	size, total, elements := int64(0), int64(0), int64(0)
 	seen := map[string]bool{}
 	for _, t := range tensors {
@@ -235,13 +271,13 @@ func plan(dir string, tensors []Tensor, limit int64, metadata map[string]string)
 			return nil, nil, fmt.Errorf("checkpoint: %s: duplicate tensor %q", dir, t.Name)
 		}
 		seen[t.Name] = true
-		n := int64(len(t.Data))
+		n := int64(t.bytes())
 		total += n
 		if s := t.DType.Size(); s > 0 {
 			elements += n / int64(s)
 		}
 		if n > limit {
-			groups = append(groups, []Tensor{t})
+			groups = append(groups, []Deferred{t})
 			continue
 		}
 		if size+n > limit {

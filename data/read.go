@@ -162,25 +162,34 @@ func (r *reader) file(path string) error {
 	return r.read(path, f)
 }
 
-// read reads the documents of what stands in the file path.
-func (r *reader) read(path string, in io.Reader) error {
-	base := strings.ToLower(path)
-	switch filepath.Ext(base) {
+// unpack returns what stands in the file path unpacked, if it ends in .gz or .zst, the path in lower case without that ending, and what
+// to call when all is read.
+func unpack(path string, in io.Reader) (_ io.Reader, base string, done func(), err error) {
+	base = strings.ToLower(path)
+	switch ext := filepath.Ext(base); ext {
 	case ".gz":
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return r.bad(path, err)
+			return nil, "", nil, err
 		}
-		defer z.Close()
-		in, base = z, strings.TrimSuffix(base, ".gz")
+		return z, strings.TrimSuffix(base, ext), func() { z.Close() }, nil
 	case ".zst":
 		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
 		if err != nil {
-			return r.bad(path, err)
+			return nil, "", nil, err
 		}
-		defer z.Close()
-		in, base = z, strings.TrimSuffix(base, ".zst")
+		return z, strings.TrimSuffix(base, ext), z.Close, nil
 	}
+	return in, base, func() {}, nil
+}
+
+// read reads the documents of what stands in the file path.
+func (r *reader) read(path string, in io.Reader) error {
+	in, base, done, err := unpack(path, in)
+	if err != nil {
+		return r.bad(path, err)
+	}
+	defer done()
 	switch filepath.Ext(base) {
 	case ".jsonl":
 		return r.jsonl(path, in)

@@ -38,6 +38,11 @@ type Pulled struct {
 // Pull brings a model into the store and returns its path. What is there already is not fetched again, and what was fetched in part goes on where it
 // stopped. Nothing is in the store under its name before its hash was checked.
 func (s Store) Pull(ctx context.Context, c *Client, r Ref, o PullOptions) (Pulled, error) {
+	got, err := s.pull(ctx, c, r, o)
+	return got, file.Plain(s.Dir, err)
+}
+
+func (s Store) pull(ctx context.Context, c *Client, r Ref, o PullOptions) (Pulled, error) {
 	if err := r.check(); err != nil {
 		return Pulled{}, err
 	}

@@ -32,8 +32,16 @@ func hexadecimal(s string, n int) bool {
 func isCommit(s string) bool { return hexadecimal(s, 40) }
 func isHash(s string) bool   { return hexadecimal(s, 40) || hexadecimal(s, 64) }
 
-// ParseRef reads "org/name", "org/name:file" or "org/name@revision:file".
-func ParseRef(s string) (Ref, error) {
+// ParseRef reads "org/name", "org/name:file" or "org/name@revision:file", or the address of a model or of one of its files on the hub's web pages
+// (see parseAddress), at DefaultEndpoint or at one of hubs.
+func ParseRef(s string, hubs ...string) (Ref, error) {
+	if r, ok, err := parseAddress(s, hubs); ok {
+		return r, err
+	}
+	return parseName(s)
+}
+
+func parseName(s string) (Ref, error) {
 	var r Ref
 	repo, file, has := strings.Cut(s, ":")
 	if r.File = file; has && file == "" {

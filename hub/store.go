@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/plinth-ml/plinth/internal/file"
 )
 
 // ErrAbsent is what errors of a model, or a file of it, that the store does not hold wrap.
@@ -60,6 +62,11 @@ func (s Store) open() (*os.Root, error) { return os.OpenRoot(s.Dir) }
 
 // List returns every model of the store by name.
 func (s Store) List() ([]Model, error) {
+	models, err := s.list()
+	return models, file.Plain(s.Dir, err)
+}
+
+func (s Store) list() ([]Model, error) {
 	root, err := s.open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -196,7 +203,7 @@ func (s Store) Find(r Ref) (string, error) {
 	defer root.Close()
 	m, err := s.read(root, r.Repo)
 	if err != nil {
-		return "", err
+		return "", file.Plain(s.Dir, err)
 	}
 	for _, snap := range m.Snapshots {
 		if snap.Commit != r.revision() && !slices.Contains(snap.Revisions, r.revision()) {
@@ -245,6 +252,11 @@ func some(names []string) string {
 
 // Remove deletes a model, or the one snapshot of a revision, or one file, with the blobs that nothing else needs, and returns the bytes freed.
 func (s Store) Remove(r Ref) (int64, error) {
+	freed, err := s.remove(r)
+	return freed, file.Plain(s.Dir, err)
+}
+
+func (s Store) remove(r Ref) (int64, error) {
 	if err := r.check(); err != nil {
 		return 0, err
 	}

@@ -17,11 +17,12 @@ func NewGatedMLP(width, hidden int, act tensor.Act, std, residual float64, bias 
 
 // Forward returns the MLP of x [N, C] plus residual [N, C], which may be nil.
 func (m *GatedMLP) Forward(t *tensor.Tape, x, residual *tensor.Tensor) *tensor.Tensor {
-	up := m.Up.Forward(t, x, tensor.Identity, nil) // [N, F]
-	var h *tensor.Tensor
+	var h *tensor.Tensor // [N, F]
 	if m.Act == tensor.SiLU {
-		h = t.SwiGLU(m.Gate.Forward(t, x, tensor.Identity, nil), up)
+		both := together(t, x, m.Up, m.Gate)
+		h = t.SwiGLU(both[1], both[0])
 	} else {
+		up := m.Up.Forward(t, x, tensor.Identity, nil)
 		h = t.Mul(m.Gate.Forward(t, x, m.Act, nil), up)
 	}
 	return m.Down.Forward(t, h, tensor.Identity, residual)

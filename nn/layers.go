@@ -7,6 +7,9 @@ type Linear struct {
 	Weight *Param `name:"weight"`
 	Bias   *Param `name:"bias"` // [out], or nil
 	InOut  bool
+
+	Adapters []*LoRA // changes of the weight that are kept apart from it, or none
+	merged   bool    // the changes are in the weight
 }
 
 // NewLinear returns a layer that starts as N(0, std²) with a zero bias.
@@ -25,7 +28,34 @@ func NewConv1D(in, out int, std float64) *Linear {
 
 // Forward maps x [N, in] to [N, out]: act(x·w + b) + residual, which may be nil.
 func (l *Linear) Forward(t *tensor.Tape, x *tensor.Tensor, act tensor.Act, residual *tensor.Tensor) *tensor.Tensor {
+	if len(l.Adapters) > 0 && !l.merged {
+		return l.adapted(t, x, act, residual)
+	}
 	return t.Linear(x, l.Weight.T(), l.Bias.T(), tensor.Linear{InOut: l.InOut, Act: act, Residual: residual})
+}
+
+// ForwardDrop maps x [N, in] to [N, out]: dropout(x·w + b) + residual, with each element of the product left out with probability p in training.
+func (l *Linear) ForwardDrop(t *tensor.Tape, x *tensor.Tensor, p float64, residual *tensor.Tensor) *tensor.Tensor {
+	if len(l.Adapters) > 0 && !l.merged {
+		return t.Add(t.Dropout(l.adapted(t, x, tensor.Identity, nil), p), residual)
+	}
+	return t.Linear(x, l.Weight.T(), l.Bias.T(), tensor.Linear{InOut: l.InOut, Drop: p, Residual: residual})
+}
+
+// together maps x [N, C] by up to three layers [out, in], whose weights are read in one loop where their type allows.
+func together(t *tensor.Tape, x *tensor.Tensor, layers ...*Linear) (ys [3]*tensor.Tensor) {
+	var ws, bs [3]*tensor.Tensor
+	for i, l := range layers {
+		if l.InOut || len(l.Adapters) > 0 {
+			for i, l := range layers {
+				ys[i] = l.Forward(t, x, tensor.Identity, nil)
+			}
+			return ys
+		}
+		ws[i], bs[i] = l.Weight.T(), l.Bias.T()
+	}
+	t.Linears(ys[:len(layers)], x, ws[:len(layers)], bs[:len(layers)])
+	return ys
 }
 
 // LayerNorm normalises rows, then scales and shifts them (Ba et al. 2016).

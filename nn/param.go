@@ -41,6 +41,7 @@ func (p *Param) Decays() bool { return p.tensor.Rank() >= 2 }
 type Named struct {
 	Name string
 	*Param
+	Rate float64 // factor of the learning rate for it; 0 means 1
 }
 
 // Params lists the parameters of a model, a pointer to a struct, in the order of its fields. A field tagged `name:"x"` adds x
@@ -49,28 +50,43 @@ type Named struct {
 func Params(model any) []Named {
 	var list []Named
 	seen := map[*Param]bool{}
-	walk(reflect.ValueOf(model), "", func(path string, p *Param) {
-		if !seen[p] {
+	walk(reflect.ValueOf(model), "", func(path string, v any) {
+		if p, ok := v.(*Param); ok && !seen[p] {
 			seen[p] = true
-			list = append(list, Named{path, p})
+			list = append(list, Named{Name: path, Param: p})
 		}
 	})
 	return list
 }
 
-var paramType = reflect.TypeFor[*Param]()
+// NamedLinear is a linear layer with its path.
+type NamedLinear struct {
+	Name string
+	*Linear
+}
 
-func walk(v reflect.Value, path string, visit func(string, *Param)) {
+// Linears lists the linear layers of a model as Params lists its parameters.
+func Linears(model any) []NamedLinear {
+	var list []NamedLinear
+	walk(reflect.ValueOf(model), "", func(path string, v any) {
+		if l, ok := v.(*Linear); ok {
+			list = append(list, NamedLinear{path, l})
+		}
+	})
+	return list
+}
+
+// walk visits the pointers that are reached through tagged fields, each before what it points to.
+func walk(v reflect.Value, path string, visit func(string, any)) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {
 			return
 		}
-		if v.Type() == paramType {
-			visit(path, v.Interface().(*Param))
-			return
+		visit(path, v.Interface())
+		if _, leaf := v.Interface().(*Param); !leaf {
+			walk(v.Elem(), path, visit)
 		}
-		walk(v.Elem(), path, visit)
 	case reflect.Slice:
 		for i := range v.Len() {
 			walk(v.Index(i), join(path, strconv.Itoa(i)), visit)

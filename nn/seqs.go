@@ -7,6 +7,7 @@ import "github.com/plinth-ml/plinth/tensor"
 type Seqs struct {
 	Spans     []tensor.Span // rows of each sequence, in order
 	Positions tensor.Buf    // I32 [N], position of each row in its sequence
+	Cross     *Cross        // of an encoder-decoder's decoder: the sources
 }
 
 // NewSeqs returns sequences of the given lengths, one after the other, each with positions from 0.

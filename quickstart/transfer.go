@@ -10,10 +10,12 @@ import (
 
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 	"github.com/plinth-ml/plinth/tokenizer"
+	"github.com/plinth-ml/plinth/train"
 )
 
 // The protocol of the comparison.
@@ -103,7 +105,7 @@ func (c *Corpus) examples(tok *tokenizer.Tokenizer, held bool, n int, key random
 			ids = ids[:min(len(ids), bodyTokens)]
 			plain = append(plain, adapt.Example{IDs: ids, Label: label})
 			row := ids
-			if c.pool() == adapt.Last {
+			if c.pool() == model.Last {
 				row = append(slices.Clone(ids), suffix...)
 			}
 			forModel = append(forModel, adapt.Example{IDs: row, Label: label})
@@ -113,11 +115,11 @@ func (c *Corpus) examples(tok *tokenizer.Tokenizer, held bool, n int, key random
 }
 
 // pool is the last token where sequences have headers, otherwise the mean.
-func (c *Corpus) pool() adapt.Pool {
+func (c *Corpus) pool() model.Pool {
 	if c.ByUnit == "package" {
-		return adapt.Last
+		return model.Last
 	}
-	return adapt.Mean
+	return model.Mean
 }
 
 // compare adapts the model and trains the baselines, on the same labels and tested on the same snippets.
@@ -129,7 +131,7 @@ func compare(ctx context.Context, o Options, m *gpt.Model, tok *tokenizer.Tokeni
 	tape := tensor.Evaluation(o.Kernels)
 	var probes, tuned, bags []float64
 	scratch := make([][]float64, len(scratchRates))
-	testFeatures, err := adapt.Features(ctx, tape, m, test, c.pool())
+	testFeatures, err := adapt.Features(ctx, tape, model.AsEncoder(m), test, c.pool())
 	if err != nil {
 		return nil, err
 	}
@@ -140,18 +142,24 @@ func compare(ctx context.Context, o Options, m *gpt.Model, tok *tokenizer.Tokeni
 		}
 		pool := c.pool()
 		if weights == nil {
-			pool = adapt.Mean // the last token is worth more than the mean to a model that has learned to name packages there
+			pool = model.Mean // the last token is worth more than the mean to a model that has learned to name packages there
 		}
-		cl, err := adapt.FineTune(ctx, o.Kernels, copied, labelled, adapt.Options{Classes: K, Pool: pool, Steps: o.tuneSteps, Batch: tuneBatch, LR: rate, WeightDecay: tuneDecay, Seed: seed, Probe: probe})
-		if err != nil {
+		h := model.NewHeaded(copied, model.SequenceTask, pool, K, true)
+		nn.Init(h.HeadParams(), seed, true)
+		if probe != nil {
+			probe.Start(h.Score)
+		}
+		f := adapt.FineTuning{Model: h, Loss: adapt.SingleLabel, Examples: labelled, Batch: tuneBatch, Seed: seed}
+		options := f.Defaults(train.Options{Steps: o.tuneSteps, LR: rate, WeightDecay: tuneDecay, Beta2: 0.98}, 0)
+		if _, err := f.Run(ctx, o.Kernels, options, nil, nil); err != nil {
 			return 0, err
 		}
-		predicted, err := cl.Predict(ctx, tape, test)
+		predicted, err := adapt.Predict(ctx, tape, h, test)
 		return adapt.Accuracy(predicted, test), err
 	}
 	for s := range uint64(seeds) {
 		labelled, plain := c.examples(tok, false, labelsPerClass, random.NewKey(o.Seed, s).Named("labels"))
-		probe, err := adapt.ProbeDecoder(ctx, tape, m, labelled, K, c.pool(), s)
+		probe, err := adapt.ProbeEncoder(ctx, tape, model.AsEncoder(m), labelled, K, c.pool(), s)
 		if err != nil {
 			return nil, err
 		}

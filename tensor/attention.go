@@ -9,7 +9,7 @@ type Attention struct {
 	Window                  int     // 0 unlimited; else |query - key position| < Window
 	Scale                   float64 // 0 means 1/sqrt(HeadDim)
 	SoftCap                 float64 // scores become SoftCap·tanh(score/SoftCap); 0: they stay
-	Bias                    *Tensor // [H, Tq, Tk] added to the scores of every sequence, or nil
+	Bias                    *Tensor // added to the scores of every sequence: [H, Tq, Tk], or [H, 2T-1] by key position less query position from -(T-1) on; nil: none
 	Queries, Keys           []Span  // rows of each sequence; Keys nil means Queries
 }
 
@@ -26,6 +26,15 @@ func Of(x *Tensor) Cols { return Cols{x, 0} }
 func QKV(qkv *Tensor, o Attention) (q, k, v Cols) {
 	nq, nk := o.Heads*o.HeadDim, o.KVHeads*o.HeadDim
 	return Cols{qkv, 0}, Cols{qkv, nq}, Cols{qkv, nq + nk}
+}
+
+// stride is the elements between rows.
+func (c Cols) stride() int {
+	if c.X == nil {
+		return 0
+	}
+	_, n := c.X.Dims2()
+	return n
 }
 
 func (c Cols) of(b Buf) Buf {
@@ -71,13 +80,15 @@ func (o *attentionOp) call(t *Tape) *kernel.Attention {
 	c := &t.call.attention
 	*c = kernel.Attention{
 		Heads: o.Heads, KVHeads: o.KVHeads, HeadDim: o.HeadDim,
-		Q: o.q.of(o.q.X.Data), K: o.k.of(o.k.X.Data), V: o.v.of(o.v.X.Data), O: o.y.Data, LSE: data(o.lse),
+		Q: o.q.of(data(o.q.X)), K: o.k.of(data(o.k.X)), V: o.v.of(data(o.v.X)), O: data(o.y), LSE: data(o.lse),
 		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, SoftCap: o.SoftCap, Causal: o.Causal, Window: o.Window, Bias: data(o.Bias),
 	}
-	_, c.LDQ = o.q.X.Dims2()
-	_, c.LDK = o.k.X.Dims2()
-	_, c.LDV = o.v.X.Dims2()
-	if o.Bias != nil {
+	c.LDQ, c.LDK, c.LDV = o.q.stride(), o.k.stride(), o.v.stride()
+	switch {
+	case o.Bias == nil:
+	case o.Bias.rank == 2:
+		c.BiasK = o.Bias.dims[1]
+	default:
 		c.BiasQ, c.BiasK = o.Bias.dims[1], o.Bias.dims[2]
 	}
 	return c
@@ -116,7 +127,8 @@ func (o *attentionOp) back(t *Tape) {
 }
 
 // CachedAttention is attention of new tokens, whose keys and values join a cache, over all that the cache holds of their sequences; it does not
-// record. The queries are [N, H·D], keys and values [N, KVHeads·D]; o.Keys holds the positions of each sequence, the new ones included.
+// record. The queries are [N, H·D], keys and values [N, KVHeads·D]; o.Keys holds the positions of each sequence, the new ones included. Without k and
+// v nothing joins: cross-attention over what Store put there.
 func (t *Tape) CachedAttention(q, k, v Cols, cache *Cache, o Attention) *Tensor {
 	N, _ := q.X.Dims2()
 	a := attentionOp{Attention: o, q: q, k: k, v: v, y: t.tensor(q.X.Data.DType(), N, o.Heads*o.HeadDim)}
@@ -124,6 +136,15 @@ func (t *Tape) CachedAttention(q, k, v Cols, cache *Cache, o Attention) *Tensor 
 	c.Cache = cache
 	t.k.Attention(c)
 	return a.y
+}
+
+// Store puts keys and values [M, KVHeads·D] of new tokens into a cache: o.Queries are their rows, o.Keys the positions of each sequence, the new ones
+// included.
+func (t *Tape) Store(k, v Cols, cache *Cache, o Attention) {
+	a := attentionOp{Attention: o, k: k, v: v}
+	c := a.call(t)
+	c.Cache = cache
+	t.k.Attention(c)
 }
 
 func rows(spans []Span) int {

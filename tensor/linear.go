@@ -10,18 +10,20 @@ import (
 type Linear struct {
 	InOut    bool    // w is stored [in, out], as GPT-2's Conv1D does; otherwise [out, in]
 	Act      Act     // applied to the product plus bias
+	Drop     float64 // probability of dropout after that, in training; see Dropout
 	Residual *Tensor // [N, out], added last; or nil
 }
 
-// linearOp is y = act(x·w + b) + residual.
+// linearOp is y = dropout(act(x·w + b)) + residual.
 type linearOp struct {
 	x, w, b, y *Tensor
-	pre        *Tensor // [N, out], the value before act; nil for Identity
+	pre        *Tensor        // [N, out], the value before act; nil for Identity
+	drop       kernel.Dropout // with P 0: none
 	Linear
 }
 
-// Linear returns act(x·w + b) + residual. x is [N, in], w [out, in] or with InOut [in, out], b [out] or nil; the result is [N, out].
-// w may have a storage type (without InOut): then no gradient flows through to x.
+// Linear returns dropout(act(x·w + b)) + residual. x is [N, in], w [out, in] or with InOut [in, out], b [out] or nil; the result is [N, out].
+// w may have a storage type (without InOut). It then is a constant; the gradient of x is that of a product with the numbers that w stands for, in float32.
 func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	N, in := x.Dims2()
 	out, wIn := w.Dims2()
@@ -38,12 +40,15 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	}
 	grads := t.wants(x, w, b, o.Residual)
 	stored := w.Data.DType().Stored()
-	if stored && t.wants(x) {
-		panic(fmt.Sprintf("tensor: Linear: no gradient flows through weights of %s; load the model for training", w.Data.DType()))
-	}
 	from := t.mark()
 	y := t.tensor(x.Data.DType(), N, out)
-	m := kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: !o.InOut, C: y.Data, Act: o.Act, Bias: data(b), Residual: data(o.Residual)}
+	m := kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: !o.InOut, C: y.Data, Act: o.Act, Bias: data(b)}
+	var drop kernel.Dropout
+	if t.training && o.Drop != 0 {
+		drop = t.nextDropout(o.Drop)
+	} else {
+		m.Residual = data(o.Residual)
+	}
 	if t.pack && !stored { // products read a storage type as it lies
 		m.Packed = t.packed(w, !o.InOut, in, out)
 	}
@@ -53,10 +58,45 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 		m.Pre = pre.Data
 	}
 	t.product(m)
+	if drop.P != 0 {
+		t.k.Dropout(drop, y.Data, y.Data, false)
+		if o.Residual != nil {
+			t.k.Add(y.Data, y.Data, o.Residual.Data)
+		}
+	}
 	if grads {
-		record(t, y, from, linearOp{x, w, b, y, pre, o})
+		record(t, y, from, linearOp{x, w, b, y, pre, drop, o})
 	}
 	return y
+}
+
+// Linears sets ys[i] to x·ws[i] + bs[i], for at most three layers whose weights are stored [out, in]: as Linear of each, but weights of storage types that
+// need no gradient are read in one loop. x is [N, in], ws[i] [out, in], bs[i] [out] or nil, ys[i] [N, out].
+func (t *Tape) Linears(ys []*Tensor, x *Tensor, ws, bs []*Tensor) {
+	stored := true
+	for i, w := range ws {
+		stored = stored && w.Data.DType().Stored() && !t.wants(x, bs[i])
+	}
+	if !stored {
+		for i, w := range ws {
+			ys[i] = t.Linear(x, w, bs[i], Linear{})
+		}
+		return
+	}
+	N, in := x.Dims2()
+	ms := t.call.products[:len(ws)]
+	for i, w := range ws {
+		out, wIn := w.Dims2()
+		if in != wIn || bs[i] != nil && bs[i].Len() != out {
+			panic(fmt.Sprintf("tensor: Linears of x %v, w %v", x.Shape(), w.Shape()))
+		}
+		ys[i] = t.tensor(x.Data.DType(), N, out)
+		ms[i] = kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: true, C: ys[i].Data, Bias: data(bs[i])}
+		if i > 0 {
+			ms[i-1].Next = &ms[i]
+		}
+	}
+	t.k.MatMul(&ms[0])
 }
 
 // packing is a weight in the layout that products read fastest, as it was in its version.
@@ -87,21 +127,32 @@ func (t *Tape) product(m kernel.MatMul) {
 	t.k.MatMul(&t.call.product)
 }
 
-func (o *linearOp) cheap() bool    { return o.Act != Identity && o.Residual == nil }
-func (o *linearOp) remake(t *Tape) { t.k.Act(o.Act, o.y.Data, o.pre.Data) }
+func (o *linearOp) cheap() bool { return o.Act != Identity && o.Residual == nil }
+
+func (o *linearOp) remake(t *Tape) {
+	t.k.Act(o.Act, o.y.Data, o.pre.Data)
+	if o.drop.P != 0 {
+		t.k.Dropout(o.drop, o.y.Data, o.y.Data, false)
+	}
+}
 
 func (o *linearOp) back(t *Tape) {
 	x, w, y := o.x, o.w, o.y
 	N, in := x.Dims2()
 	_, out := y.Dims2()
-	t.drop(&y.Data)
 	dz := y.Grad // [N, out], gradient of the product
+	if o.drop.P != 0 {
+		dz = y.Data // which is not needed any more
+		t.k.Dropout(o.drop, dz, y.Grad, false)
+	} else {
+		t.drop(&y.Data)
+	}
 	if o.Act != Identity {
+		t.k.ActGrad(o.Act, o.pre.Data, dz, o.pre.Data, false)
 		dz = o.pre.Data
-		t.k.ActGrad(o.Act, dz, y.Grad, dz, false)
-		if o.Residual == nil {
-			t.drop(&y.Grad)
-		}
+	}
+	if o.Residual == nil && (o.drop.P != 0 || o.Act != Identity) {
+		t.drop(&y.Grad)
 	}
 	if dx, acc := t.grad(x); !dx.None() {
 		t.product(kernel.MatMul{M: N, N: in, K: out, A: dz, B: w.Data, TransB: o.InOut, C: dx, Accumulate: acc})

@@ -5,6 +5,8 @@ type recomputeOp struct {
 	x, y *Tensor
 	f    func(x *Tensor) *Tensor
 	leaf Tensor // x, detached: its gradient is gathered here
+
+	drops drops // before f
 }
 
 // Recompute returns f(x) and keeps none of the activations inside f: Backward runs f again to get them (Chen et al. 2016,
@@ -14,13 +16,13 @@ func (t *Tape) Recompute(x *Tensor, f func(x *Tensor) *Tensor) *Tensor {
 	if !t.recording {
 		return f(x)
 	}
-	from := t.mark()
+	from, drops := t.mark(), t.drops
 	y := t.unrecorded(f, x)
 	if y == x {
 		panic("tensor: Recompute of a function that returns its argument")
 	}
 	t.keepOnly(y, from)
-	record(t, y, from, recomputeOp{x: x, y: y, f: f})
+	record(t, y, from, recomputeOp{x: x, y: y, f: f, drops: drops})
 	return y
 }
 
@@ -32,12 +34,13 @@ func (t *Tape) unrecorded(f func(x *Tensor) *Tensor, x *Tensor) *Tensor {
 }
 
 func (o *recomputeOp) back(t *Tape) {
-	mark, base, keep := t.mark(), len(t.nodes), t.keep
+	mark, base, keep, drops := t.mark(), len(t.nodes), t.keep, t.drops
 	t.drop(&o.y.Data)
 	o.leaf = Tensor{Data: o.x.Data, dims: o.x.dims, rank: o.x.rank, needs: o.x.needs, node: -1}
 	again := func() *Tensor {
 		t.keep = KeepAll // what is computed now is used at once
-		defer func() { t.keep = keep }()
+		t.drops = o.drops
+		defer func() { t.keep, t.drops = keep, drops }()
 		return o.f(&o.leaf)
 	}()
 	if again.needs {

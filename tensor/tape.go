@@ -10,10 +10,12 @@ import (
 // takes nothing from Go's heap.
 type Tape struct {
 	k         *kernel.Set
-	recording bool
+	training  bool // made by Training: what only training does happens, such as dropout
+	recording bool // training, and not within a pass that is only for its result
 	pack      bool // keep weights in packed form: they do not change
 	packs     map[*Tensor]*packing
 	keep      Keep // of Scopes, for Backward
+	drops     drops
 
 	mem    arena
 	made   []*Tensor // tensors of ops, the first live of them in use: results, and what gradients need
@@ -22,6 +24,7 @@ type Tape struct {
 	scopes []scope  // not kept as they were
 	call   struct { // arguments of the kernels, here because they would escape to the heap
 		product       kernel.MatMul
+		products      [3]kernel.MatMul
 		attention     kernel.Attention
 		attentionGrad kernel.AttentionGrad
 		entropy       kernel.CrossEntropy
@@ -42,7 +45,7 @@ type node struct {
 }
 
 // Training returns a tape that records, for Forward, Backward, Reset in turn.
-func Training(k *kernel.Set) *Tape { return &Tape{k: k, recording: true} }
+func Training(k *kernel.Set) *Tape { return &Tape{k: k, training: true, recording: true} }
 
 // Evaluation returns a tape that does not record, for weights that change between runs.
 func Evaluation(k *kernel.Set) *Tape { return &Tape{k: k} }
@@ -62,6 +65,7 @@ func (t *Tape) Bytes() int { return t.mem.bytes }
 // Reset takes back everything that ops returned since the last Reset.
 func (t *Tape) Reset() {
 	t.takeBack(0)
+	t.drops = drops{}
 	t.nodes, t.scopes = t.nodes[:0], t.scopes[:0]
 }
 
@@ -149,6 +153,13 @@ func (t *Tape) mark() int { return t.live }
 // tensor returns an uninitialised tensor of the given shape, which lives until Reset or until Backward has passed the op that made it.
 // One that is no op's result, but kept for the gradient, is a vector where it must stay as exact as it is.
 func (t *Tape) tensor(d DType, shape ...int) *Tensor {
+	y := t.shell(d, shape...)
+	y.Data = t.mem.take(d, y.Len())
+	return y
+}
+
+// shell is tensor without memory.
+func (t *Tape) shell(d DType, shape ...int) *Tensor {
 	if t.live == len(t.made) {
 		t.made = append(t.made, new(Tensor))
 	}
@@ -156,7 +167,6 @@ func (t *Tape) tensor(d DType, shape ...int) *Tensor {
 	t.live++
 	*y = Tensor{node: -1, dtype: d}
 	y.setShape(shape)
-	y.Data = t.mem.take(d, y.Len())
 	return y
 }
 

@@ -10,6 +10,7 @@ type Encoding struct {
 	Texts   []int    // which of the texts it is in; -1 for added tokens
 	TypeIDs []int    // what the model is told of that, as the post-processor says
 	Special []bool   // whether the post-processor added it
+	Cut     int      // tokens left out for EncodeOptions.MaxTokens
 
 	source string
 }
@@ -17,6 +18,7 @@ type Encoding struct {
 // EncodeOptions are the settings of EncodeOffsets and EncodePair.
 type EncodeOptions struct {
 	AddSpecial   bool // add what the post-processor adds
+	MaxTokens    int  // 0: no limit. Longer texts lose their ends, the longer of two first, as Hugging Face's "longest_first" has it
 	ParseSpecial bool // special tokens that the text spells out become their ids; not for text from users
 }
 
@@ -48,10 +50,20 @@ func (t *Tokenizer) encodeTexts(o EncodeOptions, texts ...string) (*Encoding, er
 		}
 		es = append(es, one)
 	}
+	cut := 0
+	if o.MaxTokens > 0 {
+		room := o.MaxTokens - t.specials(len(es), o)
+		if room < 0 {
+			return nil, fmt.Errorf("the limit of %d tokens has no room for the %d special ones", o.MaxTokens, o.MaxTokens-room)
+		}
+		cut = truncate(es, room)
+	}
 	if t.post != nil {
 		es = t.post.process(es, o.AddSpecial)
 	}
-	return join(es...), nil
+	all := join(es...)
+	all.Cut = cut
+	return all, nil
 }
 
 // join puts encodings one after the other.

@@ -124,7 +124,7 @@ func TestLossIsEvaluate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Evaluate(context.Background(), tensor.Evaluation(l.k), l.m, firstBatch{tiny.source()}, 3)
+	e, err := Evaluate(context.Background(), tensor.Evaluation(l.k), decoder(l), firstBatch{tiny.source()}, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,25 +34,23 @@ type Hooks struct {
 	Sample func(ctx context.Context, step int) (string, error)
 	// Progress is told of every logged step and of what else happens.
 	Progress func(Event)
+	// Stop is asked after every validation but the last; true ends the run there as if it were its last step.
+	Stop func() bool
 	// Export writes the model's files into the run directory; called when the run ends or is interrupted.
 	Export func(dir string) error
 }
 
-// Costed is a model that knows its arithmetic per token; the loop then reports FLOP/s, as if every sequence were one piece of Seq tokens.
-type Costed interface{ Cost(seq int) model.Cost }
-
 // Loop is a run. It is used by one goroutine.
 type Loop struct {
-	m      model.Decoder
+	obj    Objective
 	k      *kernel.Set
-	src    data.Source
 	o      Options
 	h      Hooks
 	params []nn.Named
 	opt    *optimizer
 	tape   *tensor.Tape
-	layers *layers
-	flops  float64 // of training on one token; 0 unknown
+	names  []string // of the loss's terms, where there are several
+	flops  float64  // of training on one token; 0 unknown
 
 	pos     position
 	loaded  bool // pos comes from a checkpoint
@@ -60,35 +58,58 @@ type Loop struct {
 	seconds float64 // spent in steps
 	trained int64   // tokens of this process
 
-	micros []micro // of one step, reused
-	sorted []float64
-	grads  []tensor.Buf
+	parts    []Part    // of one step, reused
+	of, sums []float64 // of the terms of its loss
+	sorted   []float64
+	grads    []tensor.Buf
 
 	corrupt func(l *Loop) // for tests: called when the gradients of a step are there
 }
 
-// New checks the options, the model and the memory, and with Resume loads the newest whole checkpoint. The parameters must have values
-// and gradients (nn.Init with train). The source's batches must be those of o.Batch sequences of o.Seq tokens.
+// New is a run of next-token prediction: the decoder on batches of o.Batch sequences of o.Seq tokens. It checks the options, the model and the
+// memory, and with Resume loads the newest whole checkpoint. The parameters must have values and gradients (nn.Init with train).
 func New(m model.Decoder, k *kernel.Set, src data.Source, o Options, h Hooks) (*Loop, error) {
 	o, err := o.Resolve(m.Sizes())
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{m: m, k: k, src: src, o: o, h: h, params: m.Params(), tape: tensor.Training(k)}
-	l.layers = newLayers(m, l.tape, m.Sizes().Layers, o)
-	for _, p := range l.params {
-		if !p.T().Trains() || p.T().Data.None() {
-			return nil, fmt.Errorf("train: parameter %s has no gradient", p.Name)
-		}
+	if err := checkParams(m.Params()); err != nil {
+		return nil, err
 	}
 	if err := Fits(m, o); err != nil {
 		return nil, err
 	}
+	obj := &nextToken{m: m, src: src, zloss: o.ZLoss, layers: newLayers(m, m.Sizes().Layers, o.Recompute)}
+	return newLoop(obj, m, k, o, h)
+}
+
+// Minimize is a run of any other objective, as New is of next-token prediction. Options.Recompute and ZLoss are not for it, and it does not
+// estimate the memory that the run will take.
+func Minimize(obj Objective, k *kernel.Set, o Options, h Hooks) (*Loop, error) {
+	o, err := o.Resolve(obj.Sizes())
+	if err != nil {
+		return nil, err
+	}
+	if o.Recompute || o.ZLoss != 0 {
+		return nil, fmt.Errorf("train: recompute and z-loss are for next-token prediction only")
+	}
+	if err := checkParams(obj.Params()); err != nil {
+		return nil, err
+	}
+	return newLoop(obj, obj, k, o, h)
+}
+
+// newLoop returns a run; costs may be a Costed.
+func newLoop(obj Objective, costs any, k *kernel.Set, o Options, h Hooks) (l *Loop, err error) {
+	l = &Loop{obj: obj, k: k, o: o, h: h, params: obj.Params(), tape: o.tape(k)}
 	if l.opt, err = newOptimizer(k, o, l.params); err != nil {
 		return nil, err
 	}
-	if c, ok := m.(Costed); ok {
+	if c, ok := costs.(Costed); ok {
 		l.flops = c.Cost(o.Seq).Train()
+	}
+	if n, ok := obj.(Termed); ok {
+		l.names = n.TermNames()
 	}
 	if o.RunDir == "" {
 		return l, nil
@@ -97,6 +118,27 @@ func New(m model.Decoder, k *kernel.Set, src data.Source, o Options, h Hooks) (*
 		return nil, err
 	}
 	return l, nil
+}
+
+func checkParams(params []nn.Named) error {
+	for _, p := range params {
+		if !p.T().Trains() || p.T().Data.None() {
+			return fmt.Errorf("train: parameter %s has no gradient", p.Name)
+		}
+	}
+	return nil
+}
+
+// tape returns a training tape that keeps activations as the options say.
+func (o Options) tape(k *kernel.Set) *tensor.Tape {
+	t := tensor.Training(k)
+	switch o.Activations {
+	case "lean":
+		t.Keep(tensor.KeepLean)
+	case "bf16":
+		t.Keep(tensor.KeepBF16)
+	}
+	return t
 }
 
 // Step is the number of optimiser steps done.
@@ -150,7 +192,7 @@ func (l *Loop) start() error {
 }
 
 func (l *Loop) train(ctx context.Context) error {
-	for l.pos.Step < l.o.Steps {
+	for l.pos.Step < l.o.Steps && !l.pos.Stopped {
 		if ctx.Err() != nil {
 			return l.interrupted(ctx)
 		}
@@ -188,6 +230,7 @@ func (l *Loop) after(ctx context.Context, s stepResult) error {
 		}
 		if ok {
 			e.ValLoss, e.ValBitsPerByte = l.pos.ValLoss, l.pos.ValBitsPerByte
+			l.pos.Stopped = l.h.Stop != nil && l.h.Stop()
 		}
 	}
 	if due(l.o.SampleEvery) && l.h.Sample != nil && ctx.Err() == nil {
@@ -202,7 +245,7 @@ func (l *Loop) after(ctx context.Context, s stepResult) error {
 			return err
 		}
 	}
-	if due(l.o.SaveEvery) || last {
+	if due(l.o.SaveEvery) || last || l.pos.Stopped {
 		return l.save()
 	}
 	return nil
@@ -228,7 +271,10 @@ func (l *Loop) validate(ctx context.Context) (bool, error) {
 
 // finish validates and exports after the last step, whose state is saved, and marks the run as done.
 func (l *Loop) finish(ctx context.Context) error {
-	ok, err := l.validate(ctx)
+	ok, err := !l.pos.Stopped, error(nil)
+	if ok {
+		ok, err = l.validate(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -236,7 +282,7 @@ func (l *Loop) finish(ctx context.Context) error {
 		if err := l.report(Event{Kind: "validation", Step: l.pos.Step, ValLoss: l.pos.ValLoss, ValBitsPerByte: l.pos.ValBitsPerByte}); err != nil {
 			return err
 		}
-	} else if l.h.Validate != nil && ctx.Err() != nil {
+	} else if l.h.Validate != nil && ctx.Err() != nil && !l.pos.Stopped {
 		return l.interrupted(ctx)
 	}
 	if err := l.export(); err != nil {
@@ -263,7 +309,7 @@ type ended struct {
 
 // finished reports whether the loaded run was done, and takes over its last validation.
 func (l *Loop) finished() (bool, error) {
-	if !l.loaded || l.pos.Step < l.o.Steps {
+	if !l.loaded || l.pos.Step < l.o.Steps && !l.pos.Stopped {
 		return false, nil
 	}
 	path := filepath.Join(l.o.RunDir, ResultFile)
@@ -279,7 +325,7 @@ func (l *Loop) finished() (bool, error) {
 		return false, fmt.Errorf("train: %s: %w", path, err)
 	}
 	l.pos.ValLoss, l.pos.ValBitsPerByte = r.ValLoss, r.ValBitsPerByte
-	return r.Steps == l.o.Steps, nil
+	return r.Steps == l.pos.Step, nil
 }
 
 func (l *Loop) export() error {

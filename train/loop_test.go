@@ -22,7 +22,7 @@ func TestRunLearns(t *testing.T) {
 			var l *Loop
 			h := Hooks{
 				Validate: func(ctx context.Context, step int) (float64, float64, error) {
-					s, err := Evaluate(ctx, tensor.Evaluation(l.k), l.m, src, 4)
+					s, err := Evaluate(ctx, tensor.Evaluation(l.k), decoder(l), src, 4)
 					return s.Loss, s.BitsPerByte, err
 				},
 				Sample: func(context.Context, int) (string, error) { samples++; return "text", nil },

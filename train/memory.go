@@ -68,7 +68,7 @@ func activations(m model.Decoder, o Options, sequences int) int64 {
 // dryRun returns what the tape holds after the forward and backward pass of rows tokens through the first layers.
 func dryRun(m model.Decoder, rows, layers int, o Options) int64 {
 	s := m.Sizes()
-	t := tensor.Training(noKernels)
+	t := o.tape(noKernels)
 	x := tensor.New(rows, s.Width) // stands for the embedded tokens, whose gradient a tape holds too
 	x.Alloc(tensor.F32, true)
 	lengths := []int{}
@@ -76,7 +76,7 @@ func dryRun(m model.Decoder, rows, layers int, o Options) int64 {
 		lengths = append(lengths, min(left, s.Context))
 	}
 	targets := tensor.IDs(make([]int32, rows))
-	f := m.Norm(t, newLayers(m, t, layers, o).body(t.Scale(x, 1), nn.NewSeqs(lengths...), layers))
+	f := m.Norm(t, newLayers(m, layers, o.Recompute).body(t, t.Scale(x, 1), nn.NewSeqs(lengths...), layers))
 	m.Head().Loss(t, f, tensor.CrossEntropy{Targets: targets})
 	t.Backward()
 	return int64(t.Bytes())

@@ -15,28 +15,35 @@ import (
 type Event struct {
 	// Kind is empty for a step, "validation" for the one after the last step, "rewind" after a spike (Step is then where the run goes on,
 	// From where it came from). "resume", "save", "damaged" and "note" are told to Progress only.
-	Kind            string  `json:"event,omitempty"`
-	Step            int     `json:"step"` // optimiser steps done
-	Steps           int     `json:"-"`    // of the whole run
-	Rewinds         int     `json:"rewinds,omitempty"`
-	Loss            float64 `json:"loss,omitempty"`
-	LR              float64 `json:"lr,omitempty"`
-	GradNorm        float64 `json:"grad_norm,omitempty"` // before clipping
-	Tokens          int64   `json:"tokens,omitempty"`    // since the beginning of the run
-	TokensPerSecond float64 `json:"tokens_per_second,omitempty"`
-	FLOPsPerSecond  float64 `json:"flops_per_second,omitempty"`
-	PeakShare       float64 `json:"peak_share,omitempty"` // of Options.PeakFLOPs
-	ValLoss         float64 `json:"val_loss,omitempty"`
-	ValBitsPerByte  float64 `json:"val_bits_per_byte,omitempty"`
-	Sample          string  `json:"sample,omitempty"`
-	From            int     `json:"from,omitempty"`
-	Skipped         int     `json:"skipped,omitempty"` // batches left out
-	Message         string  `json:"message,omitempty"`
+	Kind            string             `json:"event,omitempty"`
+	Step            int                `json:"step"` // optimiser steps done
+	Steps           int                `json:"-"`    // of the whole run
+	Rewinds         int                `json:"rewinds,omitempty"`
+	Loss            float64            `json:"loss,omitempty"`
+	Terms           map[string]float64 `json:"terms,omitempty"` // of the loss, where it has several
+	LR              float64            `json:"lr,omitempty"`
+	GradNorm        float64            `json:"grad_norm,omitempty"` // before clipping
+	Tokens          int64              `json:"tokens,omitempty"`    // since the beginning of the run
+	TokensPerSecond float64            `json:"tokens_per_second,omitempty"`
+	FLOPsPerSecond  float64            `json:"flops_per_second,omitempty"`
+	PeakShare       float64            `json:"peak_share,omitempty"` // of Options.PeakFLOPs
+	ValLoss         float64            `json:"val_loss,omitempty"`
+	ValBitsPerByte  float64            `json:"val_bits_per_byte,omitempty"`
+	Sample          string             `json:"sample,omitempty"`
+	From            int                `json:"from,omitempty"`
+	Skipped         int                `json:"skipped,omitempty"` // batches left out
+	Message         string             `json:"message,omitempty"`
 }
 
 // event describes a step that was taken.
 func (l *Loop) event(s stepResult) Event {
 	e := Event{Step: l.pos.Step, Loss: s.loss, LR: s.lr, GradNorm: s.norm, Tokens: l.pos.Tokens, TokensPerSecond: float64(s.tokens) / s.seconds}
+	for i, name := range l.names {
+		if e.Terms == nil {
+			e.Terms = map[string]float64{}
+		}
+		e.Terms[name] = s.terms[i]
+	}
 	e.FLOPsPerSecond = e.TokensPerSecond * l.flops
 	if l.o.PeakFLOPs > 0 {
 		e.PeakShare = e.FLOPsPerSecond / l.o.PeakFLOPs

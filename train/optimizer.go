@@ -97,14 +97,18 @@ func (p *optimizer) step(t int, lr, scale float64) {
 	decay := max(0, p.o.WeightDecay)
 	p.list = p.list[:0]
 	for _, s := range p.adam {
-		p.list = append(p.list, kernel.AdamWParam{P: s.T().Data, G: s.T().Grad, M: s.m, V: s.v, NoDecay: !s.Decays()})
+		p.list = append(p.list, kernel.AdamWParam{P: s.T().Data, G: s.T().Grad, M: s.m, V: s.v, NoDecay: !s.Decays(), Rate: s.Rate})
 		s.T().Changed()
 	}
 	p.call = kernel.AdamW{LR: lr, Beta1: p.o.Beta1, Beta2: p.o.Beta2, Eps: p.o.Eps, WeightDecay: decay, Step: t, GradScale: scale, ZeroGrad: true,
 		Rounding: random.NewKey(p.o.Seed, roundingKey).Uint64(uint64(t))}
 	p.k.AdamW(&p.call, p.list...)
 	for _, s := range p.muon {
-		p.muonStep(s, lr, scale, decay)
+		own := lr
+		if s.Rate != 0 {
+			own *= s.Rate
+		}
+		p.muonStep(s, own, scale, decay)
 		s.T().Changed()
 	}
 }

@@ -24,7 +24,7 @@ func run(t *testing.T, src words, o Options, corrupt func(l *Loop)) (*Loop, Resu
 	var l *Loop
 	l = loop(t, src, o, Hooks{
 		Validate: func(ctx context.Context, step int) (float64, float64, error) {
-			s, err := Evaluate(ctx, tensor.Evaluation(l.k), l.m, tiny.source(), 4)
+			s, err := Evaluate(ctx, tensor.Evaluation(l.k), decoder(l), tiny.source(), 4)
 			return s.Loss, s.BitsPerByte, err
 		},
 		Progress: func(e Event) {

@@ -26,7 +26,8 @@ type position struct {
 	Step           int       `json:"step"`
 	DataOffset     int       `json:"data_offset"` // batches left out so far
 	Rewinds        int       `json:"rewinds"`
-	Base           int       `json:"base"` // step that the last rewind went to
+	Stopped        bool      `json:"stopped,omitempty"` // early, by Hooks.Stop
+	Base           int       `json:"base"`              // step that the last rewind went to
 	Tokens         int64     `json:"tokens"`
 	Loss           float64   `json:"loss"`
 	ValLoss        float64   `json:"val_loss"`
@@ -126,7 +127,7 @@ func (l *Loop) writeState(dir string) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(saved{l.pos, l.src.Fingerprint(), l.k.Name, options, l.shapes()}, "", " ")
+	b, err := json.MarshalIndent(saved{l.pos, l.obj.Fingerprint(), l.k.Name, options, l.shapes()}, "", " ")
 	if err != nil {
 		return err
 	}
@@ -271,7 +272,7 @@ func (l *Loop) compare(s saved) error {
 			return fmt.Errorf("%w: its option %s is %s, now it is %s", ErrMismatch, name, a, b)
 		}
 	}
-	if got := l.src.Fingerprint(); s.Source != got {
+	if got := l.obj.Fingerprint(); s.Source != got {
 		return fmt.Errorf("%w: its data have the fingerprint %s, now it is %s", ErrMismatch, s.Source, got)
 	}
 	if s.Step > l.o.Steps {

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/plinth-ml/plinth/internal/file"
 )
@@ -56,14 +58,19 @@ func (w *eventFile) close() error { return w.f.Close() }
 
 // appendScalars adds a record with the scalars of e, if it has any.
 func appendScalars(b []byte, e Event) []byte {
-	var summary []byte
-	for _, s := range [...]struct {
+	type scalar struct {
 		tag string
 		v   float64
-	}{
+	}
+	var summary []byte
+	scalars := []scalar{
 		{"loss", e.Loss}, {"val_loss", e.ValLoss}, {"val_bits_per_byte", e.ValBitsPerByte}, {"lr", e.LR}, {"grad_norm", e.GradNorm},
 		{"tokens_per_second", e.TokensPerSecond},
-	} {
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Terms)) {
+		scalars = append(scalars, scalar{"terms/" + name, e.Terms[name]})
+	}
+	for _, s := range scalars {
 		if s.v == 0 {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/nn"
 )
@@ -115,3 +116,6 @@ func tempDir(t testing.TB) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
 }
+
+// decoder is the model of a run of next-token prediction.
+func decoder(l *Loop) model.Decoder { return l.obj.(*nextToken).m }

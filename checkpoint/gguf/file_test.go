@@ -72,7 +72,7 @@ func TestWriteRefuses(t *testing.T) {
 	}
 	before, _ := os.ReadFile(path)
 	f32 := func(name string, n int, shape ...int) Tensor {
-		return Tensor{checkpoint.Info{Name: name, DType: checkpoint.F32, Shape: shape}, func() ([]byte, error) { return make([]byte, n), nil }}
+		return Tensor{Info: checkpoint.Info{Name: name, DType: checkpoint.F32, Shape: shape}, Data: func() ([]byte, error) { return make([]byte, n), nil }}
 	}
 	for want, c := range map[string]struct {
 		meta    Metadata
@@ -103,7 +103,7 @@ func split(t *testing.T, dir string, parts, tensors int) string {
 	for i := range parts {
 		meta := Metadata{{splitNo, uint16(i)}, {splitCount, uint16(parts)}, {splitTensors, int32(tensors)}}
 		data := []byte{byte(i), 0, 0, 0}
-		w := Tensor{checkpoint.Info{Name: fmt.Sprint("w", parts-i), DType: checkpoint.I32, Shape: []int{1}}, func() ([]byte, error) { return data, nil }}
+		w := Tensor{Info: checkpoint.Info{Name: fmt.Sprint("w", parts-i), DType: checkpoint.I32, Shape: []int{1}}, Data: func() ([]byte, error) { return data, nil }}
 		if err := Write(filepath.Join(dir, fmt.Sprintf("m-%05d-of-%05d.gguf", i+1, parts)), meta, []Tensor{w}); err != nil {
 			t.Fatal(err)
 		}

@@ -186,7 +186,7 @@ func rewrite(data []byte) ([]byte, error) {
 	}
 	var list []Tensor
 	for _, s := range p.spans {
-		list = append(list, Tensor{s.Info, func() ([]byte, error) { return data[p.base+s.start : p.base+s.end], nil }})
+		list = append(list, Tensor{Info: s.Info, Data: func() ([]byte, error) { return data[p.base+s.start : p.base+s.end], nil }})
 	}
 	return write(p.meta, list)
 }
@@ -235,7 +235,7 @@ func sample() (Metadata, []Tensor) {
 			shape, n = []int{elements}, size
 		}
 		data := bytes.Repeat([]byte{byte(i), 0x3c}, n)[:n]
-		tensors = append(tensors, Tensor{checkpoint.Info{Name: fmt.Sprintf("blk.%d.%s", i, d), DType: d, Shape: shape}, func() ([]byte, error) { return data, nil }})
+		tensors = append(tensors, Tensor{Info: checkpoint.Info{Name: fmt.Sprintf("blk.%d.%s", i, d), DType: d, Shape: shape}, Data: func() ([]byte, error) { return data, nil }})
 	}
 	return meta, tensors
 }

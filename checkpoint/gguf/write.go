@@ -10,20 +10,17 @@ import (
 	"github.com/plinth-ml/plinth/internal/file"
 )
 
-// Tensor is one to be written. Data is asked for once, when its turn comes, so that a file may be larger than memory.
-type Tensor struct {
-	checkpoint.Info
-	Data func() ([]byte, error)
-}
+// Tensor is one to be written.
+type Tensor = checkpoint.Deferred
 
-// Bytes is the size of the tensor's data; an error where its shape does not fit its type.
-func (t Tensor) bytes() (int, error) {
+// bytesOf is the size of a tensor's data; an error where its shape does not fit its type.
+func bytesOf(t checkpoint.Info) (int, error) {
 	elements, size := t.DType.Block()
 	if elements == 0 || !slices.Contains(types, t.DType) {
 		return 0, fmt.Errorf("tensor %q: type %q cannot be stored in a GGUF", t.Name, string(t.DType))
 	}
 	r := &reader{}
-	s := span{Info: t.Info}
+	s := span{Info: t}
 	if n := len(s.Shape); n > 0 && s.Shape[n-1]%elements != 0 {
 		return 0, fmt.Errorf("tensor %q: rows of %d are not whole blocks of %s", t.Name, s.Shape[n-1], t.DType)
 	}
@@ -84,7 +81,7 @@ func encode(meta Metadata, tensors []Tensor) (head []byte, sizes []int, alignmen
 	}
 	at := 0
 	for _, t := range tensors {
-		n, err := t.bytes()
+		n, err := bytesOf(t.Info)
 		if err != nil {
 			return nil, nil, 0, err
 		}

@@ -61,15 +61,21 @@ func (t *chatCmd) Run(ctx context.Context, c *common) error {
 		return s.converse(ctx)
 	}
 	result, err := s.answer(ctx, message, !c.JSON)
-	if err != nil || !c.JSON {
+	if err != nil {
 		return err
 	}
-	return c.finish(struct {
+	if result.Finish == "interrupted" {
+		err = interrupted{os.Interrupt} // told when what there is has been printed
+	}
+	if !c.JSON {
+		return err
+	}
+	return errors.Join(c.finish(struct {
 		Model    string         `json:"model"`
 		Messages []chat.Message `json:"messages"`
 		Finish   string         `json:"finish_reason"`
 		Stats    generate.Stats `json:"stats"`
-	}{t.Model, s.messages, result.Finish, s.engine.Stats()}, "")
+	}{t.Model, s.messages, result.Finish, s.engine.Stats()}, ""), err)
 }
 
 // open loads the model and finds out how to talk with it.

@@ -29,8 +29,7 @@ var errExit = errors.New("exit")
 
 // converse answers the messages of standard input until it ends. On a terminal errors are shown and the conversation goes on.
 func (s *talk) converse(ctx context.Context) error {
-	info, err := os.Stdin.Stat()
-	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
+	terminal := isTerminal(os.Stdin)
 	if terminal {
 		s.c.say("%s, %d positions; /help for commands", s.cmd.Model, s.context)
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,7 +156,7 @@ func TestChatTemplate(t *testing.T) {
 func TestChatGGUF(t *testing.T) {
 	dir, _ := talkative(t)
 	path := filepath.Join(t.TempDir(), "m.gguf")
-	if _, err := zoo.WriteGGUF(dir, path, 0, zoo.PickType(checkpoint.F32)); err != nil {
+	if _, err := zoo.WriteGGUF(dir, path, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 		t.Fatal(err)
 	}
 	flags := []string{"--max-tokens", "8", "--temperature", "0", "one and"}
@@ -249,6 +251,44 @@ func TestChatStop(t *testing.T) {
 	}
 	if _, err := s.answer(t.Context(), "five", false); err != nil || roles(s.messages) != "uaua" {
 		t.Errorf("after it: %v, %+v", err, s.messages)
+	}
+}
+
+// TestInterruptedOnce: a verb that Ctrl-C stopped prints what there is, and says that it was stopped.
+func TestInterruptedOnce(t *testing.T) {
+	dir, _ := talkative(t)
+	var errs, out strings.Builder
+	c := &common{Threads: 1, err: &errs}
+	c.out = &interrupter{c: c}
+	sampling := samplingFlags{TopP: 1, Typical: 1, RepetitionPenalty: 1}
+	chat := chatCmd{Model: dir, Message: []string{"one and two"}, samplingFlags: sampling, engineFlags: engineFlags{DraftTokens: 1, KV: "f32"}}
+	var sig interrupted
+	if err := chat.Run(t.Context(), c); !errors.As(err, &sig) || sig.Signal != os.Interrupt {
+		t.Errorf("chat: %v", err)
+	}
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	interrupt(interrupted{os.Interrupt})
+	c = &common{Threads: 1, JSON: true, err: &errs, out: &out}
+	generate := generateCmd{Model: dir, Prompt: []string{"one"}, N: 1, MaxTokens: 3, samplingFlags: sampling, engineFlags: engineFlags{DraftTokens: 1, KV: "f32"}}
+	err := generate.Run(ctx, c)
+	var o struct{ Sequences []generated }
+	if json.Unmarshal([]byte(out.String()), &o) != nil || !errors.As(err, &sig) || len(o.Sequences) != 1 || o.Sequences[0].Finish != "interrupted" {
+		t.Errorf("generate: %v, %q", err, out.String())
+	}
+}
+
+// TestChatNull: without a terminal and without messages nothing is said.
+func TestChatNull(t *testing.T) {
+	_, verb := talkative(t)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := os.Stdin
+	os.Stdin = null
+	defer func() { os.Stdin = old; null.Close() }()
+	if code, out, said := plinth(verb...); code != 0 || out != "" || said != "" {
+		t.Errorf("exit code %d, %q, %q", code, out, said)
 	}
 }
 

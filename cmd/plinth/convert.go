@@ -13,10 +13,12 @@ type convertCmd struct {
 	Model string `required:"" help:"Model folder, GGUF file, or model of the store." placeholder:"DIR|FILE|NAME"`
 	Out   string `required:"" help:"GGUF file (its name ends in .gguf), or a new folder with Hugging Face's files." placeholder:"FILE.gguf|DIR"`
 	DType string `name:"dtype" default:"f32" enum:"f32,f16,bf16,q8_0" help:"Type of matrices: f32, f16, bf16; q8_0 for a GGUF file."`
+	Shard int64  `default:"5000000000" help:"Most bytes of each file of weights in a folder." placeholder:"BYTES"`
+	Force bool   `help:"Replace a GGUF file that is there."`
 }
 
 func (*convertCmd) Help() string {
-	return "Weights, config, tokenizer and chat template, between a folder in Hugging Face's layout and a GGUF file.\nExample: plinth convert --model runs/quickstart --out quickstart.gguf --dtype f16"
+	return "Weights, config, tokenizer and chat template, between folders in Hugging Face's layout and GGUF files.\nExample: plinth convert --model runs/quickstart --out quickstart.gguf --dtype f16"
 }
 
 // dtypes are the types by flag, with general.file_type of a GGUF.
@@ -30,42 +32,51 @@ func (v *convertCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
-	if err := notItself(path, v.Out); err != nil {
+	if err := mayWrite(path, v.Out, v.Force); err != nil {
 		return err
 	}
 	d := dtypes[v.DType]
-	switch in, out := zoo.IsGGUF(path), zoo.IsGGUF(v.Out); {
-	case out:
-		list, err := zoo.WriteGGUF(path, v.Out, d.fileType, zoo.PickType(d.dtype))
+	switch {
+	case zoo.IsGGUF(v.Out):
+		list, err := zoo.WriteGGUF(path, v.Out, d.fileType, c.Threads, zoo.PickType(d.dtype))
 		if err != nil {
 			return err
 		}
-		return c.finishStored(v.Out, list, false)
-	case !in:
-		return usagef("one of --model and --out is a GGUF file, with a name that ends in .gguf")
+		return c.finishWritten(v.Out, list, false)
+	case v.Shard < 1:
+		return usagef("--shard %d is no number of bytes", v.Shard)
 	case d.dtype == checkpoint.Q8_0:
 		return usagef("--dtype q8_0 is for a GGUF file")
 	}
-	if err := zoo.WriteDir(path, v.Out, d.dtype); err != nil {
+	if err := zoo.WriteDir(path, v.Out, zoo.DirOptions{DType: d.dtype, ShardBytes: v.Shard, Threads: c.Threads}); err != nil {
 		return err
 	}
 	return c.finish(map[string]string{"out": v.Out}, v.Out+"\n")
 }
 
-// notItself refuses to write a model over the file that it is read from, which may be the only one with all of its bits.
-func notItself(model, out string) error {
+// mayWrite refuses to write a model over the file that it is read from, which may be the only one with all of its bits, and without force over any other. A
+// folder is never replaced.
+func mayWrite(model, out string, force bool) error {
 	a, err := os.Stat(model)
 	if err != nil {
 		return err
 	}
-	if b, err := os.Stat(out); err == nil && os.SameFile(a, b) {
+	b, err := os.Stat(out)
+	switch {
+	case err != nil:
+		return nil // whoever writes it will tell
+	case os.SameFile(a, b):
 		return usagef("--out %s is the model itself", out)
+	case b.IsDir():
+		return usagef("--out %s is a folder that is there already", out)
+	case !force:
+		return usagef("--out %s is there already; --force replaces it", out)
 	}
 	return nil
 }
 
-// finishStored prints what a GGUF file holds, with all a line for each tensor.
-func (c *common) finishStored(path string, list []zoo.Stored, all bool) error {
+// finishWritten prints what a GGUF file holds, with all a line for each tensor.
+func (c *common) finishWritten(path string, list []zoo.Written, all bool) error {
 	type row struct {
 		Name  string `json:"name"`
 		Type  string `json:"type"`

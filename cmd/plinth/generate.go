@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -98,8 +100,11 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	}
 	show := g.live(c, tok, len(reqs))
 	results, err := engine.Generate(ctx, reqs, show.token)
-	if err != nil {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
+	}
+	if err != nil {
+		err = context.Cause(ctx) // told when what there is has been printed
 	}
 	show.end()
 	if line := speed(engine.Stats()); line != "" {
@@ -112,7 +117,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	}{Model: g.Model, Stats: engine.Stats()}
 	var b strings.Builder
 	for i, r := range results {
-		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: r.Finish, LogProbs: r.LogProbs, Top: r.Top, Usage: r.Usage, Text: g.text(tok, reqs[i].Prompt, r.IDs)}
+		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: cmp.Or(r.Finish, "interrupted"), LogProbs: r.LogProbs, Top: r.Top, Usage: r.Usage, Text: g.text(tok, reqs[i].Prompt, r.IDs)}
 		if g.Echo {
 			s.PromptIDs, s.PromptLogProbs, s.PromptTop = reqs[i].Prompt, r.PromptLogProbs, r.PromptTop
 		}
@@ -126,9 +131,9 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 		b.WriteString(s.Text + "\n")
 	}
 	if show.streaming {
-		return nil // it is on the screen already
+		return err // it is on the screen already
 	}
-	return c.finish(out, b.String())
+	return errors.Join(c.finish(out, b.String()), err)
 }
 
 // options translates the flags; ids and seeds are added per request.

@@ -120,7 +120,7 @@ func run(args []string, out, errw io.Writer) int {
 		return 0
 	}
 	var sig interrupted
-	stopped := errors.As(context.Cause(ctx), &sig)
+	stopped := errors.As(context.Cause(ctx), &sig) || errors.As(err, &sig)
 	if stopped && err.Error() == context.Canceled.Error() {
 		err = sig
 	}

@@ -11,6 +11,7 @@ type quantizeCmd struct {
 	Model string `required:"" help:"Model folder, GGUF file of f32, f16 or bf16, or model of the store." placeholder:"DIR|FILE|NAME"`
 	Out   string `required:"" help:"GGUF file to write." placeholder:"FILE.gguf"`
 	Type  string `required:"" help:"Type, or mixture of types, in any case: q8_0, q4_0, q4_k, q6_k, q4_k_m, q5_k_m." placeholder:"TYPE"`
+	Force bool   `help:"Replace a file that is there."`
 }
 
 func (*quantizeCmd) Help() string {
@@ -30,12 +31,12 @@ func (v *quantizeCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
-	if err := notItself(path, v.Out); err != nil {
+	if err := mayWrite(path, v.Out, v.Force); err != nil {
 		return err
 	}
-	list, err := zoo.Quantize(path, v.Out, typ)
+	list, err := zoo.Quantize(path, v.Out, typ, c.Threads)
 	if err != nil {
 		return err
 	}
-	return c.finishStored(v.Out, list, true)
+	return c.finishWritten(v.Out, list, true)
 }

@@ -118,7 +118,7 @@ func (s *showCmd) Run(c *common) error {
 }
 
 // family is the model_type of a model's config.json.
-func family(m zoo.Model) string {
+func family(m zoo.Stored) string {
 	var head struct {
 		Type string `json:"model_type"`
 	}
@@ -152,7 +152,7 @@ func weightFiles(name string) int64 {
 }
 
 // open returns the model of a folder, of the store or of a named size, shapes only.
-func (s *showCmd) open() (zoo.Model, error) {
+func (s *showCmd) open() (zoo.Stored, error) {
 	if size, err := zoo.SizeByName("", s.Model); err == nil {
 		return size.New(size.Vocab, size.Context, -1)
 	}

@@ -5,14 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/plinth-ml/plinth/hub"
+	"github.com/plinth-ml/plinth/model/zoo"
 )
 
-// modelPath is where the model is that a --model flag names: a folder or file, or else a model of the store, such as org/name or org/name:FILE.
+// modelPath is where the model is that a --model flag names: a folder or a GGUF file, or else a model of the store, such as org/name or org/name:FILE, or its
+// address on the hub. A file of a model's folder stands for the folder.
 func modelPath(name string) (string, error) {
+	path, err := findPath(name)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.IsDir() || zoo.IsGGUF(path) {
+		return path, nil
+	}
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil {
+		return "", fmt.Errorf("%s is no model: want a folder with %s, tokenizer and weights, or a file whose name ends in .gguf", name, zoo.ConfigFile)
+	}
+	return dir, nil
+}
+
+// findPath is the file or folder of that name, here or in the store.
+func findPath(name string) (string, error) {
 	if name == "" {
 		return "", usagef("the name of the model is empty")
 	}
@@ -20,8 +43,11 @@ func modelPath(name string) (string, error) {
 	if err == nil {
 		return name, nil
 	}
-	ref, refErr := hub.ParseRef(name)
-	if refErr != nil || strings.HasPrefix(name, ".") || !errors.Is(err, os.ErrNotExist) {
+	ref, refErr := parseRef(name)
+	if refErr != nil && strings.Contains(name, "://") {
+		return "", usageError{refErr}
+	}
+	if refErr != nil || strings.HasPrefix(name, ".") || !errors.Is(err, os.ErrNotExist) && !strings.Contains(name, "://") {
 		return "", err
 	}
 	store, _, envErr := hub.Environment(os.Getenv)
@@ -35,8 +61,16 @@ func modelPath(name string) (string, error) {
 	return path, findErr
 }
 
+// parseRef reads a model's name or its address on the hub in use.
+func parseRef(name string) (hub.Ref, error) {
+	if endpoint := os.Getenv("HF_ENDPOINT"); endpoint != "" {
+		return hub.ParseRef(name, endpoint)
+	}
+	return hub.ParseRef(name)
+}
+
 type pullCmd struct {
-	Model    string `arg:"" help:"Repository on the hub, with a file or a part of its name where one is enough, and a revision: org/name, org/name:Q4_K_M, org/name@v1.0:model.gguf." placeholder:"ORG/NAME[@REV][:FILE]"`
+	Model    string `arg:"" help:"Repository on the hub, with a file or a part of its name where one is enough, and a revision: org/name, org/name:Q4_K_M, org/name@v1.0:model.gguf; or its address there." placeholder:"ORG/NAME[@REV][:FILE]"`
 	All      bool   `help:"Every file, not only configuration, tokenizer and one form of the weights."`
 	Verify   bool   `help:"Read files that are there already and check their hashes."`
 	Parallel int    `default:"4" help:"Files at once." placeholder:"N"`
@@ -48,7 +82,7 @@ private and gated models. An interrupted pull goes on where it stopped. Example:
 }
 
 func (p *pullCmd) Run(ctx context.Context, c *common) error {
-	ref, err := hub.ParseRef(p.Model)
+	ref, err := parseRef(p.Model)
 	if err != nil {
 		return usageError{err}
 	}
@@ -155,7 +189,7 @@ func (r *rmCmd) Run(c *common) error {
 	}
 	var refs []hub.Ref
 	for _, name := range r.Model {
-		ref, err := hub.ParseRef(name)
+		ref, err := parseRef(name)
 		if err != nil {
 			return usageError{err}
 		}

@@ -116,7 +116,7 @@ type tokenizerFlag struct {
 
 // open reads it.
 func (t *tokenizerFlag) open() (*tokenizer.Tokenizer, error) {
-	path, err := modelPath(t.Model)
+	path, err := findPath(t.Model)
 	if err != nil {
 		return nil, err
 	}

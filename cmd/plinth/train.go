@@ -105,7 +105,11 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	if eos, ok := tok.EOS(); ok {
 		end = int(eos)
 	}
-	m, err := size.New(size.Vocab, size.Context, end)
+	shapes, err := size.New(size.Vocab, size.Context, end)
+	if err != nil {
+		return usageError{err}
+	}
+	m, err := zoo.AsDecoder(shapes)
 	if err != nil {
 		return usageError{err}
 	}

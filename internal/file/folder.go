@@ -1,18 +1,21 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // Folder is a folder whose files are opened by names that foreign files may have given: nothing outside it is reached, links followed. A snapshot in
 // Hugging Face's cache, models--X/snapshots/COMMIT, holds links to models--X/blobs: there the bound is models--X.
 type Folder struct {
 	root *os.Root
+	dir  string // root's path
 	at   string // the folder within root
 }
 
@@ -24,12 +27,12 @@ func OpenFolder(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("file: %w", err)
 	}
-	f := &Folder{at: "."}
+	f := &Folder{dir: dir, at: "."}
 	if snapshot.MatchString(filepath.ToSlash(abs)) {
 		f.at = "snapshots/" + filepath.Base(abs)
-		dir = filepath.Dir(filepath.Dir(abs))
+		f.dir = filepath.Dir(filepath.Dir(abs))
 	}
-	if f.root, err = os.OpenRoot(dir); err != nil {
+	if f.root, err = os.OpenRoot(f.dir); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -51,12 +54,13 @@ func (f *Folder) Open(name string) (*os.File, error) {
 	}
 	info, err := f.root.Stat(at)
 	if err != nil {
-		return nil, err
+		return nil, Plain(f.dir, err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%q is not a regular file", name)
 	}
-	return f.root.Open(at)
+	in, err := f.root.Open(at)
+	return in, Plain(f.dir, err)
 }
 
 // Map maps a file.
@@ -85,7 +89,36 @@ func (f *Folder) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fs.ReadDir(f.root.FS(), at)
+	list, err := fs.ReadDir(f.root.FS(), at)
+	return list, Plain(f.dir, err)
+}
+
+// Plain makes err, which a method of an os.Root opened at dir gave, tell its file as others do: those name system calls (statat) and paths seen from the
+// root. It changes the error found in err's chain, which os makes anew each time.
+func Plain(dir string, err error) error {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		p.Op, p.Path = plainOp(p.Op), under(dir, p.Path)
+	case errors.As(err, &l):
+		l.Op, l.Old, l.New = plainOp(l.Op), under(dir, l.Old), under(dir, l.New)
+	}
+	return err
+}
+
+func plainOp(op string) string {
+	if name, ok := strings.CutSuffix(op, "at"); ok && name != "st" && name != "lst" {
+		return name
+	}
+	return op
+}
+
+func under(dir, name string) string {
+	if filepath.IsAbs(name) || strings.HasPrefix(name, dir+string(filepath.Separator)) {
+		return name
+	}
+	return filepath.Join(dir, name)
 }
 
 // Close closes the folder; files that were opened stay open.

@@ -25,9 +25,9 @@ const smallFLOPs = 1 << 20
 // New returns an engine for kernel k on pool p.
 func New(k *Kernel, p *pool.Pool) *Engine {
 	e := &Engine{k: k, p: p, scratch: make([]Scratch, p.Threads())}
-	e.packWork = func(task, _ int) { e.job.pack(task) }
+	e.packWork = func(task, worker int) { e.job.pack(task, &e.scratch[worker]) }
 	e.tileWork = func(task, worker int) { e.job.run(task, &e.scratch[worker]) }
-	e.weightWork = func(task, _ int) { e.weights.run(k, task) }
+	e.weightWork = func(task, _ int) { e.weights.run(k, task, nil) }
 	return e
 }
 

@@ -8,6 +8,7 @@ type Scratch struct {
 	own    []float32 // the rows of A of a task in one block of K, when A is not packed as a whole
 	panel  []float32 // one panel of one block of B, when B is not packed as a whole
 	tile   []float32 // one tile of C, for kernels that are not masked
+	wide   []float32 // some rows of B in 16 bits, as float32
 }
 
 // Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
@@ -64,6 +65,9 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch, alone bool) {
 		s.bp = grow(s.bp, np*k.nr*m.K)
 		j.bp = s.bp
 		j.pb = packing{dst: s.bp, src: m.B, ld: m.LDB, across: m.TransB, width: k.nr, n: m.N, k: m.K}
+		if m.Half != nil {
+			j.pb.half, j.pb.format, j.pb.ld, j.pb.across = m.Half, m.Format, m.K, true
+		}
 	}
 	if direct := k.direct != nil && !m.TransA && np <= directPanels; !direct && !j.ownA && m.M > k.mr && np >= 4 && m.K > 0 {
 		s.ap = grow(s.ap, panels(m.M, k.mr)*k.mr*m.K)
@@ -105,11 +109,11 @@ func (k *Kernel) waste(M, blocks int) int {
 func (j *job) packs() int { return j.pa.tasks() + j.pb.tasks() }
 
 // pack does one task of phase 1: a part of A or B.
-func (j *job) pack(task int) {
+func (j *job) pack(task int, s *Scratch) {
 	if n := j.pb.tasks(); task >= n {
-		j.pa.run(j.k, task-n)
+		j.pa.run(j.k, task-n, s)
 	} else {
-		j.pb.run(j.k, task)
+		j.pb.run(j.k, task, s)
 	}
 }
 
@@ -124,8 +128,12 @@ func (j *job) run(task int, s *Scratch) {
 			clear(j.C[i*j.LDC+n0 : i*j.LDC+n1])
 		}
 	}
-	if j.bp != nil && !j.ownA && 1 < i1-i0 && i1-i0 <= j.k.mr { // B is read once: in the order in which it lies
-		for n := n0; n < n1; n += j.k.nr {
+	if few := i1-i0 <= j.k.mr && !j.ownA; few && (j.bp != nil && i1-i0 > 1 || j.Half != nil) { // B is read once: in the order in which it lies
+		n := n0
+		if i1-i0 == 1 {
+			n = j.dots(i0, n0, n1, s)
+		}
+		for ; n < n1; n += j.k.nr {
 			for k0 := 0; k0 < j.K; k0 += KC {
 				j.column(i0, i1, n, min(j.k.nr, n1-n), k0, min(KC, j.K-k0), nil, s)
 			}
@@ -221,6 +229,10 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 	switch {
 	case j.bp != nil:
 		b = &j.bp[n*j.bk+k0*k.nr]
+	case j.Half != nil:
+		s.panel = grow(s.panel, KC*k.nr)
+		b = &s.panel[0]
+		k.stripHalf(s, s.panel, j.Half[2*(n*j.K+k0):], j.Format, j.K, w, kc, j.ahead(k.nr, k0))
 	case !j.TransB && whole && i1-i0 <= k.mr:
 		b, ldb = &j.B[k0*j.LDB+n], j.LDB
 	default:
@@ -255,6 +267,10 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 			return
 		}
 	}
+	tile := k.tile
+	if j.Half != nil && k.fused != nil {
+		tile = k.fused
+	}
 	share := len(next) / panels(i1-first, k.mr)
 	for i := first; i < i1; i += k.mr {
 		m := min(k.mr, i1-i)
@@ -265,14 +281,14 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 			next = next[share:]
 		}
 		if whole {
-			k.tile(kc, a, ars, acs, b, ldb, &j.C[corner], j.LDC, m, w, j.Alpha, load)
+			tile(kc, a, ars, acs, b, ldb, &j.C[corner], j.LDC, m, w, j.Alpha, load)
 			continue
 		}
 		s.tile = grow(s.tile, k.mr*k.nr)
 		for r := 0; load && r < m; r++ {
 			copy(s.tile[r*k.nr:][:w], j.C[corner+r*j.LDC:])
 		}
-		k.tile(kc, a, ars, acs, b, ldb, &s.tile[0], k.nr, m, k.nr, j.Alpha, load)
+		tile(kc, a, ars, acs, b, ldb, &s.tile[0], k.nr, m, k.nr, j.Alpha, load)
 		for r := range m {
 			copy(j.C[corner+r*j.LDC:][:w], s.tile[r*k.nr:])
 		}
@@ -351,7 +367,7 @@ func (k *Kernel) Serial(s *Scratch, m *Product) {
 		for i := 0; i < all.M; i += rows {
 			j.plan(k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), s, true)
 			for t := range j.packs() {
-				j.pack(t)
+				j.pack(t, s)
 			}
 			for t := range j.tasks {
 				j.run(t, s)

@@ -49,6 +49,8 @@ type Kernel struct {
 	direct    directFunc // or nil
 	row4      rowFunc    // or nil
 	few       few
+	half      [2]half  // for right sides in F16 and BF16
+	fused     tileFunc // tile for right sides in 16 bits, where tile rounds each product; or nil
 	peak      func(n int)
 	peakFLOPs int // FLOPs of one iteration of peak
 }

@@ -1,6 +1,9 @@
 package gemm
 
-import "golang.org/x/sys/cpu"
+import (
+	"github.com/plinth-ml/plinth/internal/quant"
+	"golang.org/x/sys/cpu"
+)
 
 // The functions below are in the .s files; see tileFunc, rowFunc and moveFunc for their contracts.
 
@@ -58,6 +61,30 @@ func fewValuesAVX512(k int, a *float32, lda int, b *byte, ldb int, c *float32, l
 //go:noescape
 func fewKeysAVX512(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc, m, n int, alpha float32, load bool, col int)
 
+//go:noescape
+func widenBF16AVX2(dst *float32, src *byte, ld, k, ahead int)
+
+//go:noescape
+func widenF16AVX2(dst *float32, src *byte, ld, k, ahead int)
+
+//go:noescape
+func dotBF16AVX2(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+
+//go:noescape
+func dotF16AVX2(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+
+//go:noescape
+func widenBF16AVX512(dst *float32, src *byte, ld, k, ahead int)
+
+//go:noescape
+func widenF16AVX512(dst *float32, src *byte, ld, k, ahead int)
+
+//go:noescape
+func dotBF16AVX512(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+
+//go:noescape
+func dotF16AVX512(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+
 func peak256(n int)
 func peak512(n int)
 
@@ -79,6 +106,14 @@ func simdKernels() []*Kernel {
 		})
 	}
 	for _, k := range ks {
+		if k.masked {
+			k.half = [2]half{quant.F16: {widenF16AVX512, dotF16AVX512}, quant.BF16: {widenBF16AVX512, dotBF16AVX512}}
+		} else {
+			k.half = [2]half{quant.BF16: {widenBF16AVX2, dotBF16AVX2}}
+			if cpu.X86.HasF16C {
+				k.half[quant.F16] = half{widenF16AVX2, dotF16AVX2}
+			}
+		}
 		switch wide := k.masked; {
 		case wide && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL:
 			k.few = few{rows: 4, cols: 64, f16: fewF16AVX512, values: fewValuesAVX512, keys: fewKeysAVX512}

@@ -4,6 +4,6 @@ package gemm
 func goKernel() *Kernel {
 	return &Kernel{
 		name: "go", mr: 4, nr: 4, block: 64, cols: 256, masked: true,
-		tile: tileGo, peak: peakGo, peakFLOPs: 8 * 2,
+		tile: tileGo, fused: fusedGo, peak: peakGo, peakFLOPs: 8 * 2,
 	}
 }

@@ -3,6 +3,8 @@ package gemm
 import (
 	"fmt"
 	"unsafe"
+
+	"github.com/plinth-ml/plinth/internal/quant"
 )
 
 // Packed holds a matrix op(B) [K,N] as one kernel reads it fastest: panels of nr columns, each [K,nr] and padded with
@@ -40,13 +42,15 @@ func (p *Packed) reset(b []float32, ldb int, trans bool, k, n, nr int) packing {
 func (k *Kernel) Pack(dst *Packed, b []float32, ldb int, trans bool, kk, n int) {
 	p := dst.reset(b, ldb, trans, kk, n, k.nr)
 	for t := range p.tasks() {
-		p.run(k, t)
+		p.run(k, t, nil)
 	}
 }
 
 // packing is the move of a matrix into panels [k,width] of n columns in all, cut into tasks.
 type packing struct {
 	dst, src    []float32
+	half        []byte // what is moved, instead of src, in format; across
+	format      quant.Format
 	ld          int
 	across      bool // column i, row p is at src[i*ld+p], else at src[p*ld+i]
 	width, n, k int
@@ -69,27 +73,31 @@ func (p *packing) tasks() int {
 	}
 }
 
-// run does one task.
-func (p *packing) run(k *Kernel, task int) {
+// run does one task. s may be nil without half.
+func (p *packing) run(k *Kernel, task int, s *Scratch) {
 	if p.across {
 		for row := 0; row < p.k; row += packRows {
-			p.part(k, task*p.width, row)
+			p.part(k, task*p.width, row, s)
 		}
 		return
 	}
 	for at := 0; at < p.n; at += p.width {
-		p.part(k, at, task*packRows)
+		p.part(k, at, task*packRows, s)
 	}
 }
 
 // part fills packRows rows from row of the panel that begins at column at.
-func (p *packing) part(k *Kernel, at, row int) {
+func (p *packing) part(k *Kernel, at, row int, s *Scratch) {
 	from := row*p.ld + at
 	if p.across {
 		from = at*p.ld + row
 	}
-	dst := p.dst[at*p.k+row*p.width:]
-	k.strip(dst, p.width, p.src[from:], p.ld, p.across, min(p.width, p.n-at), min(packRows, p.k-row))
+	dst, w, rows := p.dst[at*p.k+row*p.width:], min(p.width, p.n-at), min(packRows, p.k-row)
+	if p.half != nil {
+		k.stripHalf(s, dst, p.half[2*from:], p.format, p.ld, w, rows, 2*rows)
+		return
+	}
+	k.strip(dst, p.width, p.src[from:], p.ld, p.across, w, rows)
 }
 
 // strip stores kk rows of w <= width elements at dst[p*width+i], i < w, and zeros for i >= w; the elements come from

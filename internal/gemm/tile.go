@@ -3,6 +3,8 @@ package gemm
 import (
 	"runtime"
 	"unsafe"
+
+	"github.com/plinth-ml/plinth/internal/vec"
 )
 
 // tileGo is the portable tile, see tileFunc.
@@ -32,6 +34,25 @@ func tileGo(k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ld
 			} else {
 				row[j] = float32(alpha*sum[i][j]) + 0
 			}
+		}
+	}
+}
+
+// fusedGo is tileGo with each multiply-add rounded once, as the tiles of the other variants do it.
+func fusedGo(k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, m, n int, alpha float32, load bool) {
+	as := unsafe.Slice(a, (m-1)*ars+(k-1)*acs+1)
+	bs := unsafe.Slice(b, (k-1)*ldb+n)
+	cs := unsafe.Slice(c, (m-1)*ldc+n)
+	for i := range m {
+		for j := range n {
+			var sum, start float32
+			for p := range k {
+				sum = vec.FMA(as[i*ars+p*acs], bs[p*ldb+j], sum)
+			}
+			if load {
+				start = cs[i*ldc+j]
+			}
+			cs[i*ldc+j] = vec.FMA(alpha, sum, start)
 		}
 	}
 }

@@ -9,17 +9,23 @@
 // The promise: each output element is reduced in an order that depends on the problem's inner sizes only, never on the
 // number of rows, threads or on neighbouring sequences.
 //
-// A result must not overlap an operand, except that in the elementwise functions (Add to SwiGLUGrad), in Softmax, SoftmaxGrad
+// A result must not overlap an operand, except that in the elementwise functions (Add to Dropout), in Softmax, SoftmaxGrad
 // and Rope it may be the very operand, from its first element on. N = 0 is allowed everywhere. NaN is not swallowed: the
 // rows that depend on it are NaN. Package suite tests all of this on any set.
 package kernel
+
+import (
+	"math"
+
+	"github.com/plinth-ml/plinth/internal/random"
+)
 
 // Set is one implementation of the ops. All functions are safe for one caller at a time.
 type Set struct {
 	Name    string // "ref", "cpu avx2", ...
 	Threads int    // workers used, 1 for ref
 
-	// MatMul computes a product with its epilogue.
+	// MatMul computes a product with its epilogue, and those that Next chains to it.
 	MatMul func(m *MatMul)
 	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
 	Pack func(dst *Packed, b Buf, trans bool, k, n int)
@@ -38,6 +44,9 @@ type Set struct {
 	// SwiGLU is y = silu(gate) * up (Shazeer 2020, GLU Variants, eq. 6 without the products).
 	SwiGLU     func(y, gate, up Buf)
 	SwiGLUGrad func(dgate, dup, dy, gate, up Buf, acc bool)
+
+	// Dropout is y = d(x), or y += d(x) with acc; see Dropout. It is its own gradient: dx = d(dy).
+	Dropout func(d Dropout, y, x Buf, acc bool)
 
 	// Softmax is over rows of length c; an all -Inf row gives zeros.
 	Softmax     func(y, x Buf, c int)
@@ -94,12 +103,30 @@ func (a Act) String() string {
 	return [...]string{"identity", "gelu", "gelu_tanh", "relu", "silu", "tanh", "sigmoid"}[a]
 }
 
+// Dropout leaves out elements at random (Srivastava et al. 2014): element i becomes 0, whatever it was, where random number i of the key, of 16 bits,
+// is below Drops, and is divided by 1-Drops/2^16 otherwise.
+type Dropout struct {
+	P   float64 // within [0, 1), in effect rounded to a multiple of 2^-16
+	Key random.Key
+}
+
+// Drops is how many of the 2^16 random numbers drop an element.
+func (d Dropout) Drops() uint32 { return uint32(math.Round(d.P * (1 << 16))) }
+
+// Scale is the factor of the elements that stay.
+func (d Dropout) Scale() float64 { return 1 / (1 - float64(d.Drops())/(1<<16)) }
+
+// Bits are the random numbers of elements 8·block to 8·block+7: the lower half of each word, then the upper.
+func (d Dropout) Bits(block int) [4]uint32 { return d.Key.Bits128(uint64(block)) }
+
 // MatMul describes C = f(Alpha·op(A)·op(B) + Bias) + Residual.
 //
-// B may have a storage type: with TransB, dense rows of whole blocks as a file holds them, not TransA, not Accumulate, not Packed. F16 and BF16 are
+// B may have a storage type: dense rows of whole blocks as a file holds them, not TransA, not Packed. With TransB, not Accumulate, F16 and BF16 are
 // widened and multiplied as float32. With the block types each row of A is quantised as well, one block like another: a block (of 256, of 32
-// for Q8_0 and Q4_0) becomes codes c = round(127·a/max|a|), to even in ties, and a scale max|a|/127; codes are multiplied and summed exactly,
-// the sums of blocks, times their scales, in float32. A block with an infinity or a NaN is NaN.
+// for Q8_0 and Q4_0) becomes codes c = round(127/max|a|·a), to even in ties, and a scale as ggml has it: max|a|/127 in half precision for blocks of 32 (in float32 where
+// half has no such number), 1/(127/max|a|) for blocks of 256; codes are multiplied and summed exactly, the sums of blocks, times their scales, in float32. A block with an infinity or a NaN is NaN.
+// Without TransB it is the gradient's product: C = Alpha·A·B or, with Accumulate, C += that, without Bias, Act, Pre and Residual; in float32 with
+// the numbers that B [K,N] stands for, some rows of B at a time.
 type MatMul struct {
 	M, N, K        int
 	A, B, C        Buf // op(A) [M,K], op(B) [K,N], C [M,N]
@@ -112,6 +139,9 @@ type MatMul struct {
 	Act            Act
 	Pre            Buf // when present, receives the value before Act, [M,N] with stride LDC
 	Residual       Buf // [M,N] with stride LDC, added after Act, or none
+
+	// Next is a further product with the same A, M, K and LDA, or nil: as if called after this one, but it may share its parallel loop and what is made of A.
+	Next *MatMul
 }
 
 // Packed holds a matrix in a set's own layout. The zero value is empty and ready for Pack.
@@ -156,7 +186,8 @@ func (r *Rope) Turning() int {
 //
 // With a Cache, K and V are those of the queries' own tokens: they are stored as the last of the Keys[s].Len positions of each sequence, and all
 // keys and values are read from the cache; Keys[s].Start counts nothing. The results have the same bits for any pages, and, with an F32 cache, the
-// bits of a call without. There is no gradient.
+// bits of a call without. There is no gradient. Without K and V nothing is stored, and a sequence may have any number of queries: cross-attention over
+// what was stored before. Without Q and O nothing but storing is done.
 type Attention struct {
 	Heads, KVHeads, HeadDim int
 	Q, K, V, O              Buf // rows of Heads*D, KVHeads*D, KVHeads*D, Heads*D elements
@@ -166,10 +197,26 @@ type Attention struct {
 	Scale                   float64 // 0 means 1/sqrt(D)
 	SoftCap                 float64 // cap(s) = SoftCap·tanh(s/SoftCap) (Gemma 2, section 2); 0 leaves scores as they are
 	Causal                  bool
-	Window                  int // 0 unlimited; else |query position - key position| < Window
-	Bias                    Buf // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
-	BiasQ, BiasK            int
+	Window                  int    // 0 unlimited; else |query position - key position| < Window
+	Bias                    Buf    // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
+	BiasQ, BiasK            int    // BiasQ 0: Bias is [Heads, BiasK], added at column BiasK/2 + key position - query position
 	Cache                   *Cache // or nil
+}
+
+// BiasFits reports whether the bias has a number for every pair of so many queries and keys.
+func (a *Attention) BiasFits(queries, keys int) bool {
+	if a.BiasQ == 0 {
+		return queries <= keys && keys <= a.BiasK/2+1 && a.BiasK&1 == 1
+	}
+	return queries <= keys && keys <= a.BiasQ && keys <= a.BiasK
+}
+
+// BiasAt is where the bias of a head for a query position and key position 0 stands.
+func (a *Attention) BiasAt(head, query int) int {
+	if a.BiasQ == 0 {
+		return head*a.BiasK + a.BiasK/2 - query
+	}
+	return (head*a.BiasQ + query) * a.BiasK
 }
 
 // AttentionGrad holds the gradients of an Attention whose forward call is done. They have the strides of their values.
@@ -216,7 +263,19 @@ type AdamW struct {
 // function of Rounding and of the element's place in the list.
 type AdamWParam struct {
 	P, G, M, V Buf
-	NoDecay    bool // WeightDecay is not for this one
+	NoDecay    bool    // WeightDecay is not for this one
+	Rate       float64 // factor of LR for this one; 0 means 1
+}
+
+// Of returns the step as it is for w.
+func (s AdamW) Of(w *AdamWParam) AdamW {
+	if w.NoDecay {
+		s.WeightDecay = 0
+	}
+	if w.Rate != 0 {
+		s.LR *= w.Rate
+	}
+	return s
 }
 
 // RoundingBits are the 32 random bits of element i of a list: the lower half rounds its first moment, the upper half its second. It is Wellons'

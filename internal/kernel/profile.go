@@ -103,11 +103,15 @@ func Profile(s *Set) (*Set, *Times) {
 	p.MatMul = func(m *MatMul) {
 		start := time.Now()
 		s.MatMul(m)
-		size := float64(m.M)*float64(m.K) + float64(m.K)*float64(m.N) + float64(m.M)*float64(m.N)
-		for _, b := range []Buf{m.Residual, m.Pre} {
-			size += float64(b.Len())
+		size, columns := float64(m.M)*float64(m.K), 0
+		for c := m; c != nil; c = c.Next {
+			columns += c.N
+			size += float64(m.K)*float64(c.N) + float64(m.M)*float64(c.N)
+			for _, b := range []Buf{c.Residual, c.Pre} {
+				size += float64(b.Len())
+			}
 		}
-		t.add(timesKey{productName(m), m.M, m.N, m.K}, start, 2*float64(m.M)*float64(m.N)*float64(m.K), size)
+		t.add(timesKey{productName(m), m.M, columns, m.K}, start, 2*float64(m.M)*float64(columns)*float64(m.K), size)
 	}
 	p.Pack = func(dst *Packed, b Buf, trans bool, k, n int) {
 		start := time.Now()
@@ -154,6 +158,9 @@ func productName(m *MatMul) string {
 	if !m.Residual.None() {
 		name += "+residual"
 	}
+	if m.Next != nil {
+		name += "+next"
+	}
 	return name
 }
 
@@ -197,6 +204,9 @@ func (t *Times) wrapPlain(s, p *Set) {
 	p.SwiGLU = func(y, gate, up Buf) { timed("SwiGLU", y.Len(), 3, func() { s.SwiGLU(y, gate, up) }) }
 	p.SwiGLUGrad = func(dgate, dup, dy, gate, up Buf, acc bool) {
 		timed("SwiGLUGrad", dy.Len(), 5, func() { s.SwiGLUGrad(dgate, dup, dy, gate, up, acc) })
+	}
+	p.Dropout = func(d Dropout, y, x Buf, acc bool) {
+		timed("Dropout", y.Len(), 2, func() { s.Dropout(d, y, x, acc) })
 	}
 	p.Softmax = func(y, x Buf, c int) { timed("Softmax", y.Len(), 2, func() { s.Softmax(y, x, c) }) }
 	p.SoftmaxGrad = func(dx, dy, y Buf, c int, acc bool) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"unsafe"
+
+	"github.com/plinth-ml/plinth/internal/vec"
 )
 
 // Activations are rows of K numbers, quantised for products with weights of one format: each block of the format's length has a scale
@@ -107,16 +109,27 @@ func room[T any](s []T, n int) []T {
 // faint is the magnitude below which a block counts as zero: its inverse scale would overflow.
 const faint = 0x1p-100
 
-// blockScale returns the scale of a block whose largest magnitude is amax, and its inverse. Where there is an infinity or a NaN, the scale is
-// NaN and the codes are 0.
-func blockScale(amax float32) (d, id float32) {
+// beyondHalf is the magnitude from which on the scale of a block of 32 is too large for half precision: it is left as it is.
+const beyondHalf = 127 * 65520
+
+// blockScale returns the scale of a block whose largest magnitude is amax, and what its numbers are multiplied with to give codes. Both are ggml's, to
+// the bit (quantize_row_q8_0 and quantize_row_q8_K; the latter negates both where the largest number is positive, which changes no product): scales of 32 are
+// stored there in half precision. Where there is an infinity or a NaN, the scale is NaN and the codes are 0.
+func (s shape) blockScale(amax float32) (d, id float32) {
 	switch {
 	case !(amax <= math.MaxFloat32):
 		return float32(math.NaN()), 0
 	case amax < faint:
 		return 0, 0
 	}
-	return amax / 127, 127 / amax
+	id = 127 / amax
+	switch {
+	case s.elements == block:
+		return 1 / id, id
+	case amax >= beyondHalf:
+		return amax / 127, id
+	}
+	return vec.F16(vec.ToF16(amax / 127)), id
 }
 
 // quantizeGo stores row x [K] as row i.
@@ -128,7 +141,7 @@ func (a *Activations) quantizeGo(i int, x []float32) {
 		for _, v := range x {
 			top = max(top, math.Float32bits(v)&^(1<<31))
 		}
-		d, id := blockScale(math.Float32frombits(top))
+		d, id := s.blockScale(math.Float32frombits(top))
 		a.scale[at] = d
 		code := a.code[at*s.elements:][:s.elements]
 		if id == 0 {

@@ -11,7 +11,7 @@ func BenchmarkMul(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, k := range Variants()[1:] {
 		for _, f := range products {
-			for _, M := range []int{1, 4, 8, 512} {
+			for _, M := range []int{1, 4, 5, 8, 512} {
 				const K = 2048
 				N := 8192
 				if M > 8 {

@@ -1,5 +1,7 @@
 package quant
 
+import "github.com/plinth-ml/plinth/internal/vec"
+
 // mulGo is the definition: one block of weights is taken apart and joined to the sums of all rows.
 func mulGo(s *Scratch, p *Product) {
 	a, l, sh := p.A, &layouts[p.A.format], p.A.format.shape()
@@ -32,9 +34,9 @@ func mulGo(s *Scratch, p *Product) {
 				}
 				v := u.d * float32(sum)
 				if sh.minima {
-					v = fma(-u.dMin, float32(minima), v)
+					v = vec.FMA(-u.dMin, float32(minima), v)
 				}
-				s.sums[i] = fma(a.scale[at], v, s.sums[i])
+				s.sums[i] = vec.FMA(a.scale[at], v, s.sums[i])
 			}
 		}
 		for i, v := range s.sums {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/internal/vec"
 )
 
 // golden is what tools/golden/quants.py writes.
@@ -87,15 +88,11 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestPeer compares with ggml's functions on a hundred thousand numbers of each of several kinds.
-func TestPeer(t *testing.T) {
-	lib := os.Getenv("PLINTH_GGML")
-	if lib == "" {
-		t.Skip("PLINTH_GGML names no library with ggml's quantize_row_*_ref (see tools/golden/quants.py)")
-	}
+// ggml returns a function that calls one of the functions of a ggml library on some bytes; see tools/golden/quants.py.
+func ggml(t *testing.T, lib string) func(how string, f Format, in []byte) []byte {
 	python := testkit.Python(t, "numpy")
 	script := filepath.Join(testkit.Root(), "tools", "golden", "quants.py")
-	run := func(how string, f Format, in []byte) []byte {
+	return func(how string, f Format, in []byte) []byte {
 		cmd := exec.Command(python, script, lib, how, f.String())
 		cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
 		out, err := cmd.Output()
@@ -104,6 +101,10 @@ func TestPeer(t *testing.T) {
 		}
 		return out
 	}
+}
+
+// kinds are numbers of several kinds and sizes, whole blocks of 256.
+func kinds() []float32 {
 	r := rand.New(rand.NewPCG(5, 6))
 	var x []float32
 	for _, scale := range []float64{1, 0.01, 1e-6, 1e6} {
@@ -119,6 +120,16 @@ func TestPeer(t *testing.T) {
 		}
 		x = append(x, v)
 	}
+	return x
+}
+
+// TestPeer compares with ggml's functions on a hundred thousand numbers of each of several kinds.
+func TestPeer(t *testing.T) {
+	lib := os.Getenv("PLINTH_GGML")
+	if lib == "" {
+		t.Skip("PLINTH_GGML names no library with ggml's quantize_row_*_ref (see tools/golden/quants.py)")
+	}
+	run, x := ggml(t, lib), kinds()
 	for f := Q8_0; f < Formats; f++ {
 		_, size := f.Block()
 		in := make([]byte, len(x)/block*size*(block/layouts[f].elements))
@@ -131,6 +142,50 @@ func TestPeer(t *testing.T) {
 		y := make([]float32, len(x))
 		f.Decode(y, in)
 		sameBytes(t, f.String()+" decoded", bytesOf(y), run("decode", f, in), 4*layouts[f].elements)
+	}
+}
+
+// TestPeerActivations: activations have the codes and scales that llama.cpp's on x86-64 have, where those are finite; blocks of 256 have both negated there
+// when the largest number is positive.
+func TestPeerActivations(t *testing.T) {
+	dir := os.Getenv("PLINTH_LLAMA")
+	if dir == "" {
+		t.Skip("PLINTH_LLAMA names no folder with llama.cpp's libraries")
+	}
+	run, x := ggml(t, filepath.Join(dir, "libggml-cpu.so")), kinds()
+	for _, c := range []struct {
+		weights, as Format
+	}{{Q8_0, Q8_0}, {Q4_K, Q8_K}} {
+		var a Activations
+		a.Reset(c.weights, 1, len(x))
+		For("").Quantize(&a, 0, x)
+		theirs := run("activations", c.as, bytesOf(x))
+		elements, size := c.as.Block()
+		different := 0
+		for b := range len(x) / elements {
+			block := theirs[b*size:][:size]
+			d, codes := half(block), block[2:]
+			if c.as == Q8_K {
+				d, codes = f32(block), block[4:]
+			}
+			sign := int8(1)
+			if d < 0 {
+				d, sign = -d, -1
+			}
+			if d > math.MaxFloat32 {
+				continue
+			}
+			same := a.scale[b] == d
+			for j, code := range a.code[b*elements:][:elements] {
+				same = same && code == sign*int8(codes[j])
+			}
+			if !same {
+				different++
+			}
+		}
+		if different > 0 {
+			t.Errorf("%s: %d of %d blocks differ", c.as, different, len(x)/elements)
+		}
 	}
 }
 
@@ -180,15 +235,15 @@ func TestFMA(t *testing.T) {
 	}
 	for range 200000 {
 		a, b, c := number(), number(), number()
-		if want := exactFMA(a, b, c); fma(a, b, c) != want {
-			t.Fatalf("fma(%x, %x, %x) = %x, want %x", a, b, c, fma(a, b, c), want)
+		if want := exactFMA(a, b, c); vec.FMA(a, b, c) != want {
+			t.Fatalf("vec.FMA(%x, %x, %x) = %x, want %x", a, b, c, vec.FMA(a, b, c), want)
 		}
 	}
 	inf := float32(math.Inf(1))
-	if v := fma(inf, 1, 1); v != inf {
+	if v := vec.FMA(inf, 1, 1); v != inf {
 		t.Errorf("fma of an infinity is %v", v)
 	}
-	if v := fma(inf, 0, 1); v == v {
-		t.Errorf("fma(Inf, 0, 1) is %v, not NaN", v)
+	if v := vec.FMA(inf, 0, 1); v == v {
+		t.Errorf("vec.FMA(Inf, 0, 1) is %v, not NaN", v)
 	}
 }

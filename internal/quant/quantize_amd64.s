@@ -47,10 +47,8 @@ GLOBL order<>(SB), RODATA|NOPTR, $32
 	VPMAXSD X4, X8, X8; \
 	VMOVD X8, AX
 
-// INVERSE stores the scale and sets Y9 to its inverse.
+// INVERSE sets Y9 to 127 / X8.
 #define INVERSE \
-	VDIVSS X14, X8, X4; \
-	VMOVSS X4, (R8); \
 	VDIVSS X8, X14, X9; \
 	VBROADCASTSS X9, Y9
 
@@ -90,6 +88,13 @@ loop:
 	CMPL AX, $0x0d800000 // 2^-100
 	JLT zero
 	INVERSE
+	VDIVSS X14, X8, X4
+	CMPL AX, $0x4afdf020 // 127·65520
+	JGE large
+	VCVTPS2PH $0, X4, X4
+	VCVTPH2PS X4, X4
+large:
+	VMOVSS X4, (R8)
 	CODES(0)
 	FOURS
 	VEXTRACTI128 $1, Y1, X2
@@ -125,6 +130,8 @@ store:
 TEXT ·quantize256(SB), NOSPLIT, $0-65
 	ARGS
 	MOVBLZX sixteens+64(FP), DX
+	MOVL $0x3f800000, AX // 1
+	VMOVD AX, X10
 loop:
 	VPXOR Y8, Y8, Y8
 	MAGNITUDE(0)
@@ -141,6 +148,8 @@ loop:
 	CMPL AX, $0x0d800000 // 2^-100
 	JLT zero
 	INVERSE
+	VDIVSS X9, X10, X4
+	VMOVSS X4, (R8)
 	JMP codes
 wild:
 	MOVL $0x7fc00000, (R8)

@@ -22,6 +22,17 @@ func TestPhiloxKnownAnswers(t *testing.T) {
 	}
 }
 
+func TestBits256(t *testing.T) {
+	k := NewKey(3, 1<<40)
+	for _, i := range []uint64{0, 1, 1<<32 - 1, 1<<64 - 1} {
+		var got [8]uint32
+		k.Bits256(i, &got)
+		if a, b := k.Bits128(i), k.Bits128(i+1); got != [8]uint32{a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]} {
+			t.Errorf("index %d: %x, want %x and %x", i, got, a, b)
+		}
+	}
+}
+
 func TestNormalMoments(t *testing.T) {
 	k, n := NewKey(7, 3).Named("w"), 200000
 	var sum, sq, quad float64

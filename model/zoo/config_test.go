@@ -3,14 +3,36 @@ package zoo_test
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
-	"slices"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
+
+// A folder of quantised weights is refused by the name of the method, with what to do.
+func TestQuantisedRefused(t *testing.T) {
+	for keys, want := range map[string]string{
+		`"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": false}`:                "gptq, 4 bits",
+		`"quantization_config": {"quant_method": "awq", "bits": 4, "version": "gemm"}`:                                    "awq, 4 bits",
+		`"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4"}`:     "bitsandbytes, 4 bits",
+		`"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}`: "fp8, which",
+		`"compression_config": {"quant_method": "compressed-tensors", "format": "pack-quantized"}`:                        "compressed-tensors",
+		`"quantization_config": 7`: "quantization_config",
+	} {
+		dir := t.TempDir()
+		config := `{"model_type": "llama", ` + tiny["llama"] + ", " + keys + "}"
+		if err := os.WriteFile(filepath.Join(dir, zoo.ConfigFile), []byte(config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := zoo.Describe(dir)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v", keys, err)
+		}
+	}
+}
 
 // A key or a value that would change the arithmetic unseen is an error that names it.
 func TestConfigRefuses(t *testing.T) {
@@ -65,7 +87,7 @@ func TestConfigRefuses(t *testing.T) {
 }
 
 // parse is a family's constructor on keys of a config.json; of equal keys the last counts.
-func parse(kind, keys string) (zoo.Model, error) {
+func parse(kind, keys string) (zoo.Stored, error) {
 	return zoo.Families[kind]([]byte(`{"model_type": "`+kind+`", `+keys+`}`), checkpoint.HuggingFace)
 }
 
@@ -100,7 +122,7 @@ func TestRopeForms(t *testing.T) {
 
 // FuzzConfig: no config.json makes a constructor panic or take much memory, and what it accepts reads back as itself.
 func FuzzConfig(f *testing.F) {
-	for _, kind := range slices.Sorted(maps.Keys(zoo.Families)) {
+	for _, kind := range decoders() {
 		f.Add([]byte(`{"model_type": "` + kind + `", ` + tiny[kind] + `}`))
 	}
 	f.Add([]byte(`{"model_type": "phi3", "rope_scaling": {"type": "su", "short_factor": [1.0], "long_factor": [2.0]}}`))

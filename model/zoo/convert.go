@@ -14,12 +14,11 @@ import (
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/checkpoint/gguf"
-	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/quant"
 )
 
-// Stored is a tensor as it was written.
-type Stored struct {
+// Written is a tensor as a file got it.
+type Written struct {
 	checkpoint.Info
 	Bytes int
 }
@@ -33,21 +32,21 @@ type content struct {
 }
 
 // WriteGGUF writes the model at in, a folder or a GGUF file, with its tokenizer and chat template, to the GGUF file out. pick chooses each tensor's type; fileType is
-// what general.file_type says. It returns the tensors in their order.
-func WriteGGUF(in, out string, fileType uint32, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Stored, error) {
+// what general.file_type says. It returns the tensors in their order. A tensor is in memory at a time, not the model. threads is the most workers; 0 means all CPUs.
+func WriteGGUF(in, out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
 	c, err := contentOf(in)
 	if err != nil {
 		return nil, err
 	}
-	return c.write(out, fileType, pick)
+	return c.write(out, fileType, threads, pick)
 }
 
-func (c *content) write(out string, fileType uint32, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Stored, error) {
+func (c *content) write(out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
 	if !IsGGUF(out) {
 		return nil, errors.Join(fmt.Errorf("%s: the name of a GGUF file ends in .gguf", out), c.close())
 	}
 	c.meta.Set("general.file_type", fileType)
-	var stored []Stored
+	var written []Written
 	var list []gguf.Tensor
 	for i, t := range c.tensors {
 		var err error
@@ -55,7 +54,7 @@ func (c *content) write(out string, fileType uint32, pick func(t checkpoint.Info
 			return nil, errors.Join(err, c.close())
 		}
 		elements, size := t.DType.Block()
-		stored = append(stored, Stored{t, t.Elements() / elements * size})
+		written = append(written, Written{t, t.Elements() / elements * size})
 		list = append(list, gguf.Tensor{Info: t, Data: func() ([]byte, error) {
 			values, err := c.read(i)
 			if err != nil {
@@ -65,10 +64,10 @@ func (c *content) write(out string, fileType uint32, pick func(t checkpoint.Info
 			if n := len(t.Shape); n > 0 {
 				width = t.Shape[n-1]
 			}
-			return encode(t.DType, values, width)
+			return encode(t.DType, values, width, threads)
 		}})
 	}
-	return stored, errors.Join(gguf.Write(out, c.meta, list), c.close())
+	return written, errors.Join(gguf.Write(out, c.meta, list), c.close())
 }
 
 // contentOf reads a model's metadata and prepares its tensors under GGUF's names.
@@ -99,9 +98,20 @@ func contentOf(path string) (*content, error) {
 }
 
 func contentOfDir(dir string) (*content, error) {
-	m, err := Open(dir, Options{F32: true})
+	src, m, _, err := openSource(dir)
 	if err != nil {
 		return nil, err
+	}
+	c, err := contentFrom(dir, m, src)
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	return c, nil
+}
+
+func contentFrom(dir string, m Stored, src checkpoint.Source) (*content, error) {
+	if _, err := AsDecoder(m); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	config, err := m.ConfigJSON()
 	if err != nil {
@@ -116,26 +126,31 @@ func contentOfDir(dir string) (*content, error) {
 	if err := tokenizerInto(&meta, dir, m, config); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	list, err := checkpoint.Tensors(Bindings(m, checkpoint.GGUF))
+	list, err := rearrange(src, m, checkpoint.HuggingFace, checkpoint.GGUF)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	for _, v := range vectors {
-		list = append(list, checkpoint.FromFloat32(v.name, []int{len(v.values)}, v.values))
+		list = append(list, checkpoint.Rearranged{Info: checkpoint.Info{Name: v.name, DType: checkpoint.F32, Shape: []int{len(v.values)}},
+			Values: func() ([]float32, error) { return v.values, nil }})
 	}
-	c := &content{meta: meta, close: func() error { return nil }}
+	c := &content{meta: meta, close: src.Close, read: func(i int) ([]float32, error) { return list[i].Values() }}
 	for _, t := range list {
-		c.tensors = append(c.tensors, checkpoint.Info{Name: t.Name, DType: t.DType, Shape: t.Shape})
-	}
-	c.read = func(i int) ([]float32, error) {
-		values := make([]float32, c.tensors[i].Elements())
-		return values, list[i].Float32(values)
+		c.tensors = append(c.tensors, t.Info)
 	}
 	return c, nil
 }
 
+// rearrange lays the weights of m, shapes only, out by another scheme; they are read from src one tensor at a time.
+func rearrange(src checkpoint.Source, m Stored, from, to checkpoint.Scheme) ([]checkpoint.Rearranged, error) {
+	if err := checkTied(src, from, m); err != nil {
+		return nil, err
+	}
+	return checkpoint.Rearrange(src, Bindings(m, from), Bindings(m, to), func(name string) bool { return m.Ignored(from, name) })
+}
+
 // tokenizerInto says in meta what a folder's tokenizer and chat template say. A folder without tokenizer.json gives a file without one.
-func tokenizerInto(meta *gguf.Metadata, dir string, m Model, config []byte) error {
+func tokenizerInto(meta *gguf.Metadata, dir string, m Stored, config []byte) error {
 	data, err := os.ReadFile(filepath.Join(dir, TokenizerFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		meta.Set(keyModel, "none")
@@ -186,8 +201,8 @@ func templateOf(dir string) (string, error) {
 	return source.Template, nil
 }
 
-// encode stores values, rows of width, as d.
-func encode(d checkpoint.DType, values []float32, width int) ([]byte, error) {
+// encode stores values, rows of width, as d, by so many workers; 0 means all CPUs.
+func encode(d checkpoint.DType, values []float32, width, workers int) ([]byte, error) {
 	if d == checkpoint.F32 {
 		return checkpoint.FromFloat32("", nil, values).Data, nil
 	}
@@ -197,7 +212,9 @@ func encode(d checkpoint.DType, values []float32, width int) ([]byte, error) {
 	}
 	elements, size := f.Block()
 	out := make([]byte, len(values)/elements*size)
-	workers := runtime.GOMAXPROCS(0)
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
 	chunk := (len(values)/max(width, 1) + workers - 1) / workers * width
 	var wait sync.WaitGroup
 	for from := 0; from < len(values); from += chunk {
@@ -227,80 +244,6 @@ func keptF32(t checkpoint.Info) bool {
 	return len(t.Shape) < 2 || t.Name == "position_embd.weight" || strings.HasSuffix(t.Name, ".ffn_gate_inp.weight")
 }
 
-// WriteDir writes the GGUF file in to a new folder with Hugging Face's files, values as F32, F16 or BF16.
-func WriteDir(in, dir string, d checkpoint.DType) error {
-	m, err := Open(in, Options{F32: true})
-	if err != nil {
-		return err
-	}
-	f, err := gguf.Open(in)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var tokenizer []byte
-	if kind, _, _ := gguf.Lookup[string](f.Meta, keyModel); kind != "none" && kind != "" {
-		if tokenizer, err = TokenizerJSON(f.Meta); err != nil {
-			return fmt.Errorf("%s: %w", in, err)
-		}
-	}
-	template, err := ChatTemplate(in)
-	if err != nil {
-		return err
-	}
-	var special []byte
-	if template.Text != "" {
-		if special, err = json.Marshal(specialTokens{template.BOS, template.EOS}); err != nil {
-			return err
-		}
-	}
-	config, err := m.ConfigJSON()
-	if err != nil {
-		return err
-	}
-	tensors, err := checkpoint.Tensors(Bindings(m, checkpoint.HuggingFace))
-	if err != nil {
-		return err
-	}
-	if d != checkpoint.F32 {
-		var keys map[string]any
-		if err := json.Unmarshal(config, &keys); err != nil {
-			return err
-		}
-		keys["torch_dtype"] = map[checkpoint.DType]string{checkpoint.F16: "float16", checkpoint.BF16: "bfloat16"}[d]
-		if config, err = json.MarshalIndent(keys, "", "  "); err != nil {
-			return err
-		}
-		for i, t := range tensors {
-			values := make([]float32, checkpoint.Info{Shape: t.Shape}.Elements())
-			if err := t.Float32(values); err != nil {
-				return err
-			}
-			if tensors[i].Data, err = encode(d, values, t.Shape[len(t.Shape)-1]); err != nil {
-				return err
-			}
-			tensors[i].DType = d
-		}
-	}
-	return file.WriteDirAtomic(dir, func(tmp string) error {
-		for name, data := range map[string][]byte{ConfigFile: config, TokenizerFile: tokenizer, templateFile: []byte(template.Text), tokenizerConfigFile: special} {
-			if len(data) == 0 {
-				continue
-			}
-			if err := os.WriteFile(filepath.Join(tmp, name), data, 0o644); err != nil {
-				return err
-			}
-		}
-		return checkpoint.WriteSharded(tmp, tensors, 0, nil)
-	})
-}
-
-// specialTokens is the part of tokenizer_config.json that a chat template reads.
-type specialTokens struct {
-	BOS string `json:"bos_token,omitempty"`
-	EOS string `json:"eos_token,omitempty"`
-}
-
 // Template is a chat template with the texts of the tokens that it may name.
 type Template struct{ Text, BOS, EOS string }
 
@@ -315,16 +258,19 @@ func ChatTemplate(path string) (Template, error) {
 		return Template{}, err
 	}
 	defer f.Close()
-	var t Template
-	if t.Text, _, err = gguf.Lookup[string](f.Meta, keyTemplate); err != nil {
+	return templateIn(f.Meta)
+}
+
+func templateIn(meta gguf.Metadata) (t Template, err error) {
+	if t.Text, _, err = gguf.Lookup[string](meta, keyTemplate); err != nil {
 		return t, err
 	}
-	tokens, _, err := gguf.Lookup[[]string](f.Meta, keyTokens)
+	tokens, _, err := gguf.Lookup[[]string](meta, keyTokens)
 	if err != nil {
 		return t, err
 	}
 	for key, to := range map[string]*string{"tokenizer.ggml.bos_token_id": &t.BOS, "tokenizer.ggml.eos_token_id": &t.EOS} {
-		if id, ok, err := gguf.Lookup[int](f.Meta, key); err != nil {
+		if id, ok, err := gguf.Lookup[int](meta, key); err != nil {
 			return t, err
 		} else if ok && id >= 0 && id < len(tokens) {
 			*to = tokens[id]

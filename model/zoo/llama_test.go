@@ -3,7 +3,6 @@ package zoo_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -51,17 +50,17 @@ func TestLlamaQuantize(t *testing.T) {
 		t.Fatal(err)
 	}
 	untied := filepath.Join(dir, "untied.gguf")
-	if _, err := zoo.WriteGGUF(dir, untied, 0, zoo.PickType(checkpoint.F32)); err != nil {
+	if _, err := zoo.WriteGGUF(dir, untied, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 		t.Fatal(err)
 	}
 	for _, source := range []string{stories(t), untied} {
 		in := filepath.Join(t.TempDir(), "in.gguf")
-		if _, err := zoo.WriteGGUF(source, in, 0, zoo.PickType(checkpoint.F32)); err != nil {
+		if _, err := zoo.WriteGGUF(source, in, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 			t.Fatal(err)
 		}
 		for _, kind := range zoo.Mixtures() {
 			ours, theirs := filepath.Join(t.TempDir(), "ours.gguf"), filepath.Join(t.TempDir(), "theirs.gguf")
-			if _, err := zoo.Quantize(source, ours, kind); err != nil {
+			if _, err := zoo.Quantize(source, ours, kind, 0); err != nil {
 				t.Fatal(err)
 			}
 			name := strings.ToUpper(kind)
@@ -101,8 +100,8 @@ func sameGGUF(t *testing.T, what, a, b string) {
 	}
 }
 
-// greedy continues a prompt with the likeliest tokens and returns all of them and their text.
-func greedy(t *testing.T, path, prompt string, n int) ([]int32, string) {
+// greedy continues a prompt with the likeliest tokens up to n in all, and returns them and how many the prompt has.
+func greedy(t *testing.T, path, prompt string, n int) (ids []int32, start int) {
 	t.Helper()
 	m, err := zoo.Open(path, zoo.Options{})
 	if err != nil {
@@ -112,77 +111,77 @@ func greedy(t *testing.T, path, prompt string, n int) ([]int32, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := tok.AddSpecial(tok.Encode(prompt))
-	out, err := generate.New(m, cpu.New(cpu.Options{Threads: 1}), generate.EngineOptions{}).Generate(t.Context(), []generate.Request{{Prompt: ids, Options: generate.Options{MaxTokens: n}}}, nil)
+	ids = tok.AddSpecial(tok.Encode(prompt))
+	start = len(ids)
+	out, err := generate.New(m, cpu.New(cpu.Options{Threads: 1}), generate.EngineOptions{}).Generate(t.Context(), []generate.Request{{Prompt: ids, Options: generate.Options{MaxTokens: n - start}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids = append(ids, out[0].IDs...)
-	return ids, tok.DecodeText(ids)
+	return append(ids, out[0].IDs...), start
 }
 
-// llama.cpp loads what is written here and continues a prompt with the same text: 200 tokens in F32, 64 in Q8_0; TestLlamaQ8 says why not more.
+// greedyPrompts begin as stories of stories260K do.
+var greedyPrompts = []string{"Once upon a time", "Lily", "Tom and his dog", "The sun", "One day, a little girl", "There was a big tree", "A boy named Ben", "Mommy said", "The cat", "In the park",
+	"It was a rainy day", "Sara had a red ball", "\"Hello\", said", "A small bird", "Dad and Tim went", "The old man", "Every night", "She was very sad", "They played", "Look! A"}
+
+// With F32, llama.cpp's first choice behind every one of 256 tokens of a greedy text is ours, for twenty prompts: the texts are the same. With Q8_0 the logits are 2e-6 apart until a
+// float that differs in its last bit falls to the other side of a rounding to codes; from then on keys and values differ and the logits are some tenths apart, so one choice in a hundred may differ where
+// the lead is small. Rows that are not whole blocks of Q8_0 stay F32 here, for llama.cpp rounds the activations of products with F16 and Plinth does not. PLINTH_RUN may name a model trained here to be compared as well.
 func TestLlamaGreedy(t *testing.T) {
-	tool := llamaTool(t, "llama-simple")
-	gpt2, tok := trained(t, gpt.TypeGPT2)
-	random := t.TempDir()
-	if err := zoo.Save(random, gpt2, tok); err != nil {
-		t.Fatal(err)
+	llamaTool(t, "llama-simple")
+	dirs := []string{stories(t)}
+	if run := os.Getenv("PLINTH_RUN"); run != "" {
+		dirs = append(dirs, run)
 	}
-	for _, c := range []struct {
-		name, dir, prompt string
-		tokens            int
-	}{{"stories", stories(t), "Once upon a time", 200}, {"gpt2", random, "func main() {", 16}} {
+	for _, dir := range dirs {
 		for _, d := range []checkpoint.DType{checkpoint.F32, checkpoint.Q8_0} {
-			if d == checkpoint.Q8_0 {
-				c.tokens = min(c.tokens, 64)
-			}
 			path := filepath.Join(t.TempDir(), "m.gguf")
-			if _, err := zoo.WriteGGUF(c.dir, path, 0, zoo.PickType(d)); err != nil {
+			pick := zoo.PickType(d)
+			if _, err := zoo.WriteGGUF(dir, path, 0, 0, func(t checkpoint.Info) (checkpoint.DType, error) {
+				if d, err := pick(t); d != checkpoint.F16 || err != nil {
+					return d, err
+				}
+				return checkpoint.F32, nil
+			}); err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.Command(tool, "-m", path, "-n", fmt.Sprint(c.tokens), c.prompt).Output()
-			if err != nil {
-				t.Fatalf("%s %s: %v\n%s", c.name, d, err, err.(*exec.ExitError).Stderr)
+			var questions []question
+			var starts []int
+			for _, prompt := range greedyPrompts {
+				ids, start := greedy(t, path, prompt, 256)
+				questions, starts = append(questions, question{path, ids}), append(starts, start)
 			}
-			theirs := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(string(out)), "<s>"))
-			_, ours := greedy(t, path, c.prompt, c.tokens)
-			ours = strings.TrimSpace(ours)
-			if n := min(len(ours), len(theirs)); n < len(c.prompt)+c.tokens/2 || ours[:n] != theirs[:n] {
-				t.Errorf("%s %s: ours\n%q\ntheirs\n%q", c.name, d, ours, theirs)
+			choices, other, equal := 0, 0, 0
+			small, widest := float32(0), float32(0) // leads: that may turn, of those that differ
+			if d == checkpoint.Q8_0 {
+				small = 0.15
+			}
+			for i, theirs := range llamaLogits(t, questions) {
+				ids := questions[i].ids
+				vocab := len(theirs) / len(ids)
+				texts := other
+				for at := starts[i]; at < len(ids); at++ {
+					logits := theirs[(at-1)*vocab:][:vocab]
+					first, second := leaders(logits)
+					lead := logits[first] - logits[second]
+					choices++
+					if first == int(ids[at]) {
+						continue
+					}
+					other, widest = other+1, max(widest, lead)
+					if lead >= small {
+						t.Errorf("%s, %s, prompt %q, behind %d tokens: llama.cpp's first is %d, ahead of the second by %g; ours %d", dir, d, greedyPrompts[i], at, first, lead, ids[at])
+					}
+				}
+				if other == texts {
+					equal++
+				}
+			}
+			t.Logf("%s, %s: %d of %d texts equal; %d of %d choices differ, where llama.cpp's first is ahead by %g at most", dir, d, equal, len(greedyPrompts), other, choices, widest)
+			if other*100 > choices {
+				t.Errorf("%s, %s: %d of %d choices differ", dir, d, other, choices)
 			}
 		}
-	}
-}
-
-// For products with Q8_0, llama.cpp rounds the scales of activations to half precision, and for those with F16 (here the way out of the MLP, whose
-// rows are not whole blocks) the activations; Plinth rounds neither. Rounding to codes makes much of little, so logits are some hundredths apart:
-// of 200 tokens all are the same where the first is ahead of the second by 0.1.
-func TestLlamaQ8(t *testing.T) {
-	llamaTool(t, "llama-simple")
-	path := filepath.Join(t.TempDir(), "m.gguf")
-	if _, err := zoo.WriteGGUF(stories(t), path, 0, zoo.PickType(checkpoint.Q8_0)); err != nil {
-		t.Fatal(err)
-	}
-	ids, _ := greedy(t, path, "Once upon a time", 200)
-	ours, theirs := allLogits(t, path, ids), llamaLogits(t, []question{{path, ids}})[0]
-	if largest, far := apart(t, ours, theirs); far > 0.03*largest {
-		t.Errorf("logits are %g apart, the largest is %g", far, largest)
-	}
-	const vocab = 512
-	ahead := 0
-	for at := range ids {
-		first, second := leaders(ours[at*vocab:][:vocab])
-		if margin := ours[at*vocab+first] - ours[at*vocab+second]; margin < 0.1 {
-			continue
-		}
-		ahead++
-		if other, _ := leaders(theirs[at*vocab:][:vocab]); other != first {
-			t.Errorf("behind %d tokens: %d, llama.cpp %d", at+1, first, other)
-		}
-	}
-	if ahead < 180 {
-		t.Errorf("only %d of %d tokens were ahead by 0.1", ahead, len(ids))
 	}
 }
 
@@ -220,7 +219,7 @@ func TestLlamaTokens(t *testing.T) {
 	}
 	for name, dir := range map[string]string{"gpt2": dir, "stories": stories(t)} {
 		path := filepath.Join(t.TempDir(), "m.gguf")
-		if _, err := zoo.WriteGGUF(dir, path, 0, zoo.PickType(checkpoint.F32)); err != nil {
+		if _, err := zoo.WriteGGUF(dir, path, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 			t.Fatal(err)
 		}
 		in, err := json.Marshal(map[string]any{"file": path, "texts": texts})

@@ -1,9 +1,7 @@
 package zoo_test
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,51 +31,6 @@ func goldens(t *testing.T) []string {
 	return files
 }
 
-// fill is the formula by which decoders.py makes a tensor: uniform in centre ± spread, a hash of name and index.
-func fill(name string, shape []int) []float32 {
-	seed := uint32(0x811C9DC5)
-	for _, b := range []byte(name) { // FNV-1a
-		seed = (seed ^ uint32(b)) * 0x01000193
-	}
-	centre, spread := 1.0, 0.5
-	switch {
-	case len(shape) > 1:
-		centre, spread = 0, 0.6
-	case strings.HasSuffix(name, "bias"):
-		centre, spread = 0, 0.3
-	}
-	values := make([]float32, tensor.Shape(shape).Elements())
-	for i := range values {
-		x := uint32(i) ^ seed
-		x = (x ^ x>>16) * 0x7FEB352D
-		x = (x ^ x>>15) * 0x846CA68B
-		values[i] = float32(centre + spread*(float64(x^x>>16)/(1<<31)-1))
-	}
-	return values
-}
-
-// folder writes a golden case's model as transformers saves it.
-func folder(t *testing.T, c *testkit.Case) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, zoo.ConfigFile), []byte(c.Meta["config"]), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var shapes map[string][]int
-	if err := json.Unmarshal([]byte(c.Meta["tensors"]), &shapes); err != nil {
-		t.Fatal(err)
-	}
-	var tensors []checkpoint.Tensor
-	for name, shape := range shapes {
-		tensors = append(tensors, checkpoint.FromFloat32(name, shape, fill(name, shape)))
-	}
-	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
-	if err := checkpoint.Write(filepath.Join(dir, zoo.WeightsFile), tensors, nil); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // sequences of a case: ids of all, and their lengths.
 func sequences(c *testkit.Case) (ids []int32, lengths []int) {
 	for _, name := range c.Names("input_ids.") {
@@ -96,7 +49,7 @@ func TestParity(t *testing.T) {
 	for _, name := range goldens(t) {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "decoders/"+name)
-			dir := folder(t, c)
+			dir := c.Folder()
 			for _, k := range sets {
 				m, err := zoo.Open(dir, zoo.Options{Train: true})
 				if err != nil {
@@ -146,7 +99,7 @@ func compare(t *testing.T, k *kernel.Set, c *testkit.Case, m zoo.Model) {
 }
 
 // gradients are those of all parameters as the tensors of a Hugging Face file, by name.
-func gradients(t *testing.T, m zoo.Model) map[string][]float32 {
+func gradients(t *testing.T, m zoo.Stored) map[string][]float32 {
 	t.Helper()
 	var bindings []checkpoint.Binding
 	for _, b := range zoo.Bindings(m, checkpoint.HuggingFace) {
@@ -179,7 +132,7 @@ func TestBatchAndCache(t *testing.T) {
 	for _, name := range goldens(t) {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "decoders/"+name)
-			m, err := zoo.Open(folder(t, c), zoo.Options{F32: true})
+			m, err := zoo.Open(c.Folder(), zoo.Options{F32: true})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -28,8 +28,8 @@ var mixtures = map[string]mixture{
 func Mixtures() []string { return slices.Sorted(maps.Keys(mixtures)) }
 
 // Quantize writes the model at in, a folder or a GGUF file of F32, F16 or BF16, to the GGUF file out in a mixture of types, chosen for each tensor as
-// llama-quantize does. It returns the tensors in their order. q4_k is what llama-quantize calls Q4_K_S.
-func Quantize(in, out, kind string) ([]Stored, error) {
+// llama-quantize does. It returns the tensors in their order. threads is the most workers; 0 means all CPUs. q4_k is what llama-quantize calls Q4_K_S.
+func Quantize(in, out, kind string, threads int) ([]Written, error) {
 	mix, ok := mixtures[kind]
 	if !ok {
 		return nil, fmt.Errorf("type %q is none of %s", kind, strings.Join(Mixtures(), ", "))
@@ -54,7 +54,7 @@ func Quantize(in, out, kind string) ([]Stored, error) {
 			r.values++
 		}
 	}
-	return c.write(out, mix.fileType, r.pick)
+	return c.write(out, mix.fileType, threads, r.pick)
 }
 
 // recipe is what the types depend on.

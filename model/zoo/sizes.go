@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/plinth-ml/plinth/model/bert"
 	"github.com/plinth-ml/plinth/model/gemma"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/gptj"
 	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/model/neox"
 	"github.com/plinth-ml/plinth/model/palm"
+	"github.com/plinth-ml/plinth/model/t5"
 )
 
 // Size is a named shape of a family.
@@ -20,7 +22,7 @@ type Size struct {
 	Batch          int     // tokens per step
 
 	// New builds the shape with another vocabulary and context, and the id that ends a text, -1 for none. The model has shapes only.
-	New func(vocab, context, end int) (Model, error)
+	New func(vocab, context, end int) (Stored, error)
 }
 
 // Sizes lists the named shapes of all families.
@@ -30,38 +32,55 @@ func Sizes() []Size {
 		list = append(list, GPTSize(s))
 	}
 	for _, s := range llama.Sizes {
-		list = append(list, Size{"llama", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"llama", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return llama.New(c)
 		}})
 	}
 	for _, s := range gemma.Sizes {
-		list = append(list, Size{"gemma", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"gemma", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return gemma.New(c)
 		}})
 	}
 	for _, s := range neox.Sizes {
-		list = append(list, Size{"neox", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"neox", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return neox.New(c)
 		}})
 	}
 	for _, s := range gptj.Sizes {
-		list = append(list, Size{"gptj", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"gptj", s.Name, s.Config.Vocab, s.Config.Context, 0, 0, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return gptj.New(c)
 		}})
 	}
 	for _, s := range palm.Sizes {
-		list = append(list, Size{"palm", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Model, error) {
+		list = append(list, Size{"palm", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
 			c := s.Config
 			c.Vocab, c.Context, c.BOS, c.EOS = vocab, context, ids(end), ids(end)
 			return palm.New(c)
+		}})
+	}
+	for _, s := range t5.Sizes {
+		list = append(list, Size{"t5", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
+			c := s.Config
+			c.Vocab, c.Context = vocab, context
+			if end >= 0 {
+				c.EOS = ids(end)
+			}
+			return t5.New(c)
+		}})
+	}
+	for _, s := range bert.Sizes {
+		list = append(list, Size{"bert", s.Name, s.Config.Vocab, s.Config.Sizes().Context, s.LR, s.Batch, func(vocab, context, _ int) (Stored, error) {
+			c := s.Config
+			c.Vocab, c.Context = vocab, c.Context-c.Sizes().Context+context
+			return bert.New(c)
 		}})
 	}
 	return list
@@ -69,7 +88,7 @@ func Sizes() []Size {
 
 // GPTSize is a GPT's size as a row of the table.
 func GPTSize(s gpt.Size) Size {
-	return Size{"gpt", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Model, error) {
+	return Size{"gpt", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
 		c := s.Config
 		c.Vocab, c.Context = vocab, context
 		if end >= 0 {
@@ -86,14 +105,15 @@ func ids(end int) []int {
 	return []int{end}
 }
 
-// SizeByName returns the first size of the name, of the family or, where that is "", of any.
+// SizeByName returns the first size of the name, of the family or, where that is "", of any. With a family, its name may be left out: tiny for
+// bert-tiny.
 func SizeByName(family, name string) (Size, error) {
 	var names []string
 	for _, s := range Sizes() {
 		if family != "" && s.Family != family {
 			continue
 		}
-		if s.Name == name {
+		if s.Name == name || family != "" && s.Name == family+"-"+name {
 			return s, nil
 		}
 		names = append(names, s.Name)

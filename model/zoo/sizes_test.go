@@ -17,6 +17,8 @@ var published = map[string]int64{
 	"gemma-2b": 2506172416, "gemma-7b": 8537680896, "gemma2-2b": 2614341888, "gemma2-9b": 9241705984, "gemma3-1b": 999885952,
 	"pythia-70m": 70426624, "pythia-160m": 162322944, "pythia-410m": 405334016, "pythia-1b": 1011781632, "pythia-1.4b": 1414647808,
 	"pythia-2.8b": 2775208960, "pythia-6.9b": 6857302016, "pythia-12b": 11846072320, "gpt-neox-20b": 20554567680, "gpt-j-6b": 6050882784,
+	"t5-small": 60506624, "t5-base": 222903552, "t5-large": 737668096, "t5-3b": 2851598336, "t5-11b": 11307321344,
+	"t5-v1_1-small": 76961152, "t5-v1_1-base": 247577856, "t5-v1_1-large": 783150080, "t5-v1_1-xl": 2849757184, "t5-v1_1-xxl": 11135332352,
 }
 
 // Named sizes have the published numbers of parameters, and count what they build.

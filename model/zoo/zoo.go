@@ -4,6 +4,8 @@ package zoo
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,30 +20,40 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint/pickle"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/bert"
 	"github.com/plinth-ml/plinth/model/gemma"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/gptj"
 	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/model/neox"
 	"github.com/plinth-ml/plinth/model/palm"
+	"github.com/plinth-ml/plinth/model/t5"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
-// Model is a decoder that can be stored.
-type Model interface {
-	model.Decoder
+// Stored is a model of any family as folders and files hold it.
+type Stored interface {
+	// Params lists the parameters under their checkpoint names.
+	Params() []nn.Named
 	ConfigJSON() ([]byte, error)
 	// Places are where a parameter may stand in files of a scheme, best first: the first is where it is written.
 	Places(s checkpoint.Scheme, param string) []checkpoint.Place
 	// Ignored reports tensors of published files that hold no parameter.
 	Ignored(s checkpoint.Scheme, tensor string) bool
+	Sizes() model.Sizes
 	Cost(seq int) model.Cost
+}
+
+// Model is a decoder that can be stored.
+type Model interface {
+	Stored
+	model.Decoder
 }
 
 // Families maps config.json's model_type to a constructor from the file's bytes. The model has shapes only, in the layout that files of the
 // scheme have.
-var Families = map[string]func(config []byte, s checkpoint.Scheme) (Model, error){
+var Families = map[string]func(config []byte, s checkpoint.Scheme) (Stored, error){
 	gpt.TypeGPT2: newGPT,
 	gpt.TypeGPT3: newGPT,
 	"llama":      newLlama,
@@ -59,9 +71,14 @@ var Families = map[string]func(config []byte, s checkpoint.Scheme) (Model, error
 	neox.Type: newNeoX,
 	gptj.Type: newGPTJ,
 	palm.Type: newPaLM,
+
+	bert.TypeBERT:       newBERT,
+	bert.TypeRoBERTa:    newBERT,
+	bert.TypeDistilBERT: newBERT,
+	t5.Type:             newT5,
 }
 
-func newLlama(config []byte, s checkpoint.Scheme) (Model, error) {
+func newLlama(config []byte, s checkpoint.Scheme) (Stored, error) {
 	c, err := llama.Parse(config)
 	if err != nil {
 		return nil, err
@@ -72,7 +89,7 @@ func newLlama(config []byte, s checkpoint.Scheme) (Model, error) {
 	return llama.New(c)
 }
 
-func newGemma(config []byte, _ checkpoint.Scheme) (Model, error) {
+func newGemma(config []byte, _ checkpoint.Scheme) (Stored, error) {
 	c, err := gemma.Parse(config)
 	if err != nil {
 		return nil, err
@@ -80,7 +97,7 @@ func newGemma(config []byte, _ checkpoint.Scheme) (Model, error) {
 	return gemma.New(c)
 }
 
-func newNeoX(config []byte, _ checkpoint.Scheme) (Model, error) {
+func newNeoX(config []byte, _ checkpoint.Scheme) (Stored, error) {
 	c, err := neox.Parse(config)
 	if err != nil {
 		return nil, err
@@ -88,7 +105,7 @@ func newNeoX(config []byte, _ checkpoint.Scheme) (Model, error) {
 	return neox.New(c)
 }
 
-func newGPTJ(config []byte, _ checkpoint.Scheme) (Model, error) {
+func newGPTJ(config []byte, _ checkpoint.Scheme) (Stored, error) {
 	c, err := gptj.Parse(config)
 	if err != nil {
 		return nil, err
@@ -96,7 +113,7 @@ func newGPTJ(config []byte, _ checkpoint.Scheme) (Model, error) {
 	return gptj.New(c)
 }
 
-func newPaLM(config []byte, _ checkpoint.Scheme) (Model, error) {
+func newPaLM(config []byte, _ checkpoint.Scheme) (Stored, error) {
 	c, err := palm.Parse(config)
 	if err != nil {
 		return nil, err
@@ -104,7 +121,33 @@ func newPaLM(config []byte, _ checkpoint.Scheme) (Model, error) {
 	return palm.New(c)
 }
 
-func newGPT(config []byte, s checkpoint.Scheme) (Model, error) {
+func newT5(config []byte, _ checkpoint.Scheme) (Stored, error) {
+	c, err := t5.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	if c.Encoder {
+		return t5.NewEncoder(c)
+	}
+	return t5.New(c)
+}
+
+func newBERT(config []byte, _ checkpoint.Scheme) (Stored, error) {
+	c, err := bert.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	m, err := bert.New(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.HasTask() {
+		return bert.Tasked{Model: m}, nil
+	}
+	return m, nil
+}
+
+func newGPT(config []byte, s checkpoint.Scheme) (Stored, error) {
 	c, err := gpt.Parse(config)
 	if err != nil {
 		return nil, err
@@ -129,7 +172,7 @@ const maxConfig = 16 << 20
 func IsGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
 
 // Describe returns the model of a folder's config.json or of a GGUF file's metadata, shapes only.
-func Describe(path string) (Model, error) {
+func Describe(path string) (Stored, error) {
 	if IsGGUF(path) {
 		f, err := gguf.Open(path)
 		if err != nil {
@@ -141,7 +184,7 @@ func Describe(path string) (Model, error) {
 	return describeDir(path)
 }
 
-func describeDir(dir string) (Model, error) {
+func describeDir(dir string) (Stored, error) {
 	path := filepath.Join(dir, ConfigFile)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -160,7 +203,7 @@ func describeDir(dir string) (Model, error) {
 	return describe(path, data, checkpoint.HuggingFace)
 }
 
-func describeGGUF(f *gguf.File) (Model, error) {
+func describeGGUF(f *gguf.File) (Stored, error) {
 	config, err := configOf(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path(), err)
@@ -169,7 +212,7 @@ func describeGGUF(f *gguf.File) (Model, error) {
 }
 
 // describe returns the model of a config.json, in the layout of files of the scheme.
-func describe(path string, config []byte, s checkpoint.Scheme) (Model, error) {
+func describe(path string, config []byte, s checkpoint.Scheme) (Stored, error) {
 	kind, err := model.TypeOf(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -178,11 +221,52 @@ func describe(path string, config []byte, s checkpoint.Scheme) (Model, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: model_type %q is not implemented; implemented: %s", path, kind, strings.Join(slices.Sorted(maps.Keys(Families)), ", "))
 	}
+	if err := refuseQuantised(config); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	m, err := family(config, s)
+	if err == nil {
+		m, err = withHead(m, config)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
+}
+
+// refuseQuantised names the way in which a folder's weights are quantised, of which none is read.
+func refuseQuantised(config []byte) error {
+	type method struct {
+		Method string `json:"quant_method"`
+		Bits   int    `json:"bits"`
+		In4    bool   `json:"load_in_4bit"`
+		In8    bool   `json:"load_in_8bit"`
+	}
+	var c struct {
+		Quantisation *method `json:"quantization_config"`
+		Compression  *method `json:"compression_config"` // of the first versions of compressed-tensors
+	}
+	if err := json.Unmarshal(config, &c); err != nil {
+		return fmt.Errorf("quantization_config: %w", err)
+	}
+	q, key := c.Quantisation, "quantization_config"
+	if q == nil {
+		q, key = c.Compression, "compression_config"
+	}
+	if q == nil {
+		return nil
+	}
+	if q.In4 {
+		q.Bits = 4
+	} else if q.In8 {
+		q.Bits = 8
+	}
+	name, bits := cmp.Or(q.Method, "a method without a name"), ""
+	if q.Bits > 0 {
+		bits = fmt.Sprintf(", %d bits", q.Bits)
+	}
+	return fmt.Errorf("%s: the weights are quantised by %s%s, which is not read here: take the same model in BF16, F16 or F32 (plinth quantize makes it smaller), or a GGUF file of it",
+		key, name, bits)
 }
 
 // Options say how Open takes weights.
@@ -191,37 +275,51 @@ type Options struct {
 	F32   bool // parameters are float32 memory of their own, whatever the file holds
 }
 
-// Open reads a model with its weights: a folder with config.json and safetensors or PyTorch files, or a GGUF file. Every parameter must be
+// Open is OpenAny for a decoder.
+func Open(path string, o Options) (Model, error) {
+	m, err := OpenAny(path, o)
+	if err != nil {
+		return nil, err
+	}
+	d, err := AsDecoder(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return d, nil
+}
+
+// AsDecoder returns m where it is a decoder, and an error that says what it is otherwise.
+func AsDecoder(m Stored) (Model, error) {
+	if _, ok := m.(TaskModel); ok {
+		return nil, errors.New("a model with a head for a task writes no text: it is for plinth classify, tag or ask")
+	}
+	if d, ok := m.(Model); ok {
+		return d, nil
+	}
+	config, err := m.ConfigJSON()
+	if err != nil {
+		return nil, err
+	}
+	kind, err := model.TypeOf(config)
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("a model of type %q is no decoder: it scores and writes no text from left to right; it is adapted to tasks (plinth adapt) and shown (plinth show)", kind)
+}
+
+// OpenAny reads a model of any family with its weights: a folder with config.json and safetensors or PyTorch files, or a GGUF file. Every parameter must be
 // filled and every tensor used. Without Train and F32, matrices stay in the file's own type and memory, which is mapped for the life of
 // the process: their pages cost memory only while they are used, and a file that is cut short meanwhile ends the program.
-func Open(path string, o Options) (Model, error) {
-	var m Model
-	var src checkpoint.Source
-	scheme := checkpoint.HuggingFace
-	if IsGGUF(path) {
-		f, err := gguf.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		src, scheme = f, checkpoint.GGUF
-		if m, err = describeGGUF(f); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-	} else {
-		var err error
-		if m, err = describeDir(path); err != nil {
-			return nil, err
-		}
-		if src, err = openDir(path); err != nil {
-			return nil, err
-		}
+func OpenAny(path string, o Options) (Stored, error) {
+	src, m, scheme, err := openSource(path)
+	if err != nil {
+		return nil, err
 	}
-	_, isGPT := m.(*gpt.Model)
-	own := o.Train || o.F32 || isGPT && scheme == checkpoint.HuggingFace // matrices [in, out], which products take as float32 only
+	own := o.Train || o.F32 || needsF32(m, scheme)
 	if own {
 		nn.Alloc(m.Params(), o.Train)
 	}
-	err := errors.Join(Load(src, scheme, m), checkTied(src, scheme, m))
+	err = errors.Join(Load(src, scheme, m), checkTied(src, scheme, m))
 	if own || err != nil {
 		err = errors.Join(err, src.Close())
 	}
@@ -231,24 +329,73 @@ func Open(path string, o Options) (Model, error) {
 	return m, nil
 }
 
-// checkTied refuses a file that holds a head of its own for a model whose head is the token embedding: which of them is meant is not known.
-func checkTied(src checkpoint.Source, s checkpoint.Scheme, m Model) error {
-	const head = "lm_head.weight"
+// openSource opens the files of a model and describes it: shapes only.
+func openSource(path string) (checkpoint.Source, Stored, checkpoint.Scheme, error) {
+	if IsGGUF(path) {
+		f, err := gguf.Open(path)
+		if err != nil {
+			return nil, nil, checkpoint.GGUF, err
+		}
+		m, err := describeGGUF(f)
+		if err != nil {
+			return nil, nil, checkpoint.GGUF, errors.Join(err, f.Close())
+		}
+		return f, m, checkpoint.GGUF, nil
+	}
+	m, err := describeDir(path)
+	if err != nil {
+		return nil, nil, checkpoint.HuggingFace, err
+	}
+	src, err := openDir(path)
+	return src, m, checkpoint.HuggingFace, err
+}
+
+// needsF32 says whether a model's matrices are [in, out] in its files, which products take as float32 only.
+func needsF32(m Stored, s checkpoint.Scheme) bool {
+	if h, ok := m.(*headed); ok {
+		m = h.base
+	}
+	_, isGPT := m.(*gpt.Model)
+	return isGPT && s == checkpoint.HuggingFace
+}
+
+// twinned is a model whose published files may hold some parameters a second time.
+type twinned interface {
+	// Twins maps the names of such tensors to those of the parameters.
+	Twins() map[string]string
+}
+
+// twins are the tensors of files that must be equal to parameters of m.
+func twins(m Stored) map[string]string {
+	if t, ok := m.(twinned); ok {
+		return t.Twins()
+	}
+	list := map[string]string{}
+	if d, ok := m.(Model); ok { // a head for a task may stand before it
+		for _, p := range m.Params() {
+			if p.T() == d.Head().Weight {
+				list["lm_head.weight"] = p.Name
+			}
+		}
+	}
+	return list
+}
+
+// checkTied refuses a file that holds a parameter twice, such as a head of its own for a model whose head is the token embedding, where the two
+// differ: which of them is meant is not known.
+func checkTied(src checkpoint.Source, s checkpoint.Scheme, m Stored) error {
 	infos := src.Infos()
 	find := func(name string) int {
 		return slices.IndexFunc(infos, func(t checkpoint.Info) bool { return t.Name == name })
 	}
-	at := find(head)
-	if at < 0 || !m.Ignored(s, head) {
-		return nil
-	}
-	for _, p := range m.Params() {
-		if p.T() != m.Head().Weight {
+	for twin, param := range twins(m) {
+		at := find(twin)
+		if at < 0 || !m.Ignored(s, twin) {
 			continue
 		}
-		for _, place := range m.Places(s, p.Name) {
+		for _, place := range m.Places(s, param) {
 			if i := find(place.Name); i >= 0 && infos[i].DType == infos[at].DType && !bytes.Equal(src.Mapped(i), src.Mapped(at)) {
-				return fmt.Errorf("%s: tie_word_embeddings says that the head is the token embedding, but %s differs from %s", src.Path(), head, place.Name)
+				return fmt.Errorf("%s: %s differs from %s, but the model has one parameter for both (tie_word_embeddings)", src.Path(), twin, place.Name)
 			}
 		}
 	}
@@ -271,12 +418,12 @@ func openDir(dir string) (checkpoint.Source, error) {
 }
 
 // Load reads the weights of m, which may have memory or be shapes only, from src: see checkpoint.LoadStrict.
-func Load(src checkpoint.Source, s checkpoint.Scheme, m Model) error {
+func Load(src checkpoint.Source, s checkpoint.Scheme, m Stored) error {
 	return checkpoint.LoadStrict(src, Bindings(m, s), func(name string) bool { return m.Ignored(s, name) })
 }
 
 // Bindings connects the parameters to their places in files of a scheme.
-func Bindings(m Model, s checkpoint.Scheme) []checkpoint.Binding {
+func Bindings(m Stored, s checkpoint.Scheme) []checkpoint.Binding {
 	var list []checkpoint.Binding
 	for _, p := range m.Params() {
 		list = append(list, checkpoint.Binding{Name: p.Name, Tensor: p.T(), Places: m.Places(s, p.Name)})
@@ -284,8 +431,11 @@ func Bindings(m Model, s checkpoint.Scheme) []checkpoint.Binding {
 	return list
 }
 
+// Sized knows how many ids it takes: any model.
+type Sized interface{ Sizes() model.Sizes }
+
 // Tokenizer reads the tokenizer of a folder or of a GGUF file and checks that the model, where it is given, has a row for each of its ids.
-func Tokenizer(path string, m model.Decoder) (*tokenizer.Tokenizer, error) {
+func Tokenizer(path string, m Sized) (*tokenizer.Tokenizer, error) {
 	tok, err := openTokenizer(path)
 	if err != nil {
 		return nil, err
@@ -316,7 +466,7 @@ func openTokenizer(path string) (*tokenizer.Tokenizer, error) {
 }
 
 // Save writes the folder's config.json, tokenizer.json (when tok is not nil) and model.safetensors, each atomically, the weights last.
-func Save(dir string, m Model, tok *tokenizer.Tokenizer) error {
+func Save(dir string, m Stored, tok *tokenizer.Tokenizer) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

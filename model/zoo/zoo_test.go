@@ -2,7 +2,6 @@ package zoo_test
 
 import (
 	"encoding/json"
-	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -52,7 +51,7 @@ func lastLogits(t *testing.T, m model.Decoder, ids []int32) ([]float32, float64)
 
 // What is saved loads again with the same bits, for every family.
 func TestRoundTrip(t *testing.T) {
-	for _, kind := range slices.Sorted(maps.Keys(zoo.Families)) {
+	for _, kind := range decoders() {
 		t.Run(kind, func(t *testing.T) {
 			dir := t.TempDir()
 			m, tok := trained(t, kind)

@@ -3,6 +3,7 @@
     quants.py LIBRARY golden FILE          writes the golden file of internal/quant
     quants.py LIBRARY encode FORMAT        float32 numbers on standard input to blocks on standard output
     quants.py LIBRARY decode FORMAT        the other way
+    quants.py LIBRARY activations FORMAT   as encode, by the function that prepares activations for products: LIBRARY is libggml-cpu.so, FORMAT q8_0 or q8_k
 
 LIBRARY holds the functions of ggml-quants.c, built without contraction of multiply and add:
 
@@ -36,10 +37,10 @@ def suffix(form):
     return form.replace("_k", "_K")
 
 
-def encode(lib, form, x):
+def encode(lib, form, x, ending="_ref"):
     elements, size = FORMATS[form]
     y = np.zeros(len(x) // elements * size, np.uint8)
-    call(lib, f"quantize_row_{suffix(form)}_ref", x, y, len(x))
+    call(lib, f"quantize_row_{suffix(form)}{ending}", x, y, len(x))
     return y
 
 
@@ -64,9 +65,9 @@ def rows():
 
 def main():
     lib = ctypes.CDLL(sys.argv[1])
-    if sys.argv[2] == "encode":
+    if sys.argv[2] in ("encode", "activations"):
         x = np.frombuffer(sys.stdin.buffer.read(), np.float32).copy()
-        sys.stdout.buffer.write(encode(lib, sys.argv[3], x).tobytes())
+        sys.stdout.buffer.write(encode(lib, sys.argv[3], x, "_ref" if sys.argv[2] == "encode" else "").tobytes())
         return
     if sys.argv[2] == "decode":
         y = np.frombuffer(sys.stdin.buffer.read(), np.uint8).copy()

@@ -28,7 +28,7 @@ type attn struct {
 	causal              bool
 	window              int
 	bias                []float32
-	biasQ, biasK        int
+	call                *kernel.Attention // says where in bias a number stands
 	blocks              []block
 	cache               *kernel.Cache // holds the keys and values; k and v are those of the queries' tokens
 	full                bool          // gradient: both passes in one
@@ -54,7 +54,7 @@ func (t *attn) set(op string, a *kernel.Attention) {
 		q: f32(op, a.Q), k: f32(op, a.K), v: f32(op, a.V), o: f32(op, a.O), lse: f32(op, a.LSE),
 		ldq: dense(a.LDQ, h*d), ldk: dense(a.LDK, kv*d), ldv: dense(a.LDV, kv*d), ldo: dense(a.LDO, h*d),
 		queries: a.Queries, keys: a.Keys, scale: float32(a.Scale), softCap: float32(a.SoftCap), causal: a.Causal, window: a.Window,
-		bias: f32(op, a.Bias), biasQ: a.BiasQ, biasK: a.BiasK, cache: a.Cache,
+		bias: f32(op, a.Bias), call: a, cache: a.Cache,
 	}
 	rows := a.Keys // of k and v
 	if a.Cache != nil {
@@ -69,23 +69,23 @@ func (t *attn) set(op string, a *kernel.Attention) {
 		if q.Start < 0 || q.Len < 0 || k.Start < 0 || k.Len < 0 {
 			panic(fmt.Sprintf("cpu: %s: sequence %d has queries %v, keys %v", op, i, q, k))
 		}
-		if q.Len > 0 {
+		if q.Len > 0 && t.q != nil {
 			needMin(op, "q", len(t.q), (q.End()-1)*t.ldq+h*d)
 			needMin(op, "o", len(t.o), (q.End()-1)*t.ldo+h*d)
 			if t.lse != nil {
 				needMin(op, "lse", len(t.lse), q.End()*h)
 			}
 		}
-		if r := rows[i]; r.Len > 0 {
+		if r := rows[i]; r.Len > 0 && (t.k != nil || a.Cache == nil) {
 			needMin(op, "k", len(t.k), (r.End()-1)*t.ldk+kv*d)
 			needMin(op, "v", len(t.v), (r.End()-1)*t.ldv+kv*d)
 		}
-		if t.bias != nil && q.Len > 0 && (k.Len > t.biasK || k.Len > t.biasQ || q.Len > k.Len) {
-			panic(fmt.Sprintf("cpu: %s: sequence %d has %d queries and %d keys; the bias is [%d, %d, %d]", op, i, q.Len, k.Len, h, t.biasQ, t.biasK))
+		if t.bias != nil && q.Len > 0 && !a.BiasFits(q.Len, k.Len) {
+			panic(fmt.Sprintf("cpu: %s: sequence %d has %d queries and %d keys; the bias is [%d, %d, %d]", op, i, q.Len, k.Len, h, a.BiasQ, a.BiasK))
 		}
 	}
 	if t.bias != nil {
-		need(op, "bias", len(t.bias), h*t.biasQ*t.biasK)
+		need(op, "bias", len(t.bias), h*max(1, a.BiasQ)*a.BiasK)
 	}
 }
 
@@ -147,7 +147,7 @@ func (t *attn) perTile(rows int) int { return max(1, rows/t.group) }
 func (e *engine) attention(a *kernel.Attention) {
 	t := &e.attn
 	t.set("Attention", a)
-	if t.cache != nil {
+	if t.cache != nil && t.k != nil {
 		tokens := 0
 		for _, q := range t.queries {
 			tokens += q.Len
@@ -158,6 +158,9 @@ func (e *engine) attention(a *kernel.Attention) {
 				e.attn.remember(&e.scratch[worker], i/e.attn.kv, i%e.attn.kv)
 			}
 		}})
+	}
+	if t.cache != nil && t.q == nil {
+		return
 	}
 	step, elements := t.perTile(queryRows), 0
 	for s, q := range t.queries {
@@ -379,7 +382,7 @@ func (t *attn) cap(p []float32) {
 
 // biasRow returns the part of bias (or of its gradient) for query q of sequence s and its keys [k0, k1).
 func (t *attn) biasRow(bias []float32, s, h, q, k0, k1 int) []float32 {
-	at := (h*t.biasQ + t.first(s) + q) * t.biasK
+	at := t.call.BiasAt(h, t.first(s)+q)
 	return bias[at+k0 : at+k1]
 }
 

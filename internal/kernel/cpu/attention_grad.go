@@ -35,7 +35,7 @@ func (e *engine) attentionGrad(a *kernel.Attention, g *kernel.AttentionGrad) {
 		elements += q.Len * k.Len * t.heads * t.d
 	}
 	if t.dbias != nil {
-		need(op, "dbias", len(t.dbias), t.heads*t.biasQ*t.biasK)
+		need(op, "dbias", len(t.dbias), len(t.bias))
 		t.full = true
 		for s, q := range t.queries {
 			t.blocks = append(t.blocks, block{s, 0, q.Len, 0, t.keys[s].Len})

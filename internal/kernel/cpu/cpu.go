@@ -36,7 +36,7 @@ func New(o Options) *kernel.Set {
 		Name: "cpu " + e.kern.Name(), Threads: e.pool.Threads(),
 		MatMul: e.matMul, Pack: e.pack,
 		Fill: e.fill, Copy: e.copy, Add: e.add, Mul: e.mul, MulTo: e.mulTo, Axpy: e.axpy, Scale: e.scale,
-		Act: e.act, ActGrad: e.actGrad, SwiGLU: e.swiGLU, SwiGLUGrad: e.swiGLUGrad,
+		Act: e.act, ActGrad: e.actGrad, SwiGLU: e.swiGLU, SwiGLUGrad: e.swiGLUGrad, Dropout: e.dropout,
 		Softmax: e.softmax, SoftmaxGrad: e.softmaxGrad,
 		LayerNorm: e.layerNorm, LayerNormGrad: e.layerNormGrad, RMSNorm: e.rmsNorm, RMSNormGrad: e.rmsNormGrad,
 		Gather: e.gather, ScatterAdd: e.scatterAdd, SumRows: e.sumRows, SeqMean: e.seqMean, SeqMeanGrad: e.seqMeanGrad,
@@ -56,6 +56,7 @@ type engine struct {
 	product gemm.Product
 	scratch []scratch // per worker
 	partial []float32 // partial sums of row blocks
+	decoded []float32 // rows of a weight of a storage type
 	sweep   sweep
 	attn    attn
 	entropy entropy
@@ -145,6 +146,7 @@ type job struct {
 	rows, dim  int
 	turning    int // elements of a head that Rope turns
 	acc        bool
+	drop       kernel.Dropout
 	f1         func(y, x []float32)
 	f2         func(y, a, b []float32)
 	rotate     func(y, x, cos, sin []float32)

@@ -8,19 +8,47 @@ import (
 )
 
 func (e *engine) matMul(m *kernel.MatMul) {
+	for m != nil {
+		next := m.Next
+		if m.Packed == nil && !m.TransB && m.B.DType().Stored() {
+			e.decodedMatMul(m)
+		} else if isBlocks(m) {
+			for next != nil && isBlocks(next) {
+				next = next.Next
+			}
+			e.storedMatMul(m, next)
+		} else {
+			e.plainMatMul(m)
+		}
+		m = next
+	}
+}
+
+// isBlocks tells whether the right side of m is read as blocks of codes.
+func isBlocks(m *kernel.MatMul) bool {
+	right := m.B.DType()
+	return m.Packed == nil && m.TransB && right.Stored() && right != kernel.F16 && right != kernel.BF16
+}
+
+// plainMatMul is a product of float32, or of float32 with 16-bit floats.
+func (e *engine) plainMatMul(m *kernel.MatMul) {
 	const op = "MatMul"
-	if m.Packed == nil && m.B.DType().Stored() {
-		e.storedMatMul(m)
-		return
+	right := m.B.DType()
+	half := m.Packed == nil && (right == kernel.F16 || right == kernel.BF16)
+	if half {
+		checkStored(m)
 	}
 	e.product = gemm.Product{
 		M: m.M, N: m.N, K: m.K, LDA: m.LDA, LDB: m.LDB, LDC: m.LDC, TransA: m.TransA, TransB: m.TransB,
 		A: f32(op, m.A), C: f32(op, m.C), Alpha: float32(m.Alpha), Accumulate: m.Accumulate,
 		Bias: f32(op, m.Bias), Act: actFunc(m.Act), Pre: f32(op, m.Pre), Residual: f32(op, m.Residual),
 	}
-	if m.Packed != nil {
+	switch {
+	case m.Packed != nil:
 		e.product.Packed = packed(m)
-	} else {
+	case half:
+		e.product.Half, e.product.Format = m.B.Bytes(), formats[right]
+	default:
 		e.product.B = f32(op, m.B)
 	}
 	e.gemm.Mul(&e.product)

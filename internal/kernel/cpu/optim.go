@@ -10,13 +10,11 @@ import (
 
 // sweep is a loop over a list of vectors as over one long one.
 type sweep struct {
-	starts   []int // where each vector begins
-	params   []kernel.AdamWParam
-	adam     vec.AdamWStep
-	noDecay  vec.AdamWStep
-	rounding uint64
-	bufs     []kernel.Buf
-	sums     []float64 // of chunks
+	starts []int // where each vector begins
+	params []kernel.AdamWParam
+	adam   kernel.AdamW
+	bufs   []kernel.Buf
+	sums   []float64 // of chunks
 }
 
 // at returns the index of the vector that element i of the list is in; empty ones are passed over.
@@ -52,11 +50,7 @@ func (e *engine) adamW(o *kernel.AdamW, list ...kernel.AdamWParam) {
 	if o.Step < 1 {
 		panic(fmt.Sprintf("cpu: AdamW: step %d, want at least 1", o.Step))
 	}
-	s.adam = vec.AdamWStep{LR: o.LR, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, WeightDecay: o.WeightDecay,
-		Step: o.Step, GradScale: o.GradScale, ZeroGrad: o.ZeroGrad}
-	s.noDecay = s.adam
-	s.noDecay.WeightDecay = 0
-	s.params, s.rounding = list, o.Rounding
+	s.params, s.adam = list, *o
 	e.run(n, light, job{body: func(e *engine, _ *job, lo, hi, worker int) {
 		s := &e.sweep
 		for k := s.at(lo); lo < hi; k++ {
@@ -71,10 +65,9 @@ func (e *engine) adamW(o *kernel.AdamW, list ...kernel.AdamWParam) {
 // step does elements [lo, hi) of a parameter; the first is element at of the list.
 func (s *sweep) step(w *kernel.AdamWParam, lo, hi int, at uint32, worker *scratch) {
 	const op = "AdamW"
-	adam := s.adam
-	if w.NoDecay {
-		adam = s.noDecay
-	}
+	o := s.adam.Of(w)
+	adam := vec.AdamWStep{LR: o.LR, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, WeightDecay: o.WeightDecay,
+		Step: o.Step, GradScale: o.GradScale, ZeroGrad: o.ZeroGrad}
 	p, g := f32(op, w.P)[lo:hi], f32(op, w.G)[lo:hi]
 	if w.M.DType() != kernel.BF16 {
 		vec.AdamW(p, g, f32(op, w.M)[lo:hi], f32(op, w.V)[lo:hi], adam)
@@ -88,8 +81,8 @@ func (s *sweep) step(w *kernel.AdamWParam, lo, hi int, at uint32, worker *scratc
 		vec.F32FromBF16(m, halfM)
 		vec.F32FromBF16(v, halfV)
 		vec.AdamW(p[:n], g[:n], m, v, adam)
-		vec.RoundBF16(halfM[:n], m, s.rounding, at, 0)
-		vec.RoundBF16(halfV[:n], v, s.rounding, at, 16)
+		vec.RoundBF16(halfM[:n], m, o.Rounding, at, 0)
+		vec.RoundBF16(halfV[:n], v, o.Rounding, at, 16)
 		p, g, halfM, halfV, at = p[n:], g[n:], halfM[n:], halfV[n:], at+uint32(n)
 	}
 }

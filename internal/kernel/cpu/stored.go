@@ -2,8 +2,8 @@ package cpu
 
 import (
 	"fmt"
+	"slices"
 
-	"github.com/plinth-ml/plinth/internal/gemm"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/quant"
 	"github.com/plinth-ml/plinth/internal/vec"
@@ -15,22 +15,31 @@ var formats = map[kernel.DType]quant.Format{
 	kernel.Q8_0: quant.Q8_0, kernel.Q4_0: quant.Q4_0, kernel.Q4_K: quant.Q4_K, kernel.Q5_K: quant.Q5_K, kernel.Q6_K: quant.Q6_K,
 }
 
-// stored is a product whose right side has a storage type: C = f(Alpha·A·Bᵀ + Bias) + Residual with B [N,K] as a file holds it.
+// stored is a loop over products with one left side A [M,K] whose right sides have storage types of blocks.
 type stored struct {
-	*kernel.MatMul
-	format          quant.Format
-	rowBytes        int
-	a, c, bias      []float32
-	pre, residual   []float32
-	weights         []byte
-	act             func(y, x []float32)
-	lda, ldc        int
-	half            bool // B is made float32 and multiplied so
-	x               quant.Activations
-	rows, cols      int // of C in a task
-	across          int // tasks side by side
+	parts           []storedPart
+	a               []float32
+	M, K, lda       int
+	kinds           []quant.Format // of the parts, each once
+	x               [quant.Formats]quant.Activations
 	quantize, tiles func(task, worker int)
 	quantizeRows    int // in a task
+	quantizeTasks   int // of one kind
+}
+
+// storedPart is one of them: C = f(Alpha·A·Bᵀ + Bias) + Residual with B [N,K] as a file holds it.
+type storedPart struct {
+	*kernel.MatMul
+	format        quant.Format
+	rowBytes      int
+	c, bias       []float32
+	pre, residual []float32
+	weights       []byte
+	act           func(y, x []float32)
+	ldc           int
+	rows, cols    int // of C in a task
+	across        int // tasks side by side
+	end           int // of its tasks among those of all parts
 }
 
 // storedScratch is one worker's memory for such products.
@@ -39,45 +48,79 @@ type storedScratch struct {
 	product quant.Product
 }
 
-func (e *engine) storedMatMul(m *kernel.MatMul) {
+// checkStored panics unless B is of a storage type in the one layout that products take.
+func checkStored(m *kernel.MatMul) {
+	if !m.TransB || m.TransA || m.Accumulate || m.LDB != 0 && m.LDB != m.K {
+		panic(fmt.Sprintf("cpu: MatMul: weights of %s take A·Bᵀ with dense rows only, not transA=%v transB=%v accumulate=%v LDB=%d of K=%d",
+			m.B.DType(), m.TransA, m.TransB, m.Accumulate, m.LDB, m.K))
+	}
+	need("MatMul", "B", m.B.Len(), m.N*m.K)
+}
+
+// storedMatMul computes the products from m up to end in one loop.
+func (e *engine) storedMatMul(m, end *kernel.MatMul) {
+	j := &e.stored
+	j.a, j.M, j.K, j.lda = f32("MatMul", m.A), m.M, m.K, dense(m.LDA, m.K)
+	tasks := 0
+	for c := m; c != end; c = c.Next {
+		if c.M != j.M || c.K != j.K || dense(c.LDA, c.K) != j.lda {
+			panic(fmt.Sprintf("cpu: MatMul: A [%d, %d] (LDA %d) of a product is chained to [%d, %d] (LDA %d)", c.M, c.K, c.LDA, m.M, m.K, m.LDA))
+		}
+		j.add(c, &tasks)
+	}
+	if tasks > 0 {
+		needMin("MatMul", "A", len(j.a), (j.M-1)*j.lda+j.K)
+		for _, f := range j.kinds {
+			j.x[f].Reset(f, j.M, j.K)
+		}
+		j.quantizeRows = rowsFor(light, j.K)
+		j.quantizeTasks = (j.M + j.quantizeRows - 1) / j.quantizeRows
+		if j.quantizeTasks == 1 { // too little to share
+			for k := range j.kinds {
+				j.quantize(k, 0)
+			}
+		} else {
+			e.pool.Run(j.quantizeTasks*len(j.kinds), j.quantize)
+		}
+		e.tasks(tasks, j.tiles)
+	}
+	clear(j.parts) // keeps no reference to the operands
+	j.parts, j.kinds, j.a = j.parts[:0], j.kinds[:0], nil
+}
+
+// add makes m a part of the loop; tasks counts those of all parts.
+func (j *stored) add(m *kernel.MatMul, tasks *int) {
 	const op = "MatMul"
 	format, ok := formats[m.B.DType()]
 	if !ok {
 		panic(fmt.Sprintf("cpu: MatMul: weights of %s", m.B.DType()))
 	}
-	if !m.TransB || m.TransA || m.Accumulate || m.LDB != 0 && m.LDB != m.K {
-		panic(fmt.Sprintf("cpu: MatMul: weights of %s take A·Bᵀ with dense rows only, not transA=%v transB=%v accumulate=%v LDB=%d of K=%d",
-			m.B.DType(), m.TransA, m.TransB, m.Accumulate, m.LDB, m.K))
-	}
-	need(op, "B", m.B.Len(), m.N*m.K)
-	j := &e.stored
-	j.MatMul, j.format, j.rowBytes, j.weights = m, format, format.Bytes(m.K), m.B.Bytes()
-	j.a, j.c, j.bias, j.pre, j.residual = f32(op, m.A), f32(op, m.C), f32(op, m.Bias), f32(op, m.Pre), f32(op, m.Residual)
-	j.act = actFunc(m.Act)
-	j.lda, j.ldc = dense(m.LDA, m.K), dense(m.LDC, m.N)
+	checkStored(m)
 	if m.M == 0 || m.N == 0 {
 		return
 	}
-	needMin(op, "A", len(j.a), (m.M-1)*j.lda+m.K)
-	size := (m.M-1)*j.ldc + m.N
-	needMin(op, "C", len(j.c), size)
-	if j.pre != nil {
-		needMin(op, "Pre", len(j.pre), size)
+	p := storedPart{
+		MatMul: m, format: format, rowBytes: format.Bytes(m.K), weights: m.B.Bytes(), act: actFunc(m.Act), ldc: dense(m.LDC, m.N),
+		c: f32(op, m.C), bias: f32(op, m.Bias), pre: f32(op, m.Pre), residual: f32(op, m.Residual),
 	}
-	if j.residual != nil {
-		needMin(op, "Residual", len(j.residual), size)
+	size := (m.M-1)*p.ldc + m.N
+	needMin(op, "C", len(p.c), size)
+	if p.pre != nil {
+		needMin(op, "Pre", len(p.pre), size)
 	}
-	if j.bias != nil {
-		needMin(op, "Bias", len(j.bias), m.N)
+	if p.residual != nil {
+		needMin(op, "Residual", len(p.residual), size)
 	}
-	if j.half = format == quant.F16 || format == quant.BF16; !j.half {
-		j.x.Reset(format, m.M, m.K)
-		j.quantizeRows = rowsFor(light, m.K)
-		e.tasks((m.M+j.quantizeRows-1)/j.quantizeRows, j.quantize)
+	if p.bias != nil {
+		needMin(op, "Bias", len(p.bias), m.N)
 	}
-	j.cut()
-	e.tasks((m.M+j.rows-1)/j.rows*j.across, j.tiles)
-	*j = stored{x: j.x, quantize: j.quantize, tiles: j.tiles} // keeps no reference to the operands
+	p.cut()
+	*tasks += (m.M + p.rows - 1) / p.rows * p.across
+	p.end = *tasks
+	j.parts = append(j.parts, p)
+	if !slices.Contains(j.kinds, format) {
+		j.kinds = append(j.kinds, format)
+	}
 }
 
 // tasks runs n tasks, a single one on the caller.
@@ -98,7 +141,7 @@ const (
 )
 
 // cut chooses the tasks. They change no bit.
-func (j *stored) cut() {
+func (j *storedPart) cut() {
 	j.rows = min(j.M, max(cacheBytes/max(j.K, 1), minRows)/minRows*minRows)
 	cols := taskBytes / max(j.rowBytes, 1) / min(j.rows, panelCols)
 	j.cols = (cols/panelCols + 1) * panelCols
@@ -108,39 +151,28 @@ func (j *stored) cut() {
 func (e *engine) initStored() {
 	e.stored.quantize = func(task, _ int) {
 		j := &e.stored
-		for i := task * j.quantizeRows; i < min(j.M, (task+1)*j.quantizeRows); i++ {
-			e.quant.Quantize(&j.x, i, j.a[i*j.lda:i*j.lda+j.K])
+		x, first := &j.x[j.kinds[task/j.quantizeTasks]], task%j.quantizeTasks*j.quantizeRows
+		for i := first; i < min(j.M, first+j.quantizeRows); i++ {
+			e.quant.Quantize(x, i, j.a[i*j.lda:i*j.lda+j.K])
 		}
 	}
 	e.stored.tiles = func(task, worker int) {
 		j, s := &e.stored, &e.scratch[worker]
-		i0, n0 := task/j.across*j.rows, task%j.across*j.cols
-		i1, n1 := min(j.M, i0+j.rows), min(j.N, n0+j.cols)
-		if j.half {
-			j.wide(e, s, i0, i1, n0, n1)
-		} else {
-			s.stored.product = quant.Product{A: &j.x, From: i0, To: i1, W: j.weights, N0: n0, N1: n1, C: j.c, LDC: j.ldc}
-			e.quant.Mul(&s.stored.quant, &s.stored.product)
+		part, from := &j.parts[0], 0
+		for i := 1; task >= part.end; i++ {
+			part, from = &j.parts[i], part.end
 		}
-		j.epilogue(i0, i1, n0, n1)
-	}
-}
-
-// wide computes a rectangle of C from weights of 16 bits, made float32 some rows at a time.
-func (j *stored) wide(e *engine, s *scratch, i0, i1, n0, n1 int) {
-	const most = 1 << 16 // elements that stay in the cache
-	step := max(most/max(j.K, 1)/panelCols, 1) * panelCols
-	for n := n0; n < n1; n += step {
-		rows := min(step, n1-n)
-		w := s.floats(rows * j.K)
-		j.format.Decode(w, j.weights[n*j.rowBytes:(n+rows)*j.rowBytes])
-		s.product = gemm.Product{M: i1 - i0, N: rows, K: j.K, A: j.a[i0*j.lda:], LDA: j.lda, B: w, TransB: true, C: j.c[i0*j.ldc+n:], LDC: j.ldc}
-		e.kern.Serial(&s.gemm, &s.product)
+		task -= from
+		i0, n0 := task/part.across*part.rows, task%part.across*part.cols
+		i1, n1 := min(j.M, i0+part.rows), min(part.N, n0+part.cols)
+		s.stored.product = quant.Product{A: &j.x[part.format], From: i0, To: i1, W: part.weights, N0: n0, N1: n1, C: part.c, LDC: part.ldc}
+		e.quant.Mul(&s.stored.quant, &s.stored.product)
+		part.epilogue(i0, i1, n0, n1)
 	}
 }
 
 // epilogue applies Alpha, Bias, Pre, Act and Residual to a rectangle of C that is still in the cache.
-func (j *stored) epilogue(i0, i1, n0, n1 int) {
+func (j *storedPart) epilogue(i0, i1, n0, n1 int) {
 	for i := i0; i < i1; i++ {
 		at := i*j.ldc + n0
 		c := j.c[at:][:n1-n0]

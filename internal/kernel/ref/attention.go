@@ -26,12 +26,12 @@ func newHeads[T float](op string, a *kernel.Attention) *heads[T] {
 	}
 	h.ldq, h.ldo = dense(a.LDQ, a.Heads*D), dense(a.LDO, a.Heads*D)
 	h.ldk, h.ldv = dense(a.LDK, a.KVHeads*D), dense(a.LDV, a.KVHeads*D)
-	option(op, "Bias", a.Bias, a.Heads*a.BiasQ*a.BiasK)
+	option(op, "Bias", a.Bias, a.Heads*max(1, a.BiasQ)*a.BiasK)
 	nq, nk := 0, 0
 	for s, q := range a.Queries {
 		k := a.Keys[s]
 		nq, nk = max(nq, q.End()), max(nk, k.End())
-		if h.bias != nil && (q.Len > k.Len || k.Len > a.BiasQ || k.Len > a.BiasK) {
+		if h.bias != nil && !a.BiasFits(q.Len, k.Len) {
 			panic(fmt.Sprintf("ref: %s: sequence %d has %d queries, %d keys; Bias is [%d,%d,%d]", op, s, q.Len, k.Len, a.Heads, a.BiasQ, a.BiasK))
 		}
 	}
@@ -55,7 +55,7 @@ func (h *heads[T]) probs(p []float64, s, head, j int) float64 {
 		}
 		p[i] = h.cap(h.scale * dot(q, h.key(s, head, i)))
 		if h.bias != nil {
-			p[i] += float64(h.bias[(head*h.BiasQ+at)*h.BiasK+i])
+			p[i] += float64(h.bias[h.BiasAt(head, at)+i])
 		}
 	}
 	return softmaxRow(p)
@@ -112,6 +112,9 @@ func store[T float](y []T, sums []float64) {
 func attention[T float](a *kernel.Attention) {
 	if a.Cache != nil {
 		a = remember[T]("Attention", a)
+		if a.Q.None() {
+			return
+		}
 	}
 	h, D := newHeads[T]("Attention", a), a.HeadDim
 	o, lse := of[T](a.O), of[T](a.LSE)
@@ -180,7 +183,7 @@ func attentionGrad[T float](a *kernel.Attention, g *kernel.AttentionGrad) {
 					}
 					ds := w * (dp[i] - mean)
 					if dBias != nil {
-						sumBias[(head*a.BiasQ+K.Len-Q.Len+j)*a.BiasK+i] += ds
+						sumBias[a.BiasAt(head, K.Len-Q.Len+j)+i] += ds
 					}
 					ds *= h.slope(h.scale * dot(q, h.key(s, head, i)))
 					axpyRow(sumQ, ds*h.scale, h.key(s, head, i))

@@ -89,7 +89,7 @@ func (s sheet) put(row int, x []float64) {
 	}
 }
 
-// remember stores the new keys and values of a call in its cache, and returns the call on dense keys and values read from there.
+// remember stores the new keys and values of a call in its cache, where it has some, and returns the call on dense keys and values read from there.
 func remember[T float](op string, a *kernel.Attention) *kernel.Attention {
 	c, D := a.Cache, a.HeadDim
 	c.Check(op, a)
@@ -107,7 +107,7 @@ func remember[T float](op string, a *kernel.Attention) *kernel.Attention {
 		return row
 	}
 	for s, Q := range a.Queries {
-		for j := range Q.Len {
+		for j := 0; j < Q.Len && k != nil; j++ {
 			for head := range a.KVHeads {
 				each(s, a.Keys[s].Len-Q.Len+j, head, func(keys, values sheet, at int) {
 					keys.put(at, load(k[(Q.Start+j)*ldk+head*D:]))
@@ -120,6 +120,9 @@ func remember[T float](op string, a *kernel.Attention) *kernel.Attention {
 	b := *a
 	b.Cache, b.LDK, b.LDV, b.Keys = nil, 0, 0, nil
 	width, from := a.KVHeads*D, 0
+	if a.Q.None() {
+		return &b
+	}
 	b.K, b.V = kernel.Alloc(a.Q.DType(), all*width), kernel.Alloc(a.Q.DType(), all*width)
 	k, v = of[T](b.K), of[T](b.V)
 	for s, K := range a.Keys {

@@ -1,5 +1,7 @@
 package ref
 
+import "github.com/plinth-ml/plinth/internal/kernel"
+
 func fill[T number](y buf, v float64) {
 	for i, s := 0, of[T](y); i < len(s); i++ {
 		s[i] = T(v)
@@ -39,4 +41,16 @@ func axpy[T float](y buf, a float64, x buf) {
 
 func scale[T float](y buf, a float64, x buf) {
 	binary[T]("Scale", y, x, x, func(_, x, _ float64) float64 { return a * x })
+}
+
+func dropout[T float](d kernel.Dropout, y, x buf, acc bool) {
+	want("Dropout", "x", x, y.Len())
+	ys, xs := of[T](y), of[T](x)
+	for i, v := range xs {
+		kept := float64(v) * d.Scale()
+		if random := d.Bits(i / 8)[i%8/2] >> (i % 2 * 16) & 0xffff; random < d.Drops() {
+			kept = 0
+		}
+		put(&ys[i], kept, acc)
+	}
 }

@@ -15,12 +15,10 @@ func adamW[T float](w kernel.AdamWParam, at int, s *kernel.AdamW) {
 	if s.Step < 1 {
 		panic(fmt.Sprintf("ref: AdamW: step %d, want 1 or more", s.Step))
 	}
-	gradScale, decay := s.GradScale, s.WeightDecay
+	own := s.Of(&w)
+	gradScale, decay, lr := s.GradScale, own.WeightDecay, own.LR
 	if gradScale == 0 {
 		gradScale = 1
-	}
-	if w.NoDecay {
-		decay = 0
 	}
 	c1, c2 := 1-math.Pow(s.Beta1, float64(s.Step)), 1-math.Pow(s.Beta2, float64(s.Step))
 	ps, gs := of[T](w.P), of[T](w.G)
@@ -29,8 +27,8 @@ func adamW[T float](w kernel.AdamWParam, at int, s *kernel.AdamW) {
 		gi := float64(gs[i]) * gradScale
 		mi := s.Beta1*float64(ms[i]) + (1-s.Beta1)*gi
 		vi := s.Beta2*float64(vs[i]) + (1-s.Beta2)*gi*gi
-		pi := float64(ps[i]) * (1 - s.LR*decay)
-		ps[i] = T(pi - s.LR*mi/c1/(math.Sqrt(vi/c2)+s.Eps))
+		pi := float64(ps[i]) * (1 - lr*decay)
+		ps[i] = T(pi - lr*mi/c1/(math.Sqrt(vi/c2)+s.Eps))
 		ms[i], vs[i] = T(mi), T(vi)
 		if s.ZeroGrad {
 			gs[i] = 0

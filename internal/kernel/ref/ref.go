@@ -17,7 +17,11 @@ type number interface{ float | int32 }
 func New() *kernel.Set {
 	return &kernel.Set{
 		Name: "ref", Threads: 1,
-		MatMul: func(m *kernel.MatMul) { pick(m.C, matMul[float32], matMul[float64])(m) },
+		MatMul: func(m *kernel.MatMul) {
+			for ; m != nil; m = m.Next {
+				pick(m.C, matMul[float32], matMul[float64])(m)
+			}
+		},
 		Pack: func(dst *kernel.Packed, b buf, trans bool, k, n int) {
 			pick(b, pack[float32], pack[float64])(dst, b, trans, k, n)
 		},
@@ -52,6 +56,7 @@ func New() *kernel.Set {
 		SwiGLUGrad: func(dgate, dup, dy, gate, up buf, acc bool) {
 			pick(gate, swiGLUGrad[float32], swiGLUGrad[float64])(dgate, dup, dy, gate, up, acc)
 		},
+		Dropout: func(d kernel.Dropout, y, x buf, acc bool) { pick(y, dropout[float32], dropout[float64])(d, y, x, acc) },
 		Softmax: func(y, x buf, c int) { pick(y, softmax[float32], softmax[float64])(y, x, c) },
 		SoftmaxGrad: func(dx, dy, y buf, c int, acc bool) {
 			pick(y, softmaxGrad[float32], softmaxGrad[float64])(dx, dy, y, c, acc)
@@ -81,8 +86,14 @@ func New() *kernel.Set {
 		SeqMeanGrad: func(dx, dy buf, spans []kernel.Span, c int, acc bool) {
 			pick(dx, seqMeanGrad[float32], seqMeanGrad[float64])(dx, dy, spans, c, acc)
 		},
-		Rope:      func(y, x buf, r *kernel.Rope) { pick(x, rope[float32], rope[float64])(y, x, r) },
-		Attention: func(a *kernel.Attention) { pick(a.Q, attention[float32], attention[float64])(a) },
+		Rope: func(y, x buf, r *kernel.Rope) { pick(x, rope[float32], rope[float64])(y, x, r) },
+		Attention: func(a *kernel.Attention) {
+			x := a.Q
+			if x.None() {
+				x = a.K
+			}
+			pick(x, attention[float32], attention[float64])(a)
+		},
 		AttentionGrad: func(a *kernel.Attention, g *kernel.AttentionGrad) {
 			pick(a.Q, attentionGrad[float32], attentionGrad[float64])(a, g)
 		},

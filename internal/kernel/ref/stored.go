@@ -31,15 +31,31 @@ func quantized[T float](a []T, M, K, ld, block int) []T {
 			for _, v := range from {
 				top = max(top, math.Abs(float64(v))) // NaN wins
 			}
+			inverse := 127 / float32(top)
+			scale := activationScale(float32(top), block)
 			for j, v := range from {
 				switch {
 				case math.IsNaN(top) || math.IsInf(top, 0):
 					to[j] = T(math.NaN())
 				case top > 0:
-					to[j] = T(math.RoundToEven(float64(float32(v)*(127/float32(top)))) * float64(float32(top)/127))
+					to[j] = T(math.RoundToEven(float64(float32(v)*inverse)) * float64(scale))
 				}
 			}
 		}
 	}
 	return q
+}
+
+// activationScale is the scale of a block whose largest magnitude is top.
+func activationScale(top float32, block int) float32 {
+	if block == 256 {
+		return 1 / (127 / top)
+	}
+	var b [2]byte
+	half := []float32{top / 127}
+	quant.F16.Encode(b[:], half)
+	if quant.F16.Decode(half, b[:]); half[0] <= math.MaxFloat32 {
+		return half[0]
+	}
+	return top / 127
 }

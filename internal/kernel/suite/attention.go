@@ -66,7 +66,10 @@ func attention(t *testing.T, s *kernel.Set, d *data) {
 				for _, n := range l.keys {
 					a.BiasQ, a.BiasK = max(a.BiasQ, n), max(a.BiasK, n+2)
 				}
-				a.Bias = d.in(h.H * a.BiasQ * a.BiasK)
+				if j&4 != 0 { // by distance
+					a.BiasQ, a.BiasK = 0, 2*a.BiasQ+1
+				}
+				a.Bias = d.in(h.H * max(1, a.BiasQ) * a.BiasK)
 			}
 			if (i+j)%2 == 1 { // q, k, v side by side in one row of a product, as models have them
 				a.LDQ, a.LDK, a.LDV, a.LDO = h.H*h.D+3, h.KV*h.D+1, h.KV*h.D+2, h.H*h.D+5
@@ -139,6 +142,14 @@ func spanMask(a *kernel.Attention) []bool {
 	return mask
 }
 
+// place is where the bias of a query and a key position stands.
+func place(a *kernel.Attention, head, query, key int) int {
+	if a.BiasQ == 0 {
+		return head*a.BiasK + (a.BiasK-1)/2 + key - query
+	}
+	return (head*a.BiasQ+query)*a.BiasK + key
+}
+
 // plainAttention holds the results of attention with explicit matrices; rows in no span keep what they held.
 type plainAttention struct{ o, lse, dq, dk, dv, dbias []float64 }
 
@@ -190,7 +201,7 @@ func (p *plainAttention) compute(a *kernel.Attention, do []float64, mask []bool)
 						score, slope[j] = a.SoftCap*math.Tanh(score/a.SoftCap), 1/(cosh*cosh)
 					}
 					if bias != nil {
-						score += bias[(h*a.BiasQ+posQ[i])*a.BiasK+posK[j]]
+						score += bias[place(a, h, posQ[i], posK[j])]
 					}
 					P[j] = math.Exp(score)
 					sum += P[j]
@@ -216,7 +227,7 @@ func (p *plainAttention) compute(a *kernel.Attention, do []float64, mask []bool)
 					}
 					ds *= P[j] / sum
 					if p.dbias != nil {
-						p.dbias[(h*a.BiasQ+posQ[i])*a.BiasK+posK[j]] += ds
+						p.dbias[place(a, h, posQ[i], posK[j])] += ds
 					}
 					ds *= slope[j]
 					for c := range D {

@@ -67,11 +67,42 @@ func (m *memory) step(s *kernel.Set, d *data, base kernel.Attention, x *tokens, 
 	return out
 }
 
+// crossQueries are more than the first of two sequences has keys.
+var crossQueries = []kernel.Span{{Start: 0, Len: 9}, {Start: 9, Len: 1}}
+
+// cross stores the keys and values of two sequences, and returns o [10, H·D] of crossQueries.
+func (m *memory) cross(s *kernel.Set, h struct{ H, KV, D int }, x *tokens, q kernel.Buf) kernel.Buf {
+	var lens []int
+	for i := range x.k {
+		lens = append(lens, x.k[i].Len()/(h.KV*h.D))
+	}
+	m.grow(lens)
+	for i, n := range lens {
+		one := m.Cache
+		one.Tables = m.Tables[i : i+1]
+		s.Attention(&kernel.Attention{Heads: h.H, KVHeads: h.KV, HeadDim: h.D, K: x.k[i], V: x.v[i], Queries: pieces(0, n), Keys: pieces(0, n), Cache: &one})
+	}
+	o := kernel.Alloc(q.DType(), q.Len())
+	s.Attention(&kernel.Attention{Heads: h.H, KVHeads: h.KV, HeadDim: h.D, Q: q, O: o, Queries: crossQueries, Keys: pieces(0, lens...), Cache: &m.Cache})
+	return o
+}
+
 // cacheModes are calls over a cache.
 var cacheModes = []kernel.Attention{
 	{Causal: true},
 	{Causal: true, Window: 50, Scale: 0.4},
 	{Causal: true, SoftCap: 2},
+	{Causal: true, Scale: 1, BiasK: 1023}, // a bias by distance
+}
+
+// cacheMode is a mode for heads, with its bias.
+func cacheMode(d *data, i int, h struct{ H, KV, D int }) kernel.Attention {
+	a := cacheModes[i%len(cacheModes)]
+	a.Heads, a.KVHeads, a.HeadDim = h.H, h.KV, h.D
+	if a.BiasK > 0 {
+		a.Bias = d.in(h.H * a.BiasK)
+	}
+	return a
 }
 
 // cacheTypes are what keys and values are stored in; F32 stands for the type of the data.
@@ -98,8 +129,7 @@ func caches(t *testing.T, s *kernel.Set, d *data) {
 			if dtype == kernel.F32 {
 				dtype = d.dtype
 			}
-			base := cacheModes[(i+j)%len(cacheModes)]
-			base.Heads, base.KVHeads, base.HeadDim = h.H, h.KV, h.D
+			base := cacheMode(d, i+j, h)
 			m := newMemory(h, dtype, kernel.KeyTile*(1+i%2), 3)
 			x := newTokens(d, h, cacheLens()...)
 			for k, n := range cacheSteps {
@@ -107,6 +137,8 @@ func caches(t *testing.T, s *kernel.Set, d *data) {
 					d.keep(o, "%d/%d heads of %d, mode %d, cache %d, step %d, sequence %d", h.H, h.KV, h.D, i+j, j, k, q)
 				}
 			}
+			y := newTokens(d, h, 7, 140)
+			d.keep(newMemory(h, dtype, kernel.KeyTile, 2).cross(s, h, y, d.in(10*h.H*h.D)), "%d/%d heads of %d, cross-attention, cache %d", h.H, h.KV, h.D, j)
 		}
 	}
 }
@@ -116,9 +148,17 @@ func cacheRows(t *testing.T, s *kernel.Set) {
 	d := newData(kernel.F32)
 	lens := cacheLens()
 	for i, h := range headings {
+		y, q := newTokens(d, h, 7, 140), d.in(10*h.H*h.D)
+		o := newMemory(h, kernel.F32, kernel.KeyTile, 2).cross(s, h, y, q)
+		for i, sp := range crossQueries {
+			a := kernel.Attention{Heads: h.H, KVHeads: h.KV, HeadDim: h.D, Q: q, K: y.k[i], V: y.v[i], O: d.in(q.Len()), Queries: []kernel.Span{sp}}
+			a.Keys = pieces(0, y.k[i].Len()/(h.KV*h.D))
+			s.Attention(&a)
+			wide := h.H * h.D
+			equal(t, fmt.Sprintf("%+v, cross-attention over a cache", h), o.Slice(sp.Start*wide, sp.End()*wide), a.O, sp.Start, sp.Len, wide)
+		}
 		for j, dtype := range cacheTypes {
-			base := cacheModes[(i+j+1)%len(cacheModes)]
-			base.Heads, base.KVHeads, base.HeadDim = h.H, h.KV, h.D
+			base := cacheMode(d, i+j+1, h)
 			x, wide := newTokens(d, h, lens...), h.H*h.D
 			name := fmt.Sprintf("%+v, mode %d, %s", h, i+j+1, dtype)
 			alone := make([]kernel.Buf, len(lens))

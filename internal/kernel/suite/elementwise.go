@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/random"
 )
 
 // lengths are 0, all tails of the widest vectors, and some that make several tasks.
@@ -63,6 +64,26 @@ func elementwise(t *testing.T, s *kernel.Set, d *data) {
 		}
 		gate, up := d.keep(clone(a), "SwiGLUGrad dgate=gate of %d", n), d.keep(clone(b), "SwiGLUGrad dup=up of %d", n)
 		s.SwiGLUGrad(gate, up, d.in(n), gate, up, false)
+		drop := kernel.Dropout{P: 0.25, Key: random.NewKey(uint64(n))}
+		for _, acc := range []bool{false, true} {
+			y := d.out(n, "Dropout of %d, acc %v", n, acc)
+			Y := floats(y)
+			s.Dropout(drop, y, a, acc)
+			if d.plain() {
+				near(t, "Dropout", floats(y), each(func(i int) float64 {
+					v := 0.0
+					if acc {
+						v = Y[i]
+					}
+					if words := drop.Bits(i / 8); uint16(words[i%8/2]>>(i%2*16)) >= 0.25*(1<<16) {
+						v += A[i] / 0.75
+					}
+					return v
+				}, n), exact)
+			}
+		}
+		in := d.keep(clone(a), "Dropout of %d in place", n)
+		s.Dropout(drop, in, in, false)
 		ids, to := d.ids(n, 0, 1000), d.keep(d.ids(n, 0, 1000), "Copy of %d i32", n)
 		s.Copy(to, ids)
 		s.Fill(d.keep(d.ids(n, 0, 1000), "Fill of %d i32", n), -7)

@@ -38,6 +38,7 @@ func optimizerLists(t *testing.T, s *kernel.Set, d *data) {
 		squares := 0.0
 		for i, n := range sizes {
 			w := d.adamWParam(n, i%2 == 1, s)
+			w.Rate = []float64{0, 0, 0.3}[i%3]
 			for _, v := range floats(w.P) {
 				squares += v * v
 			}
@@ -73,16 +74,20 @@ func plainAdamW(o *kernel.AdamW, w kernel.AdamWParam) (pmv [3][]float64) {
 	if scale == 0 {
 		scale = 1
 	}
+	lr := o.LR
+	if w.Rate != 0 {
+		lr *= w.Rate
+	}
 	for j := range p {
 		g[j] *= scale
 		if !w.NoDecay {
-			p[j] -= o.LR * o.WeightDecay * p[j]
+			p[j] -= lr * o.WeightDecay * p[j]
 		}
 		m[j] = o.Beta1*m[j] + (1-o.Beta1)*g[j]
 		v[j] = o.Beta2*v[j] + (1-o.Beta2)*g[j]*g[j]
 		mHat := m[j] / (1 - math.Pow(o.Beta1, float64(o.Step)))
 		vHat := v[j] / (1 - math.Pow(o.Beta2, float64(o.Step)))
-		p[j] -= o.LR * mHat / (math.Sqrt(vHat) + o.Eps)
+		p[j] -= lr * mHat / (math.Sqrt(vHat) + o.Eps)
 	}
 	return [3][]float64{p, m, v}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/quant"
+	"github.com/plinth-ml/plinth/internal/vec"
 )
 
 // storageTypes are the types that the right side of a product may have.
@@ -58,8 +59,12 @@ func storedA(a []float64, M, K, lda int, dtype kernel.DType) []float64 {
 			for _, v := range x {
 				top = max(top, float32(math.Abs(v)))
 			}
+			scale := vec.F16(vec.ToF16(top / 127)) // numbers here are not too large
+			if block == 256 {
+				scale = 1 / (127 / top)
+			}
 			for j, v := range x {
-				x[j] = math.RoundToEven(float64(float32(v)*(127/top))) * float64(top/127)
+				x[j] = math.RoundToEven(float64(float32(v)*(127/top))) * float64(scale)
 			}
 		}
 	}
@@ -68,6 +73,7 @@ func storedA(a []float64, M, K, lda int, dtype kernel.DType) []float64 {
 
 // stored tests products with weights of storage types and rows of tables of them.
 func stored(t *testing.T, s *kernel.Set, d *data) {
+	storedChains(t, s, d)
 	for _, dtype := range storageTypes {
 		unit, _ := dtype.Block()
 		if unit == 1 {
@@ -108,6 +114,20 @@ func stored(t *testing.T, s *kernel.Set, d *data) {
 				}
 			}
 		}
+		for i, sz := range [][3]int{{0, 1, 4}, {1, 1, 1}, {3, 2, 0}, {5, 1, 300}, {7, 3, 33}, {70, 2, 260}, {33, 1, 530}} { // M, blocks of N, K
+			M, N, K := sz[0], sz[1]*unit, sz[2]
+			m := &kernel.MatMul{M: M, N: N, K: K, A: d.in(M * (K + 3)), LDA: K + 3, LDC: N + 2, B: d.weights(dtype, K*N, i%2 == 1), Alpha: []float64{0, -0.5}[i%2], Accumulate: i%3 == 0}
+			name := fmt.Sprintf("%s: A·B M=%d N=%d K=%d acc %v", dtype, M, N, K, m.Accumulate)
+			c := d.in(M * m.LDC)
+			m.C = d.keep(clone(c), "%s", name)
+			s.MatMul(m)
+			if d.plain() {
+				plain := *m
+				plain.B = kernel.OfF64(decoded(m.B))
+				_, want := plainProduct(&plain, floats(c), m.LDA, N, m.LDC)
+				near(t, name, floats(m.C), want, exact)
+			}
+		}
 		const V = 19
 		for _, N := range []int{0, 1, 7, 100} {
 			for _, acc := range []bool{false, true} {
@@ -127,6 +147,30 @@ func stored(t *testing.T, s *kernel.Set, d *data) {
 					}, N*C), exact)
 				}
 			}
+		}
+	}
+}
+
+// storedChains: products chained to one another are the products, to the bit; their types differ.
+func storedChains(t *testing.T, s *kernel.Set, d *data) {
+	for _, M := range []int{0, 1, 5, 70} {
+		const K = 512
+		a := d.in(M * K)
+		var chain []*kernel.MatMul
+		for i, dtype := range storageTypes {
+			N := 40 + 30*i
+			m := &kernel.MatMul{M: M, N: N, K: K, TransB: true, A: a, B: d.weights(dtype, N*K, false), Bias: d.in(N), C: d.out(M*N, "%s in a chain, M=%d", dtype, M)}
+			if i > 0 {
+				chain[i-1].Next = m
+			}
+			chain = append(chain, m)
+		}
+		s.MatMul(chain[0])
+		for i, m := range chain {
+			alone := *m
+			alone.Next, alone.C = nil, clone(m.C)
+			s.MatMul(&alone)
+			same(t, fmt.Sprintf("%s in a chain, M=%d", storageTypes[i], M), floats(m.C), floats(alone.C))
 		}
 	}
 }

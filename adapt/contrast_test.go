@@ -1,0 +1,134 @@
+package adapt_test
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+	"github.com/plinth-ml/plinth/train"
+)
+
+// table is an encoder whose features are the rows of its embedding.
+type table struct {
+	Rows *nn.Embedding `name:"rows"`
+}
+
+func newTable() *table {
+	m := &table{nn.NewEmbedding(40, 3, 1)}
+	nn.Init(m.Params(), 1, true)
+	return m
+}
+
+func (m *table) Params() []nn.Named { return nn.Params(m) }
+func (m *table) Encode(t *tensor.Tape, in model.Input) *tensor.Tensor {
+	return t.Gather(m.Rows.Weight.T(), in.IDs)
+}
+func (m *table) Sizes() model.Sizes { return model.Sizes{Width: 3, Vocab: 40, Context: 8} }
+
+func pairs(n int) (list [][2]adapt.Example) {
+	for i := range int32(n) {
+		list = append(list, [2]adapt.Example{{IDs: []int32{i}}, {IDs: []int32{i + 20, i + 20}}})
+	}
+	return list
+}
+
+// cosine is that of two rows of features.
+func cosine(a, b []float32) float64 {
+	ab, aa, bb := 0.0, 0.0, 0.0
+	for i := range a {
+		ab += float64(a[i]) * float64(b[i])
+		aa += float64(a[i]) * float64(a[i])
+		bb += float64(b[i]) * float64(b[i])
+	}
+	return ab / math.Sqrt(aa*bb)
+}
+
+func TestContrast(t *testing.T) {
+	ctx, k := context.Background(), ref.New()
+	m := newTable()
+	o := &adapt.Contrast{Model: m, Pairs: pairs(5), Batch: 5, Scale: 7}
+	loss := func() (sums [1]float64) {
+		p, err := o.Part(nil, 3, 0, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tape := tensor.Training(k)
+		p.Loss(tape, p.Terms(), sums[:])
+		tape.Backward()
+		return sums
+	}
+	got := loss()[0]
+	var texts []adapt.Example
+	for side := range 2 {
+		for _, p := range o.Pairs {
+			texts = append(texts, p[side])
+		}
+	}
+	f, err := adapt.Features(ctx, tensor.Evaluation(k), m, texts, model.Mean)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 0.0
+	for i := range 5 {
+		sum := 0.0
+		for j := range 5 {
+			sum += math.Exp(7 * cosine(f[i], f[5+j]))
+		}
+		want += math.Log(sum) - 7*cosine(f[i], f[5+i])
+	}
+	if math.Abs(got-want) > 1e-4 {
+		t.Errorf("loss %v, want %v", got, want)
+	}
+	w, grad := m.Rows.Weight.T().F32(), append([]float32(nil), m.Rows.Weight.T().Grad.F32()...)
+	for _, at := range []int{0, 1, 2, 7, 12, 60, 61, 65, 74} {
+		const h = 1e-2
+		was := w[at]
+		w[at] = was + h
+		up := loss()[0]
+		w[at] = was - h
+		down := loss()[0]
+		w[at] = was
+		if slope := (up - down) / (2 * h) / 5; math.Abs(slope-float64(grad[at])) > 1e-3 {
+			t.Errorf("gradient %d is %v, want %v", at, grad[at], slope)
+		}
+	}
+}
+
+// Texts that belong together end up closest to each other.
+func TestContrastLearns(t *testing.T) {
+	ctx, k := context.Background(), ref.New()
+	m := newTable()
+	o := &adapt.Contrast{Model: m, Pairs: pairs(12), Batch: 4, Seed: 1}
+	l, err := train.Minimize(o, k, train.Options{Steps: 300, Batch: 4, Micro: 4, LR: 0.03, OnSpike: "ignore"}, train.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var texts []adapt.Example
+	for side := range 2 {
+		for _, p := range o.Pairs {
+			texts = append(texts, p[side])
+		}
+	}
+	f, err := adapt.Features(ctx, tensor.Evaluation(k), m, texts, model.Mean)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 12 {
+		for j := range 12 {
+			if j != i && cosine(f[i], f[12+j]) >= cosine(f[i], f[12+i]) {
+				t.Errorf("text %d is closer to %d than to its own", i, j)
+			}
+		}
+	}
+	if _, err := o.Part(nil, 0, 0, 2); err == nil {
+		t.Error("a part of a batch is accepted")
+	}
+}

@@ -1,0 +1,93 @@
+package adapt
+
+import (
+	"fmt"
+
+	"github.com/plinth-ml/plinth/tokenizer"
+)
+
+// Texts turns texts into Examples. It counts what it cuts.
+type Texts struct {
+	Tokenizer *tokenizer.Tokenizer
+	Limit     int // tokens of an example, special ones included
+	Cut       int // texts that were longer, so far
+}
+
+// Example encodes a text, or with two texts a pair, as the tokenizer's file says for a model's input: special tokens around and segments. A text
+// beyond the limit loses its end, of a pair the longer text first. A tokenizer without special tokens makes nothing of an empty text: an error.
+func (x *Texts) Example(texts ...string) (Example, error) {
+	e, err := x.encode(texts)
+	if err != nil {
+		return Example{}, err
+	}
+	return Example{IDs: e.IDs, Segments: segments(e)}, nil
+}
+
+func (x *Texts) encode(texts []string) (e *tokenizer.Encoding, err error) {
+	o := tokenizer.EncodeOptions{AddSpecial: true, MaxTokens: x.Limit}
+	switch len(texts) {
+	case 1:
+		e, err = x.Tokenizer.EncodeOffsets(texts[0], o)
+	case 2:
+		e, err = x.Tokenizer.EncodePair(texts[0], texts[1], o)
+	default:
+		return nil, fmt.Errorf("adapt: %d texts in an example, not 1 or 2", len(texts))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(e.IDs) == 0 {
+		return nil, fmt.Errorf("adapt: an empty text")
+	}
+	if e.Cut > 0 {
+		x.Cut++
+	}
+	return e, nil
+}
+
+// segments are the type ids, nil where all are 0.
+func segments(e *tokenizer.Encoding) []int32 {
+	var list []int32
+	for i, id := range e.TypeIDs {
+		if id != 0 && list == nil {
+			list = make([]int32, len(e.TypeIDs))
+		}
+		if id != 0 {
+			list[i] = int32(id)
+		}
+	}
+	return list
+}
+
+// Words encodes a text that is split into words already, for tagging: it returns the example and for each token the word that it begins, or -1. As
+// published taggers do, each word is encoded by itself (after a space where there is a word before it), and its first token has its tag.
+// Words beyond the limit are cut; words that the tokenizer makes nothing of begin no token.
+func (x *Texts) Words(words []string) (Example, []int, error) {
+	text, starts := "", make([]int, len(words))
+	for i, w := range words {
+		if i > 0 {
+			text += " "
+		}
+		starts[i] = len(text)
+		text += w
+	}
+	e, err := x.encode([]string{text})
+	if err != nil {
+		return Example{}, nil, err
+	}
+	begins := make([]int, len(e.IDs))
+	word, done := -1, -1
+	for i := range e.IDs {
+		begins[i] = -1
+		if e.Special[i] || e.Offsets[i].End <= e.Offsets[i].Start {
+			continue
+		}
+		for word+1 < len(words) && e.Offsets[i].End > starts[word+1] {
+			word++
+		}
+		if word > done {
+			begins[i], done = word, word
+		}
+	}
+	return Example{IDs: e.IDs, Segments: segments(e)}, begins, nil
+}

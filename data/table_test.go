@@ -1,0 +1,205 @@
+package data
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/plinth-ml/plinth/internal/testkit"
+)
+
+// table reads columns of a file with the given text.
+func table(t testing.TB, name, text string, o TableOptions, columns ...Column) (names []string, fields [][]string, err error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return readTable(path, o, columns...)
+}
+
+func readTable(path string, o TableOptions, columns ...Column) (names []string, fields [][]string, err error) {
+	x, err := OpenTable(path, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer x.Close()
+	rows, err := x.Select(context.Background(), columns...)
+	if err != nil {
+		return nil, nil, err
+	}
+	for row, err := range rows {
+		if err != nil {
+			return names, fields, err
+		}
+		names, fields = append(names, strings.TrimPrefix(row.Name, path+":")), append(fields, row.Fields)
+	}
+	return names, fields, nil
+}
+
+func columns(names ...string) (c []Column) {
+	for _, n := range names {
+		c = append(c, Column{For: "--" + n, Name: n})
+	}
+	return c
+}
+
+func TestTable(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		o          TableOptions
+		columns    []Column
+		want       string
+	}{
+		{"a.csv", "id,text,label\n1,\"a, \"\"b\"\"\nc\",x\n2,d,y\n", TableOptions{}, columns("label", "text"), `2 [x|a, "b"` + "\n" + `c] 4 [y|d] `},
+		{"a.csv", "\ufefftext,label\r\na,x\r\n\r\nb,y", TableOptions{}, columns("text"), `2 [a] 4 [b] `},
+		{"a.csv", "a;b\n1,5;2\n", TableOptions{Delimiter: ';'}, columns("b", "a"), `2 [2|1,5] `},
+		{"a.csv", "1,a\n2,b\n3,c\n4,d\n5,e\n", TableOptions{NoHeader: true}, columns("2"), `1 [a] 2 [b] 3 [c] 4 [d] 5 [e] `},
+		{"a.tsv", "text\tlabel\n\"quoted\" and \"\t1\n\nb\t0\r\n", TableOptions{}, columns("text", "2"), `2 ["quoted" and "|1] 4 [b|0] `},
+		{"a.tsv", "text\tlabel\n\"a\tb\"\t1\n", TableOptions{Quoted: true}, columns("text"), "2 [a\tb] "},
+		{"a.TAB", "x\ty\n1\t\n", TableOptions{}, columns("x", "y"), `2 [1|] `},
+		{"a.jsonl", "{\"text\":\"a\\n\",\"n\":1.50,\"l\":[\"x\", 2]}\n\n{\"n\":true,\"text\":\"b\",\"l\":{}}", TableOptions{}, columns("text", "n", "l"), "1 [a\n|1.50|[\"x\", 2]] 3 [b|true|{}] "},
+		{"a.jsonl", "\ufeff{\"a\":null}\n{\"a\":\"x\"}\n{}\n{\"c\":1}\n", TableOptions{}, []Column{{Name: "a", Optional: true}}, `1 [] 2 [x] 3 [] 4 [] `},
+		{"a.txt", "a\n1\n", TableOptions{Format: "csv"}, columns("a"), `2 [1] `},
+		{"a.csv", "a,b\n", TableOptions{}, columns("a"), ``},
+	} {
+		names, fields, err := table(t, c.name, c.text, c.o, c.columns...)
+		got := ""
+		for i := range names {
+			got += fmt.Sprintf("%s [%s] ", names[i], strings.Join(fields[i], "|"))
+		}
+		if err != nil || got != c.want {
+			t.Errorf("%q: %s %v, want %s", c.text, got, err, c.want)
+		}
+	}
+}
+
+func TestTableErrors(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		o          TableOptions
+		want       []string
+	}{
+		{"a.csv", "sentence,label\nfine,1\n", TableOptions{}, []string{`a.csv: no column "text" for --text`, `there are "sentence", "label"`, `line 2: "fine" "1"`}},
+		{"a.csv", "Texts,label\n", TableOptions{}, []string{`perhaps "Texts"?`}},
+		{"a.csv", "text;label\na;1\n", TableOptions{}, []string{"is the delimiter another one?"}},
+		{"a.csv", "text,b\n1,2\n1,2\n1,2\n1,2,3\n", TableOptions{}, []string{"a.csv:5: 3 fields where the first record has 2"}},
+		{"a.csv", "text\n\"open\n", TableOptions{}, []string{"a.csv:", `"`}},
+		{"a.csv", "text\ngar\xe7on\n", TableOptions{}, []string{"a.csv:2: field 1 is not UTF-8 (byte 0xe7 after \"gar\")", "latin1"}},
+		{"a.csv", "text,text\n", TableOptions{}, []string{"a.csv:1: columns 1 and 2 are both called"}},
+		{"a.csv", "", TableOptions{}, []string{"empty"}},
+		{"a.tsv", "text\n" + strings.Repeat("x", 200) + "\n", TableOptions{MaxBytes: 100}, []string{"a.tsv:2: longer than the limit"}},
+		{"a.csv", "text\n\"" + strings.Repeat("x", 200<<10) + "\"\n", TableOptions{MaxBytes: 100}, []string{"longer than the limit"}},
+		{"a.tsv", "\xff\xfet\x00", TableOptions{}, []string{"UTF-16"}},
+		{"a.jsonl", "{\"text\":\"a\"}\n{\"text\":}\n", TableOptions{}, []string{"a.jsonl:2: "}},
+		{"a.jsonl", "{\"text\":\"a\"}\n{\"text\":null}\n", TableOptions{}, []string{`a.jsonl:2: no value for "text"`}},
+		{"a.jsonl", "[1]\n", TableOptions{}, []string{"a.jsonl:1: "}},
+		{"a.jsonl", "{\"text\":\"\xe7\"}\n", TableOptions{}, []string{"a.jsonl:1: not UTF-8"}},
+		{"a.doc", "text\n", TableOptions{}, []string{"does not tell the format", "parquet"}},
+		{"a.csv", "text\n", TableOptions{Format: "xml"}, []string{`format "xml"`}},
+		{"a.parquet", "PAR1 and nothing", TableOptions{}, []string{"a.parquet: "}},
+	} {
+		_, _, err := table(t, c.name, c.text, c.o, columns("text")...)
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v, want %q", c.text[:min(len(c.text), 40)], err, want)
+			}
+		}
+	}
+	if _, err := OpenTable("-", TableOptions{}); err == nil || !strings.Contains(err.Error(), "standard input") {
+		t.Errorf("standard input without a format: %v", err)
+	}
+}
+
+func TestTableStdin(t *testing.T) {
+	_, fields, err := readTable("-", TableOptions{Format: "csv", Stdin: strings.NewReader("a,b\n1,2\n")}, columns("b")...)
+	if err != nil || !reflect.DeepEqual(fields, [][]string{{"2"}}) {
+		t.Errorf("%v %v", fields, err)
+	}
+}
+
+// parquetFile holds two records: a text, an optional number, a list of texts and one of numbers in a group.
+func parquetFile(t testing.TB) []byte {
+	type group struct {
+		At []int64 `parquet:"at,list"`
+	}
+	type record struct {
+		Text  string   `parquet:"text"`
+		N     *float64 `parquet:"n,optional"`
+		Tags  []string `parquet:"tags,list"`
+		Group group    `parquet:"group"`
+	}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[record](&b)
+	n := 1.5
+	if _, err := w.Write([]record{{"a", &n, []string{"x", "\"y\""}, group{[]int64{3, 4}}}, {"b", nil, nil, group{}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestParquet(t *testing.T) {
+	want := [][]string{{"a", "1.5", `["x","\"y\""]`, "[3,4]"}, {"b", "", "[]", "[]"}}
+	cols := []Column{{Name: "text"}, {Name: "n", Optional: true}, {Name: "tags"}, {Name: "group.at"}}
+	_, fields, err := table(t, "a.parquet", string(parquetFile(t)), TableOptions{}, cols...)
+	if err != nil || !reflect.DeepEqual(fields, want) {
+		t.Errorf("%q %v", fields, err)
+	}
+	path := filepath.Join(t.TempDir(), "b.parquet")
+	script := filepath.Join(testkit.Root(), "tools", "golden", "parquet.py")
+	testkit.Ask(t, script, []string{"pyarrow"}, map[string]string{"path": path}, new(bool))
+	_, fields, err = readTable(path, TableOptions{}, cols...)
+	if err != nil || !reflect.DeepEqual(fields, want) {
+		t.Errorf("written by pyarrow: %q %v", fields, err)
+	}
+}
+
+// FuzzTable reads any bytes as each format: what it gives is UTF-8 and has the selected fields, and errors name the file.
+func FuzzTable(f *testing.F) {
+	for i, s := range []string{"text,b\n\"a\nb\",1\nc\n\"", "text\tb\n\"\t\xff\n\r\n\t\n", "{\"text\":\"a\"}\n{\"text\":7,\"b\":[1]}\n\n{", string(parquetFile(f))} {
+		f.Add(byte(i), s)
+		f.Add(byte(i)|4, s)
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, kind byte, text string) {
+		path := filepath.Join(dir, "file."+Formats[kind&3])
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		x, err := OpenTable(path, TableOptions{NoHeader: kind&4 != 0, Quoted: kind&8 != 0, MaxBytes: 1 << 12})
+		if err == nil {
+			defer x.Close()
+			var cols []Column
+			for _, name := range x.Columns {
+				cols = append(cols, Column{Name: name, Optional: kind&16 != 0})
+			}
+			rows, e := x.Select(context.Background(), cols...)
+			if err = e; err == nil {
+				for row, e := range rows {
+					if err = e; e != nil {
+						break
+					}
+					for _, field := range row.Fields {
+						if len(row.Fields) != len(cols) || !utf8.ValidString(field) {
+							t.Fatalf("%q of %d columns", row.Fields, len(cols))
+						}
+					}
+				}
+			}
+		}
+		if err != nil && !strings.Contains(err.Error(), "file.") {
+			t.Fatalf("an error without the file: %v", err)
+		}
+	})
+}

@@ -1,0 +1,176 @@
+package zoo
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/checkpoint/gguf"
+	"github.com/plinth-ml/plinth/internal/file"
+)
+
+// DirOptions say how WriteDir writes a model.
+type DirOptions struct {
+	DType      checkpoint.DType // of every tensor: F32, F16 or BF16
+	ShardBytes int64            // most bytes of a file of weights; 0: checkpoint.DefaultShardBytes
+	Threads    int              // most workers; 0: all CPUs
+}
+
+// WriteDir writes the model at in, a folder or a GGUF file, to a new folder with Hugging Face's files. Of a folder, every other text beside the weights comes along as
+// it is, but for the type in config.json. A tensor is in memory at a time, not the model.
+func WriteDir(in, dir string, o DirOptions) error {
+	src, m, scheme, err := openSource(in)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeDir(in, dir, m, src, scheme, o), src.Close())
+}
+
+func writeDir(in, dir string, m Stored, src checkpoint.Source, scheme checkpoint.Scheme, o DirOptions) error {
+	files := texts
+	if f, ok := src.(*gguf.File); ok {
+		files = func(in string) (map[string][]byte, error) { return textsOf(f, m) }
+	}
+	extra, err := files(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", in, err)
+	}
+	if extra[ConfigFile], err = withType(extra[ConfigFile], o.DType); err != nil {
+		return fmt.Errorf("%s: %w", in, err)
+	}
+	list, err := rearrange(src, m, scheme, checkpoint.HuggingFace)
+	if err != nil {
+		return fmt.Errorf("%s: %w", in, err)
+	}
+	var tensors []checkpoint.Deferred
+	for _, t := range list {
+		info := t.Info
+		info.DType = o.DType
+		tensors = append(tensors, checkpoint.Deferred{Info: info, Data: func() ([]byte, error) {
+			values, err := t.Values()
+			if err != nil {
+				return nil, err
+			}
+			return encode(o.DType, values, 1, o.Threads)
+		}})
+	}
+	return file.WriteDirAtomic(dir, func(tmp string) error {
+		for name, data := range extra {
+			path := filepath.Join(tmp, filepath.FromSlash(name))
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, data, 0o644); err != nil {
+				return err
+			}
+		}
+		return checkpoint.WriteDeferred(tmp, tensors, o.ShardBytes, nil)
+	})
+}
+
+// withType says in a config.json of which type the weights are.
+func withType(config []byte, d checkpoint.DType) ([]byte, error) {
+	var keys map[string]json.RawMessage // numbers stay as they are written: 3 is not 3.0 to every reader
+	if err := json.Unmarshal(config, &keys); err != nil {
+		return nil, err
+	}
+	key := "torch_dtype"
+	if _, ok := keys["dtype"]; ok { // the name since transformers 5
+		key = "dtype"
+	}
+	name := map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.F16: "float16", checkpoint.BF16: "bfloat16"}[d]
+	if name == "" {
+		return nil, fmt.Errorf("weights of a folder as %q: only F32, F16 and BF16", string(d))
+	}
+	keys[key] = json.RawMessage(`"` + name + `"`)
+	return json.MarshalIndent(keys, "", "  ")
+}
+
+// textsOf are the files of configuration that a GGUF file's metadata stand for.
+func textsOf(f *gguf.File, m Stored) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	var err error
+	if files[ConfigFile], err = m.ConfigJSON(); err != nil {
+		return nil, err
+	}
+	kind, _, err := gguf.Lookup[string](f.Meta, keyModel)
+	if err != nil {
+		return nil, err
+	}
+	if cmp.Or(kind, "none") != "none" {
+		if files[TokenizerFile], err = TokenizerJSON(f.Meta); err != nil {
+			return nil, err
+		}
+	}
+	template, err := templateIn(f.Meta)
+	if err != nil || template.Text == "" {
+		return files, err
+	}
+	files[templateFile] = []byte(template.Text)
+	files[tokenizerConfigFile], err = json.Marshal(specialTokens{template.BOS, template.EOS})
+	return files, err
+}
+
+// specialTokens is the part of tokenizer_config.json that a chat template reads.
+type specialTokens struct {
+	BOS string `json:"bos_token,omitempty"`
+	EOS string `json:"eos_token,omitempty"`
+}
+
+// maxText bounds a file that texts takes along.
+const maxText = 256 << 20
+
+// texts are a folder's files of configuration, tokenizer and chat templates, by their names.
+func texts(dir string) (map[string][]byte, error) {
+	folder, err := file.OpenFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	files := map[string][]byte{}
+	for _, sub := range []string{".", "additional_chat_templates"} {
+		if sub != "." && !folder.Has(sub) {
+			continue
+		}
+		entries, err := folder.ReadDir(sub)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			name := e.Name()
+			if e.IsDir() || strings.HasSuffix(name, ".index.json") || name == file.ManifestName || !slices.Contains(textKinds, filepath.Ext(name)) {
+				continue
+			}
+			if sub != "." {
+				name = sub + "/" + name
+			}
+			if files[name], err = readText(folder, name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return files, nil
+}
+
+// textKinds are the endings of files that a model's folder holds beside weights.
+var textKinds = []string{".json", ".txt", ".model", ".jinja", ".tiktoken"}
+
+func readText(folder *file.Folder, name string) ([]byte, error) {
+	f, err := folder.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	if err == nil && len(data) > maxText {
+		err = fmt.Errorf("%s has more than %d bytes", name, maxText)
+	}
+	return data, err
+}

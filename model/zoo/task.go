@@ -1,0 +1,323 @@
+package zoo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tokenizer"
+)
+
+// TaskModel is a model with a head for a task, as a folder holds it: Hugging Face's ...ForSequenceClassification and its like.
+type TaskModel interface {
+	Stored
+	model.Tasked
+}
+
+// suffixes are the ends of the names in config.json's architectures that say what a head is for.
+var suffixes = map[model.Task]string{
+	model.SequenceTask: "ForSequenceClassification", model.TokenTask: "ForTokenClassification", model.SpanTask: "ForQuestionAnswering",
+}
+
+// Labels are what config.json says about the scores of a head.
+type Labels struct {
+	Names   []string // of the classes, by number
+	Problem string   // problem_type: single_label_classification, multi_label_classification, regression, or ""
+}
+
+// taskConfig are the keys of config.json about a head.
+type taskConfig struct {
+	Architectures []string          `json:"architectures"`
+	ID2Label      map[string]string `json:"id2label"`
+	NumLabels     int               `json:"num_labels"`
+	Problem       string            `json:"problem_type"`
+}
+
+// task returns what the head is for; ok is false for a model without.
+func (c taskConfig) task() (kind model.Task, ok bool) {
+	if len(c.Architectures) == 0 {
+		return 0, false
+	}
+	for kind, suffix := range suffixes {
+		if strings.HasSuffix(c.Architectures[0], suffix) {
+			return kind, true
+		}
+	}
+	return 0, false
+}
+
+// labels returns the names, LABEL_0, LABEL_1 where the file names none, as transformers does.
+func (c taskConfig) labels() (Labels, error) {
+	n := len(c.ID2Label)
+	if n == 0 {
+		n = max(c.NumLabels, 2*btoi(c.NumLabels == 0))
+	}
+	if n > 1<<20 {
+		return Labels{}, fmt.Errorf("config.json: num_labels is %d", n)
+	}
+	l := Labels{Names: make([]string, n), Problem: c.Problem}
+	for i := range l.Names {
+		name, ok := c.ID2Label[strconv.Itoa(i)]
+		if len(c.ID2Label) > 0 && !ok {
+			return l, fmt.Errorf("config.json: id2label has %d labels, but none for %d", n, i)
+		}
+		if !ok {
+			name = "LABEL_" + strconv.Itoa(i)
+		}
+		l.Names[i] = name
+	}
+	return l, nil
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// withHead returns the decoder with the head that its config.json names; other models have their heads already.
+func withHead(m Stored, config []byte) (Stored, error) {
+	var c taskConfig
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, fmt.Errorf("config.json: %w", err)
+	}
+	d, isDecoder := m.(Model)
+	kind, ok := c.task()
+	if !isDecoder || !ok {
+		return m, nil
+	}
+	l, err := c.labels()
+	if err != nil {
+		return nil, err
+	}
+	return newHeaded(d, kind, len(l.Names))
+}
+
+// headed is a decoder with a head.
+type headed struct {
+	*model.Headed
+	base Model
+}
+
+func newHeaded(d Model, kind model.Task, k int) (*headed, error) {
+	if kind == model.SpanTask {
+		return nil, errors.New("answers are found by encoders: a decoder with a head for spans is not implemented")
+	}
+	return &headed{model.NewHeaded(d, kind, model.Last, k, kind == model.TokenTask), d}, nil
+}
+
+// ConfigJSON is the decoder's, with the head in architectures.
+func (h *headed) ConfigJSON() ([]byte, error) {
+	b, err := h.base.ConfigJSON()
+	if err != nil {
+		return nil, err
+	}
+	var c taskConfig
+	if err := json.Unmarshal(b, &c); err != nil {
+		return nil, err
+	}
+	name := "Decoder"
+	if len(c.Architectures) > 0 {
+		name = strings.TrimSuffix(strings.TrimSuffix(c.Architectures[0], "LMHeadModel"), "ForCausalLM")
+	}
+	return patch(b, map[string]any{"architectures": []string{name + suffixes[h.Kind]}})
+}
+
+// headName is the head's first name in files of this family: GPT-2's and NeoX's taggers have another than Llama's.
+func (h *headed) headName() string {
+	for _, p := range h.base.Params() {
+		if h.Kind == model.TokenTask && (strings.HasPrefix(p.Name, "transformer.") || strings.HasPrefix(p.Name, "gpt_neox.")) {
+			return "classifier."
+		}
+	}
+	return "score."
+}
+
+func (h *headed) Places(s checkpoint.Scheme, param string) []checkpoint.Place {
+	if rest, ok := strings.CutPrefix(param, "score."); ok {
+		return []checkpoint.Place{{Name: h.headName() + rest}}
+	}
+	return h.base.Places(s, param)
+}
+
+func (h *headed) Ignored(s checkpoint.Scheme, tensor string) bool { return h.base.Ignored(s, tensor) }
+
+func (h *headed) Cost(seq int) model.Cost { return h.base.Cost(seq) }
+
+// headable is a family whose own classes have heads.
+type headable interface {
+	// WithTask returns a model of the same configuration with a fresh head of k scores: shapes only.
+	WithTask(kind model.Task, k int) (model.Tasked, error)
+}
+
+// OpenTask reads a model with its head and what its scores mean.
+func OpenTask(dir string, o Options) (TaskModel, Labels, error) {
+	m, err := OpenAny(dir, o)
+	if err != nil {
+		return nil, Labels{}, err
+	}
+	t, ok := m.(TaskModel)
+	if !ok {
+		return nil, Labels{}, fmt.Errorf("%s has no head for a task: give it one with plinth adapt", dir)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, ConfigFile))
+	if err != nil {
+		return nil, Labels{}, err
+	}
+	var c taskConfig
+	if err := json.Unmarshal(b, &c); err != nil {
+		return nil, Labels{}, fmt.Errorf("%s: %w", filepath.Join(dir, ConfigFile), err)
+	}
+	l, err := c.labels()
+	if err != nil {
+		return nil, Labels{}, fmt.Errorf("%s: %w", dir, err)
+	}
+	return t, l, nil
+}
+
+// NewTask reads the body of a pre-trained model and gives it a fresh head of k scores, drawn with seed. What the folder has of other heads is left
+// out.
+func NewTask(path string, kind model.Task, k int, seed uint64, o Options) (TaskModel, error) {
+	src, m, scheme, err := openSource(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := freshHead(m, kind, k)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), src.Close())
+	}
+	own := o.Train || o.F32 || needsF32(t, scheme)
+	if own {
+		nn.Alloc(t.Params(), o.Train)
+	}
+	isHead := map[string]bool{}
+	for _, p := range t.HeadParams() {
+		isHead[p.Name] = true
+	}
+	if l, ok := t.(lacking); ok {
+		for _, p := range l.MayLack() {
+			isHead[p.Name] = !holds(src, t.Places(scheme, p.Name))
+		}
+	}
+	bindings := slices.DeleteFunc(Bindings(t, scheme), func(b checkpoint.Binding) bool { return isHead[b.Name] })
+	used := map[string]bool{}
+	for _, b := range bindings {
+		for _, p := range b.Places {
+			used[p.Name] = true
+		}
+	}
+	err = checkpoint.LoadStrict(src, bindings, func(name string) bool {
+		return !used[name] && (t.Ignored(scheme, name) || isOldHead(m, t, scheme, name))
+	})
+	if own || err != nil {
+		err = errors.Join(err, src.Close())
+	}
+	if err != nil {
+		return nil, err
+	}
+	nn.Init(slices.DeleteFunc(t.Params(), func(p nn.Named) bool { return !isHead[p.Name] }), seed, o.Train)
+	return t, nil
+}
+
+// lacking is a model some of whose parameters a pre-trained body may have or not; those that it has not are drawn as the head's are.
+type lacking interface{ MayLack() []nn.Named }
+
+// holds says whether a file has one of the places.
+func holds(src checkpoint.Source, places []checkpoint.Place) bool {
+	return slices.ContainsFunc(src.Infos(), func(i checkpoint.Info) bool {
+		return slices.ContainsFunc(places, func(p checkpoint.Place) bool { return p.Name == i.Name })
+	})
+}
+
+// isOldHead says whether a tensor belongs to a parameter of m that the model for the task has not: a head for another purpose.
+func isOldHead(m Stored, t TaskModel, s checkpoint.Scheme, tensor string) bool {
+	kept := map[string]bool{}
+	for _, p := range t.Params() {
+		kept[p.Name] = true
+	}
+	for _, p := range t.HeadParams() {
+		kept[p.Name] = false
+	}
+	for _, p := range m.Params() {
+		if !kept[p.Name] && slices.ContainsFunc(m.Places(s, p.Name), func(at checkpoint.Place) bool { return at.Name == tensor }) {
+			return true
+		}
+	}
+	return false
+}
+
+func freshHead(m Stored, kind model.Task, k int) (TaskModel, error) {
+	if h, ok := m.(*headed); ok {
+		m = h.base
+	}
+	switch m := m.(type) {
+	case headable:
+		t, err := m.WithTask(kind, k)
+		if err != nil {
+			return nil, err
+		}
+		return t.(TaskModel), nil
+	case Model:
+		return newHeaded(m, kind, k)
+	}
+	return nil, errors.New("this family has no heads for tasks")
+}
+
+// SaveTask is Save with the meaning of the scores in config.json.
+func SaveTask(dir string, m TaskModel, tok *tokenizer.Tokenizer, l Labels) error {
+	if err := Save(dir, m, tok); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, ConfigFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	id2label, label2id := map[string]string{}, map[string]int{}
+	for i, name := range l.Names {
+		id2label[strconv.Itoa(i)], label2id[name] = name, i
+	}
+	more := map[string]any{"id2label": id2label, "label2id": label2id}
+	if l.Problem != "" {
+		more["problem_type"] = l.Problem
+	}
+	if tok != nil {
+		if end, ok := tok.EOS(); ok {
+			more["pad_token_id"] = end // batches of transformers are padded; what it is does not matter, but there must be one
+		}
+	}
+	if b, err = patch(b, more); err != nil {
+		return err
+	}
+	return file.WriteFile(path, b, 0o644)
+}
+
+// patch sets keys of a JSON object; the others stay as they are written. pad_token_id is set only where there is none.
+func patch(object []byte, more map[string]any) ([]byte, error) {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(object, &keys); err != nil {
+		return nil, err
+	}
+	for key, v := range more {
+		if old := string(keys[key]); key == "pad_token_id" && old != "" && old != "null" {
+			continue
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		keys[key] = b
+	}
+	b, err := json.MarshalIndent(keys, "", "  ")
+	return append(b, '\n'), err
+}

@@ -1,0 +1,156 @@
+package zoo_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+// taskFolder writes a tiny model of the kind, gives it a head and writes that beside it.
+func taskFolder(t *testing.T, kind string, task model.Task) (dir string, m zoo.TaskModel, l zoo.Labels) {
+	t.Helper()
+	body := newTiny(t, kind)
+	nn.Init(body.Params(), 1, false)
+	dir = t.TempDir()
+	pre := filepath.Join(dir, "pre")
+	if err := zoo.Save(pre, body, nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := zoo.NewTask(pre, task, 3, 5, zoo.Options{Train: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range m.HeadParams() { // a bias that shows
+		for i := range p.T().F32() {
+			p.T().F32()[i] += 0.1 * float32(i%5)
+		}
+	}
+	l = zoo.Labels{Names: []string{"bad", "so so", "good"}}
+	if task == model.SequenceTask {
+		l.Problem = string(adapt.SingleLabel)
+	}
+	dir = filepath.Join(dir, "task")
+	if err := zoo.SaveTask(dir, m, nil, l); err != nil {
+		t.Fatal(err)
+	}
+	return dir, m, l
+}
+
+func scores(t *testing.T, m model.Tasked, texts []adapt.Example) [][]float32 {
+	t.Helper()
+	s, err := adapt.Scores(context.Background(), tensor.Evaluation(cpu.New(cpu.Options{Threads: 1})), m, texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var taskTexts = []adapt.Example{{IDs: []int32{5, 9, 200, 31}}, {IDs: []int32{7}}, {IDs: []int32{1, 2, 3, 4, 5, 6, 7, 8, 9}}}
+
+// A model with a head comes back from its folder with the same scores and labels, is no decoder any more, and can take another head.
+func TestTaskFolders(t *testing.T) {
+	everyFamily(t, func(t *testing.T, kind string) {
+		for _, task := range []model.Task{model.SequenceTask, model.TokenTask} {
+			dir, m, l := taskFolder(t, kind, task)
+			back, got, err := zoo.OpenTask(dir, zoo.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got.Names, l.Names) || got.Problem != l.Problem || back.Task() != task {
+				t.Errorf("labels %v, task %v", got, back.Task())
+			}
+			want := scores(t, m, taskTexts)
+			for i, s := range scores(t, back, taskTexts) {
+				if !slices.Equal(s, want[i]) {
+					t.Errorf("%s: scores %v, want %v", task, s, want[i])
+				}
+			}
+			if _, err := zoo.Open(dir, zoo.Options{}); err == nil || !strings.Contains(err.Error(), "plinth classify") {
+				t.Errorf("opened as a decoder: %v", err)
+			}
+			again, err := zoo.NewTask(dir, model.SequenceTask, 7, 1, zoo.Options{Train: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s := scores(t, again, taskTexts); len(s[0]) != 7 {
+				t.Errorf("%d scores", len(s[0]))
+			}
+		}
+		if _, err := zoo.NewTask(filepath.Join(t.TempDir(), "nowhere"), model.SequenceTask, 2, 1, zoo.Options{}); err == nil {
+			t.Error("a missing folder is opened")
+		}
+	})
+}
+
+func TestOpenTaskRefuses(t *testing.T) {
+	dir, _, _ := taskFolder(t, "gpt2", model.SequenceTask)
+	config := filepath.Join(dir, zoo.ConfigFile)
+	for _, c := range [][3]string{
+		{`"1": "so so",`, "", "none for 1"}, {"ForSequenceClassification", "ForQuestionAnswering", "encoders"}, {"ForSequenceClassification", "LMHeadModel", "score.weight"},
+	} {
+		b, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := replace(config, c[0], c[1]); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := zoo.OpenTask(dir, zoo.Options{}); err == nil || !strings.Contains(err.Error(), c[2]) {
+			t.Errorf("%s: %v", c[0], err)
+		}
+		if err := os.WriteFile(config, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// transformers reads our folders and makes the same of texts.
+func TestTransformersLoadsTasks(t *testing.T) {
+	type job struct {
+		Dir   string    `json:"dir"`
+		Token bool      `json:"token"`
+		IDs   [][]int32 `json:"ids"`
+	}
+	var ids [][]int32
+	for _, x := range taskTexts {
+		ids = append(ids, x.IDs)
+	}
+	var jobs []job
+	var names []string
+	var models []zoo.TaskModel
+	for _, kind := range []string{"gpt2", "llama", "qwen2", "mistral", "gpt_neox", "gemma2"} {
+		for _, task := range []model.Task{model.SequenceTask, model.TokenTask} {
+			dir, m, _ := taskFolder(t, kind, task)
+			jobs, names, models = append(jobs, job{dir, task == model.TokenTask, ids}), append(names, fmt.Sprint(kind, " ", task)), append(models, m)
+		}
+	}
+	var answers []struct {
+		Scores [][]float32 `json:"scores"`
+		Labels []string    `json:"labels"`
+		Report string      `json:"report"`
+	}
+	testkit.Ask(t, "testdata/task.py", []string{"torch", "transformers"}, jobs, &answers)
+	for n, answer := range answers {
+		if answer.Report != "" {
+			t.Errorf("%s: %s", names[n], answer.Report)
+		}
+		if !slices.Equal(answer.Labels, []string{"bad", "so so", "good"}) {
+			t.Errorf("%s: labels %v", names[n], answer.Labels)
+		}
+		for i, s := range scores(t, models[n], taskTexts) {
+			testkit.Close(t, fmt.Sprintf("%s: scores of text %d", names[n], i), s, answer.Scores[i], 1e-4, 0)
+		}
+	}
+}
