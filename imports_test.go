@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"chat", "tokenizer"},
 	{"tensor"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
-	{"model"},
+	{"model", "eval/task"},
 	families,
 	{"model/zoo", "train", "generate"},
 	{"adapt", "eval"},

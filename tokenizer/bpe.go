@@ -33,11 +33,26 @@ func (m *bpe) setBytes() {
 	}
 }
 
-func (m *bpe) segment(e *Encoder, dst []token, word []byte) ([]token, error) {
+// token returns the token that a word is as a whole, where the vocabulary is asked for that.
+func (m *bpe) token(word []byte) (id int32, ok bool) {
 	if m.whole {
-		if id, ok := m.ids[string(word)]; ok && !m.isSpecial(id) {
-			return append(dst, token{id, 0, len(word)}), nil
-		}
+		id, ok = m.ids[string(word)]
+	}
+	return id, ok && !m.isSpecial(id)
+}
+
+// encode is segment without the places of the tokens: short words are merged by scanning, which is faster.
+func (m *bpe) encode(e *Encoder, dst []int32, word []byte) ([]int32, error) {
+	if id, ok := m.token(word); ok {
+		return append(dst, id), nil
+	}
+	ids, _, err := m.symbols(e, word)
+	return append(dst, ids[:e.word.merge(m.pairs, ids)]...), err
+}
+
+func (m *bpe) segment(e *Encoder, dst []token, word []byte) ([]token, error) {
+	if id, ok := m.token(word); ok {
+		return append(dst, token{id, 0, len(word)}), nil
 	}
 	ids, ends, err := m.symbols(e, word)
 	if err != nil {

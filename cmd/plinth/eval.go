@@ -17,6 +17,7 @@ type evalCmd struct {
 	Seq    int      `default:"0" help:"Tokens per window; 0 means the model's context." placeholder:"N"`
 	Stride int      `default:"0" help:"Tokens between two windows; smaller than --seq gives every token more context. 0 means no overlap." placeholder:"N"`
 	readFlags
+	taskFlags
 }
 
 func (*evalCmd) Help() string {
@@ -35,6 +36,9 @@ func (e *evalCmd) Run(ctx context.Context, c *common) error {
 	tok, err := zoo.Tokenizer(path, m)
 	if err != nil {
 		return err
+	}
+	if e.Task != "" {
+		return e.runTask(ctx, c, m, tok)
 	}
 	p, err := eval.NewPerplexity(m, c.kernels(), e.Seq, e.Stride)
 	if err != nil {

@@ -1,6 +1,48 @@
 package testkit
 
-import "strings"
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Folder writes the model that a case was computed with, as transformers saves it: config.json and model.safetensors, from the case's metadata
+// config and tensors and the formula of Fill.
+func (c *Case) Folder() string {
+	c.t.Helper()
+	var shapes map[string][]int
+	if err := json.Unmarshal([]byte(c.Meta["tensors"]), &shapes); err != nil {
+		c.t.Fatal(err)
+	}
+	header, body := map[string]any{"__metadata__": map[string]string{"format": "pt"}}, new(bytes.Buffer)
+	var names []string
+	for name := range shapes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		from := body.Len()
+		binary.Write(body, binary.LittleEndian, Fill(name, shapes[name])) // into memory: no error
+		header[name] = map[string]any{"dtype": "F32", "shape": shapes[name], "data_offsets": []int{from, body.Len()}}
+	}
+	head, err := json.Marshal(header)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	head = append(head, strings.Repeat(" ", -len(head)&7)...)
+	dir := c.t.TempDir()
+	file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(head))), head...)
+	for name, data := range map[string][]byte{"config.json": []byte(c.Meta["config"]), "model.safetensors": append(file, body.Bytes()...)} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	return dir
+}
 
 // Fill is the formula by which tools/golden/decoders.py makes the weights of a tensor, so that golden files need not hold them: uniform in
 // centre ± spread, a hash of name and index.

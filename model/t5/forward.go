@@ -10,18 +10,18 @@ import (
 
 // Encode maps the N tokens of in to the features [N, C] behind the encoder's norm.
 func (e *Encoder) Encode(t *tensor.Tape, in model.Input) *tensor.Tensor {
-	bias := e.Stack.Blocks[0].Self.Attention.Bias.Of(t, in.Seqs) // [H, 2T-1]
-	x := t.Gather(e.Tokens.Weight.T(), in.IDs)                   // [N, C]
+	bias := e.Stack.Blocks[0].Self.Attention.Bias.Of(t, in.Seqs)     // [H, 2T-1]
+	x := t.Dropout(t.Gather(e.Tokens.Weight.T(), in.IDs), e.Dropout) // [N, C]
 	for _, b := range e.Stack.Blocks {
 		x = t.Scope(func() *tensor.Tensor {
-			return b.FF.Forward(t, b.Self.Forward(t, x, in.Seqs, bias, nil, 0))
+			return b.FF.Forward(t, b.Self.Forward(t, x, in.Seqs, bias, nil, 0, e.Dropout), e.Dropout)
 		})
 	}
-	return e.Stack.Norm.Forward(t, x)
+	return t.Dropout(e.Stack.Norm.Forward(t, x), e.Dropout)
 }
 
 // Forward is self-attention of x [N, C] with the stack's bias, added to x.
-func (l *SelfLayer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, bias *tensor.Tensor, kv *nn.KV, layer int) *tensor.Tensor {
+func (l *SelfLayer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, bias *tensor.Tensor, kv *nn.KV, layer int, drop float64) *tensor.Tensor {
 	a, h := l.Attention, l.Norm.Forward(t, x)
 	spec := a.spec
 	spec.Queries, spec.Bias = seqs.Spans, bias
@@ -33,15 +33,15 @@ func (l *SelfLayer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, bia
 	} else {
 		y = t.Attention(tensor.Of(q), k, v, spec)
 	}
-	return a.O.Forward(t, y, tensor.Identity, x)
+	return add(t, a.O, y, x, drop)
 }
 
 // Forward is attention of x [N, C] to the sources of seqs, added to x.
-func (l *CrossLayer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, layer int) *tensor.Tensor {
+func (l *CrossLayer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, layer int, drop float64) *tensor.Tensor {
 	a := l.Attention
 	q := a.Q.Forward(t, l.Norm.Forward(t, x), tensor.Identity, nil) // [N, H·D]
 	y := nn.CrossAttend(t, tensor.Of(q), func(memory *tensor.Tensor) (k, v tensor.Cols) { return a.keys(t, memory) }, a.spec, seqs, layer)
-	return a.O.Forward(t, y, tensor.Identity, x)
+	return add(t, a.O, y, x, drop)
 }
 
 // keys are those of x [M, C], and the values: [M, H·D].
@@ -50,14 +50,22 @@ func (a *Attention) keys(t *tensor.Tape, x *tensor.Tensor) (k, v tensor.Cols) {
 }
 
 // Forward is the MLP of x [N, C], added to x.
-func (l *FFLayer) Forward(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
+func (l *FFLayer) Forward(t *tensor.Tape, x *tensor.Tensor, drop float64) *tensor.Tensor {
 	m, h := l.MLP, l.Norm.Forward(t, x)
 	if m.In != nil {
 		h = m.In.Forward(t, h, m.act, nil) // [N, F]
 	} else {
 		h = t.Mul(m.Gate.Forward(t, h, m.act, nil), m.Up.Forward(t, h, tensor.Identity, nil))
 	}
-	return m.Out.Forward(t, h, tensor.Identity, x)
+	return add(t, m.Out, t.Dropout(h, drop), x, drop)
+}
+
+// add returns x plus the layer's product with h, of which elements are dropped.
+func add(t *tensor.Tape, l *nn.Linear, h, x *tensor.Tensor, drop float64) *tensor.Tensor {
+	if drop == 0 {
+		return l.Forward(t, h, tensor.Identity, x)
+	}
+	return t.Add(x, t.Dropout(l.Forward(t, h, tensor.Identity, nil), drop))
 }
 
 // Params lists the parameters under Hugging Face's names.
@@ -74,7 +82,7 @@ type writer struct{ *Model }
 
 // Embed maps ids I32 [N] to [N, C].
 func (w writer) Embed(t *tensor.Tape, ids tensor.Buf, _ *nn.Seqs) *tensor.Tensor {
-	return t.Gather(w.Tokens.Weight.T(), ids)
+	return t.Dropout(t.Gather(w.Tokens.Weight.T(), ids), w.Dropout)
 }
 
 // Body runs decoder blocks [from, to) on x [N, C].
@@ -83,7 +91,7 @@ func (w writer) Body(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV,
 	for l := from; l < to; l++ {
 		x = t.Scope(func() *tensor.Tensor {
 			b := w.Writer.Blocks[l]
-			return b.FF.Forward(t, b.Cross.Forward(t, b.Self.Forward(t, x, seqs, bias, kv, l), seqs, l))
+			return b.FF.Forward(t, b.Cross.Forward(t, b.Self.Forward(t, x, seqs, bias, kv, l, w.Dropout), seqs, l, w.Dropout), w.Dropout)
 		})
 	}
 	return x
@@ -91,7 +99,7 @@ func (w writer) Body(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, kv *nn.KV,
 
 // Norm maps x [N, C] to features: v1.0's are scaled for a head that is the token embedding.
 func (w writer) Norm(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
-	x = w.Writer.Norm.Forward(t, x)
+	x = t.Dropout(w.Writer.Norm.Forward(t, x), w.Dropout)
 	if w.Config.scaled() {
 		x = t.Scale(x, 1/math.Sqrt(float64(w.Config.Width)))
 	}

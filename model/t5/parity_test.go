@@ -1,7 +1,6 @@
 package t5_test
 
 import (
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/kernel/ref"
@@ -28,28 +26,6 @@ func sets() []*kernel.Set {
 		list = append(list, cpu.New(cpu.Options{Variant: v, Threads: 2}))
 	}
 	return list
-}
-
-// folder writes a golden case's model as transformers saves it.
-func folder(t *testing.T, c *testkit.Case) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, zoo.ConfigFile), []byte(c.Meta["config"]), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var shapes map[string][]int
-	if err := json.Unmarshal([]byte(c.Meta["tensors"]), &shapes); err != nil {
-		t.Fatal(err)
-	}
-	var tensors []checkpoint.Tensor
-	for name, shape := range shapes {
-		tensors = append(tensors, checkpoint.FromFloat32(name, shape, testkit.Fill(name, shape)))
-	}
-	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
-	if err := checkpoint.Write(filepath.Join(dir, zoo.WeightsFile), tensors, nil); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 func open(t *testing.T, dir string, o zoo.Options) zoo.Stored {
@@ -86,7 +62,7 @@ func shifted(start int32, targets []int32, lengths []int) []int32 {
 func TestParity(t *testing.T) {
 	for _, name := range []string{"t5", "t5-v1_1"} {
 		c := testkit.Golden(t, "t5/"+name)
-		dir := folder(t, c)
+		dir := c.Folder()
 		for _, k := range sets() {
 			for _, keep := range []tensor.Keep{tensor.KeepAll, tensor.KeepLean} {
 				t.Run(name+"/"+k.Name+"/"+strconv.Itoa(int(keep)), func(t *testing.T) {
@@ -132,7 +108,7 @@ func gradients(t *testing.T, c *testkit.Case, m zoo.Stored) {
 func TestEncoderParity(t *testing.T) {
 	c := testkit.Golden(t, "t5/t5-encoder")
 	for _, k := range sets() {
-		m := open(t, folder(t, c), zoo.Options{Train: true}).(*t5.Encoder)
+		m := open(t, c.Folder(), zoo.Options{Train: true}).(*t5.Encoder)
 		tape := tensor.Training(k)
 		ids, lengths := joined(c, "input_ids.", 1, c.I32)
 		y := m.Encode(tape, model.Input{IDs: tensor.IDs(ids), Seqs: nn.NewSeqs(lengths...)})
@@ -150,7 +126,7 @@ func TestEncoderParity(t *testing.T) {
 		gradients(t, c, m)
 	}
 	whole := testkit.Golden(t, "t5/t5")
-	dir := folder(t, whole)
+	dir := whole.Folder()
 	config := strings.ReplaceAll(whole.Meta["config"], "T5ForConditionalGeneration", t5.EncoderOnly)
 	if err := os.WriteFile(filepath.Join(dir, zoo.ConfigFile), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
@@ -166,7 +142,7 @@ func TestEncoderParity(t *testing.T) {
 func TestCachedBits(t *testing.T) {
 	for _, name := range []string{"t5", "t5-v1_1"} {
 		c := testkit.Golden(t, "t5/"+name)
-		m := open(t, folder(t, c), zoo.Options{F32: true}).(*t5.Model)
+		m := open(t, c.Folder(), zoo.Options{F32: true}).(*t5.Model)
 		tape := tensor.Inference(cpu.New(cpu.Options{Threads: 2}))
 		sources, lengths := joined(c, "input_ids.", 1, c.I32)
 		seqs := nn.NewSeqs(lengths...)

@@ -76,7 +76,7 @@ func TestGoldenGGUF(t *testing.T) {
 	for _, name := range goldens(t) {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "decoders/"+name)
-			dir, file, back := folder(t, c), filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "back")
+			dir, file, back := c.Folder(), filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "back")
 			ids, want := c.I32("input_ids.0"), c.F32("logits.0")
 			if not, ok := inGGUF[name]; ok {
 				_, err := zoo.WriteGGUF(dir, file, 0, 0, zoo.PickType(checkpoint.F32))
@@ -147,7 +147,7 @@ func TestLlamaLogits(t *testing.T) {
 		if not.refused != "" && not.change == nil {
 			continue
 		}
-		dir := folder(t, c)
+		dir := c.Folder()
 		editConfig(t, dir, not.change)
 		if name == "phi3" { // llama.cpp ignores its window
 			editConfig(t, dir, map[string]any{"sliding_window": nil})
@@ -236,7 +236,7 @@ func TestGGUFDefaults(t *testing.T) {
 		{"gemma3", map[string]any{"query_pre_attn_scalar": 8, "layer_types": []string{"full_attention", "sliding_attention"}}, nil, "", nil, `"layer_types":["full_attention","sliding_attention"]`},
 		{"gemma3", map[string]any{"query_pre_attn_scalar": 8}, []string{"gemma3.attention.sliding_window"}, "", nil, `"layer_types":["full_attention","full_attention"]`},
 	} {
-		dir, file := folder(t, testkit.Golden(t, "decoders/"+c.golden)), filepath.Join(t.TempDir(), "m.gguf")
+		dir, file := testkit.Golden(t, "decoders/"+c.golden).Folder(), filepath.Join(t.TempDir(), "m.gguf")
 		editConfig(t, dir, c.config)
 		m, err := zoo.Describe(dir)
 		if err != nil {

@@ -1,9 +1,7 @@
 package zoo_test
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,28 +31,6 @@ func goldens(t *testing.T) []string {
 	return files
 }
 
-// folder writes a golden case's model as transformers saves it.
-func folder(t *testing.T, c *testkit.Case) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, zoo.ConfigFile), []byte(c.Meta["config"]), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var shapes map[string][]int
-	if err := json.Unmarshal([]byte(c.Meta["tensors"]), &shapes); err != nil {
-		t.Fatal(err)
-	}
-	var tensors []checkpoint.Tensor
-	for name, shape := range shapes {
-		tensors = append(tensors, checkpoint.FromFloat32(name, shape, testkit.Fill(name, shape)))
-	}
-	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
-	if err := checkpoint.Write(filepath.Join(dir, zoo.WeightsFile), tensors, nil); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // sequences of a case: ids of all, and their lengths.
 func sequences(c *testkit.Case) (ids []int32, lengths []int) {
 	for _, name := range c.Names("input_ids.") {
@@ -73,7 +49,7 @@ func TestParity(t *testing.T) {
 	for _, name := range goldens(t) {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "decoders/"+name)
-			dir := folder(t, c)
+			dir := c.Folder()
 			for _, k := range sets {
 				m, err := zoo.Open(dir, zoo.Options{Train: true})
 				if err != nil {
@@ -156,7 +132,7 @@ func TestBatchAndCache(t *testing.T) {
 	for _, name := range goldens(t) {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "decoders/"+name)
-			m, err := zoo.Open(folder(t, c), zoo.Options{F32: true})
+			m, err := zoo.Open(c.Folder(), zoo.Options{F32: true})
 			if err != nil {
 				t.Fatal(err)
 			}

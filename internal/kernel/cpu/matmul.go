@@ -10,7 +10,9 @@ import (
 func (e *engine) matMul(m *kernel.MatMul) {
 	for m != nil {
 		next := m.Next
-		if isBlocks(m) {
+		if m.Packed == nil && !m.TransB && m.B.DType().Stored() {
+			e.decodedMatMul(m)
+		} else if isBlocks(m) {
 			for next != nil && isBlocks(next) {
 				next = next.Next
 			}
@@ -25,7 +27,7 @@ func (e *engine) matMul(m *kernel.MatMul) {
 // isBlocks tells whether the right side of m is read as blocks of codes.
 func isBlocks(m *kernel.MatMul) bool {
 	right := m.B.DType()
-	return m.Packed == nil && right.Stored() && right != kernel.F16 && right != kernel.BF16
+	return m.Packed == nil && m.TransB && right.Stored() && right != kernel.F16 && right != kernel.BF16
 }
 
 // plainMatMul is a product of float32, or of float32 with 16-bit floats.

@@ -1,0 +1,126 @@
+package adapt_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/data"
+	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/model/t5"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/train"
+)
+
+// smallT5 is a T5 v1.1 with fresh weights.
+func smallT5(t *testing.T, vocab int) *t5.Model {
+	t.Helper()
+	s, err := t5.ByName("t5-v1_1-small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.Config
+	c.Vocab, c.Width, c.HeadDim, c.Hidden, c.Layers, c.DecoderLayers, c.Heads = vocab, 32, 8, 48, 2, 2, 4
+	m, err := t5.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.Init(m.Params(), 3, true)
+	return m
+}
+
+// A model learns to write a function of its source, here what is marked in it, and the search writes it.
+func TestWriting(t *testing.T) {
+	m, k := smallT5(t, 24), cpu.New(cpu.Options{Threads: 2})
+	m.Dropout = 0.05
+	var pairs []adapt.Pair
+	for i := range uint64(48) {
+		key := random.NewKey(5, i)
+		var p adapt.Pair
+		for j := range 4 + uint64(key.Uint64(99)%5) {
+			p.Source = append(p.Source, 4+int32(key.Uint64(j)%20))
+		}
+		p.Target = []int32{p.Source[0], p.Source[len(p.Source)-1], 1}
+		pairs = append(pairs, p)
+	}
+	o, err := adapt.NewWriting(m, pairs, 16, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loop, err := train.Minimize(o, k, train.Options{Steps: 240, Batch: 16, LR: 5e-3, Warmup: 10, Seed: 1, OnSpike: "ignore"}, train.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loop.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var reqs []generate.SearchRequest
+	for _, p := range pairs {
+		reqs = append(reqs, generate.SearchRequest{Source: p.Source, BeamOptions: generate.BeamOptions{MaxTokens: 6, Stop: m.Ends()}})
+	}
+	found, err := generate.NewSeq2SeqSearcher(m, k).Search(context.Background(), reqs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := 0
+	for i, p := range pairs {
+		if slices.Equal(found[i][0].IDs, p.Target) {
+			right++
+		}
+	}
+	if right < 45 {
+		t.Errorf("%d of 48 targets are written", right)
+	}
+}
+
+// Span corruption trains, its parts are functions of their arguments, and a pass in pieces has the loss of one at once.
+func TestSpanCorruption(t *testing.T) {
+	const seq, vocab, batch = 24, 64, 6
+	var docs [][]int32
+	for i := range uint64(40) {
+		var doc []int32
+		for j := range 30 + i {
+			doc = append(doc, 2+int32((i+j)%30)) // text that can be guessed
+		}
+		docs = append(docs, append(doc, 1))
+	}
+	split, err := data.FromTokens(docs, vocab, seq, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := split.Source(1, seq, batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := smallT5(t, vocab)
+	o, err := adapt.NewSpanCorruption(m, src, seq, data.Spans{Sentinel: vocab - 1, EOS: 1}, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(micro int) train.Result {
+		nn.Init(m.Params(), 3, true)
+		m.Dropout = 0
+		loop, err := train.Minimize(o, cpu.New(cpu.Options{Threads: 2}), train.Options{Steps: 60, Batch: batch, Micro: micro, LR: 5e-3, Warmup: 5, Seed: 1}, train.Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := loop.Run(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	whole, pieces := run(batch), run(2)
+	if d := whole.Loss - pieces.Loss; d > 1e-3 || d < -1e-3 {
+		t.Errorf("the last loss is %v at once and %v in pieces", whole.Loss, pieces.Loss)
+	}
+	if whole.Loss > 2.5 { // log 64 = 4.2
+		t.Errorf("the last loss is %v", whole.Loss)
+	}
+	if _, err := adapt.NewSpanCorruption(m, src, seq, data.Spans{Sentinel: vocab, EOS: 1}, 9); err == nil {
+		t.Error("a sentinel outside the vocabulary is accepted")
+	}
+}

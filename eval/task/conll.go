@@ -1,0 +1,59 @@
+package task
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Sentence is words and a tag for each.
+type Sentence struct{ Words, Tags []string }
+
+// ReadCoNLL reads a word a line with its columns between tabs, or else spaces: the first is the word, the last its tag. Lines without text
+// end sentences; -DOCSTART- lines are left out. Errors name the line.
+func ReadCoNLL(r io.Reader) ([]Sentence, error) {
+	var out []Sentence
+	var s Sentence
+	end := func() {
+		if len(s.Words) > 0 {
+			out = append(out, s)
+		}
+		s = Sentence{}
+	}
+	in := bufio.NewScanner(r)
+	n := 0
+	for in.Scan() {
+		n++
+		line := strings.TrimPrefix(in.Text(), "\ufeff")
+		if strings.TrimSpace(line) == "" {
+			end()
+			continue
+		}
+		if !utf8.ValidString(line) {
+			return nil, fmt.Errorf("task: CoNLL: line %d is not UTF-8", n)
+		}
+		columns := strings.Split(line, "\t")
+		if len(columns) == 1 {
+			columns = strings.Fields(line)
+		}
+		word, tag := columns[0], strings.TrimSpace(columns[len(columns)-1])
+		switch {
+		case word == "-DOCSTART-":
+			continue
+		case len(columns) < 2 || tag == "":
+			return nil, fmt.Errorf("task: CoNLL: line %d is %q: want a word and a tag", n, line)
+		}
+		s.Words, s.Tags = append(s.Words, word), append(s.Tags, tag)
+	}
+	end()
+	switch err := in.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("task: CoNLL: line %d is longer than %d bytes", n+1, bufio.MaxScanTokenSize)
+	case err != nil:
+		return nil, err
+	}
+	return out, nil
+}

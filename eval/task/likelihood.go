@@ -1,0 +1,199 @@
+package task
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/plinth-ml/plinth/internal/random"
+)
+
+// Request asks a language model how likely a text is behind another.
+type Request struct{ Context, Continuation string }
+
+// Likelihood is the answer to a request.
+type Likelihood struct {
+	LogProb float64 // sum of ln p of the continuation's tokens
+	Greedy  bool    // whether every one of them is the most probable token
+}
+
+// LAMBADA asks for the last word of a passage (Paperno et al. 2016), as lm-evaluation-harness does.
+func LAMBADA(passage string) (Request, error) {
+	at := strings.LastIndexByte(passage, ' ')
+	if at <= 0 || at == len(passage)-1 {
+		return Request{}, fmt.Errorf("task: LAMBADA: %q has no last word behind a space", clip(passage))
+	}
+	return Request{passage[:at], passage[at:]}, nil
+}
+
+func clip(s string) string {
+	if r := []rune(s); len(r) > 60 {
+		return string(r[:60]) + "..."
+	}
+	return s
+}
+
+// LAMBADAScores are the scores of last words.
+type LAMBADAScores struct {
+	Accuracy   float64 `json:"accuracy"`   // share of words that greedy decoding would write
+	Perplexity float64 `json:"perplexity"` // exp of the mean of -ln p per word
+}
+
+// ScoreLAMBADA scores the answers.
+func ScoreLAMBADA(answers []Likelihood) (LAMBADAScores, error) {
+	var s LAMBADAScores
+	if err := paired(len(answers), len(answers)); err != nil {
+		return s, err
+	}
+	n := float64(len(answers))
+	for _, a := range answers {
+		s.Accuracy += float64(bit(a.Greedy)) / n
+		s.Perplexity -= a.LogProb / n
+	}
+	s.Perplexity = math.Exp(s.Perplexity)
+	return s, nil
+}
+
+// Choice is a question with choices; a choice follows the context behind a space.
+type Choice struct {
+	Context string
+	Choices []string
+	Gold    int
+}
+
+// Requests asks for every choice.
+func (c Choice) Requests() []Request {
+	r := make([]Request, len(c.Choices))
+	for i, choice := range c.Choices {
+		r[i] = Request{c.Context, " " + choice}
+	}
+	return r
+}
+
+// ChoiceScores are lm-evaluation-harness's scores of multiple choice.
+type ChoiceScores struct {
+	Accuracy   float64 `json:"accuracy"`            // share of questions whose gold choice is the most likely
+	Normalized float64 `json:"accuracy_normalized"` // the same with ln p divided by the choice's length in characters
+}
+
+// ScoreChoices scores the answers to the requests of all questions, one after the other.
+func ScoreChoices(questions []Choice, answers []Likelihood) (ChoiceScores, error) {
+	var s ChoiceScores
+	n := 0
+	for _, q := range questions {
+		n += len(q.Choices)
+	}
+	if err := paired(n, len(answers)); err != nil {
+		return s, err
+	}
+	for _, q := range questions {
+		plain, normal := make([]float64, len(q.Choices)), make([]float64, len(q.Choices))
+		for i, choice := range q.Choices {
+			plain[i] = answers[i].LogProb
+			normal[i] = answers[i].LogProb / float64(max(1, utf8.RuneCountInString(choice)))
+		}
+		answers = answers[len(q.Choices):]
+		s.Accuracy += float64(bit(Rank(plain)[0] == q.Gold)) / float64(len(questions))
+		s.Normalized += float64(bit(Rank(normal)[0] == q.Gold)) / float64(len(questions))
+	}
+	return s, nil
+}
+
+// Prompt is head, as many of the demonstrations as fit, and the question; the last demonstrations go first, as in MMLU's published
+// evaluation. It returns the number that stayed. A question that does not fit alone is an error.
+func Prompt(head string, shots []string, question string, fits func(context string) bool) (context string, used int, err error) {
+	for used = len(shots); used >= 0; used-- {
+		if context = head + strings.Join(shots[:used], "") + question; fits(context) {
+			return context, used, nil
+		}
+	}
+	return "", 0, fmt.Errorf("task: the question %q does not fit into the model's context", clip(question))
+}
+
+// Demonstrations draws k of the labelled examples, as equally from the classes as can be, in random order.
+func Demonstrations(labels []int, classes, k int, seed uint64) ([]int, error) {
+	if k < 0 || k > len(labels) {
+		return nil, fmt.Errorf("task: %d demonstrations of %d examples", k, len(labels))
+	}
+	of := make([][]int, classes)
+	key := random.NewKey(seed).Named("demonstrations")
+	perm := random.NewPerm(uint64(len(labels)), key)
+	for i := range labels {
+		at := int(perm.At(uint64(i)))
+		c := labels[at]
+		if c < 0 || c >= classes {
+			return nil, fmt.Errorf("task: example %d has class %d of %d", at, c, classes)
+		}
+		of[c] = append(of[c], at)
+	}
+	var drawn []int
+	for round := 0; len(drawn) < k; round++ {
+		for _, examples := range of {
+			if round < len(examples) && len(drawn) < k {
+				drawn = append(drawn, examples[round])
+			}
+		}
+	}
+	order := random.NewPerm(uint64(len(drawn)), key.Named("order"))
+	out := make([]int, len(drawn))
+	for i := range out {
+		out[i] = drawn[order.At(uint64(i))]
+	}
+	return out, nil
+}
+
+// ZeroShot fills text into a template with the place {text} and asks for each label behind it.
+func ZeroShot(template, text string, labels []string) ([]Request, error) {
+	if strings.Count(template, "{text}") != 1 || len(labels) < 2 {
+		return nil, errors.New("task: a template has {text} once, and there are at least two labels")
+	}
+	return Choice{Context: strings.TrimRight(strings.Replace(template, "{text}", text, 1), " "), Choices: labels}.Requests(), nil
+}
+
+// LabelProbabilities are the probabilities of the labels from their likelihoods, softmax of ln p. With free, the same labels' answers for
+// texts without content ("N/A"; one after the other), each label is divided by its mean probability there: contextual calibration (Zhao et al. 2021);
+// with a single text it is also the PMI score of Holtzman et al. 2021.
+func LabelProbabilities(answers, free []Likelihood) ([]float64, error) {
+	n := len(answers)
+	if n == 0 || len(free)%n != 0 {
+		return nil, fmt.Errorf("task: %d labels, %d answers without content", n, len(free))
+	}
+	p := softmax(answers)
+	if len(free) == 0 {
+		return p, nil
+	}
+	prior := make([]float64, n)
+	for part := range slices.Chunk(free, n) {
+		for i, v := range softmax(part) {
+			prior[i] += v
+		}
+	}
+	sum := 0.0
+	for i := range p {
+		p[i] /= prior[i]
+		sum += p[i]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
+	return p, nil
+}
+
+func softmax(answers []Likelihood) []float64 {
+	top, sum := math.Inf(-1), 0.0
+	for _, a := range answers {
+		top = max(top, a.LogProb)
+	}
+	p := make([]float64, len(answers))
+	for i, a := range answers {
+		p[i] = math.Exp(a.LogProb - top)
+		sum += p[i]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
+	return p
+}
