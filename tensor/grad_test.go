@@ -91,7 +91,9 @@ func ops() []gradCase {
 		{"Gather of an activation", [][]int{{5, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.Gather(t.Scale(x[0], 2), ids)
 		}},
-		{"Embed", [][]int{{5, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Embed(x[0], ids, x[1], pos) }},
+		{"Embed", [][]int{{5, 3}, {6, 3}, {5, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.Embed(tensor.Lookup{Table: x[0], IDs: ids}, tensor.Lookup{Table: x[1], IDs: pos, From: 2}, tensor.Lookup{Table: x[2], IDs: ids})
+		}},
 		{"Pick", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.Pick(t.Scale(x[0], 2), tensor.IDs([]int32{3, 11, 0, 3, 5, 5}), 2)
 		}},
