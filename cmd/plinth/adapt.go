@@ -190,7 +190,8 @@ func (a *adaptCmd) choose(k *kernel.Set, m zoo.TaskModel, f *adapt.FineTuning, s
 	head := m.HeadParams()
 	switch a.Method {
 	case "lora":
-		adapter, err := adapt.AttachLoRA(k, m, nil, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets), Save: headModules(m)}, seed)
+		body, beside := zoo.Parts(m)
+		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets), Save: headModules(m)}, seed)
 		if err != nil {
 			return nil, err
 		}
