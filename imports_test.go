@@ -8,7 +8,7 @@ import (
 )
 
 // families are the packages of model families.
-var families = []string{"model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm", "model/t5"}
+var families = []string{"model/bert", "model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm", "model/t5"}
 
 // layers is the drawing of docs/architecture.md: a package may import packages of lower layers only, and of its own layer where
 // the right-hand side says so.

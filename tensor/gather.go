@@ -31,31 +31,59 @@ func valuesOf(w *Tensor) DType {
 
 func (o *gatherOp) back(t *Tape) { t.scatter(o.w, o.y.Grad, o.ids) }
 
-// embedOp is y = a[ids] + b[positions].
-type embedOp struct {
-	a, b, y        *Tensor
-	ids, positions Buf
+// Lookup names rows of a table [V, C], of any storage type: row From + IDs[i] for each i. IDs is I32 [N].
+type Lookup struct {
+	Table *Tensor
+	IDs   Buf
+	From  int
 }
 
-// Embed returns a[ids] + b[positions]: token and position embedding in one pass. a is [V, C], b [T, C], both id buffers I32 [N].
-func (t *Tape) Embed(a *Tensor, ids Buf, b *Tensor, positions Buf) *Tensor {
-	_, C := a.Dims2()
-	if _, c := b.Dims2(); c != C || ids.Len() != positions.Len() {
-		panic(fmt.Sprintf("tensor: Embed of %v by %d ids and %v by %d positions", a.Shape(), ids.Len(), b.Shape(), positions.Len()))
+// rows is the table's buffer b from row From on.
+func (l *Lookup) rows(b Buf) Buf {
+	if l.From == 0 {
+		return b
 	}
+	_, C := l.Table.Dims2()
+	return b.Slice(l.From*C, b.Len())
+}
+
+// embedOp is y = Σ table[from+ids].
+type embedOp struct {
+	tables [3]Lookup
+	n      int
+	y      *Tensor
+}
+
+// Embed returns the sum of rows of one to three tables of one width: token, position and segment embedding. The result is [N, C].
+func (t *Tape) Embed(tables ...Lookup) *Tensor {
+	_, C := tables[0].Table.Dims2()
+	N := tables[0].IDs.Len()
 	from := t.mark()
-	y := t.tensor(valuesOf(a), ids.Len(), C)
-	t.k.Gather(y.Data, a.Data, ids, C, false)
-	t.k.Gather(y.Data, b.Data, positions, C, true)
-	if t.wants(a, b) {
-		record(t, y, from, embedOp{a, b, y, ids, positions})
+	o := embedOp{y: t.tensor(valuesOf(tables[0].Table), N, C)}
+	o.n = copy(o.tables[:], tables)
+	trains := false
+	for i := range o.tables[:o.n] {
+		l := &o.tables[i]
+		if _, c := l.Table.Dims2(); c != C || l.IDs.Len() != N {
+			panic(fmt.Sprintf("tensor: Embed of %v by %d ids and %v by %d", tables[0].Table.Shape(), N, l.Table.Shape(), l.IDs.Len()))
+		}
+		t.k.Gather(o.y.Data, l.rows(l.Table.Data), l.IDs, C, i > 0)
+		trains = trains || t.wants(l.Table)
 	}
-	return y
+	if trains {
+		record(t, o.y, from, o)
+	}
+	return o.y
 }
 
 func (o *embedOp) back(t *Tape) {
-	t.scatter(o.a, o.y.Grad, o.ids)
-	t.scatter(o.b, o.y.Grad, o.positions)
+	_, C := o.y.Dims2()
+	for i := range o.tables[:o.n] {
+		l := &o.tables[i]
+		if dw := t.sumGrad(l.Table); !dw.None() {
+			t.k.ScatterAdd(l.rows(dw), o.y.Grad, l.IDs, C)
+		}
+	}
 }
 
 // scatter adds the rows dy [N, C] to those of w's gradient that ids names.

@@ -88,7 +88,7 @@ func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Embed adds token and position embeddings: ids I32 [N] to [N, C].
 func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
-	return t.Embed(m.Transformer.Tokens.Weight.T(), ids, m.Transformer.Positions.Weight.T(), seqs.Positions)
+	return t.Embed(tensor.Lookup{Table: m.Transformer.Tokens.Weight.T(), IDs: ids}, tensor.Lookup{Table: m.Transformer.Positions.Weight.T(), IDs: seqs.Positions})
 }
 
 // Body runs blocks [from, to) on x [N, C].

@@ -99,7 +99,7 @@ func compare(t *testing.T, k *kernel.Set, c *testkit.Case, m zoo.Model) {
 }
 
 // gradients are those of all parameters as the tensors of a Hugging Face file, by name.
-func gradients(t *testing.T, m zoo.Model) map[string][]float32 {
+func gradients(t *testing.T, m zoo.Stored) map[string][]float32 {
 	t.Helper()
 	var bindings []checkpoint.Binding
 	for _, b := range zoo.Bindings(m, checkpoint.HuggingFace) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/plinth-ml/plinth/model/bert"
 	"github.com/plinth-ml/plinth/model/gemma"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/gptj"
@@ -75,6 +76,13 @@ func Sizes() []Size {
 			return t5.New(c)
 		}})
 	}
+	for _, s := range bert.Sizes {
+		list = append(list, Size{"bert", s.Name, s.Config.Vocab, s.Config.Sizes().Context, s.LR, s.Batch, func(vocab, context, _ int) (Stored, error) {
+			c := s.Config
+			c.Vocab, c.Context = vocab, c.Context-c.Sizes().Context+context
+			return bert.New(c)
+		}})
+	}
 	return list
 }
 
@@ -97,14 +105,15 @@ func ids(end int) []int {
 	return []int{end}
 }
 
-// SizeByName returns the first size of the name, of the family or, where that is "", of any.
+// SizeByName returns the first size of the name, of the family or, where that is "", of any. With a family, its name may be left out: tiny for
+// bert-tiny.
 func SizeByName(family, name string) (Size, error) {
 	var names []string
 	for _, s := range Sizes() {
 		if family != "" && s.Family != family {
 			continue
 		}
-		if s.Name == name {
+		if s.Name == name || family != "" && s.Name == family+"-"+name {
 			return s, nil
 		}
 		names = append(names, s.Name)

@@ -204,6 +204,11 @@ func NewTask(path string, kind model.Task, k int, seed uint64, o Options) (TaskM
 	for _, p := range t.HeadParams() {
 		isHead[p.Name] = true
 	}
+	if l, ok := t.(lacking); ok {
+		for _, p := range l.MayLack() {
+			isHead[p.Name] = !holds(src, t.Places(scheme, p.Name))
+		}
+	}
 	bindings := slices.DeleteFunc(Bindings(t, scheme), func(b checkpoint.Binding) bool { return isHead[b.Name] })
 	used := map[string]bool{}
 	for _, b := range bindings {
@@ -220,8 +225,18 @@ func NewTask(path string, kind model.Task, k int, seed uint64, o Options) (TaskM
 	if err != nil {
 		return nil, err
 	}
-	nn.Init(t.HeadParams(), seed, o.Train)
+	nn.Init(slices.DeleteFunc(t.Params(), func(p nn.Named) bool { return !isHead[p.Name] }), seed, o.Train)
 	return t, nil
+}
+
+// lacking is a model some of whose parameters a pre-trained body may have or not; those that it has not are drawn as the head's are.
+type lacking interface{ MayLack() []nn.Named }
+
+// holds says whether a file has one of the places.
+func holds(src checkpoint.Source, places []checkpoint.Place) bool {
+	return slices.ContainsFunc(src.Infos(), func(i checkpoint.Info) bool {
+		return slices.ContainsFunc(places, func(p checkpoint.Place) bool { return p.Name == i.Name })
+	})
 }
 
 // isOldHead says whether a tensor belongs to a parameter of m that the model for the task has not: a head for another purpose.

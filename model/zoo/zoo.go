@@ -20,6 +20,7 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint/pickle"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/bert"
 	"github.com/plinth-ml/plinth/model/gemma"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/gptj"
@@ -70,7 +71,11 @@ var Families = map[string]func(config []byte, s checkpoint.Scheme) (Stored, erro
 	neox.Type: newNeoX,
 	gptj.Type: newGPTJ,
 	palm.Type: newPaLM,
-	t5.Type:   newT5,
+
+	bert.TypeBERT:       newBERT,
+	bert.TypeRoBERTa:    newBERT,
+	bert.TypeDistilBERT: newBERT,
+	t5.Type:             newT5,
 }
 
 func newLlama(config []byte, s checkpoint.Scheme) (Stored, error) {
@@ -125,6 +130,21 @@ func newT5(config []byte, _ checkpoint.Scheme) (Stored, error) {
 		return t5.NewEncoder(c)
 	}
 	return t5.New(c)
+}
+
+func newBERT(config []byte, _ checkpoint.Scheme) (Stored, error) {
+	c, err := bert.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	m, err := bert.New(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.HasTask() {
+		return bert.Tasked{Model: m}, nil
+	}
+	return m, nil
 }
 
 func newGPT(config []byte, s checkpoint.Scheme) (Stored, error) {
