@@ -164,7 +164,8 @@ type layerPart struct {
 
 // AttachLoRA freezes m and gives the layers that o names fresh adapters: A as PyTorch starts a linear layer, uniform within 1/sqrt(in) (He et al. 2015 with
 // a = sqrt(5)), B zero, so that m computes what it did. head are parameters beside those of m, of a task's head, that o.Save may name. m's
-// weights have values; they may be in any type that products take.
+// weights have values; they may be in any type that products take (QLoRA: Dettmers et al. 2023, with the block types of GGUF files in place of NF4), but for the
+// head of a decoder without head parameters, which becomes float32.
 func AttachLoRA(k *tensor.Kernels, m Adapted, head []nn.Named, o LoRA, seed uint64) (*Adapter, error) {
 	a, err := attach(k, m, head, o)
 	if err != nil {
@@ -221,6 +222,9 @@ func attach(k *tensor.Kernels, m Adapted, head []nn.Named, o LoRA) (*Adapter, er
 		}
 	}
 	t := tensor.Evaluation(k)
+	if d, ok := m.(interface{ Head() nn.Head }); ok && len(head) == 0 {
+		t.Widen(d.Head().Weight) // losses read it as float32 only
+	}
 	for _, mod := range a.modules {
 		for _, l := range mod.layers {
 			for _, p := range []*nn.Param{l.A, l.B, l.Magnitude} {
@@ -251,15 +255,18 @@ func (a *Adapter) find(m Adapted) error {
 	if err != nil {
 		return err
 	}
-	var head *tensor.Tensor
+	var heads []*tensor.Tensor // which are no layers: losses read their weights
 	if d, ok := m.(interface{ Head() nn.Head }); ok {
-		head = d.Head().Weight
+		heads = append(heads, d.Head().Weight)
+	}
+	if d, ok := m.(interface{ Scorer() nn.Head }); ok {
+		heads = append(heads, d.Scorer().Weight)
 	}
 	byName := map[string]*module{}
 	var all []string
 	for _, l := range nn.Linears(m) {
-		if l.Weight.T() == head {
-			continue // which is no layer when it computes a loss
+		if slices.Contains(heads, l.Weight.T()) {
+			continue
 		}
 		if len(l.Adapters) > 0 {
 			return fmt.Errorf("adapt: %s has an adapter already", l.Name)

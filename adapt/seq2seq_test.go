@@ -12,6 +12,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/random"
 	"github.com/plinth-ml/plinth/model/t5"
 	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tokenizer"
 	"github.com/plinth-ml/plinth/train"
 )
 
@@ -122,5 +123,43 @@ func TestSpanCorruption(t *testing.T) {
 	}
 	if _, err := adapt.NewSpanCorruption(m, src, seq, data.Spans{Sentinel: vocab, EOS: 1}, 9); err == nil {
 		t.Error("a sentinel outside the vocabulary is accepted")
+	}
+}
+
+// What a Summarizer says is the text of what the search finds from the prefixed and cut source.
+func TestSummarizer(t *testing.T) {
+	text := "the quick brown fox jumps over the lazy dog and the dog sleeps on while the fox runs away over the hill"
+	tok, err := tokenizer.TrainUnigram(t.Context(), slices.Values([][]byte{[]byte(text)}), tokenizer.WordOptions{VocabSize: 300})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, k := smallT5(t, tok.VocabSize()), cpu.New(cpu.Options{Threads: 2})
+	s := adapt.NewSummarizer(m, tok, k)
+	s.Prefix, s.Search.MaxTokens = "the fox: ", 9
+	whole, _, err := s.Source(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.MaxSource = 16
+	list, err := s.Summarize(context.Background(), []string{text, "dog"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cut := len(whole) - s.MaxSource; list[0].Cut != cut || list[1].Cut != 0 {
+		t.Errorf("%d and %d tokens cut, want %d and none", list[0].Cut, list[1].Cut, cut)
+	}
+	for i, source := range []string{text, "dog"} {
+		ids, _, err := s.Source(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := generate.NewSeq2SeqSearcher(m, k).Search(context.Background(), []generate.SearchRequest{
+			{Source: ids, BeamOptions: generate.BeamOptions{MaxTokens: 9, Stop: m.Ends()}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if best := found[0][0]; !slices.Equal(list[i].IDs, best.IDs) || list[i].Score != best.Score || list[i].Text != tok.DecodeText(best.IDs) {
+			t.Errorf("text %d: %+v, the search finds %+v", i, list[i], best)
+		}
 	}
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // parquetRows reads the records of a Parquet file. A column is a leaf of the schema under its path, joined with dots; of a list the parts
-// "list.element" are left out, and its field is a JSON array.
+// "list.element" are left out, and its field is a JSON array. Sizes inside a damaged file are not checked by the library before it allocates:
+// it may ask for up to 2 GiB before the error comes.
 type parquetRows struct {
 	name   string
 	groups []parquet.RowGroup

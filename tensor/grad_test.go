@@ -67,6 +67,16 @@ func ops() []gradCase {
 			}
 			return t.Dropout(h, 0.2)
 		}},
+		{"AddProduct", [][]int{{4, 3}, {5, 3}, {2, 3}, {3, 2}, {1, 2}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			h := t.Scale(x[0], 1)
+			y := t.Linear(h, x[1], nil, tensor.Linear{}) // columns 1 to 3, then column 3, are added to
+			y = t.AddProduct(y, t.Linear(h, x[2], nil, tensor.Linear{}), x[3], 1, -0.7)
+			return t.AddProduct(y, t.Linear(h, x[2], nil, tensor.Linear{}), x[4], 3, 2)
+		}},
+		{"ScaleColumns", [][]int{{4, 3}, {3}, {3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			h := t.Scale(x[0], 1)
+			return t.Add(t.ScaleColumns(h, x[1], x[2]), t.ScaleColumns(h, x[2], nil))
+		}},
 		{"SwiGLU", [][]int{{4, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.SwiGLU(x[0], x[1]) }},
 		{"SwiGLU of one", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.SwiGLU(x[0], x[0]) }},
 		{"LayerNorm", [][]int{{4, 6}, {6}, {6}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
@@ -136,6 +146,11 @@ func ops() []gradCase {
 				return t.Attention(q, k, v, a)
 			}},
 			gradCase{"Attention " + name, [][]int{{8, a.Heads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {a.Heads, 4, 4}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+				b := a
+				b.Bias = x[3]
+				return t.Attention(tensor.Of(x[0]), tensor.Of(t.Scale(x[1], 1)), tensor.Of(x[2]), b)
+			}},
+			gradCase{"Attention with a bias by distance " + name, [][]int{{8, a.Heads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {a.Heads, 7}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 				b := a
 				b.Bias = x[3]
 				return t.Attention(tensor.Of(x[0]), tensor.Of(t.Scale(x[1], 1)), tensor.Of(x[2]), b)

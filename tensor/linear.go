@@ -23,7 +23,7 @@ type linearOp struct {
 }
 
 // Linear returns dropout(act(x·w + b)) + residual. x is [N, in], w [out, in] or with InOut [in, out], b [out] or nil; the result is [N, out].
-// w may have a storage type (without InOut): then no gradient flows through to x.
+// w may have a storage type (without InOut). It then is a constant; the gradient of x is that of a product with the numbers that w stands for, in float32.
 func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	N, in := x.Dims2()
 	out, wIn := w.Dims2()
@@ -40,9 +40,6 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	}
 	grads := t.wants(x, w, b, o.Residual)
 	stored := w.Data.DType().Stored()
-	if stored && t.wants(x) {
-		panic(fmt.Sprintf("tensor: Linear: no gradient flows through weights of %s; load the model for training", w.Data.DType()))
-	}
 	from := t.mark()
 	y := t.tensor(x.Data.DType(), N, out)
 	m := kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: !o.InOut, C: y.Data, Act: o.Act, Bias: data(b)}

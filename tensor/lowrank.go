@@ -203,6 +203,21 @@ func (t *Tape) InverseNorms(l *LowRank, squares []float64) *Tensor {
 	return y
 }
 
+// Widen gives a weight of a storage type, a matrix, float32 memory of its own with the numbers that it stands for.
+func (t *Tape) Widen(w *Tensor) {
+	if !w.Data.DType().Stored() {
+		return
+	}
+	rows, C := w.Dims2()
+	b, ids := NewBuf(F32, rows*C), t.scratch(I32, rows)
+	for i := range ids.I32() {
+		ids.I32()[i] = int32(i)
+	}
+	t.k.Gather(b, w.Data, ids, C, false)
+	t.drop(&ids)
+	w.Bind(b)
+}
+
 // Constant returns a tensor of v everywhere, float32, which lives until Reset.
 func (t *Tape) Constant(v float64, shape ...int) *Tensor {
 	y := t.tensor(F32, shape...)

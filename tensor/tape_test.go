@@ -6,8 +6,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	"github.com/plinth-ml/plinth/internal/quant"
 	"github.com/plinth-ml/plinth/tensor"
 )
 
@@ -173,5 +175,38 @@ func TestFrozen(t *testing.T) {
 	w.SetTrain(false)
 	if w.Trains() || !w.Grad.None() {
 		t.Error("freezing keeps the gradient")
+	}
+}
+
+// The gradient of x through a weight of a storage type is that through the numbers that it stands for.
+func TestStoredGradient(t *testing.T) {
+	const N, in, out = 9, 512, 300
+	random := func(n int, f float64) []float32 {
+		s := make([]float32, n)
+		for i := range s {
+			s[i] = float32(math.Sin(f * float64(i*i+1)))
+		}
+		return s
+	}
+	for _, d := range []tensor.DType{tensor.BF16, tensor.F16, tensor.Q8_0, tensor.Q4_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K} {
+		f, _ := quant.ByName(d.String())
+		stored := make([]byte, f.Bytes(out*in))
+		f.Encode(stored, random(out*in, 0.37))
+		plain := make([]float32, out*in)
+		f.Decode(plain, stored)
+		k := cpu.New(cpu.Options{Threads: 2})
+		gradient := func(w *tensor.Tensor) []float32 {
+			x := tensor.FromF32(random(N*in, 0.11), N, in)
+			x.SetTrain(true)
+			tape := tensor.Training(k)
+			tape.Seed(tape.Mul(tape.Linear(x, w, nil, tensor.Linear{}), tensor.FromF32(random(N*out, 0.23), N, out)))
+			tape.Backward()
+			return x.Grad.F32()
+		}
+		w := tensor.New(out, in)
+		w.Bind(kernel.OfBytes(d, stored))
+		if !slices.Equal(gradient(w), gradient(tensor.FromF32(plain, out, in))) {
+			t.Errorf("%s: another gradient than through float32", d)
+		}
 	}
 }

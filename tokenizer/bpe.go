@@ -19,12 +19,21 @@ type bpe struct {
 	fuse     bool   // several unknown characters are one token
 	fallback bool   // they are spelled as byte tokens where all those exist
 	byteID   [256]int32
+
+	ascii [128]int32 // ids of characters without prefix and suffix, -1 where there is none
 }
 
 // byteToken is how byte fallback spells a byte.
 func byteToken(b byte) string { return fmt.Sprintf("<0x%02X>", b) }
 
+// setBytes fills the tables of single characters.
 func (m *bpe) setBytes() {
+	for c := range m.ascii {
+		m.ascii[c] = -1
+		if id, ok := m.ids[string(rune(c))]; ok {
+			m.ascii[c] = id
+		}
+	}
 	for b := range m.byteID {
 		m.byteID[b] = -1
 		if id, ok := m.ids[byteToken(byte(b))]; ok {
@@ -33,11 +42,26 @@ func (m *bpe) setBytes() {
 	}
 }
 
-func (m *bpe) segment(e *Encoder, dst []token, word []byte) ([]token, error) {
+// token returns the token that a word is as a whole, where the vocabulary is asked for that.
+func (m *bpe) token(word []byte) (id int32, ok bool) {
 	if m.whole {
-		if id, ok := m.ids[string(word)]; ok && !m.isSpecial(id) {
-			return append(dst, token{id, 0, len(word)}), nil
-		}
+		id, ok = m.ids[string(word)]
+	}
+	return id, ok && !m.isSpecial(id)
+}
+
+// encode is segment without the places of the tokens: short words are merged by scanning, which is faster.
+func (m *bpe) encode(e *Encoder, dst []int32, word []byte) ([]int32, error) {
+	if id, ok := m.token(word); ok {
+		return append(dst, id), nil
+	}
+	ids, _, err := m.symbols(e, word)
+	return append(dst, ids[:e.word.merge(m.pairs, ids)]...), err
+}
+
+func (m *bpe) segment(e *Encoder, dst []token, word []byte) ([]token, error) {
+	if id, ok := m.token(word); ok {
+		return append(dst, token{id, 0, len(word)}), nil
 	}
 	ids, ends, err := m.symbols(e, word)
 	if err != nil {
@@ -67,7 +91,13 @@ func (m *bpe) symbols(e *Encoder, word []byte) (ids []int32, ends []int, err err
 		ids, ends = append(ids, id), append(ends, end)
 	}
 	unknown, unknowns := int32(-1), 0 // not yet added, and its bytes
+	plain := m.prefix == "" && m.suffix == ""
 	for i := 0; i < len(word); {
+		if c := word[i]; plain && unknown < 0 && c < utf8.RuneSelf && m.ascii[c] >= 0 {
+			add(m.ascii[c], 1)
+			i++
+			continue
+		}
 		_, n := utf8.DecodeRune(word[i:])
 		name := word[i : i+n]
 		if i > 0 && m.prefix != "" || i+n == len(word) && m.suffix != "" {

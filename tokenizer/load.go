@@ -43,32 +43,83 @@ type bpeSettings struct {
 	IgnoreMerges bool     `json:"ignore_merges"`
 }
 
+// most bounds how much room is made at once for as many entries as a file seems to have.
+const most = 1 << 17
+
+// jsonVocab is a map of JSON that does not grow step by step.
+type jsonVocab map[string]int32
+
+func (v *jsonVocab) UnmarshalJSON(data []byte) error {
+	*v = make(jsonVocab, min(bytes.Count(data, []byte(`":`)), most))
+	return json.Unmarshal(data, (*map[string]int32)(v))
+}
+
 // jsonMerges reads both spellings of merges, "a b" and ["a", "b"].
 type jsonMerges [][2]string
 
 func (m *jsonMerges) UnmarshalJSON(data []byte) error {
-	var lines []string
-	if json.Unmarshal(data, &lines) == nil {
-		for i, line := range lines {
-			a, b, ok := strings.Cut(line, " ")
-			if !ok || a == "" || b == "" || strings.Contains(b, " ") {
-				return fmt.Errorf("model.merges[%d]: %q is not two tokens", i, line)
-			}
-			*m = append(*m, [2]string{a, b})
+	list := make([]jsonMerge, 0, min(bytes.Count(data, []byte(`",`)), most)+1)
+	if err := json.Unmarshal(data, &list); err != nil {
+		return err
+	}
+	*m = make(jsonMerges, len(list))
+	for i, p := range list {
+		if p[0] == "" {
+			return fmt.Errorf("merges[%d]: %.100s is not two tokens", i, p[1])
+		}
+		(*m)[i] = p
+	}
+	return nil
+}
+
+// jsonMerge is a merge; nothing and the JSON where that is none.
+type jsonMerge [2]string
+
+func (p *jsonMerge) UnmarshalJSON(data []byte) error {
+	*p = jsonMerge{"", string(data)}
+	if inner, ok := list(data); ok {
+		a, rest, ok := cutString(inner)
+		rest, comma := bytes.CutPrefix(rest, []byte(","))
+		b, end, ok2 := cutString(rest)
+		if ok && comma && ok2 && len(end) == 0 && a != "" {
+			*p = jsonMerge{a, b}
 		}
 		return nil
 	}
-	var pairs [][]string
-	if err := json.Unmarshal(data, &pairs); err != nil {
-		return fmt.Errorf("model.merges: %w", err)
-	}
-	for i, p := range pairs {
-		if len(p) != 2 {
-			return fmt.Errorf("model.merges[%d]: %d tokens, not two", i, len(p))
-		}
-		*m = append(*m, [2]string{p[0], p[1]})
+	line, _, _ := cutString(data)
+	if a, b, ok := strings.Cut(line, " "); ok && a != "" && b != "" && !strings.Contains(b, " ") {
+		*p = jsonMerge{a, b}
 	}
 	return nil
+}
+
+// list returns what is between the brackets of a JSON array.
+func list(data []byte) (inner []byte, ok bool) {
+	inner, ok = bytes.CutPrefix(data, []byte("["))
+	return bytes.TrimSuffix(inner, []byte("]")), ok
+}
+
+// cutString returns the string at the start of valid JSON and what is behind it, without white space. It allocates nothing but the
+// string, as files have 100,000 of them.
+func cutString(data []byte) (s string, rest []byte, ok bool) {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 || data[0] != '"' {
+		return "", data, false
+	}
+	end, escapes := 1, false
+	for data[end] != '"' {
+		if data[end] == '\\' {
+			escapes = true
+			end++
+		}
+		end++
+	}
+	rest = bytes.TrimSpace(data[end+1:])
+	if !escapes {
+		return string(data[1:end]), rest, true
+	}
+	err := json.Unmarshal(data[:end+1], &s)
+	return s, rest, err == nil
 }
 
 // Load reads a tokenizer.json, all kinds of it. What Hugging Face tokenizers does not know either, and random merging (dropout), is an
@@ -81,7 +132,7 @@ func Load(data []byte) (*Tokenizer, error) {
 		return nil, errors.New("tokenizer: the file is not valid UTF-8")
 	}
 	var f jsonFile
-	if err := strict("", data, &f); err != nil {
+	if _, err := fill("", data, &f); err != nil {
 		return nil, err
 	}
 	if f.Version != "1.0" {
@@ -117,7 +168,7 @@ func (m *model) readModel(raw json.RawMessage) error {
 	case WordPiece:
 		var j struct {
 			wordPieceSettings
-			Vocab map[string]int32 `json:"vocab"`
+			Vocab jsonVocab `json:"vocab"`
 		}
 		j.Type = WordPiece
 		err := decodeModel(raw, &j, "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab")
@@ -125,9 +176,9 @@ func (m *model) readModel(raw json.RawMessage) error {
 		return err
 	case WordLevel:
 		var j struct {
-			Type  string           `json:"type"`
-			Vocab map[string]int32 `json:"vocab"`
-			Unk   string           `json:"unk_token"`
+			Type  string    `json:"type"`
+			Vocab jsonVocab `json:"vocab"`
+			Unk   string    `json:"unk_token"`
 		}
 		err := decodeModel(raw, &j, "unk_token", "vocab")
 		m.wordLevelUnk, m.vocab = j.Unk, j.Vocab
@@ -161,12 +212,9 @@ func modelKind(raw json.RawMessage) string {
 
 // decodeModel decodes a model and checks that it has the keys.
 func decodeModel(raw json.RawMessage, into any, keys ...string) error {
-	if err := strict("model: ", raw, into); err != nil {
+	fields, err := fill("model", raw, into)
+	if err != nil {
 		return err
-	}
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return fmt.Errorf("tokenizer: model: %w", err)
 	}
 	for _, key := range keys {
 		if v, ok := fields[key]; !ok || string(v) == "null" {
@@ -179,8 +227,8 @@ func decodeModel(raw json.RawMessage, into any, keys ...string) error {
 func (m *model) readBPE(raw json.RawMessage) error {
 	var j struct {
 		bpeSettings
-		Vocab  map[string]int32 `json:"vocab"`
-		Merges jsonMerges       `json:"merges"`
+		Vocab  jsonVocab  `json:"vocab"`
+		Merges jsonMerges `json:"merges"`
 	}
 	if err := decodeModel(raw, &j, "vocab", "merges"); err != nil {
 		return err
@@ -195,10 +243,10 @@ func (m *model) readBPE(raw json.RawMessage) error {
 
 func (m *model) readUnigram(raw json.RawMessage) error {
 	var j struct {
-		Type         string      `json:"type"`
-		Unk          *int32      `json:"unk_id"`
-		Vocab        []jsonScore `json:"vocab"`
-		ByteFallback bool        `json:"byte_fallback"`
+		Type         string     `json:"type"`
+		Unk          *int32     `json:"unk_id"`
+		Vocab        jsonScores `json:"vocab"`
+		ByteFallback bool       `json:"byte_fallback"`
 	}
 	if err := decodeModel(raw, &j, "vocab"); err != nil {
 		return err
@@ -221,15 +269,24 @@ type jsonScore struct {
 }
 
 func (s *jsonScore) UnmarshalJSON(data []byte) error {
-	var fields []json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return err
+	inner, ok := list(data)
+	text, rest, isText := cutString(inner)
+	number, comma := bytes.CutPrefix(rest, []byte(","))
+	number = bytes.TrimSpace(number)
+	score, err := strconv.ParseFloat(string(number), 64)
+	if !ok || !isText || !comma || err != nil {
+		return fmt.Errorf("%.100s is not a token and its score", data)
 	}
-	if len(fields) != 2 || json.Unmarshal(fields[0], &s.text) != nil || json.Unmarshal(fields[1], &s.score) != nil {
-		return fmt.Errorf("vocab: %.100s is not a token and its score", data)
-	}
-	s.score = peerFloat(string(fields[1]), s.score)
+	*s = jsonScore{text, peerFloat(string(number), score)}
 	return nil
+}
+
+// jsonScores are the tokens of a Unigram model.
+type jsonScores []jsonScore
+
+func (s *jsonScores) UnmarshalJSON(data []byte) error {
+	*s = make(jsonScores, 0, min(bytes.Count(data, []byte(`",`)), most)+1)
+	return json.Unmarshal(data, (*[]jsonScore)(s))
 }
 
 // peerFloat returns a JSON number as Hugging Face tokenizers reads it: the digits as a float64, divided by a power of ten, which may

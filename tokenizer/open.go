@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
 	"github.com/plinth-ml/plinth/tokenizer/spm"
@@ -22,7 +23,7 @@ import (
 // Open reads a tokenizer: a file, or a directory that holds one of tokenizer.json; vocab.json and merges.txt; tokenizer.model or
 // spiece.model; vocab.txt (the last two with tokenizer_config.json, where there is one). A file is read by its name: *.json as
 // tokenizer.json, *.model as SentencePiece's or as Llama 3's ranks, *.txt as BERT's vocabulary, and OpenAI's rank files
-// (r50k_base.tiktoken, p50k_base.tiktoken, cl100k_base.tiktoken; others through LoadTiktoken).
+// (r50k_base.tiktoken, p50k_base.tiktoken, cl100k_base.tiktoken, o200k_base.tiktoken; others through OpenTiktoken).
 func Open(path string) (*Tokenizer, error) {
 	t, err := open(path)
 	if err != nil {
@@ -48,11 +49,14 @@ func open(path string) (*Tokenizer, error) {
 }
 
 func openFile(path string) (*Tokenizer, error) {
+	dir, name := filepath.Split(path)
+	if name == "merges.txt" {
+		return nil, errors.New("tokenizer: merges.txt goes with vocab.json: name that file, or the folder")
+	}
 	data, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	dir, name := filepath.Split(path)
 	switch filepath.Ext(name) {
 	case ".tiktoken":
 		return openRanks(name, data)
@@ -79,21 +83,64 @@ func openFile(path string) (*Tokenizer, error) {
 	return Load(data)
 }
 
+// ErrPattern is that a rank file is none of those whose split pattern is known by its name.
+var ErrPattern = errors.New("its split pattern is not known")
+
+// encoding is what a rank file does not hold.
+type encoding struct {
+	pattern *split.Pattern
+	special map[string]int32
+}
+
+// encodings are OpenAI's, by the names of their files.
+var encodings = map[string]encoding{
+	"gpt2":      {split.GPT2, map[string]int32{EndOfText: 50256}},
+	"r50k_base": {split.GPT2, map[string]int32{EndOfText: 50256}},
+	"p50k_base": {split.GPT2, map[string]int32{EndOfText: 50256}},
+	"cl100k_base": {split.CL100KTiktoken, map[string]int32{EndOfText: 100257, "<|fim_prefix|>": 100258, "<|fim_middle|>": 100259,
+		"<|fim_suffix|>": 100260, "<|endofprompt|>": 100276}},
+	"o200k_base": {split.O200K, map[string]int32{EndOfText: 199999, "<|endofprompt|>": 200018}},
+}
+
 func openRanks(name string, data []byte) (*Tokenizer, error) {
-	switch name {
-	case "r50k_base.tiktoken", "gpt2.tiktoken", "p50k_base.tiktoken":
-		return LoadTiktoken(data, split.GPT2, map[string]int32{EndOfText: 50256})
-	case "cl100k_base.tiktoken":
-		return LoadTiktoken(data, split.CL100KTiktoken, map[string]int32{EndOfText: 100257, "<|fim_prefix|>": 100258,
-			"<|fim_middle|>": 100259, "<|fim_suffix|>": 100260, "<|endofprompt|>": 100276})
+	e, ok := encodings[strings.TrimSuffix(name, ".tiktoken")]
+	if !ok {
+		return nil, fmt.Errorf("tokenizer: rank file %q is none of OpenAI's: %w", name, ErrPattern)
 	}
-	return nil, fmt.Errorf("tokenizer: the split pattern of rank file %q is not known", name)
+	return LoadTiktoken(data, e.pattern, e.special)
+}
+
+// OpenTiktoken reads a rank file of any name. encoding is r50k_base, p50k_base, cl100k_base or o200k_base, whose special tokens it
+// then has; or, without special tokens, the name of a pattern in split.Known, or a regular expression.
+func OpenTiktoken(path, encoding string) (*Tokenizer, error) {
+	e, ok := encodings[encoding]
+	if i := slices.IndexFunc(split.Known, func(p *split.Pattern) bool { return p.Name == encoding }); i >= 0 && !ok {
+		e.pattern, ok = split.Known[i], true
+	}
+	if !ok {
+		var err error
+		if e.pattern, err = split.ByRegex(encoding); err != nil {
+			return nil, fmt.Errorf("tokenizer: %q is no encoding that is known, and as an expression: %w", encoding, err)
+		}
+	}
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := LoadTiktoken(data, e.pattern, e.special)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
 }
 
 // openModel reads a *.model file. Unless the configuration says something else, a BPE model gets its begin token, as Llama and
 // Gemma do, and a Unigram model its end token, as T5 does.
 func openModel(data, config []byte) (*Tokenizer, error) {
 	if len(data) > 0 && data[0] != 0x0A { // no field 1 of a protocol buffer: base64
+		if !utf8.Valid(data) {
+			return nil, errors.New("tokenizer: neither a SentencePiece model nor a rank file")
+		}
 		return llama3Ranks(data)
 	}
 	var c struct {
@@ -123,7 +170,7 @@ func openModel(data, config []byte) (*Tokenizer, error) {
 func llama3Ranks(data []byte) (*Tokenizer, error) {
 	const ranks = 128_000
 	if n := bytes.Count(bytes.TrimSpace(data), []byte("\n")) + 1; n != ranks {
-		return nil, fmt.Errorf("tokenizer: a rank file of %d tokens is not Llama 3's: its split pattern is not known", n)
+		return nil, fmt.Errorf("tokenizer: a rank file of %d tokens is not Llama 3's: %w", n, ErrPattern)
 	}
 	special := map[string]int32{}
 	for i, name := range []string{"<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|reserved_special_token_1|>",
@@ -213,16 +260,19 @@ func LoadTiktoken(data []byte, p *split.Pattern, special map[string]int32) (*Tok
 		if len(fields) != 2 {
 			return nil, fmt.Errorf("tokenizer: rank file, line %d: %d fields, want 2", n, len(fields))
 		}
+		if string(fields[0]) == "=" { // Whisper's file holds the empty token, which no text gives
+			continue
+		}
 		raw, err := base64.StdEncoding.DecodeString(string(fields[0]))
 		if err != nil || len(raw) == 0 || len(raw) > 1024 {
-			return nil, fmt.Errorf("tokenizer: rank file, line %d: %q is not a token in base64", n, fields[0])
+			return nil, fmt.Errorf("tokenizer: rank file, line %d: %.60q is not a token in base64", n, fields[0])
 		}
 		id, err := strconv.ParseInt(string(fields[1]), 10, 32)
 		if err != nil || id < 0 || id >= maxID {
-			return nil, fmt.Errorf("tokenizer: rank file, line %d: rank %q is not in [0, %d)", n, fields[1], maxID)
+			return nil, fmt.Errorf("tokenizer: rank file, line %d: rank %.60q is not in [0, %d)", n, fields[1], maxID)
 		}
 		if _, twice := ranks[string(raw)]; twice {
-			return nil, fmt.Errorf("tokenizer: rank file, line %d: token %q appears twice", n, raw)
+			return nil, fmt.Errorf("tokenizer: rank file, line %d: token %.60q appears twice", n, raw)
 		}
 		if old, twice := byRank[int32(id)]; twice {
 			return nil, fmt.Errorf("tokenizer: rank file, line %d: rank %d is that of %q too", n, id, old)

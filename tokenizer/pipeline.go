@@ -95,6 +95,12 @@ func (e *Encoder) spaceWords(ids []int32, s []byte) []int32 {
 // segment appends the ids of the tokens that the model cuts a piece into.
 func (e *Encoder) segment(ids []int32, piece []byte) []int32 {
 	var err error
+	if m, ok := e.t.engine.(*bpe); ok {
+		if ids, err = m.encode(e, ids, piece); err != nil {
+			e.err = err
+		}
+		return ids
+	}
 	if e.tokens, err = e.t.engine.segment(e, e.tokens[:0], piece); err != nil {
 		e.err = err
 	}

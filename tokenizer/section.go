@@ -3,9 +3,10 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -86,12 +87,9 @@ func kind(raw json.RawMessage) string {
 
 // decode decodes a section into a struct. Unknown keys are errors, and so are missing ones but those tagged plinth:"optional".
 func decode(where string, raw json.RawMessage, into any) error {
-	if err := strict(where+": ", raw, into); err != nil {
+	fields, err := fill(where, raw, into)
+	if err != nil {
 		return err
-	}
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return fmt.Errorf("tokenizer: %s: %w", where, err)
 	}
 	t := reflect.TypeOf(into).Elem()
 	for i := range t.NumField() {
@@ -104,18 +102,55 @@ func decode(where string, raw json.RawMessage, into any) error {
 	return nil
 }
 
-// strict decodes data and refuses unknown fields. where names the section.
-func strict(where string, data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
+// fill decodes an object into a struct whose tags are the keys, and returns the values by key. Unknown keys are errors. where names
+// the section, "" the whole file.
+func fill(where string, raw json.RawMessage, into any) (map[string]json.RawMessage, error) {
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s%w", before(where, ": "), err)
+	}
+	known := map[string]bool{}
+	v := reflect.ValueOf(into).Elem()
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		known[key] = key != "-"
+		raw, ok := fields[key]
+		if !ok || !known[key] {
+			continue
+		}
+		if err := strict(raw, v.FieldByIndex(f.Index).Addr().Interface()); err != nil {
+			return nil, fmt.Errorf("tokenizer: %s%s: %w", before(where, "."), key, err)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if !known[key] || key == "" {
+			return nil, fmt.Errorf("tokenizer: %sunknown field %q", before(where, ": "), key)
+		}
+	}
+	return fields, nil
+}
+
+// before returns s with end behind it, nothing for nothing.
+func before(s, end string) string {
+	if s == "" {
+		return ""
+	}
+	return s + end
+}
+
+// strict decodes a value, with errors for unknown fields. What decodes itself is given the bytes as they are, as a json.Decoder
+// would copy them several times.
+func strict(raw json.RawMessage, into any) error {
+	switch into := into.(type) {
+	case *json.RawMessage:
+		*into = raw
+		return nil
+	case json.Unmarshaler:
+		return into.UnmarshalJSON(raw)
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if err == nil && d.More() {
-		err = errors.New("more than one JSON value")
-	}
-	if err != nil {
-		return fmt.Errorf("tokenizer: %s%w", where, err)
-	}
-	return nil
+	return d.Decode(into)
 }
 
 // one is a string of one character in JSON.

@@ -34,12 +34,12 @@ type AddedToken struct {
 
 // Tokenizer turns text into ids and back. It does not change once made; all methods are safe for concurrent use.
 type Tokenizer struct {
-	model // what it was made of, but for the tables that are only needed to build it
+	model // what it was made of, but for the merges
 
 	listed  []bool   // by id, whether model.vocab has it
 	names   []string // by id, as the files spell it
 	raw     []string // by id, the bytes that the token stands for
-	ids     map[string]int32
+	addedID map[string]int32
 	addedAt map[int32]int // index in added by id
 	finder  [2]*finder    // of not normalized and of normalized added tokens
 	forms   map[int32]string
@@ -95,7 +95,7 @@ func build(m *model) (*Tokenizer, error) {
 			m.vocab[s.text] = int32(id) // where a text repeats, the last one counts
 		}
 	}
-	t := &Tokenizer{model: *m, ids: make(map[string]int32, len(m.vocab)+len(m.added)), addedAt: map[int32]int{}, forms: map[int32]string{}}
+	t := &Tokenizer{model: *m, addedID: map[string]int32{}, addedAt: map[int32]int{}, forms: map[int32]string{}}
 	if err := t.size(); err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func build(m *model) (*Tokenizer, error) {
 			}
 		}
 	}
-	t.vocab, t.merges, t.ranks = nil, nil, nil
+	t.merges, t.ranks = nil, nil
 	t.encoders.New = func() any { return t.NewEncoder() }
 	return t, nil
 }
@@ -188,7 +188,6 @@ func (t *Tokenizer) setVocab() error {
 			return fmt.Errorf("tokenizer: model.vocab: %q and %q both have id %d", min(old, name), max(old, name), id)
 		}
 		set(name, id)
-		t.ids[name] = id
 	}
 	return nil
 }
@@ -199,13 +198,13 @@ func (t *Tokenizer) setAdded() error {
 		if _, twice := t.addedAt[a.ID]; twice {
 			return fmt.Errorf("tokenizer: added_tokens: id %d appears twice", a.ID)
 		}
-		if id, ok := t.ids[a.Content]; ok && id != a.ID {
+		if id, ok := t.ID(a.Content); ok && id != a.ID {
 			return fmt.Errorf("tokenizer: added_tokens: %q has ids %d and %d", a.Content, id, a.ID)
 		}
 		if old := t.names[a.ID]; t.listed[a.ID] && old != a.Content {
 			return fmt.Errorf("tokenizer: added_tokens: id %d of %q is that of %q", a.ID, a.Content, old)
 		}
-		t.names[a.ID], t.raw[a.ID], t.ids[a.Content] = a.Content, a.Content, a.ID
+		t.names[a.ID], t.raw[a.ID], t.addedID[a.Content] = a.Content, a.Content, a.ID
 		t.addedAt[a.ID] = i
 		if a.Normalized && t.normalizer != nil {
 			form := newText([]byte(a.Content), false)
@@ -233,7 +232,10 @@ func (t *Tokenizer) VocabSize() int { return len(t.names) }
 
 // ID returns the id of a token as tokenizer.json spells it ("Ġthe" for " the").
 func (t *Tokenizer) ID(token string) (int32, bool) {
-	id, ok := t.ids[token]
+	id, ok := t.vocab[token]
+	if !ok {
+		id, ok = t.addedID[token]
+	}
 	return id, ok
 }
 
@@ -278,7 +280,7 @@ func (t *Tokenizer) Token(id int32) []byte {
 
 // SpecialID returns the id of a special token by its content.
 func (t *Tokenizer) SpecialID(name string) (int32, bool) {
-	id, ok := t.ids[name]
+	id, ok := t.ID(name)
 	return id, ok && t.IsSpecial(id)
 }
 

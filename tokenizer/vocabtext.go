@@ -20,7 +20,7 @@ func LoadVocabText(vocab, config []byte) (*Tokenizer, error) {
 	for line := range bytes.Lines(vocab) {
 		name := strings.TrimRightFunc(string(line), unicode.IsSpace)
 		if !utf8.ValidString(name) {
-			return nil, fmt.Errorf("tokenizer: vocab.txt:%d: %q is not UTF-8", n+1, name)
+			return nil, fmt.Errorf("tokenizer: vocab.txt:%d: %.60q is not UTF-8", n+1, name)
 		}
 		if n == maxID {
 			return nil, fmt.Errorf("tokenizer: vocab.txt: more than %d lines", maxID)
@@ -56,7 +56,7 @@ func LoadVocabText(vocab, config []byte) (*Tokenizer, error) {
 	}
 	for _, i := range []int{0, 1, 3} {
 		if _, ok := m.vocab[names[i]]; !ok {
-			return nil, fmt.Errorf("tokenizer: vocab.txt: no %s among %d tokens", names[i], n)
+			return nil, fmt.Errorf("tokenizer: vocab.txt: no %s among %d lines: not a vocabulary of BERT's", names[i], n)
 		}
 	}
 	lower := !capitals

@@ -17,6 +17,25 @@ func TestConvertOverItself(t *testing.T) {
 	if read(t, path) != whole {
 		t.Error("the model changed")
 	}
+	other := filepath.Join(dir, "other.gguf")
+	for _, verb := range [][]string{{"convert"}, {"quantize", "--type", "q8_0"}} {
+		args := append(verb, "--model", path, "--out", other)
+		write(t, other, "mine")
+		fails(t, 2, "--force", args...)
+		if read(t, other) != "mine" {
+			t.Errorf("%v wrote over a file", verb)
+		}
+		if ok(t, append(args, "--force")...); read(t, other) == "mine" {
+			t.Errorf("%v --force wrote nothing", verb)
+		}
+		fails(t, 2, dir, append(verb, "--model", path, "--out", dir)...)
+	}
+	folder := filepath.Join(dir, "bf16")
+	ok(t, "convert", "--model", shared.model, "--dtype", "bf16", "--shard", "20000", "--threads", "1", "--out", folder)
+	if text := ok(t, "generate", "--model", filepath.Join(folder, "model.safetensors.index.json"), "--max-tokens", "2", "one"); text == "" {
+		t.Error("nothing written with a converted folder")
+	}
+	fails(t, 2, "--shard", "convert", "--model", shared.model, "--shard", "0", "--out", filepath.Join(dir, "x"))
 	fails(t, 2, "--type q5_0 is none of", "quantize", "--model", path, "--type", "q5_0", "--out", path)
 	ok(t, "quantize", "--model", path, "--type", "Q8_0", "--out", filepath.Join(dir, "q.gguf"))
 	fails(t, 2, "is empty", "generate", "--model", "", "x")

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -109,7 +110,8 @@ func patternByName(name string) (*split.Pattern, error) {
 
 // tokenizerFlag is where a verb gets its tokenizer from.
 type tokenizerFlag struct {
-	Model string `required:"" help:"Folder or file of the tokenizer: tokenizer.json, vocab.json with merges.txt, tokenizer.model, spiece.model, vocab.txt, tiktoken ranks, .gguf; or a model of the store." placeholder:"PATH|NAME"`
+	Model   string `required:"" help:"Folder or file of the tokenizer: tokenizer.json, vocab.json with merges.txt, tokenizer.model, spiece.model, vocab.txt, tiktoken ranks, .gguf; or a model of the store." placeholder:"PATH|NAME"`
+	Pattern string `help:"Read --model as tiktoken ranks of this encoding: r50k_base, p50k_base, cl100k_base, o200k_base; or of a split pattern: gpt2, cl100k, o200k, llama3, qwen2, or a regular expression." placeholder:"NAME"`
 }
 
 // open reads it.
@@ -119,9 +121,19 @@ func (t *tokenizerFlag) open() (*tokenizer.Tokenizer, error) {
 		return nil, err
 	}
 	if zoo.IsGGUF(path) {
+		if t.Pattern != "" {
+			return nil, usagef("--pattern is for tiktoken ranks, and %s is a GGUF file", path)
+		}
 		return zoo.Tokenizer(path, nil)
 	}
-	return tokenizer.Open(path)
+	if t.Pattern != "" {
+		return tokenizer.OpenTiktoken(path, t.Pattern)
+	}
+	tok, err := tokenizer.Open(path)
+	if errors.Is(err, tokenizer.ErrPattern) {
+		return nil, fmt.Errorf("%w; name it with --pattern", err)
+	}
+	return tok, err
 }
 
 type tokenizerEncodeCmd struct {

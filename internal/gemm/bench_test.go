@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/plinth-ml/plinth/internal/pool"
+	"github.com/plinth-ml/plinth/internal/quant"
+	"github.com/plinth-ml/plinth/internal/vec"
 )
 
 // benchProduct reports the rate of a product as its fastest call, and the share of the fastest reading of the ceiling,
@@ -98,6 +100,58 @@ func BenchmarkRow(b *testing.B) {
 		b.Run(fmt.Sprintf("packed=%v/transB=%v", s.packed, s.tb), func(b *testing.B) {
 			b.SetBytes(4 * 4096 * 4096)
 			benchProduct(b, 2, s)
+		})
+	}
+}
+
+// BenchmarkHalf is a product with a right side of 16 bits: few rows at the speed of memory, many beside the same product in float32.
+func BenchmarkHalf(b *testing.B) {
+	for _, k := range Variants()[1:] {
+		for _, f := range []quant.Format{quant.BF16, quant.F16} {
+			for _, m := range []int{1, 2, 4, 8, 16, 512} {
+				for _, threads := range []int{1, 2} {
+					N, K := 64<<10, 1024
+					if m > 16 {
+						N = 2048
+					}
+					b.Run(fmt.Sprintf("%s/%s/M=%d/threads=%d", k.name, f, m, threads), func(b *testing.B) {
+						p := pool.New(threads)
+						defer p.Close()
+						e := New(k, p)
+						w := make([]byte, 2*N*K)
+						for i := range w {
+							w[i] = byte(i % 61)
+						}
+						m := &Product{M: m, N: N, K: K, A: make([]float32, m*K), Half: w, Format: f, C: make([]float32, m*N)}
+						e.Mul(m)
+						b.SetBytes(int64(len(w)))
+						for b.Loop() {
+							e.Mul(m)
+						}
+						b.ReportMetric(2*float64(m.M)*float64(N)*float64(K)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+					})
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkRead is the speed of memory, the ceiling of a product of one row.
+func BenchmarkRead(b *testing.B) {
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
+			p := pool.New(threads)
+			defer p.Close()
+			x := make([]float32, 64<<20)
+			for i := range x {
+				x[i] = 1
+			}
+			sums := make([]float32, 256)
+			work := func(task, _ int) { sums[task] = vec.Max(x[task<<18 : (task+1)<<18]) }
+			b.SetBytes(int64(4 * len(x)))
+			for b.Loop() {
+				p.Run(256, work)
+			}
 		})
 	}
 }

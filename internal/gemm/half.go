@@ -2,22 +2,21 @@ package gemm
 
 import "github.com/plinth-ml/plinth/internal/quant"
 
-// widenFunc transposes some rows of numbers of 16 bits, ld bytes apart, into a panel: dst[p*nr+i] is number p of row i, as float32. k is a multiple
-// of halfUnit. Meanwhile what lies ahead bytes further is fetched into the cache.
+// widenFunc transposes halfRows rows of numbers of 16 bits, ld bytes apart, into a panel: dst[p*nr+i] is number p of row i, as float32. k is a
+// multiple of halfUnit. Meanwhile what lies ahead bytes further is fetched into the cache.
 type widenFunc func(dst *float32, src *byte, ld, k, ahead int)
 
-// dotFunc computes C = alpha·(A·B) + (C when load, else 0) for one row of A and groups of rows of numbers of 16 bits, at most dotRows in all,
-// with the sums of a tileFunc. k is a multiple of halfUnit.
-type dotFunc func(k int, a *float32, b *byte, ld, ahead, groups int, c *float32, alpha float32, load bool)
+// dotFunc computes C = alpha·(A·B) + (C when load, else 0) for one row of A and halfRows rows of numbers of 16 bits, with the sums of a tileFunc and
+// the arguments of a widenFunc.
+type dotFunc func(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
 
 const (
-	halfUnit = 32 // so many numbers of 16 bits are a line of the cache
-	dotRows  = 64
+	halfUnit = 32 // numbers of 16 bits in a line of the cache
+	halfRows = 16 // more streams at once are slower: 64 rows, 8 GB/s on one thread, 32 rows 10, 16 rows 13
 )
 
 // half holds the functions of a variant for one format of 16 bits; nil: everything goes through quant's Decode.
 type half struct {
-	rows  int // of B in a call of widen, and in a group of dot
 	widen widenFunc
 	dot   dotFunc
 }
@@ -26,14 +25,14 @@ type half struct {
 func (k *Kernel) stripHalf(s *Scratch, dst []float32, src []byte, f quant.Format, ld, w, kk, ahead int) {
 	dst = dst[:kk*k.nr]
 	h, done := &k.half[f], 0
-	if h.widen != nil && w >= h.rows {
+	if h.widen != nil && w >= halfRows && kk >= halfUnit {
 		if w < k.nr {
 			clear(dst)
 		}
 		done = kk / halfUnit * halfUnit
 		_ = src[2*((w-1)*ld+done)-1]
-		for i := 0; i < w && done > 0; i += h.rows {
-			i = min(i, w-h.rows) // the last group may overlap the one before
+		for i := 0; i < w; i += halfRows {
+			i = min(i, w-halfRows) // the last rows may overlap those before
 			h.widen(&dst[i], &src[2*i*ld], 2*ld, done, ahead)
 		}
 	}
@@ -46,7 +45,8 @@ func (k *Kernel) stripHalf(s *Scratch, dst []float32, src []byte, f quant.Format
 	}
 }
 
-// ahead is how many bytes behind block k0 of a row of Half lies what is needed next: the following block, or the first of the row that is so many rows further.
+// ahead is how many bytes behind block k0 of a row of Half lies what is needed next: the following block, or the first of the row that is so many rows
+// further.
 func (j *job) ahead(rows, k0 int) int {
 	if k0+KC < j.K {
 		return 2 * KC
@@ -54,30 +54,20 @@ func (j *job) ahead(rows, k0 int) int {
 	return 2 * (rows*j.K - k0)
 }
 
-// dots computes row i of C over whole groups of rows of Half and returns the first column that is left.
+// dots computes row i of C over as many rows of Half as dot takes and returns the first column that is left.
 func (j *job) dots(i, n0, n1 int, s *Scratch) int {
-	h := &j.k.half[j.Format]
-	if h.dot == nil || j.TransA {
+	dot := j.k.half[j.Format].dot
+	if dot == nil || j.TransA {
 		return n0
 	}
-	for n1-n0 >= h.rows {
-		groups := min(n1-n0, dotRows) / h.rows
+	for ; n0+halfRows <= n1; n0 += halfRows {
 		for k0 := 0; k0 < j.K; k0 += KC {
-			kc := min(KC, j.K-k0)
-			if kc%halfUnit != 0 {
-				j.tail(i, n0, groups*h.rows, k0, kc, s)
-				continue
+			if kc := min(KC, j.K-k0); kc%halfUnit == 0 {
+				dot(&j.A[i*j.LDA+k0], &j.Half[2*(n0*j.K+k0)], 2*j.K, kc, j.ahead(halfRows, k0), &j.C[i*j.LDC+n0], j.Alpha, j.Accumulate || k0 > 0)
+			} else {
+				j.column(i, i+1, n0, halfRows, k0, kc, nil, s)
 			}
-			h.dot(kc, &j.A[i*j.LDA+k0], &j.Half[2*(n0*j.K+k0)], 2*j.K, j.ahead(dotRows, k0), groups, &j.C[i*j.LDC+n0], j.Alpha, j.Accumulate || k0 > 0)
 		}
-		n0 += groups * h.rows
 	}
 	return n0
-}
-
-// tail adds block k0 to columns [n, n+cols) of row i, where it is no whole lines.
-func (j *job) tail(i, n, cols, k0, kc int, s *Scratch) {
-	for at := 0; at < cols; at += j.k.nr {
-		j.column(i, i+1, n+at, min(j.k.nr, cols-at), k0, kc, nil, s)
-	}
 }

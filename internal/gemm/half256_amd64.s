@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// Rows of B in 16 bits, read as columns of float32: see half.go. AVX2, 8 rows at a time. Registers:
-// SI, R12 rows 0 and 4; R10, R11 one and three rows in bytes; R14 bytes to what is needed next.
+// Rows of B in 16 bits, read as columns of float32: see half.go. AVX2, 16 rows at a time. Registers:
+// SI, R12, R13, BX rows 0, 4, 8 and 12; R10, R11 one and three rows in bytes; R14 bytes to what is needed next.
 
 #define FETCH4 \
 	PREFETCHT0 (AX); \
@@ -14,6 +14,10 @@
 	LEAQ (SI)(R14*1), AX; \
 	FETCH4; \
 	LEAQ (AX)(R10*4), AX; \
+	FETCH4; \
+	LEAQ (AX)(R10*4), AX; \
+	FETCH4; \
+	LEAQ (AX)(R10*4), AX; \
 	FETCH4
 
 #define LOAD4(OP, R, off, A, B, C, D) \
@@ -21,10 +25,6 @@
 	OP off(R)(R10*1), B; \
 	OP off(R)(R10*2), C; \
 	OP off(R)(R11*1), D
-
-#define LOAD8(OP, off) \
-	LOAD4(OP, SI, off, Y0, Y1, Y2, Y3); \
-	LOAD4(OP, R12, off, Y4, Y5, Y6, Y7)
 
 #define PAIR(A, B, L, H) \
 	VPUNPCKLDQ B, A, L; \
@@ -38,16 +38,17 @@
 	VPERM2I128 $0x20, B, A, L; \
 	VPERM2I128 $0x31, B, A, B
 
-// TRANSPOSE makes columns of Y0-Y7, rows of 8 words of 32 bits: Y8-Y11, Y4-Y7.
+// FOUR makes A-D, four rows, the columns of each 128 bits.
+#define FOUR(A, B, C, D) \
+	PAIR(A, B, Y8, Y9); \
+	PAIR(C, D, Y10, Y11); \
+	QUAD(Y8, Y10, A, B); \
+	QUAD(Y9, Y11, C, D)
+
+// TRANSPOSE makes columns of Y0-Y7, rows of 8 words of 32 bits: Y8-Y11, Y4-Y7. Y12-Y15 are left alone.
 #define TRANSPOSE \
-	PAIR(Y0, Y1, Y8, Y9); \
-	PAIR(Y2, Y3, Y10, Y11); \
-	PAIR(Y4, Y5, Y12, Y13); \
-	PAIR(Y6, Y7, Y14, Y15); \
-	QUAD(Y8, Y10, Y0, Y1); \
-	QUAD(Y9, Y11, Y2, Y3); \
-	QUAD(Y12, Y14, Y4, Y5); \
-	QUAD(Y13, Y15, Y6, Y7); \
+	FOUR(Y0, Y1, Y2, Y3); \
+	FOUR(Y4, Y5, Y6, Y7); \
 	LANES(Y0, Y4, Y8); \
 	LANES(Y1, Y5, Y9); \
 	LANES(Y2, Y6, Y10); \
@@ -58,176 +59,153 @@
 	DO(Y8, (p)); DO(Y9, (p+1)); DO(Y10, (p+2)); DO(Y11, (p+3)); \
 	DO(Y4, (p+4)); DO(Y5, (p+5)); DO(Y6, (p+6)); DO(Y7, (p+7))
 
-// BOTH makes float32 of the two bfloat16 of a word, those of columns 2p and 2p+1. Y14 is HIGH.
+// HIGH makes Y14 the mask of the upper halves of words. A word of bfloat16 is columns 2p and 2p+1.
 #define HIGH \
 	VPCMPEQD Y14, Y14, Y14; \
 	VPSLLD $16, Y14, Y14
 
+// PUT stores a column of rows 0-7, PUT8 of rows 8-15.
 #define PUT(Y, p) VMOVUPS Y, (64*p)(DI)
+#define PUT8(Y, p) VMOVUPS Y, (64*p+32)(DI)
 #define PUTBOTH(Y, p) \
 	VPSLLD $16, Y, Y0; \
 	PUT(Y0, (2*p)); \
 	VPAND Y14, Y, Y1; \
 	PUT(Y1, (2*p+1))
-
-#define ADD(Y, p) \
-	VBROADCASTSS (4*p)(DX), Y2; \
-	VFMADD231PS Y2, Y, Y15
-#define ADDBOTH(Y, p) \
+#define PUTBOTH8(Y, p) \
 	VPSLLD $16, Y, Y0; \
-	ADD(Y0, (2*p)); \
+	PUT8(Y0, (2*p)); \
 	VPAND Y14, Y, Y1; \
-	ADD(Y1, (2*p+1))
+	PUT8(Y1, (2*p+1))
 
-#define WIDENARGS \
-	MOVQ dst+0(FP), DI; \
-	MOVQ src+8(FP), SI; \
+// ADD adds to the sums of rows 0-7, ADD8 to those of rows 8-15.
+#define ADDTO(SUM, Y, p) \
+	VBROADCASTSS (4*p)(DX), Y2; \
+	VFMADD231PS Y2, Y, SUM
+#define ADDBOTHTO(SUM, Y, p) \
+	VPSLLD $16, Y, Y0; \
+	ADDTO(SUM, Y0, (2*p)); \
+	VPAND Y14, Y, Y1; \
+	ADDTO(SUM, Y1, (2*p+1))
+#define ADD(Y, p) ADDTO(Y15, Y, p)
+#define ADD8(Y, p) ADDTO(Y13, Y, p)
+#define ADDBOTH(Y, p) ADDBOTHTO(Y15, Y, p)
+#define ADDBOTH8(Y, p) ADDBOTHTO(Y13, Y, p)
+
+#define PART(OP, R, S, off, DO, p) \
+	LOAD4(OP, R, off, Y0, Y1, Y2, Y3); \
+	LOAD4(OP, S, off, Y4, Y5, Y6, Y7); \
+	TRANSPOSE; \
+	EACH(DO, p)
+
+#define ARGS \
 	MOVQ ld+16(FP), R10; \
-	MOVQ k+24(FP), CX; \
 	MOVQ ahead+32(FP), R14; \
 	LEAQ (R10)(R10*2), R11; \
-	LEAQ (SI)(R10*4), R12
+	LEAQ (SI)(R10*4), R12; \
+	LEAQ (SI)(R10*8), R13; \
+	LEAQ (R12)(R10*8), BX; \
+	HIGH
 
-#define WIDENNEXT \
+#define NEXT(R, bytes) \
 	ADDQ $64, SI; \
 	ADDQ $64, R12; \
-	ADDQ $2048, DI; \
+	ADDQ $64, R13; \
+	ADDQ $64, BX; \
+	ADDQ $bytes, R; \
 	SUBQ $32, CX
 
-// The sums of up to eight groups of 8 rows lie on the stack. DX is the row of A, DI the group's sums, R8 the first row of B, R9 counts groups.
-#define DOTARGS \
-	MOVQ k+0(FP), CX; \
-	MOVQ a+8(FP), DX; \
-	MOVQ b+16(FP), R8; \
-	MOVQ ld+24(FP), R10; \
-	MOVQ ahead+32(FP), R14; \
-	LEAQ (R10)(R10*2), R11; \
-	VXORPS Y0, Y0, Y0; \
-	VMOVUPS Y0, sums-256(SP); \
-	VMOVUPS Y0, sums-224(SP); \
-	VMOVUPS Y0, sums-192(SP); \
-	VMOVUPS Y0, sums-160(SP); \
-	VMOVUPS Y0, sums-128(SP); \
-	VMOVUPS Y0, sums-96(SP); \
-	VMOVUPS Y0, sums-64(SP); \
-	VMOVUPS Y0, sums-32(SP)
-
-#define DOTGROUPS \
-	LEAQ sums-256(SP), DI; \
-	MOVQ groups+40(FP), R9; \
-	MOVQ R8, SI
-
-// DOTPART adds columns p on of a group; PREPARE sets a register that DO needs.
-#define NOTHING
-#define DOTPART(OP, off, PREPARE, DO, p) \
-	LOAD8(OP, off); \
-	TRANSPOSE; \
-	PREPARE; \
-	VMOVUPS (DI), Y15; \
-	EACH(DO, p); \
-	VMOVUPS Y15, (DI)
-
-#define DOTNEXTGROUP \
-	ADDQ $32, DI; \
-	LEAQ (R12)(R10*4), SI; \
-	DECQ R9
-
-#define DOTNEXT \
-	ADDQ $64, R8; \
-	ADDQ $128, DX; \
-	SUBQ $32, CX
-
-// DOTSTORE: C = alpha·sums + (C or 0).
-#define DOTSTORE \
-	LEAQ sums-256(SP), SI; \
-	MOVQ c+48(FP), DI; \
-	MOVQ groups+40(FP), R9; \
-	VBROADCASTSS alpha+56(FP), Y2; \
-	MOVBLZX load+60(FP), AX; \
+// STORE: C = alpha·(Y15, Y13) + (C or 0).
+#define STORE \
+	MOVQ c+40(FP), DI; \
+	VBROADCASTSS alpha+48(FP), Y2; \
+	MOVBLZX load+52(FP), AX; \
 	NEGL AX; \
 	VMOVD AX, X3; \
 	VPBROADCASTD X3, Y3; \
-store: \
 	VMASKMOVPS (DI), Y3, Y0; \
-	VFMADD231PS (SI), Y2, Y0; \
+	VMASKMOVPS 32(DI), Y3, Y1; \
+	VFMADD231PS Y2, Y15, Y0; \
+	VFMADD231PS Y2, Y13, Y1; \
 	VMOVUPS Y0, (DI); \
-	ADDQ $32, SI; \
-	ADDQ $32, DI; \
-	DECQ R9; \
-	JNE store; \
+	VMOVUPS Y1, 32(DI); \
 	VZEROUPPER; \
 	RET
 
 // func widenBF16AVX2(dst *float32, src *byte, ld, k, ahead int)
 TEXT ·widenBF16AVX2(SB), NOSPLIT, $0-40
-	WIDENARGS
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
 loop:
 	FETCH
-	LOAD8(VMOVDQU, 0)
-	TRANSPOSE
-	HIGH
-	EACH(PUTBOTH, 0)
-	LOAD8(VMOVDQU, 32)
-	TRANSPOSE
-	HIGH
-	EACH(PUTBOTH, 8)
-	WIDENNEXT
+	PART(VMOVDQU, SI, R12, 0, PUTBOTH, 0)
+	PART(VMOVDQU, R13, BX, 0, PUTBOTH8, 0)
+	PART(VMOVDQU, SI, R12, 32, PUTBOTH, 8)
+	PART(VMOVDQU, R13, BX, 32, PUTBOTH8, 8)
+	NEXT(DI, 2048)
 	JNE loop
 	VZEROUPPER
 	RET
+
+// func dotBF16AVX2(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+TEXT ·dotBF16AVX2(SB), NOSPLIT, $0-53
+	MOVQ a+0(FP), DX
+	MOVQ b+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
+	VXORPS Y15, Y15, Y15
+	VXORPS Y13, Y13, Y13
+loop:
+	FETCH
+	PART(VMOVDQU, SI, R12, 0, ADDBOTH, 0)
+	PART(VMOVDQU, R13, BX, 0, ADDBOTH8, 0)
+	PART(VMOVDQU, SI, R12, 32, ADDBOTH, 8)
+	PART(VMOVDQU, R13, BX, 32, ADDBOTH8, 8)
+	NEXT(DX, 128)
+	JNE loop
+	STORE
 
 // func widenF16AVX2(dst *float32, src *byte, ld, k, ahead int)
 TEXT ·widenF16AVX2(SB), NOSPLIT, $0-40
-	WIDENARGS
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
 loop:
 	FETCH
-	LOAD8(VCVTPH2PS, 0)
-	TRANSPOSE
-	EACH(PUT, 0)
-	LOAD8(VCVTPH2PS, 16)
-	TRANSPOSE
-	EACH(PUT, 8)
-	LOAD8(VCVTPH2PS, 32)
-	TRANSPOSE
-	EACH(PUT, 16)
-	LOAD8(VCVTPH2PS, 48)
-	TRANSPOSE
-	EACH(PUT, 24)
-	WIDENNEXT
+	PART(VCVTPH2PS, SI, R12, 0, PUT, 0)
+	PART(VCVTPH2PS, R13, BX, 0, PUT8, 0)
+	PART(VCVTPH2PS, SI, R12, 16, PUT, 8)
+	PART(VCVTPH2PS, R13, BX, 16, PUT8, 8)
+	PART(VCVTPH2PS, SI, R12, 32, PUT, 16)
+	PART(VCVTPH2PS, R13, BX, 32, PUT8, 16)
+	PART(VCVTPH2PS, SI, R12, 48, PUT, 24)
+	PART(VCVTPH2PS, R13, BX, 48, PUT8, 24)
+	NEXT(DI, 2048)
 	JNE loop
 	VZEROUPPER
 	RET
 
-// func dotBF16AVX2(k int, a *float32, b *byte, ld, ahead, groups int, c *float32, alpha float32, load bool)
-TEXT ·dotBF16AVX2(SB), NOSPLIT, $256-61
-	DOTARGS
+// func dotF16AVX2(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+TEXT ·dotF16AVX2(SB), NOSPLIT, $0-53
+	MOVQ a+0(FP), DX
+	MOVQ b+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
+	VXORPS Y15, Y15, Y15
+	VXORPS Y13, Y13, Y13
 loop:
-	DOTGROUPS
-group:
-	LEAQ (SI)(R10*4), R12
 	FETCH
-	DOTPART(VMOVDQU, 0, HIGH, ADDBOTH, 0)
-	DOTPART(VMOVDQU, 32, HIGH, ADDBOTH, 8)
-	DOTNEXTGROUP
-	JNE group
-	DOTNEXT
+	PART(VCVTPH2PS, SI, R12, 0, ADD, 0)
+	PART(VCVTPH2PS, R13, BX, 0, ADD8, 0)
+	PART(VCVTPH2PS, SI, R12, 16, ADD, 8)
+	PART(VCVTPH2PS, R13, BX, 16, ADD8, 8)
+	PART(VCVTPH2PS, SI, R12, 32, ADD, 16)
+	PART(VCVTPH2PS, R13, BX, 32, ADD8, 16)
+	PART(VCVTPH2PS, SI, R12, 48, ADD, 24)
+	PART(VCVTPH2PS, R13, BX, 48, ADD8, 24)
+	NEXT(DX, 128)
 	JNE loop
-	DOTSTORE
-
-// func dotF16AVX2(k int, a *float32, b *byte, ld, ahead, groups int, c *float32, alpha float32, load bool)
-TEXT ·dotF16AVX2(SB), NOSPLIT, $256-61
-	DOTARGS
-loop:
-	DOTGROUPS
-group:
-	LEAQ (SI)(R10*4), R12
-	FETCH
-	DOTPART(VCVTPH2PS, 0, NOTHING, ADD, 0)
-	DOTPART(VCVTPH2PS, 16, NOTHING, ADD, 8)
-	DOTPART(VCVTPH2PS, 32, NOTHING, ADD, 16)
-	DOTPART(VCVTPH2PS, 48, NOTHING, ADD, 24)
-	DOTNEXTGROUP
-	JNE group
-	DOTNEXT
-	JNE loop
-	DOTSTORE
+	STORE

@@ -3,11 +3,6 @@
 // Rows of B in 16 bits, K next to K, read as columns of float32: see half.go. AVX-512, 16 rows at a time. Registers:
 // SI, R12, R13, BX rows 0, 4, 8 and 12; R10, R11 one and three rows in bytes; R14 bytes to what is needed next.
 
-#define BASES \
-	LEAQ (SI)(R10*4), R12; \
-	LEAQ (SI)(R10*8), R13; \
-	LEAQ (R12)(R10*8), BX
-
 #define FETCH4 \
 	PREFETCHT0 (AX); \
 	PREFETCHT0 (AX)(R10*1); \
@@ -55,28 +50,23 @@
 	VSHUFI32X4 $0x88, V, U, C; \
 	VSHUFI32X4 $0xdd, V, U, D
 
-// TRANSPOSE makes Z0-Z15, rows of 16 words of 32 bits, columns.
+// FOUR makes A-D, four rows, the columns of each 128 bits.
+#define FOUR(A, B, C, D, S, T, U, V) \
+	PAIR(A, B, S, T); \
+	PAIR(C, D, U, V); \
+	QUAD(S, U, A, B); \
+	QUAD(T, V, C, D)
+
+// TRANSPOSE makes Z0-Z15, rows of 16 words of 32 bits, columns. Z28-Z31 are left alone.
 #define TRANSPOSE \
-	PAIR(Z0, Z1, Z16, Z17); \
-	PAIR(Z2, Z3, Z18, Z19); \
-	PAIR(Z4, Z5, Z20, Z21); \
-	PAIR(Z6, Z7, Z22, Z23); \
-	PAIR(Z8, Z9, Z24, Z25); \
-	PAIR(Z10, Z11, Z26, Z27); \
-	PAIR(Z12, Z13, Z28, Z29); \
-	PAIR(Z14, Z15, Z30, Z31); \
-	QUAD(Z16, Z18, Z0, Z1); \
-	QUAD(Z17, Z19, Z2, Z3); \
-	QUAD(Z20, Z22, Z4, Z5); \
-	QUAD(Z21, Z23, Z6, Z7); \
-	QUAD(Z24, Z26, Z8, Z9); \
-	QUAD(Z25, Z27, Z10, Z11); \
-	QUAD(Z28, Z30, Z12, Z13); \
-	QUAD(Z29, Z31, Z14, Z15); \
-	LANES(Z0, Z4, Z8, Z12, Z16, Z17, Z18, Z19); \
-	LANES(Z1, Z5, Z9, Z13, Z20, Z21, Z22, Z23); \
-	LANES(Z2, Z6, Z10, Z14, Z24, Z25, Z26, Z27); \
-	LANES(Z3, Z7, Z11, Z15, Z16, Z17, Z18, Z19)
+	FOUR(Z0, Z1, Z2, Z3, Z16, Z17, Z18, Z19); \
+	FOUR(Z4, Z5, Z6, Z7, Z20, Z21, Z22, Z23); \
+	FOUR(Z8, Z9, Z10, Z11, Z24, Z25, Z26, Z27); \
+	FOUR(Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19); \
+	LANES(Z0, Z4, Z8, Z12, Z20, Z21, Z22, Z23); \
+	LANES(Z1, Z5, Z9, Z13, Z24, Z25, Z26, Z27); \
+	LANES(Z2, Z6, Z10, Z14, Z16, Z17, Z18, Z19); \
+	LANES(Z3, Z7, Z11, Z15, Z20, Z21, Z22, Z23)
 
 // EACH does something with columns p to p+15.
 #define EACH(DO, p) \
@@ -85,7 +75,7 @@
 	DO(Z8, (p+8)); DO(Z9, (p+9)); DO(Z10, (p+10)); DO(Z11, (p+11)); \
 	DO(Z12, (p+12)); DO(Z13, (p+13)); DO(Z14, (p+14)); DO(Z15, (p+15))
 
-// BOTH makes float32 of the two bfloat16 of a word, those of columns 2p and 2p+1. Z31 is HIGH.
+// HIGH makes Z31 the mask of the upper halves of words. A word of bfloat16 is columns 2p and 2p+1.
 #define HIGH \
 	VPTERNLOGD $0xff, Z31, Z31, Z31; \
 	VPSLLD $16, Z31, Z31
@@ -104,90 +94,74 @@
 	VPANDD Z31, Z, Z17; \
 	ADD(Z17, (2*p+1))
 
-#define WIDENARGS \
-	MOVQ dst+0(FP), DI; \
-	MOVQ src+8(FP), SI; \
+#define ARGS \
 	MOVQ ld+16(FP), R10; \
-	MOVQ k+24(FP), CX; \
 	MOVQ ahead+32(FP), R14; \
 	LEAQ (R10)(R10*2), R11; \
-	BASES
+	LEAQ (SI)(R10*4), R12; \
+	LEAQ (SI)(R10*8), R13; \
+	LEAQ (R12)(R10*8), BX; \
+	HIGH
 
-#define WIDENNEXT \
+#define NEXT(R, bytes) \
 	ADDQ $64, SI; \
 	ADDQ $64, R12; \
 	ADDQ $64, R13; \
 	ADDQ $64, BX; \
-	ADDQ $4096, DI; \
+	ADDQ $bytes, R; \
 	SUBQ $32, CX
 
-// The sums of up to four groups of 16 rows lie on the stack. DX is the row of A, DI the group's sums, R8 the first row of B, R9 counts groups.
-#define DOTARGS \
-	MOVQ k+0(FP), CX; \
-	MOVQ a+8(FP), DX; \
-	MOVQ b+16(FP), R8; \
-	MOVQ ld+24(FP), R10; \
-	MOVQ ahead+32(FP), R14; \
-	LEAQ (R10)(R10*2), R11; \
-	VPXORD Z0, Z0, Z0; \
-	VMOVUPS Z0, sums-256(SP); \
-	VMOVUPS Z0, sums-192(SP); \
-	VMOVUPS Z0, sums-128(SP); \
-	VMOVUPS Z0, sums-64(SP)
-
-#define DOTGROUPS \
-	LEAQ sums-256(SP), DI; \
-	MOVQ groups+40(FP), R9; \
-	MOVQ R8, SI
-
-#define DOTNEXTGROUP \
-	VMOVUPS Z30, (DI); \
-	ADDQ $64, DI; \
-	LEAQ (BX)(R10*4), SI; \
-	DECQ R9
-
-#define DOTNEXT \
-	ADDQ $64, R8; \
-	ADDQ $128, DX; \
-	SUBQ $32, CX
-
-// DOTSTORE: C = alpha·sums + (C or 0).
-#define DOTSTORE \
-	LEAQ sums-256(SP), SI; \
-	MOVQ c+48(FP), DI; \
-	MOVQ groups+40(FP), R9; \
-	VBROADCASTSS alpha+56(FP), Z2; \
-	MOVBQZX load+60(FP), AX; \
+// STORE: C = alpha·Z30 + (C or 0).
+#define STORE \
+	MOVQ c+40(FP), DI; \
+	VBROADCASTSS alpha+48(FP), Z2; \
+	MOVBQZX load+52(FP), AX; \
 	NEGQ AX; \
 	KMOVW AX, K3; \
-store: \
 	VMOVUPS.Z (DI), K3, Z0; \
-	VFMADD231PS (SI), Z2, Z0; \
+	VFMADD231PS Z2, Z30, Z0; \
 	VMOVUPS Z0, (DI); \
-	ADDQ $64, SI; \
-	ADDQ $64, DI; \
-	DECQ R9; \
-	JNE store; \
 	VZEROUPPER; \
 	RET
 
 // func widenBF16AVX512(dst *float32, src *byte, ld, k, ahead int)
 TEXT ·widenBF16AVX512(SB), NOSPLIT, $0-40
-	WIDENARGS
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
 loop:
 	FETCH
 	LOAD16(VMOVDQU32, 0)
 	TRANSPOSE
-	HIGH
 	EACH(PUTBOTH, 0)
-	WIDENNEXT
+	NEXT(DI, 4096)
 	JNE loop
 	VZEROUPPER
 	RET
 
+// func dotBF16AVX512(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+TEXT ·dotBF16AVX512(SB), NOSPLIT, $0-53
+	MOVQ a+0(FP), DX
+	MOVQ b+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
+	VPXORD Z30, Z30, Z30
+loop:
+	FETCH
+	LOAD16(VMOVDQU32, 0)
+	TRANSPOSE
+	EACH(ADDBOTH, 0)
+	NEXT(DX, 128)
+	JNE loop
+	STORE
+
 // func widenF16AVX512(dst *float32, src *byte, ld, k, ahead int)
 TEXT ·widenF16AVX512(SB), NOSPLIT, $0-40
-	WIDENARGS
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
 loop:
 	FETCH
 	LOAD16(VCVTPH2PS, 0)
@@ -196,49 +170,26 @@ loop:
 	LOAD16(VCVTPH2PS, 32)
 	TRANSPOSE
 	EACH(PUT, 16)
-	WIDENNEXT
+	NEXT(DI, 4096)
 	JNE loop
 	VZEROUPPER
 	RET
 
-// func dotBF16AVX512(k int, a *float32, b *byte, ld, ahead, groups int, c *float32, alpha float32, load bool)
-TEXT ·dotBF16AVX512(SB), NOSPLIT, $256-61
-	DOTARGS
+// func dotF16AVX512(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+TEXT ·dotF16AVX512(SB), NOSPLIT, $0-53
+	MOVQ a+0(FP), DX
+	MOVQ b+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
+	VPXORD Z30, Z30, Z30
 loop:
-	DOTGROUPS
-group:
-	BASES
-	FETCH
-	LOAD16(VMOVDQU32, 0)
-	TRANSPOSE
-	HIGH
-	VMOVUPS (DI), Z30
-	EACH(ADDBOTH, 0)
-	DOTNEXTGROUP
-	JNE group
-	DOTNEXT
-	JNE loop
-	DOTSTORE
-
-// func dotF16AVX512(k int, a *float32, b *byte, ld, ahead, groups int, c *float32, alpha float32, load bool)
-TEXT ·dotF16AVX512(SB), NOSPLIT, $256-61
-	DOTARGS
-loop:
-	DOTGROUPS
-group:
-	BASES
 	FETCH
 	LOAD16(VCVTPH2PS, 0)
 	TRANSPOSE
-	VMOVUPS (DI), Z30
 	EACH(ADD, 0)
-	VMOVUPS Z30, (DI)
 	LOAD16(VCVTPH2PS, 32)
 	TRANSPOSE
-	VMOVUPS (DI), Z30
 	EACH(ADD, 16)
-	DOTNEXTGROUP
-	JNE group
-	DOTNEXT
+	NEXT(DX, 128)
 	JNE loop
-	DOTSTORE
+	STORE

@@ -68,10 +68,10 @@ func widenBF16AVX2(dst *float32, src *byte, ld, k, ahead int)
 func widenF16AVX2(dst *float32, src *byte, ld, k, ahead int)
 
 //go:noescape
-func dotBF16AVX2(k int, a *float32, b *byte, ld, ahead, groups int, c *float32, alpha float32, load bool)
+func dotBF16AVX2(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
 
 //go:noescape
-func dotF16AVX2(k int, a *float32, b *byte, ld, ahead, groups int, c *float32, alpha float32, load bool)
+func dotF16AVX2(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
 
 //go:noescape
 func widenBF16AVX512(dst *float32, src *byte, ld, k, ahead int)
@@ -80,10 +80,10 @@ func widenBF16AVX512(dst *float32, src *byte, ld, k, ahead int)
 func widenF16AVX512(dst *float32, src *byte, ld, k, ahead int)
 
 //go:noescape
-func dotBF16AVX512(k int, a *float32, b *byte, ld, ahead, groups int, c *float32, alpha float32, load bool)
+func dotBF16AVX512(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
 
 //go:noescape
-func dotF16AVX512(k int, a *float32, b *byte, ld, ahead, groups int, c *float32, alpha float32, load bool)
+func dotF16AVX512(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
 
 func peak256(n int)
 func peak512(n int)
@@ -107,11 +107,11 @@ func simdKernels() []*Kernel {
 	}
 	for _, k := range ks {
 		if k.masked {
-			k.half = [2]half{quant.F16: {16, widenF16AVX512, dotF16AVX512}, quant.BF16: {16, widenBF16AVX512, dotBF16AVX512}}
+			k.half = [2]half{quant.F16: {widenF16AVX512, dotF16AVX512}, quant.BF16: {widenBF16AVX512, dotBF16AVX512}}
 		} else {
-			k.half = [2]half{quant.BF16: {8, widenBF16AVX2, dotBF16AVX2}}
+			k.half = [2]half{quant.BF16: {widenBF16AVX2, dotBF16AVX2}}
 			if cpu.X86.HasF16C {
-				k.half[quant.F16] = half{8, widenF16AVX2, dotF16AVX2}
+				k.half[quant.F16] = half{widenF16AVX2, dotF16AVX2}
 			}
 		}
 		switch wide := k.masked; {

@@ -54,13 +54,14 @@ func Parse(data []byte) (Config, error) {
 	if err := model.ParseConfig(data, &c, keys); err != nil {
 		return c, fmt.Errorf("t5: %w", err)
 	}
-	var head struct {
+	var head struct { // keys that say nothing about the arithmetic in any other family
 		Architectures []string `json:"architectures"`
+		Pad           *int     `json:"pad_token_id"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
 		return c, fmt.Errorf("t5: config.json: %w", err)
 	}
-	c.Encoder = slices.Contains(head.Architectures, EncoderOnly)
+	c.Encoder, c.Pad = slices.Contains(head.Architectures, EncoderOnly), head.Pad
 	if c.DecoderLayers == 0 {
 		c.DecoderLayers = c.Layers
 	}

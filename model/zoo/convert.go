@@ -110,8 +110,8 @@ func contentOfDir(dir string) (*content, error) {
 }
 
 func contentFrom(dir string, m Stored, src checkpoint.Source) (*content, error) {
-	if _, ok := m.(*headed); ok {
-		return nil, fmt.Errorf("%s: a decoder with a head for a task has no place in GGUF", dir)
+	if _, err := AsDecoder(m); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	config, err := m.ConfigJSON()
 	if err != nil {

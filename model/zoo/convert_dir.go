@@ -26,17 +26,16 @@ type DirOptions struct {
 // WriteDir writes the model at in, a folder or a GGUF file, to a new folder with Hugging Face's files. Of a folder, every other text beside the weights comes along as
 // it is, but for the type in config.json. A tensor is in memory at a time, not the model.
 func WriteDir(in, dir string, o DirOptions) error {
-	src, m, _, err := openSource(in)
+	src, m, scheme, err := openSource(in)
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeDir(in, dir, m, src, o), src.Close())
+	return errors.Join(writeDir(in, dir, m, src, scheme, o), src.Close())
 }
 
-func writeDir(in, dir string, m Stored, src checkpoint.Source, o DirOptions) error {
-	scheme, files := checkpoint.HuggingFace, texts
+func writeDir(in, dir string, m Stored, src checkpoint.Source, scheme checkpoint.Scheme, o DirOptions) error {
+	files := texts
 	if f, ok := src.(*gguf.File); ok {
-		scheme = checkpoint.GGUF
 		files = func(in string) (map[string][]byte, error) { return textsOf(f, m) }
 	}
 	extra, err := files(in)
@@ -78,7 +77,7 @@ func writeDir(in, dir string, m Stored, src checkpoint.Source, o DirOptions) err
 
 // withType says in a config.json of which type the weights are.
 func withType(config []byte, d checkpoint.DType) ([]byte, error) {
-	var keys map[string]any
+	var keys map[string]json.RawMessage // numbers stay as they are written: 3 is not 3.0 to every reader
 	if err := json.Unmarshal(config, &keys); err != nil {
 		return nil, err
 	}
@@ -86,10 +85,11 @@ func withType(config []byte, d checkpoint.DType) ([]byte, error) {
 	if _, ok := keys["dtype"]; ok { // the name since transformers 5
 		key = "dtype"
 	}
-	keys[key] = map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.F16: "float16", checkpoint.BF16: "bfloat16"}[d]
-	if keys[key] == "" {
-		return nil, fmt.Errorf("a folder of %s", d)
+	name := map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.F16: "float16", checkpoint.BF16: "bfloat16"}[d]
+	if name == "" {
+		return nil, fmt.Errorf("weights of a folder as %q: only F32, F16 and BF16", string(d))
 	}
+	keys[key] = json.RawMessage(`"` + name + `"`)
 	return json.MarshalIndent(keys, "", "  ")
 }
 

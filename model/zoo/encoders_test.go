@@ -43,7 +43,7 @@ func TestEncoderParity(t *testing.T) {
 	for _, name := range encoderCases(t) {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "encoders/"+name)
-			dir := folder(t, c)
+			dir := c.Folder()
 			for _, k := range sets {
 				m, err := zoo.OpenAny(dir, zoo.Options{Train: true})
 				if err != nil {
@@ -164,7 +164,7 @@ func encoders(t *testing.T) (names []string, models []zoo.Stored) {
 	t.Helper()
 	names = encoderCases(t)
 	for _, name := range names {
-		m, err := zoo.OpenAny(folder(t, testkit.Golden(t, "encoders/"+name)), zoo.Options{F32: true})
+		m, err := zoo.OpenAny(testkit.Golden(t, "encoders/"+name).Folder(), zoo.Options{F32: true})
 		if err != nil {
 			t.Fatal(err)
 		}

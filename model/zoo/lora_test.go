@@ -1,6 +1,8 @@
 package zoo_test
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -61,7 +63,7 @@ func TestLoRAParity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "lora/"+name)
 			k := cpu.New(cpu.Options{Threads: 2})
-			m, err := zoo.Open(folder(t, c), zoo.Options{Train: true})
+			m, err := zoo.Open(c.Folder(), zoo.Options{Train: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,7 +161,7 @@ func TestLoRAMerge(t *testing.T) {
 	for _, name := range append(cases, "lora/gpt2") {
 		for _, dora := range []bool{false, true} {
 			c := testkit.Golden(t, name)
-			m, err := zoo.Open(folder(t, c), zoo.Options{F32: true})
+			m, err := zoo.Open(c.Folder(), zoo.Options{F32: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -209,7 +211,7 @@ func TestPEFTLoadsOurs(t *testing.T) {
 		"decoders/gemma": {Targets: adapt.Names{List: []string{"q_proj", "down_proj"}}, Layers: []int{1}, AlphaPattern: map[string]float64{"q_proj": 2}},
 	} {
 		c := testkit.Golden(t, name)
-		dir, out := folder(t, c), t.TempDir()
+		dir, out := c.Folder(), t.TempDir()
 		m, err := zoo.Open(dir, zoo.Options{F32: true})
 		if err != nil {
 			t.Fatal(err)
@@ -227,5 +229,75 @@ func TestPEFTLoadsOurs(t *testing.T) {
 		testkit.Ask(t, filepath.Join(testkit.Root(), "tools", "golden", "lora.py"), []string{"torch", "transformers", "peft"},
 			map[string]any{"model": dir, "adapter": out, "ids": ids}, &want)
 		testkit.Close(t, name, logitsOf(tensor.Evaluation(k), m, ids, []int{len(ids)}), want, 1e-4, 0)
+	}
+}
+
+// TestQLoRA: gradients through frozen weights in the file's own type are those through the same numbers in float32.
+func TestQLoRA(t *testing.T) {
+	c := testkit.Golden(t, "lora/llama-dora")
+	dir := c.Folder()
+	f, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tensors []checkpoint.Tensor
+	for _, info := range f.Infos() {
+		x, err := f.Tensor(info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := make([]float32, info.Elements())
+		if err := x.Float32(values); err != nil {
+			t.Fatal(err)
+		}
+		half := make([]uint16, len(values))
+		for i, v := range values {
+			half[i] = uint16(math.Float32bits(v) >> 16)
+		}
+		tensors = append(tensors, checkpoint.FromBF16(info.Name, info.Shape, half))
+	}
+	half := t.TempDir()
+	if err := os.WriteFile(filepath.Join(half, zoo.ConfigFile), []byte(c.Meta["config"]), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Close(), checkpoint.Write(filepath.Join(half, zoo.WeightsFile), tensors, nil)); err != nil {
+		t.Fatal(err)
+	}
+	k := cpu.New(cpu.Options{Threads: 2})
+	ids, lengths := sequences(c)
+	gradients := func(o zoo.Options) (grads [][]float32, bytes int) {
+		m, err := zoo.Open(half, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := adapt.AttachLoRA(k, m, nil, adapt.LoRA{Targets: adapt.Names{AllLinear: true}, DoRA: true}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		disturb(a)
+		tape := tensor.Training(k)
+		x := model.Features(m, tape, tensor.IDs(ids), nn.NewSeqs(lengths...), nil)
+		m.Head().Loss(tape, x, tensor.CrossEntropy{Targets: tensor.IDs(ids), Scale: 1})
+		tape.Backward()
+		for _, p := range a.Params() {
+			grads = append(grads, p.T().Grad.F32())
+		}
+		for _, l := range nn.Linears(m) {
+			bytes += l.Weight.T().Data.DType().Bytes(l.Weight.T().Len())
+		}
+		if o == (zoo.Options{}) {
+			if err := a.Merge(k); err == nil || !strings.Contains(err.Error(), "bf16") {
+				t.Errorf("merging into weights of the file: %v", err)
+			}
+		}
+		return grads, bytes
+	}
+	got, small := gradients(zoo.Options{})
+	want, large := gradients(zoo.Options{F32: true})
+	for i, g := range want {
+		testkit.Close(t, fmt.Sprint("gradient ", i), got[i], g, 1e-5, 1e-9)
+	}
+	if small > large*3/4 {
+		t.Errorf("frozen weights take %d bytes, as float32 %d", small, large)
 	}
 }

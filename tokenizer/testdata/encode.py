@@ -36,4 +36,6 @@ def answer(requests):
 
 
 for line in sys.stdin:
-    print(json.dumps(answer([r[0] if len(r) == 1 else tuple(r) for r in json.loads(line)])), flush=True)
+    out = json.dumps(answer([r[0] if len(r) == 1 else tuple(r) for r in json.loads(line)])).encode() + b"\n"
+    while out:  # print lost parts of lines when the process was stopped and continued
+        out = out[os.write(1, out):]

@@ -56,6 +56,7 @@ type engine struct {
 	product gemm.Product
 	scratch []scratch // per worker
 	partial []float32 // partial sums of row blocks
+	decoded []float32 // rows of a weight of a storage type
 	sweep   sweep
 	attn    attn
 	entropy entropy

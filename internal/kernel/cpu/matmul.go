@@ -10,7 +10,9 @@ import (
 func (e *engine) matMul(m *kernel.MatMul) {
 	for m != nil {
 		next := m.Next
-		if isBlocks(m) {
+		if m.Packed == nil && !m.TransB && m.B.DType().Stored() {
+			e.decodedMatMul(m)
+		} else if isBlocks(m) {
 			for next != nil && isBlocks(next) {
 				next = next.Next
 			}
@@ -25,13 +27,17 @@ func (e *engine) matMul(m *kernel.MatMul) {
 // isBlocks tells whether the right side of m is read as blocks of codes.
 func isBlocks(m *kernel.MatMul) bool {
 	right := m.B.DType()
-	return m.Packed == nil && right.Stored() && right != kernel.F16 && right != kernel.BF16
+	return m.Packed == nil && m.TransB && right.Stored() && right != kernel.F16 && right != kernel.BF16
 }
 
 // plainMatMul is a product of float32, or of float32 with 16-bit floats.
 func (e *engine) plainMatMul(m *kernel.MatMul) {
 	const op = "MatMul"
 	right := m.B.DType()
+	if m.Packed == nil && right.Stored() && !m.TransB {
+		e.decodedMatMul(m)
+		return
+	}
 	half := m.Packed == nil && (right == kernel.F16 || right == kernel.BF16)
 	if half {
 		checkStored(m)

@@ -27,7 +27,7 @@ func matMul[T float](m *kernel.MatMul) {
 	}
 	a, c, bias, pre, res := of[T](m.A), of[T](m.C), of[T](m.Bias), of[T](m.Pre), of[T](m.Residual)
 	b := operandB[T](m) // [K, N]
-	if block := m.B.DType().ActivationBlock(); m.Packed == nil && block > 0 {
+	if block := m.B.DType().ActivationBlock(); m.Packed == nil && m.TransB && block > 0 {
 		a = quantized(a, M, K, lda, block)
 	}
 	alpha := m.Alpha
@@ -74,11 +74,14 @@ func operandB[T float](m *kernel.MatMul) []float64 {
 		return p.Data.([]float64)
 	}
 	if m.B.DType().Stored() {
-		if !m.TransB || m.TransA || m.Accumulate || m.LDB != 0 && m.LDB != m.K {
-			panic("ref: MatMul: weights of " + m.B.DType().String() + " take A·Bᵀ with dense rows only, without Accumulate")
+		width := m.N // of B as stored
+		if m.TransB {
+			width = m.K
 		}
-		b := stored[T](m.B)
-		return widen(nil, "MatMul", b, m.B, true, m.K, m.N, 0)
+		if m.TransA || m.TransB && m.Accumulate || m.LDB != 0 && m.LDB != width {
+			panic("ref: MatMul: weights of " + m.B.DType().String() + " take A·Bᵀ without Accumulate, and A·B, with dense rows only")
+		}
+		return widen(nil, "MatMul", stored[T](m.B), m.B, m.TransB, m.K, m.N, 0)
 	}
 	return widen(nil, "MatMul", of[T](m.B), m.B, m.TransB, m.K, m.N, m.LDB)
 }

@@ -114,6 +114,20 @@ func stored(t *testing.T, s *kernel.Set, d *data) {
 				}
 			}
 		}
+		for i, sz := range [][3]int{{0, 1, 4}, {1, 1, 1}, {3, 2, 0}, {5, 1, 300}, {7, 3, 33}, {70, 2, 260}, {33, 1, 530}} { // M, blocks of N, K
+			M, N, K := sz[0], sz[1]*unit, sz[2]
+			m := &kernel.MatMul{M: M, N: N, K: K, A: d.in(M * (K + 3)), LDA: K + 3, LDC: N + 2, B: d.weights(dtype, K*N, i%2 == 1), Alpha: []float64{0, -0.5}[i%2], Accumulate: i%3 == 0}
+			name := fmt.Sprintf("%s: A·B M=%d N=%d K=%d acc %v", dtype, M, N, K, m.Accumulate)
+			c := d.in(M * m.LDC)
+			m.C = d.keep(clone(c), "%s", name)
+			s.MatMul(m)
+			if d.plain() {
+				plain := *m
+				plain.B = kernel.OfF64(decoded(m.B))
+				_, want := plainProduct(&plain, floats(c), m.LDA, N, m.LDC)
+				near(t, name, floats(m.C), want, exact)
+			}
+		}
 		const V = 19
 		for _, N := range []int{0, 1, 7, 100} {
 			for _, acc := range []bool{false, true} {
