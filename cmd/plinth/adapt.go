@@ -34,6 +34,7 @@ type adaptCmd struct {
 	Batch      int     `default:"16" help:"Examples per step." placeholder:"N"`
 	LR         float64 `name:"lr" help:"Peak learning rate; 0 means 5e-5 · 768/width, and ten times that for lora and frozen." placeholder:"F"`
 	Patience   int     `default:"0" help:"Validations without a better score after which training ends; 0: it goes on." placeholder:"N"`
+	LayerDecay float64 `default:"1" help:"Of full: factor of the learning rate from each block to the one below." placeholder:"F"`
 	Balance    bool    `help:"Weigh classes by the inverse of how often they occur."`
 	Rank       int     `default:"8" help:"Of lora." placeholder:"N"`
 	Alpha      float64 `default:"16" help:"Of lora." placeholder:"F"`
@@ -188,7 +189,16 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, m zoo.TaskM
 // choose sets what is trained. The adapter is nil but for lora.
 func (a *adaptCmd) choose(k *kernel.Set, m zoo.TaskModel, f *adapt.FineTuning, seed uint64) (*adapt.Adapter, error) {
 	head := m.HeadParams()
+	if a.LayerDecay != 1 && a.Method != "full" {
+		return nil, usagef("--layer-decay is for --method full")
+	}
 	switch a.Method {
+	case "full":
+		params, err := adapt.LayerDecay(m.Params(), a.LayerDecay)
+		if err != nil {
+			return nil, flagError(err)
+		}
+		f.Trained = params
 	case "lora":
 		body, beside := zoo.Parts(m)
 		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets), Save: headModules(m)}, seed)
