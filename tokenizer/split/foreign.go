@@ -82,8 +82,9 @@ func probes(expr string) [][]byte {
 	return all
 }
 
-// standIns are for characters whose class package unicode, and so the engine, does not know yet, by that class.
-var standIns = map[class]rune{upper: 'Ɐ', lower: 'ⱥ', caseless: '\U00013000', mark: '\u1DC4', number: '\U00012400'}
+// standIns are for characters whose class package unicode, and so the engine, does not know yet, by that class. All such numbers are
+// decimal digits (Unicode 16 has 80), so a digit stands for them.
+var standIns = map[class]rune{upper: 'Ɐ', lower: 'ⱥ', caseless: '\U00013000', mark: '\u1DC4', number: '\U0001E950'}
 
 // newer returns the stand-ins of all such characters.
 var newer = sync.OnceValue(func() map[rune]rune {

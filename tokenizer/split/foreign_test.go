@@ -37,13 +37,14 @@ func TestRegexAnchors(t *testing.T) {
 
 // TestNewerCharacters: characters that package unicode does not know have the class that the peers give them.
 func TestNewerCharacters(t *testing.T) {
-	p, err := ByRegex(`(?:\p{L})+`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const egyptian = "\U00013577" // a letter since Unicode 16
-	ends, err := p.Ends(nil, []byte(egyptian+"é."))
-	if err != nil || len(ends) != 2 || ends[0] != len(egyptian+"é") {
-		t.Errorf("ends %v, %v", ends, err)
+	for expr, char := range map[string]string{`(?:\p{L})+`: "\U00013577", `(?:\d)+`: "\U000116D9", `(?:\p{Nd})+`: "\U0001E5F9"} { // of Unicode 16
+		p, err := ByRegex(expr + "b?")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends, err := p.Ends(nil, []byte(char+char+"b."))
+		if err != nil || len(ends) != 2 || ends[0] != len(char+char+"b") {
+			t.Errorf("%s: ends %v, %v", expr, ends, err)
+		}
 	}
 }
