@@ -20,6 +20,7 @@ type chatCmd struct {
 	Message  []string          `arg:"" optional:"" help:"Message to answer; without one, a conversation on standard input." placeholder:"TEXT"`
 	System   string            `help:"System message." placeholder:"TEXT"`
 	Template string            `help:"Chat template instead of the model's: a file, or one of ${templates}." placeholder:"NAME|FILE"`
+	Tools    string            `help:"JSON list of tools that the model may call, each {\"type\": \"function\", \"function\": {...}}." placeholder:"FILE"`
 	Set      map[string]string `help:"Value for the template, as JSON or text, such as enable_thinking=false." placeholder:"NAME=VALUE"`
 
 	MaxTokens int `default:"0" help:"Most tokens of an answer; 0 means as many as the context holds." placeholder:"N"`
@@ -43,6 +44,7 @@ type talk struct {
 	render   chat.Options
 	stops    []string // texts that end an answer
 	context  int      // positions
+	tools    []chat.Tool
 	messages []chat.Message
 	turns    uint64
 }
@@ -60,7 +62,7 @@ func (t *chatCmd) Run(ctx context.Context, c *common) error {
 	} else if len(t.Message) == 0 {
 		return s.converse(ctx)
 	}
-	result, err := s.answer(ctx, message, !c.JSON)
+	result, err := s.answer(ctx, userMessage(message), !c.JSON)
 	if err != nil {
 		return err
 	}
@@ -110,6 +112,9 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if s.template, err = t.chooseTemplate(source); err != nil {
 		return nil, err
 	}
+	if err = s.openTools(ctx); err != nil {
+		return nil, err
+	}
 	if s.engine, err = t.engine(c, m, 1); err != nil {
 		return nil, err
 	}
@@ -154,7 +159,7 @@ func chatSource(path string, tok *tokenizer.Tokenizer) (*chat.Source, error) {
 // chooseTemplate is the template that --template names, or the model's.
 func (t *chatCmd) chooseTemplate(source *chat.Source) (*chat.Template, error) {
 	if t.Template == "" {
-		tmpl, err := source.Open(false)
+		tmpl, err := source.Open(t.Tools != "")
 		if errors.Is(err, chat.ErrNoTemplate) {
 			return nil, fmt.Errorf("%s: %w (--template NAME)", t.Model, err)
 		}
@@ -211,7 +216,7 @@ func (s *talk) setStops(ctx context.Context, source *chat.Source) {
 
 // encode returns the ids of the conversation. Special tokens in messages stay text.
 func (s *talk) encode(ctx context.Context, messages []chat.Message) ([]int32, error) {
-	pieces, err := s.template.Pieces(ctx, messages, nil, s.render)
+	pieces, err := s.template.Pieces(ctx, messages, s.tools, s.render)
 	if err != nil {
 		return nil, err
 	}
@@ -226,9 +231,13 @@ func (s *talk) encode(ctx context.Context, messages []chat.Message) ([]int32, er
 	return ids, nil
 }
 
+func userMessage(text string) chat.Message {
+	return chat.Message{Role: "user", Content: chat.Text(text)}
+}
+
 // answer adds the message and the model's answer to the conversation; when it fails, neither. An answer that Ctrl-C stopped is kept.
-func (s *talk) answer(ctx context.Context, message string, show bool) (generate.Result, error) {
-	messages := append(slices.Clone(s.messages), chat.Message{Role: "user", Content: chat.Text(message)})
+func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (generate.Result, error) {
+	messages := append(slices.Clone(s.messages), message)
 	ids, err := s.encode(ctx, messages)
 	if err != nil {
 		return generate.Result{}, err
@@ -252,6 +261,9 @@ func (s *talk) answer(ctx context.Context, message string, show bool) (generate.
 	if show {
 		text.out = s.c.out
 	}
+	if len(s.tools) > 0 {
+		text.marks = chat.CallMarks()
+	}
 	o := s.options
 	o.Seed, o.StopFunc = s.c.Seed+s.turns, stopper(s.tok, s.stops)
 	results, err := s.engine.Generate(answering, []generate.Request{{Prompt: ids, Options: o}}, text.token)
@@ -263,7 +275,12 @@ func (s *talk) answer(ctx context.Context, message string, show bool) (generate.
 		result.Finish = "interrupted"
 	}
 	s.turns++
-	s.messages = append(messages, chat.Message{Role: "assistant", Content: chat.Text(text.end())})
+	said, noCall := s.message(messages, text.end())
+	text.showRest(said)
+	s.messages = append(messages, said)
+	if noCall != nil {
+		s.c.say("[%v]", noCall)
+	}
 	switch result.Finish {
 	case generate.Context:
 		s.c.say("[the context of %d positions is full: the answer ends here; /undo or /clear makes room]", s.context)

@@ -16,6 +16,7 @@ import (
 
 const chatHelp = `A line is a message. A line that ends with \ goes on in the next; text between two """ may have any lines.
 /system TEXT  set the system message; without TEXT remove it
+/tool TEXT    what a tool returned for the first call that waits; after the last one the model goes on
 /undo         take back the last message and its answer
 /clear        forget all messages but the system message
 /save FILE    write the conversation, in OpenAI's JSON
@@ -69,7 +70,7 @@ func (s *talk) handle(ctx context.Context, m message) error {
 		if strings.TrimSpace(m.text) == "" {
 			return nil
 		}
-		_, err := s.answer(ctx, m.text, true)
+		_, err := s.answer(ctx, userMessage(m.text), true)
 		return err
 	}
 	name, arg, _ := strings.Cut(m.text, " ")
@@ -83,6 +84,8 @@ func (s *talk) handle(ctx context.Context, m message) error {
 		if arg != "" {
 			s.messages = append([]chat.Message{{Role: "system", Content: chat.Text(arg)}}, s.messages...)
 		}
+	case "/tool":
+		return s.result(ctx, arg)
 	case "/undo":
 		i := len(s.messages) - 1
 		for i >= 0 && s.messages[i].Role != "user" {

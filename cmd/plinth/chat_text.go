@@ -5,7 +5,9 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
+	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
@@ -14,10 +16,13 @@ type answerText struct {
 	stream *tokenizer.Stream
 	stops  []string  // the answer ends before one of these
 	ends   []int32   // and at one of these
+	marks  []string  // what may be a tool call begins with one of these, or with {
 	out    io.Writer // nil: show nothing
 	text   strings.Builder
 	held   string // may be the beginning of a stop text
 	ended  bool
+	shown  int  // bytes of text
+	hiding bool // the rest may be a tool call
 }
 
 func (a *answerText) token(_ int, id int32) {
@@ -41,7 +46,28 @@ func (a *answerText) add(s string) {
 		cut -= longestBeginning(s, a.stops)
 		a.held = s[cut:]
 	}
-	a.text.WriteString(s[:cut])
+	a.put(s[:cut])
+}
+
+// put adds to the answer and shows what is certainly no tool call.
+func (a *answerText) put(s string) {
+	a.text.WriteString(s)
+	if a.hiding {
+		return
+	}
+	all := a.text.String()
+	s = all[a.shown:]
+	cut := len(s) - longestBeginning(s, a.marks)
+	marks := a.marks
+	if marks != nil && strings.HasPrefix(strings.TrimSpace(all), "{") {
+		marks = append(slices.Clone(marks), "{")
+	}
+	for _, m := range marks {
+		if i := strings.Index(s, m); i >= 0 && i <= cut {
+			cut, a.hiding = i, true
+		}
+	}
+	a.shown += cut
 	if a.out != nil {
 		fmt.Fprint(a.out, s[:cut])
 	}
@@ -68,13 +94,31 @@ func (a *answerText) rest() string {
 	return a.held
 }
 
-// end returns the whole answer and ends its line.
+// end returns the whole answer; showRest then shows what was held back.
 func (a *answerText) end() string {
 	a.add(a.stream.Flush())
-	rest := a.rest()
-	a.text.WriteString(rest)
-	if a.out != nil {
+	a.put(a.rest())
+	return a.text.String()
+}
+
+// showRest ends the answer's line, the tool calls of the message that it became in lines of their own.
+func (a *answerText) showRest(m chat.Message) {
+	if a.out == nil {
+		return
+	}
+	shown, rest := a.text.String()[:a.shown], a.text.String()[a.shown:]
+	if len(m.ToolCalls) == 0 {
+		fmt.Fprintln(a.out, rest)
+		return
+	}
+	if shown != "" && !strings.HasSuffix(shown, "\n") {
+		fmt.Fprintln(a.out)
+	}
+	rest = strings.TrimPrefix(m.Content.Text, strings.TrimRightFunc(shown, unicode.IsSpace)) // the text loses the space before a call
+	if rest = strings.TrimLeftFunc(rest, unicode.IsSpace); rest != "" {
 		fmt.Fprintln(a.out, rest)
 	}
-	return a.text.String()
+	for _, c := range m.ToolCalls {
+		fmt.Fprintf(a.out, "[call %s]\n", c.Function)
+	}
 }
