@@ -169,6 +169,9 @@ func (s *Pairs) Fingerprint() string {
 	return fmt.Sprintf("%x", h[:16])
 }
 
+// Batch is the number of examples of a step.
+func (s *Pairs) Batch() int { return s.o.Batch }
+
 // Examples is the number of examples of the first epoch.
 func (s *Pairs) Examples() int {
 	s.mu.Lock()

@@ -82,6 +82,11 @@ func (p *pairs) Terms() []float64 { return p.terms[:] }
 
 func (p *pairs) Loss(t *tensor.Tape, of, sums []float64) {
 	masked, pooled := p.features(t)
+	p.lossOf(t, masked, pooled, of, sums)
+}
+
+// lossOf is Loss of the features.
+func (p *pairs) lossOf(t *tensor.Tape, masked, pooled *tensor.Tensor, of, sums []float64) {
 	for i, l := range [2]*tensor.Tensor{
 		p.m.Tokens().Loss(t, masked, tensor.CrossEntropy{Targets: tensor.IDs(p.Targets), Scale: 1 / of[0]}),
 		p.m.NextSentence().Loss(t, pooled, tensor.CrossEntropy{Targets: tensor.IDs(p.Next), Scale: 1 / of[1]}),
@@ -106,26 +111,29 @@ type Scores struct {
 	NextAccuracy   float64
 }
 
-// Evaluate scores the model on the first examples of o.Pairs, a batch after the other; tokens bounds those read, 0: one epoch. The tape must not record.
-func (o *BERT) Evaluate(ctx context.Context, t *tensor.Tape, batch, tokens int) (Scores, error) {
+// Evaluate scores the model on the first examples of o.Pairs, some at once; tokens bounds those read, 0: one epoch. The tape must not record.
+func (o *BERT) Evaluate(ctx context.Context, t *tensor.Tape, once, tokens int) (Scores, error) {
 	var s Scores
 	var masked, next, read float64
 	p := &pairs{m: o.Model}
-	sums := make([]float64, 2)
-	for step, left := 0, o.Pairs.Examples(); left > 0 && (tokens == 0 || int(read) < tokens); step, left = step+1, left-batch {
+	sums, one := make([]float64, 2), []float64{1, 1}
+	batch, all := o.Pairs.Batch(), o.Pairs.Examples()
+	for n := 0; n < all && (tokens == 0 || int(read) < tokens); {
 		if err := ctx.Err(); err != nil {
 			return s, err
 		}
-		if err := p.fill(o.Pairs, step, 0, min(left, batch)); err != nil {
+		from := n % batch
+		to := min(from+max(once, 1), batch, from+all-n)
+		if err := p.fill(o.Pairs, n/batch, from, to); err != nil {
 			return s, err
 		}
 		t.Reset()
-		p.Loss(t, []float64{1, 1}, sums)
-		t.Reset()
 		x, y := p.features(t)
-		s.MaskedAccuracy += hits(o.Model.Tokens().Logits(t, x), p.Targets)
-		s.NextAccuracy += hits(o.Model.NextSentence().Logits(t, y), p.Next)
+		p.lossOf(t, x, y, one, sums)
+		s.MaskedAccuracy += hits(t, o.Model.Tokens().Logits(t, x), p.Targets)
+		s.NextAccuracy += hits(t, o.Model.NextSentence().Logits(t, y), p.Next)
 		masked, next, read = masked+p.terms[0], next+p.terms[1], read+float64(p.Tokens())
+		n += to - from
 	}
 	t.Reset()
 	s.Masked, s.Next = sums[0]/masked, sums[1]/next
@@ -133,19 +141,37 @@ func (o *BERT) Evaluate(ctx context.Context, t *tensor.Tape, batch, tokens int) 
 	return s, nil
 }
 
+// Guess is a token of a text and, where it was hidden from the model, what the model holds for the most likely there.
+type Guess struct {
+	ID     int32
+	Masked bool
+	Best   int32
+}
+
+// Guess fills the gaps of example n of o.Pairs. The tape must not record.
+func (o *BERT) Guess(t *tensor.Tape, n int) ([]Guess, error) {
+	p := &pairs{m: o.Model}
+	if err := p.fill(o.Pairs, n/o.Pairs.Batch(), n%o.Pairs.Batch(), n%o.Pairs.Batch()+1); err != nil {
+		return nil, err
+	}
+	t.Reset()
+	x, _ := p.features(t)
+	best := t.TopK(o.Model.Tokens().Logits(t, x), 1)
+	list := make([]Guess, len(p.IDs))
+	for i, id := range p.IDs {
+		list[i].ID = id
+	}
+	for i, row := range p.Masked {
+		list[row] = Guess{p.Targets[i], true, best[i]}
+	}
+	t.Reset()
+	return list, nil
+}
+
 // hits counts the rows of logits [N, V] whose largest element is the target.
-func hits(logits *tensor.Tensor, targets []int32) float64 {
-	_, V := logits.Dims2()
-	n := 0.0
-	for i, target := range targets {
-		row := logits.F32()[i*V : (i+1)*V]
-		best := 0
-		for j, v := range row {
-			if v > row[best] {
-				best = j
-			}
-		}
-		if best == int(target) {
+func hits(t *tensor.Tape, logits *tensor.Tensor, targets []int32) (n float64) {
+	for i, best := range t.TopK(logits, 1) {
+		if best == targets[i] {
 			n++
 		}
 	}

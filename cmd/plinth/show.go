@@ -78,10 +78,13 @@ func (s *showCmd) Run(c *common) error {
 		Train     int64    `json:"training_bytes"`
 		Forward   float64  `json:"forward_flops_per_token"`
 		TrainFlop float64  `json:"train_flops_per_token"`
-		Memory    []memory `json:"memory"`
+		Memory    []memory `json:"memory,omitempty"` // of a decoder
 		Tensors   []param  `json:"tensors,omitempty"`
 	}{s.Model, family(m), z.Layers, z.Width, z.Heads, z.KVHeads, z.HeadDim, z.Vocab, z.Context, z.Window, cost.Params, 4 * cost.Params, weightFiles(s.Model), 16 * cost.Params,
-		cost.Matrix + cost.Attention, cost.Train(), memoryTable(z), nil}
+		cost.Matrix + cost.Attention, cost.Train(), nil, nil}
+	if _, ok := m.(zoo.Model); ok {
+		out.Memory = memoryTable(z)
+	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s (%s)\n  layers %d, width %d, heads %d x %d", s.Model, out.Family, z.Layers, z.Width, z.Heads, z.HeadDim)
 	if z.KVHeads != z.Heads {
@@ -100,7 +103,9 @@ func (s *showCmd) Run(c *common) error {
 	fmt.Fprintf(&text, "  training          %sB for weights, gradients and AdamW's moments, activations not counted\n", count(out.Train))
 	fmt.Fprintf(&text, "  forward           %sFLOP per token (attention %.1f %%)\n", count(out.Forward), 100*cost.Attention/out.Forward)
 	fmt.Fprintf(&text, "  forward+backward  %sFLOP per token; the rule of thumb 6N gives %s\n", count(out.TrainFlop), count(6*float64(cost.Params)))
-	fmt.Fprintf(&text, "  to use it, beside the weights, for each sequence of a context of\n")
+	if len(out.Memory) > 0 {
+		fmt.Fprintf(&text, "  to use it, beside the weights, for each sequence of a context of\n")
+	}
 	for _, row := range out.Memory {
 		fmt.Fprintf(&text, "    %8d tokens ", row.Context)
 		for _, t := range cacheTypes {

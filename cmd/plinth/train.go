@@ -17,6 +17,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/model/bert"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
@@ -32,7 +33,7 @@ type trainCmd struct {
 	Config    kong.ConfigFlag `help:"Recipe: YAML whose keys are flags; flags given here win. Each run saves its own as OUT/recipe.yaml." placeholder:"FILE"`
 	Resume    bool            `help:"Go on from the newest whole checkpoint; start fresh where there is none; do nothing on a finished run."`
 
-	Family string `enum:"gpt,llama,palm" default:"gpt" help:"gpt, llama or palm." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
+	Family string `enum:"gpt,llama,palm,bert" default:"gpt" help:"gpt, llama, palm or bert." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Size   string `help:"A named size of the family; plinth show lists them." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Depth  int    `help:"The one dial: layers; width, heads, learning rate and batch follow." placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Layers int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Layers."`
@@ -58,6 +59,8 @@ type trainCmd struct {
 	Recompute   bool    `group:"Training" help:"Compute activations again in the backward pass: less memory, a third more time, the same bits."`
 	Activations string  `group:"Training" name:"activations" enum:"f32,lean,bf16" default:"f32" help:"Activations kept for the backward pass: f32; lean, 0.7 of them, the same bits, some percent more time; or bf16, half of them."`
 	Moments     string  `group:"Training" enum:"f32,bf16" default:"f32" help:"AdamW's moments: f32, or bf16 for half the memory."`
+
+	WholeWords bool `group:"Training" help:"Of bert: the pieces of a word are masked together."`
 
 	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`
 	SpikeFactor float64 `placeholder:"F" group:"Safety" default:"2" help:"A spike is a loss above this many times the recent median."`
@@ -109,32 +112,25 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	if err != nil {
 		return usageError{err}
 	}
-	m, err := zoo.AsDecoder(shapes)
+	t.familyDefaults(line)
+	o, err := t.options(c, size, shapes)
 	if err != nil {
-		return usageError{err}
-	}
-	o, err := t.options(c, size, m)
-	if err != nil {
-		return err
-	}
-	if err := train.Fits(m, o); err != nil { // before the weights take memory
 		return err
 	}
 	k := c.kernels()
-	nn.Init(m.Params(), c.Seed, true)
-	source, err := sets.source(t.Mix, c.Seed, o.Seq, o.Batch)
+	var job trainJob
+	if m, ok := shapes.(*bert.Model); ok {
+		job, err = t.bertJob(c, k, m, sets, tok, o)
+	} else {
+		job, err = t.decoderJob(c, k, shapes, sets, tok, o)
+	}
 	if err != nil {
 		return err
 	}
 	show := newProgress(c.err)
-	hooks := train.Hooks{
-		Sample:   t.sampler(m, k, tok, c.Seed),
-		Progress: show.event,
-		Export:   func(dir string) error { return zoo.Save(dir, m, tok) },
-	}
-	if hooks.Validate, err = sets.validator(m, k, o.Seq, o.Micro, t.ValTokens); err != nil {
-		return err
-	}
+	hooks := job.hooks
+	hooks.Progress = show.event
+	hooks.Export = func(dir string) error { return zoo.Save(dir, shapes, tok) }
 	if hooks.Validate == nil {
 		c.say("note: no document is held out, so nothing measures how the model does on unseen text (--validation, more documents)")
 	}
@@ -146,7 +142,7 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 		return fmt.Errorf("%s is in use: %w", t.Out, err)
 	}
 	defer unlock()
-	loop, err := train.New(m, k, source, o, hooks)
+	loop, err := job.loop(hooks)
 	if err != nil {
 		recipe := filepath.Join(t.Out, recipeFile)
 		if _, e := os.Stat(recipe); e == nil && t.Resume {
@@ -160,7 +156,7 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	if err := saveRecipe(line, t.Out); err != nil {
 		return err
 	}
-	c.say("%s: %s parameters, %d steps of %d x %d tokens (%s tokens), learning rate %.3g, %s", size.Name, count(nn.Count(m.Params())), o.Steps, o.Batch, o.Seq,
+	c.say("%s: %s parameters, %d steps of %d x %d tokens (%s tokens), learning rate %.3g, %s", size.Name, count(nn.Count(shapes.Params())), o.Steps, o.Batch, o.Seq,
 		count(o.Steps*o.Batch*o.Seq), o.LR, k.Name)
 	r, err := loop.Run(ctx)
 	if errors.Is(err, train.ErrInterrupted) {
@@ -177,14 +173,48 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	validation := "no held-out text"
 	if hooks.Validate != nil {
 		out.ValLoss, out.ValBitsPerByte = &r.ValLoss, &r.ValBitsPerByte
-		validation = fmt.Sprintf("validation %.4f nats per token, %.4f bits per byte", r.ValLoss, r.ValBitsPerByte)
+		validation = job.validation(r)
 	}
 	if finished {
 		return c.finish(out, fmt.Sprintf("%s: finished already, %d steps; %s\n", r.RunDir, r.Steps, validation))
 	}
-	text := fmt.Sprintf("%s: %d steps, %s tokens in %.1f s (%s tokens/s, %.0f %% of the live peak)\nloss %.4f, %s\ntry: plinth generate --model %s\n",
-		r.RunDir, r.Steps, count(r.Tokens), r.Seconds, count(r.TokensPerSecond), 100*r.PeakShare, r.Loss, validation, r.RunDir)
+	text := fmt.Sprintf("%s: %d steps, %s tokens in %.1f s (%s tokens/s, %.0f %% of the live peak)\nloss %.4f, %s\ntry: %s\n",
+		r.RunDir, r.Steps, count(r.Tokens), r.Seconds, count(r.TokensPerSecond), 100*r.PeakShare, r.Loss, validation, job.try)
 	return c.finish(out, text)
+}
+
+// trainJob is what a family's run is made of.
+type trainJob struct {
+	hooks      train.Hooks // but for what all runs share
+	loop       func(train.Hooks) (*train.Loop, error)
+	validation func(train.Result) string // what is said of the last one
+	try        string                    // a command for the result
+}
+
+// decoderJob trains on the next token.
+func (t *trainCmd) decoderJob(c *common, k *kernel.Set, shapes zoo.Stored, sets mixture, tok *tokenizer.Tokenizer, o train.Options) (trainJob, error) {
+	m, err := zoo.AsDecoder(shapes)
+	if err != nil {
+		return trainJob{}, usageError{err}
+	}
+	if err := train.Fits(m, o); err != nil { // before the weights take memory
+		return trainJob{}, err
+	}
+	nn.Init(m.Params(), c.Seed, true)
+	source, err := sets.source(t.Mix, c.Seed, o.Seq, o.Batch)
+	if err != nil {
+		return trainJob{}, err
+	}
+	j := trainJob{
+		hooks: train.Hooks{Sample: t.sampler(m, k, tok, c.Seed)},
+		loop:  func(h train.Hooks) (*train.Loop, error) { return train.New(m, k, source, o, h) },
+		validation: func(r train.Result) string {
+			return fmt.Sprintf("validation %.4f nats per token, %.4f bits per byte", r.ValLoss, r.ValBitsPerByte)
+		},
+		try: "plinth generate --model " + t.Out,
+	}
+	j.hooks.Validate, err = sets.validator(m, k, o.Seq, o.Micro, t.ValTokens)
+	return j, err
 }
 
 // check refuses negative numbers where none makes sense.
@@ -219,7 +249,11 @@ func (t *trainCmd) size() (zoo.Size, error) {
 	case ways > 1:
 		return s, usagef("--size, --depth and --layers/--width/--heads exclude each other")
 	case ways == 0:
-		s, err = zoo.SizeByName(t.Family, "nano")
+		smallest := "nano"
+		if t.Family == "bert" {
+			smallest = "tiny"
+		}
+		s, err = zoo.SizeByName(t.Family, smallest)
 	case t.Size != "":
 		s, err = zoo.SizeByName(t.Family, t.Size)
 	case t.Family != "gpt":
@@ -251,7 +285,7 @@ func (t *trainCmd) size() (zoo.Size, error) {
 }
 
 // options are the loop's, with the size's settings where no flag says otherwise.
-func (t *trainCmd) options(c *common, s zoo.Size, m zoo.Model) (train.Options, error) {
+func (t *trainCmd) options(c *common, s zoo.Size, m zoo.Stored) (train.Options, error) {
 	orNone := func(v float64) float64 { // the loop takes 0 for its default
 		if v == 0 {
 			return -1
@@ -403,7 +437,11 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size zoo.Size, dir st
 	} else {
 		c.say("training a tokenizer of %d ids ...", size.Vocab)
 		docs := t.texts(ctx, t.Data)
-		tok, err = tokenizer.Train(ctx, docs.all(), tokenizer.TrainOptions{VocabSize: size.Vocab, Threads: c.Threads})
+		if t.Family == "bert" {
+			tok, err = tokenizer.TrainWordPiece(ctx, docs.all(), tokenizer.WordOptions{VocabSize: size.Vocab, Threads: c.Threads})
+		} else {
+			tok, err = tokenizer.Train(ctx, docs.all(), tokenizer.TrainOptions{VocabSize: size.Vocab, Threads: c.Threads})
+		}
 		err = errors.Join(docs.err, err)
 	}
 	if err != nil {
