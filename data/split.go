@@ -141,21 +141,16 @@ func (p *Split) appendPiece(b *Batch, s *shard, start, length uint64, last bool)
 		end++ // the true next token is the last target
 	}
 	for i := at; i < end; i++ {
-		var id uint32
-		if p.width == 2 {
-			id = uint32(binary.LittleEndian.Uint16(s.ids[2*i:]))
-		} else {
-			id = binary.LittleEndian.Uint32(s.ids[4*i:])
-		}
-		if id >= uint32(p.vocab) {
-			return fmt.Errorf("%s: offset %d: token %d is not in the vocabulary of %d", s.bin, i*p.width, id, p.vocab)
+		id, err := p.token(s, i)
+		if err != nil {
+			return err
 		}
 		if i > at {
-			b.Targets = append(b.Targets, int32(id))
+			b.Targets = append(b.Targets, id)
 			b.Bytes += int(binary.LittleEndian.Uint32(p.sizes[4*id:]))
 		}
 		if i < at+length {
-			b.IDs = append(b.IDs, int32(id))
+			b.IDs = append(b.IDs, id)
 		}
 	}
 	if len(b.Targets) < first+int(length) {
@@ -163,4 +158,31 @@ func (p *Split) appendPiece(b *Batch, s *shard, start, length uint64, last bool)
 	}
 	b.Lengths = append(b.Lengths, int(length))
 	return nil
+}
+
+// token returns token i of a shard.
+func (p *Split) token(s *shard, i uint64) (int32, error) {
+	var id uint32
+	if p.width == 2 {
+		id = uint32(binary.LittleEndian.Uint16(s.ids[2*i:]))
+	} else {
+		id = binary.LittleEndian.Uint32(s.ids[4*i:])
+	}
+	if id >= uint32(p.vocab) {
+		return 0, fmt.Errorf("%s: offset %d: token %d is not in the vocabulary of %d", s.bin, i*p.width, id, p.vocab)
+	}
+	return int32(id), nil
+}
+
+// tokens appends n tokens of one document from one on, counted over all shards.
+func (p *Split) tokens(ids []int32, from, n uint64) ([]int32, error) {
+	s := p.shard(from)
+	for i := from - s.base; i < from-s.base+n; i++ {
+		id, err := p.token(s, i)
+		if err != nil {
+			return ids, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }

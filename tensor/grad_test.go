@@ -150,6 +150,11 @@ func ops() []gradCase {
 				b.Bias = x[3]
 				return t.Attention(tensor.Of(x[0]), tensor.Of(t.Scale(x[1], 1)), tensor.Of(x[2]), b)
 			}},
+			gradCase{"Attention with a bias by distance " + name, [][]int{{8, a.Heads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {8, a.KVHeads * a.HeadDim}, {a.Heads, 7}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+				b := a
+				b.Bias = x[3]
+				return t.Attention(tensor.Of(x[0]), tensor.Of(t.Scale(x[1], 1)), tensor.Of(x[2]), b)
+			}},
 			gradCase{"cross attention " + name, [][]int{{8, a.Heads * a.HeadDim}, {14, a.KVHeads * a.HeadDim}, {14, a.KVHeads * a.HeadDim}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 				b := a
 				b.Keys = []tensor.Span{{Start: 0, Len: 5}, {Start: 5, Len: 2}, {Start: 8, Len: 6}}

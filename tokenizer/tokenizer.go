@@ -295,7 +295,7 @@ func (t *Tokenizer) Added() []AddedToken { return append([]AddedToken(nil), t.ad
 
 // EOS returns the id of the special token that ends a document, by the usual names.
 func (t *Tokenizer) EOS() (int32, bool) {
-	for _, name := range []string{EndOfText, "<|end_of_text|>", "</s>", "<|eos|>", "<eos>"} {
+	for _, name := range []string{EndOfText, "<|end_of_text|>", "</s>", "<|eos|>", "<eos>", "[SEP]"} {
 		if id, ok := t.SpecialID(name); ok {
 			return id, true
 		}

@@ -31,6 +31,8 @@ type cli struct {
 	Data       dataCmd       `cmd:"" help:"Prepare text for training."`
 	Train      trainCmd      `cmd:"" help:"Pre-train a model."`
 	Scale      scaleCmd      `cmd:"" help:"Scaling laws: train a ladder of models, fit, plan, draw."`
+	Adapt      adaptCmd      `cmd:"" help:"Turn a pre-trained model into one for a task, from labelled examples."`
+	Classify   classifyCmd   `cmd:"" help:"Label texts with an adapted model."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Chat       chatCmd       `cmd:"" help:"Talk with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`

@@ -1,6 +1,11 @@
 package gemm
 
-import "github.com/plinth-ml/plinth/internal/quant"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/plinth-ml/plinth/internal/quant"
+)
 
 // widenFunc transposes halfRows rows of numbers of 16 bits, ld bytes apart, into a panel: dst[p*nr+i] is number p of row i, as float32. k is a
 // multiple of halfUnit. Meanwhile what lies ahead bytes further is fetched into the cache.
@@ -70,4 +75,30 @@ func (j *job) dots(i, n0, n1 int, s *Scratch) int {
 		}
 	}
 	return n0
+}
+
+// checkHalf compares products of small integers with those in float32, one row and several, whole lines of K and a tail.
+func (k *Kernel) checkHalf(s *Scratch) error {
+	M, N, K := k.mr+1, 2*k.nr+3, KC+halfUnit+3
+	a, b, bytes := make([]float32, M*K), make([]float32, N*K), make([]byte, 2*N*K)
+	for i := range a {
+		a[i] = float32(i%7 - 3)
+	}
+	for i := range b {
+		b[i] = float32(i%11 - 5)
+	}
+	for _, f := range []quant.Format{quant.F16, quant.BF16} {
+		f.Encode(bytes, b)
+		for _, m := range []int{1, M} {
+			for _, kk := range []int{KC + halfUnit, K} {
+				got, want := make([]float32, m*N), make([]float32, m*N)
+				k.Serial(s, &Product{M: m, N: N, K: kk, A: a[:m*kk], B: b[:N*kk], TransB: true, C: want})
+				k.Serial(s, &Product{M: m, N: N, K: kk, A: a[:m*kk], Half: bytes[:2*N*kk], Format: f, C: got})
+				if !slices.Equal(got, want) {
+					return fmt.Errorf("gemm: %s: product of %d rows with %s, K %d, differs from float32", k.name, m, f, kk)
+				}
+			}
+		}
+	}
+	return nil
 }

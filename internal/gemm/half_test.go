@@ -119,3 +119,40 @@ func TestHalfRows(t *testing.T) {
 		}
 	}
 }
+
+// A variant that is wrong does not pass the self-check.
+func TestHalfCheck(t *testing.T) {
+	for _, k := range Variants() {
+		if k.half[0].dot == nil {
+			continue
+		}
+		for i := range k.half {
+			bad := *k
+			bad.half[i].dot = bad.half[1-i].dot
+			if bad.checkHalf(new(Scratch)) == nil {
+				t.Errorf("%s with another format's dot product passes", k.name)
+			}
+			bad = *k
+			bad.half[i].widen = func(dst *float32, src *byte, ld, k, ahead int) {}
+			if bad.checkHalf(new(Scratch)) == nil {
+				t.Errorf("%s that widens nothing passes", k.name)
+			}
+		}
+	}
+}
+
+func TestHalfSizes(t *testing.T) {
+	for _, p := range []Product{
+		{M: 1, N: 2, K: 3, A: make([]float32, 3), Half: make([]byte, 11), C: make([]float32, 2)},
+		{M: 1, N: 2, K: 3, A: make([]float32, 3), Half: make([]byte, 12), Format: quant.Q8_0, C: make([]float32, 2)},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%d bytes of %s for [%d,%d] passed", len(p.Half), p.Format, p.N, p.K)
+				}
+			}()
+			Best().Serial(new(Scratch), &p)
+		}()
+	}
+}

@@ -138,5 +138,5 @@ func (k *Kernel) selfCheck() error {
 			}
 		}
 	}
-	return nil
+	return k.checkHalf(&s)
 }

@@ -229,6 +229,15 @@ func NewTask(path string, kind model.Task, k int, seed uint64, o Options) (TaskM
 	return t, nil
 }
 
+// Parts returns the model that a head stands on, and the parameters of the head beside it: none where they are among the model's, as in a family whose own
+// classes have heads.
+func Parts(m TaskModel) (body Stored, head []nn.Named) {
+	if h, ok := m.(*headed); ok {
+		return h.base, h.HeadParams()
+	}
+	return m, nil
+}
+
 // lacking is a model some of whose parameters a pre-trained body may have or not; those that it has not are drawn as the head's are.
 type lacking interface{ MayLack() []nn.Named }
 

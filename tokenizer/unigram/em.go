@@ -192,13 +192,16 @@ func (e *estimate) used(words []Count, threads int) []int64 {
 	return counts[0]
 }
 
+// leastUse is the expected count that a piece needs to remain.
+const leastUse = 0.5
+
 // maximize returns the pieces whose expected counts are at least a half, with scores from these counts under a prior that
 // prefers few pieces: exp of the digamma function instead of the count (Liang and Klein, ACL 2007 tutorial).
 func (e *estimate) maximize(expected []float64) []scored {
 	kept := e.pieces[:1:1]
 	sum := 0.0
 	for id, n := range expected {
-		if id > 0 && n >= 0.5 {
+		if id > 0 && n >= leastUse {
 			kept = append(kept, scored{e.pieces[id].text, n})
 			sum += n
 		}

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/vec"
@@ -130,9 +131,13 @@ func actGradFunc(f kernel.Act) func(dx, dy, x []float32) {
 	panic(fmt.Sprintf("cpu: no activation %d", f))
 }
 
+// strips are short vectors that escape, because the vector functions are variables.
+var strips = sync.Pool{New: func() any { return new([256]float32) }}
+
 // tanhGrad is dx = dy * (1 - tanh(x)^2), in strips because dx may be dy.
 func tanhGrad(dx, dy, x []float32) {
-	var t [256]float32
+	t := strips.Get().(*[256]float32)
+	defer strips.Put(t)
 	for len(dx) > 0 {
 		n := min(len(t), len(dx))
 		vec.Tanh(t[:n], x[:n])
@@ -145,7 +150,8 @@ func tanhGrad(dx, dy, x []float32) {
 
 // sigmoidGrad is dx = dy * s * (1 - s) with s = sigmoid(x), in strips because dx may be dy.
 func sigmoidGrad(dx, dy, x []float32) {
-	var t [256]float32
+	t := strips.Get().(*[256]float32)
+	defer strips.Put(t)
 	for len(dx) > 0 {
 		n := min(len(t), len(dx))
 		vec.Sigmoid(t[:n], x[:n])

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// reviews writes a table of n texts whose words tell their label.
+func reviews(t *testing.T, path string, n int, labels ...string) {
+	t.Helper()
+	words := map[string]string{"good": "fine great super", "bad": "poor dull awful", "odd": "weird queer eerie"}
+	var b strings.Builder
+	b.WriteString("id,label,text\n")
+	for i := range n {
+		l := labels[i%len(labels)]
+		w := strings.Fields(words[l])
+		fmt.Fprintf(&b, "%d,%s,\"%s, %s %d\"\n", i, l, w[(i/3)%3], w[(i/9)%3], i%7)
+	}
+	write(t, path, b.String())
+}
+
+// base changes to an empty folder and puts the shared run there as "base".
+func base(t *testing.T) {
+	t.Helper()
+	world(t)
+	t.Chdir(t.TempDir())
+	if err := os.CopyFS("base", os.DirFS(shared.model)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAdaptAndClassify(t *testing.T) {
+	base(t)
+	reviews(t, "train.csv", 90, "good", "bad", "odd")
+	reviews(t, "test.csv", 30, "odd", "good", "bad")
+	for _, method := range []string{"full", "lora", "frozen"} {
+		out := "out-" + method
+		lr := map[string]string{"full": "5e-3", "lora": "5e-3", "frozen": "5e-2"}[method]
+		r := object(t, "adapt", "--task", "classify", "--model", "base", "--data", "train.csv", "--test", "test.csv", "--out", out, "--method", method, "--lr", lr, "--epochs", map[bool]string{true: "40", false: "12"}[method == "lora"], "--dropout", "0")
+		keys(t, r, "cut examples labels lr method model out params results seconds steps task trained_params validated")
+		result := r["results"].([]any)[0].(map[string]any)
+		accuracy := result["accuracy"].(float64)
+		if least := map[string]float64{"full": 0.9, "lora": 0.9, "frozen": 0.5}[method]; accuracy < least {
+			t.Errorf("%s: accuracy %v", method, accuracy)
+		}
+		if trained, all := r["trained_params"].(float64), r["params"].(float64); (method == "full") != (trained == all) {
+			t.Errorf("%s trains %v of %v parameters", method, trained, all)
+		}
+		// What classify says of the test's texts is what the report counted, also with an adapter that was merged.
+		rows, err := csv.NewReader(strings.NewReader(read(t, filepath.Join(out, "predictions.csv")))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := object(t, "classify", "--model", out, "--data", "test.csv")["results"].([]any)
+		if len(rows) != 31 || len(said) != 30 {
+			t.Fatalf("%s: %d predictions, %d answers", method, len(rows), len(said))
+		}
+		right := 0
+		for i, one := range said {
+			label := one.(map[string]any)["labels"].([]any)[0].(map[string]any)["label"]
+			if label != rows[i+1][3] {
+				t.Errorf("%s, text %d: classify says %v, the report %s", method, i, label, rows[i+1][3])
+			}
+			if label == rows[i+1][2] {
+				right++
+			}
+		}
+		if got := float64(right) / 30; got != accuracy {
+			t.Errorf("%s: accuracy %v, the report says %v", method, got, accuracy)
+		}
+	}
+	if _, err := os.Stat(filepath.Join("out-lora", "adapter", "adapter_model.safetensors")); err != nil {
+		t.Error(err)
+	}
+	if text := ok(t, "classify", "--model", "out-full", "--top", "0", "super, great"); !strings.HasPrefix(text, "good ") || strings.Count(text, "bad ") != 1 {
+		t.Errorf("classify: %q", text)
+	}
+	// A finished run resumed does nothing and reports the same; another is refused.
+	again := object(t, "adapt", "--task", "classify", "--model", "base", "--data", "train.csv", "--test", "test.csv", "--out", "out-full", "--lr", "5e-3", "--epochs", "12", "--dropout", "0", "--resume")
+	if again["results"].([]any)[0].(map[string]any)["accuracy"].(float64) < 0.9 {
+		t.Errorf("resumed: %v", again["results"])
+	}
+	fails(t, 1, "--resume", args("adapt --task classify --model base --data train.csv --out out-full")...)
+	fails(t, 1, "plinth classify", args("generate --model out-full a")...)
+}
+
+func TestAdaptSeveralLabels(t *testing.T) {
+	base(t)
+	var b strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&b, `{"text": "%s %s", "tags": "%s"}`+"\n", []string{"red", "grey"}[i%2], []string{"stone", "river"}[i/2%2],
+			strings.Trim([]string{"colour", ""}[i%2]+";"+[]string{"", "water"}[i/2%2], ";"))
+	}
+	write(t, "train.jsonl", b.String())
+	r := object(t, args("adapt --task classify --model base --data train.jsonl --label tags --multi ; --out out --lr 1e-2 --epochs 20 --batch 8")...)
+	if got := r["results"].([]any)[0].(map[string]any)["accuracy"].(float64); got < 0.9 {
+		t.Errorf("all labels right in %v", got)
+	}
+	if text := ok(t, "classify", "--model", "out", "red river"); !strings.Contains(text, "colour") || !strings.Contains(text, "water") {
+		t.Errorf("classify: %q", text)
+	}
+	fails(t, 2, "--balance", args("adapt --task classify --model base --data train.jsonl --label tags --multi ; --out out2 --balance")...)
+}
+
+func TestAdaptRefuses(t *testing.T) {
+	base(t)
+	reviews(t, "train.csv", 12, "good", "bad")
+	reviews(t, "other.csv", 12, "good", "odd")
+	reviews(t, "one.csv", 12, "good")
+	write(t, "empty.csv", "text,label\n")
+	for _, c := range []struct {
+		code  int
+		want  string
+		flags string
+	}{
+		{1, `"txt"`, "--data train.csv --text txt"}, {1, `"odd"`, "--data train.csv --test other.csv"}, {1, "nothing can be told apart", "--data one.csv"},
+		{1, "no examples", "--data empty.csv"}, {2, "--validation", "--data train.csv --validation 1.5"}, {1, "nowhere.csv", "--data nowhere.csv"},
+		{1, "fits no linear layer", "--data train.csv --method lora --targets nothing"},
+	} {
+		fails(t, c.code, c.want, args("adapt --task classify --model base --out out "+c.flags)...)
+	}
+	fails(t, 2, "--out", args("adapt --task classify --model base --data train.csv --out base")...)
+	fails(t, 2, "one of them", args("classify --model base")...)
+	fails(t, 1, "no head", args("classify --model base text")...)
+}
