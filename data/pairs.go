@@ -52,6 +52,9 @@ func MarksOf(tok *tokenizer.Tokenizer) (Marks, error) {
 	return m, nil
 }
 
+// MaskShare is the share of the tokens that are to be predicted.
+func (p *Pairs) MaskShare() float64 { return p.o.Mask }
+
 // longSentence ends a sentence that has no end: tables, code, verse.
 const longSentence = 64
 

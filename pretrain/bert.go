@@ -25,8 +25,13 @@ func (o *BERT) Params() []nn.Named { return o.Model.Params() }
 // Sizes are the model's.
 func (o *BERT) Sizes() model.Sizes { return o.Model.Sizes() }
 
-// Cost is the model's.
-func (o *BERT) Cost(seq int) model.Cost { return o.Model.Cost(seq) }
+// Cost is the model's, with the head for masked tokens counted for their share alone.
+func (o *BERT) Cost(seq int) model.Cost {
+	c, s := o.Model.Cost(seq), o.Model.Sizes()
+	head := 2 * float64(s.Width) * float64(s.Width+s.Vocab) // a layer and the logits of a token
+	c.Matrix -= (1 - o.Pairs.MaskShare()) * head
+	return c
+}
 
 // Fingerprint is that of the pairs.
 func (o *BERT) Fingerprint() string { return o.Pairs.Fingerprint() }
