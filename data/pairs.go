@@ -36,12 +36,15 @@ type Marks struct {
 func MarksOf(tok *tokenizer.Tokenizer) (Marks, error) {
 	n := tok.VocabSize()
 	m := Marks{ends: make([]bool, n), closes: make([]bool, n), inside: make([]bool, n)}
-	for name, to := range map[string]*int32{"[CLS]": &m.CLS, "[SEP]": &m.SEP, "[MASK]": &m.Mask} {
-		id, ok := tok.SpecialID(name)
+	for _, mark := range []struct {
+		name string
+		to   *int32
+	}{{"[CLS]", &m.CLS}, {"[SEP]", &m.SEP}, {"[MASK]", &m.Mask}} {
+		id, ok := tok.SpecialID(mark.name)
 		if !ok {
-			return m, fmt.Errorf("data: the tokenizer has no %s: sentence pairs need one of BERT's kind (plinth tokenizer train --type wordpiece)", name)
+			return m, fmt.Errorf("data: the tokenizer has no %s: sentence pairs need one of BERT's kind (plinth tokenizer train --type wordpiece)", mark.name)
 		}
-		*to = id
+		*mark.to = id
 	}
 	for id := range n {
 		s := tok.Name(int32(id))

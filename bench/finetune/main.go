@@ -27,6 +27,7 @@ import (
 type options struct {
 	size, peer, script, mode   string
 	batch, seq, steps, threads int
+	profile                    bool
 }
 
 const (
@@ -44,6 +45,7 @@ func main() {
 	flag.StringVar(&o.peer, "peer", "", "Python with transformers; no peer when empty")
 	flag.StringVar(&o.script, "script", "bench/peers/finetune_step.py", "the peer's program")
 	flag.StringVar(&o.mode, "mode", "eager", "the peer's mode, eager or compile")
+	flag.BoolVar(&o.profile, "profile", false, "print the time of every op")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -52,7 +54,12 @@ func main() {
 }
 
 func run(o options) error {
-	t, err := newTrainer(o)
+	set := cpu.New(cpu.Options{Threads: o.threads})
+	var times *kernel.Times
+	if o.profile {
+		set, times = kernel.Profile(set)
+	}
+	t, err := newTrainer(o, set)
 	if err != nil {
 		return err
 	}
@@ -73,6 +80,9 @@ func run(o options) error {
 		}
 	}
 	t.start()
+	if times != nil {
+		times.Reset()
+	}
 	var pairs bench.Pairs
 	worst := 0.0
 	for i := range o.steps {
@@ -98,6 +108,13 @@ func run(o options) error {
 	above := float64(t.tape.Bytes())
 	fmt.Printf("%s, %d x %d, %d threads: %.2f M parameters; step %.3f s, %.0f tokens/s; activations and scratch of the tape %.0f MB\n", o.size, o.batch, o.seq, o.threads,
 		float64(nn.Count(t.params))/1e6, median, float64(o.batch*o.seq)/median, above/1e6)
+	if times != nil {
+		total := 0.0
+		for _, v := range pairs.Ours {
+			total += v
+		}
+		fmt.Print(times.Table(o.steps, total, cpu.PeakFLOPs(cpu.Options{Threads: o.threads}, 100*time.Millisecond)))
+	}
 	if peer == nil {
 		return nil
 	}
@@ -126,7 +143,7 @@ type trainer struct {
 	n      int     // steps done
 }
 
-func newTrainer(o options) (*trainer, error) {
+func newTrainer(o options, set *kernel.Set) (*trainer, error) {
 	size, err := zoo.SizeByName("bert", o.size)
 	if err != nil {
 		return nil, err
@@ -141,7 +158,7 @@ func newTrainer(o options) (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &trainer{o: o, m: bert.Tasked{Model: m}, params: m.Params(), tape: tensor.Training(cpu.New(cpu.Options{Threads: o.threads}))}
+	t := &trainer{o: o, m: bert.Tasked{Model: m}, params: m.Params(), tape: tensor.Training(set)}
 	t.ids = make([]int32, batches*o.batch*o.seq)
 	for i := range t.ids {
 		t.ids[i] = int32(random.NewKey(2).IntN(uint64(i), c.Vocab))

@@ -67,7 +67,10 @@ func (p *progress) event(e train.Event) {
 			}
 		}
 		if e.ValLoss != 0 {
-			text += fmt.Sprintf("  validation %.4f, %.4f bits per byte", e.ValLoss, e.ValBitsPerByte)
+			text += fmt.Sprintf("  validation %.4f", e.ValLoss)
+			if e.ValBitsPerByte != 0 { // masked tokens have none
+				text += fmt.Sprintf(", %.4f bits per byte", e.ValBitsPerByte)
+			}
 		}
 		if important {
 			p.line(text)

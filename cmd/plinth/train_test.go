@@ -66,6 +66,33 @@ func TestTrainFamily(t *testing.T) {
 	}
 }
 
+// BERT trains on text and says how many gaps it fills; its run directory is a BertForPreTraining, and no decoder.
+func TestTrainBERT(t *testing.T) {
+	world(t)
+	dir := t.TempDir()
+	out := filepath.Join(dir, "run")
+	flags := args("train --family bert --size tiny --steps 3 --batch 4 --vocab 300 --seq 32 --validation 0.3 --whole-words", "--data", shared.text)
+	o := object(t, append(flags, "--out", out)...)
+	if o["steps"] != 3.0 || !(o["val_loss"].(float64) > 0) {
+		t.Errorf("%v", o)
+	}
+	if m := read(t, out+"/metrics.jsonl"); !strings.Contains(m, `"masked"`) || !strings.Contains(m, `"next_sentence"`) {
+		t.Errorf("the metrics have no terms: %s", m)
+	}
+	if c := read(t, out+"/config.json"); !strings.Contains(c, "BertForPreTraining") {
+		t.Errorf("config.json is %s", c)
+	}
+	if r := read(t, out+"/recipe.yaml"); !strings.Contains(r, "schedule: linear") || !strings.Contains(r, "beta2: 0.999") {
+		t.Errorf("recipe.yaml is %s", r)
+	}
+	if s := object(t, "show", out); s["family"] != "bert" || s["memory"] != nil {
+		t.Errorf("%v", s)
+	}
+	fails(t, 1, "no decoder", "generate", "--model", out, "the")
+	fails(t, 2, "--recompute", append(flags, "--recompute", "--out", dir+"/no")...)
+	fails(t, 1, "[CLS]", args("train --family bert --size tiny --steps 3", "--data", shared.prep, "--out", dir+"/no")...)
+}
+
 // The data beside a run is that of the flags: made anew for a new run, and a changed flag is refused when a run goes on.
 func TestTrainOtherText(t *testing.T) {
 	world(t)
