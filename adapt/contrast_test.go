@@ -37,6 +37,22 @@ func pairs(n int) (list [][2]adapt.Example) {
 	return list
 }
 
+// features are those of the pairs' first texts, then of the second.
+func features(t *testing.T, m model.Encoder, pairs [][2]adapt.Example) [][]float32 {
+	t.Helper()
+	var texts []adapt.Example
+	for side := range 2 {
+		for _, p := range pairs {
+			texts = append(texts, p[side])
+		}
+	}
+	f, err := adapt.Features(context.Background(), tensor.Evaluation(ref.New()), m, texts, model.Mean)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 // cosine is that of two rows of features.
 func cosine(a, b []float32) float64 {
 	ab, aa, bb := 0.0, 0.0, 0.0
@@ -49,7 +65,7 @@ func cosine(a, b []float32) float64 {
 }
 
 func TestContrast(t *testing.T) {
-	ctx, k := context.Background(), ref.New()
+	k := ref.New()
 	m := newTable()
 	o := &adapt.Contrast{Model: m, Pairs: pairs(5), Batch: 5, Scale: 7}
 	loss := func() (sums [1]float64) {
@@ -63,16 +79,7 @@ func TestContrast(t *testing.T) {
 		return sums
 	}
 	got := loss()[0]
-	var texts []adapt.Example
-	for side := range 2 {
-		for _, p := range o.Pairs {
-			texts = append(texts, p[side])
-		}
-	}
-	f, err := adapt.Features(ctx, tensor.Evaluation(k), m, texts, model.Mean)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := features(t, m, o.Pairs)
 	want := 0.0
 	for i := range 5 {
 		sum := 0.0
@@ -111,16 +118,7 @@ func TestContrastLearns(t *testing.T) {
 	if _, err := l.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	var texts []adapt.Example
-	for side := range 2 {
-		for _, p := range o.Pairs {
-			texts = append(texts, p[side])
-		}
-	}
-	f, err := adapt.Features(ctx, tensor.Evaluation(k), m, texts, model.Mean)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := features(t, m, o.Pairs)
 	for i := range 12 {
 		for j := range 12 {
 			if j != i && cosine(f[i], f[12+j]) >= cosine(f[i], f[12+i]) {

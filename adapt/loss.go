@@ -60,6 +60,26 @@ func (l Loss) check(x *Example, k int) error {
 	return nil
 }
 
+// Probabilities are what the scores of a text say: of SingleLabel the softmax, of MultiLabel the sigmoid of each.
+func (l Loss) Probabilities(scores []float32) []float64 {
+	p := make([]float64, len(scores))
+	if l == MultiLabel {
+		for i, v := range scores {
+			p[i] = 1 / (1 + math.Exp(-float64(v)))
+		}
+		return p
+	}
+	top, sum := float64(scores[Argmax(scores)]), 0.0
+	for i, v := range scores {
+		p[i] = math.Exp(float64(v) - top)
+		sum += p[i]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
+	return p
+}
+
 // part is a piece of a batch of examples; it satisfies train.Part.
 type part struct {
 	o       *FineTuning

@@ -82,7 +82,7 @@ func (o *Writing) Fingerprint() string {
 // Part returns pairs [from, to) of the batch of a step.
 func (o *Writing) Part(reuse train.Part, step, from, to int) (train.Part, error) {
 	p := pairsPart(reuse, o.Model)
-	p.start(random.NewKey(o.Seed, uint64(step), uint64(from)))
+	p.start()
 	N := uint64(len(o.Pairs))
 	for i := from; i < to; i++ {
 		n := uint64(step*o.Batch + i)
@@ -135,7 +135,7 @@ func (o *SpanCorruption) Fingerprint() string {
 // Part returns sequences [from, to) of the batch of a step.
 func (o *SpanCorruption) Part(reuse train.Part, step, from, to int) (train.Part, error) {
 	p := pairsPart(reuse, o.Model)
-	p.start(random.NewKey(o.Seed, uint64(step), uint64(from)))
+	p.start()
 	vocab := int32(o.Model.Sizes().Vocab)
 	for i := from; i < to; i++ {
 		if err := o.Data.Fill(&p.text, step, i, i+1); err != nil {
@@ -167,7 +167,6 @@ type pairs struct {
 	source, seqs              nn.Seqs
 	cross                     nn.Cross
 	terms                     [1]float64
-	key                       uint64 // of dropout
 }
 
 func pairsPart(reuse train.Part, m model.Seq2Seq) *pairs {
@@ -177,8 +176,7 @@ func pairsPart(reuse train.Part, m model.Seq2Seq) *pairs {
 	return &pairs{m: m, decoder: m.Decoder()}
 }
 
-func (p *pairs) start(key random.Key) {
-	p.key = key.Named("dropout").Uint64(0)
+func (p *pairs) start() {
 	p.sources, p.targets, p.ids = p.sources[:0], p.targets[:0], p.ids[:0]
 	p.sourceLengths, p.lengths = p.sourceLengths[:0], p.lengths[:0]
 }
@@ -210,7 +208,6 @@ func (p *pairs) Terms() []float64 { return p.terms[:] }
 
 // Loss is the cross-entropy of the targets' tokens.
 func (p *pairs) Loss(t *tensor.Tape, of, sums []float64) {
-	t.DropoutKey(p.key)
 	p.cross = nn.Cross{Memory: p.m.Encode(t, model.Input{IDs: tensor.IDs(p.sources), Seqs: &p.source}), Keys: p.source.Spans}
 	p.seqs.Cross = &p.cross
 	x := model.Features(p.decoder, t, tensor.IDs(p.ids), &p.seqs, nil)

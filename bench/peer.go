@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -54,6 +55,22 @@ func (p *Peer) Ask(line string, v any) error {
 		return fmt.Errorf("bench: %s: %w", p.cmd, err)
 	}
 	return p.read(v)
+}
+
+// Step has the peer do one training step and returns its seconds and loss.
+func (p *Peer) Step() (seconds, loss float64, err error) {
+	var answer struct{ Seconds, Loss float64 }
+	err = p.Ask("go", &answer)
+	return answer.Seconds, answer.Loss, err
+}
+
+// WriteIDs writes token ids as little-endian words of 32 bits, for a peer to read.
+func WriteIDs(path string, ids []int32) error {
+	var data []byte
+	for _, id := range ids {
+		data = binary.LittleEndian.AppendUint32(data, uint32(id))
+	}
+	return os.WriteFile(path, data, 0o600)
 }
 
 func (p *Peer) read(v any) error {

@@ -3,11 +3,11 @@ package eval
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/nn"
@@ -222,15 +222,5 @@ func logProb(logits []float32, id int32) (float64, bool) {
 			best = i
 		}
 	}
-	return float64(logits[id]) - logSumExp(logits), best == int(id)
-}
-
-// logSumExp is ln Σ exp(logits).
-func logSumExp(logits []float32) float64 {
-	top := float64(slices.Max(logits))
-	sum := 0.0
-	for _, v := range logits {
-		sum += math.Exp(float64(v) - top)
-	}
-	return top + math.Log(sum)
+	return float64(logits[id]) - generate.LogSum(logits), best == int(id)
 }

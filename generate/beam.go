@@ -260,7 +260,7 @@ func (s *Searcher) step(list []*search) error {
 		N, V := logits.Dims2()
 		for i, p := range places[from : from+N] {
 			x, row := list[p.search], logits.F32()[i*V:(i+1)*V]
-			sum := logSum(row)
+			sum := LogSum(row)
 			if math.IsNaN(sum) {
 				return errNaN
 			}

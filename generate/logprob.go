@@ -2,8 +2,8 @@ package generate
 
 import "math"
 
-// logSum returns log Σ exp(logits), summed in float64 in order of id. It is NaN when a logit is.
-func logSum(logits []float32) float64 {
+// LogSum returns log Σ exp(logits), summed in float64 in order of id. It is NaN when a logit is.
+func LogSum(logits []float32) float64 {
 	top := math.Inf(-1)
 	for _, l := range logits {
 		top = max(top, float64(l))
@@ -15,7 +15,7 @@ func logSum(logits []float32) float64 {
 	return top + math.Log(sum)
 }
 
-// topLogProbs returns the n most probable tokens, n above 0, lower ids first among equals. logSum is that of logits.
+// topLogProbs returns the n most probable tokens, n above 0, lower ids first among equals. logSum is the LogSum of logits.
 func topLogProbs(logits []float32, n int, logSum float64) []TokenProb {
 	top := make([]TokenProb, 0, n+1)
 	for id, l := range logits {

@@ -202,7 +202,7 @@ func TestDistribution(t *testing.T) {
 
 func TestTopLogProbs(t *testing.T) {
 	logits := []float32{1, 3, 2, 3, 0}
-	sum := logSum(logits)
+	sum := LogSum(logits)
 	want := math.Log(math.Exp(1) + 2*math.Exp(3) + math.Exp(2) + 1)
 	if math.Abs(sum-want) > 1e-15*want {
 		t.Errorf("log-sum %v, want %v", sum, want)
@@ -220,7 +220,7 @@ func TestTopLogProbs(t *testing.T) {
 			t.Errorf("top %d: %v, want %v", n+1, got, ids)
 		}
 	}
-	if !math.IsNaN(logSum([]float32{0, float32(math.NaN())})) || !math.IsNaN(logSum([]float32{0, float32(math.Inf(1))})) {
+	if !math.IsNaN(LogSum([]float32{0, float32(math.NaN())})) || !math.IsNaN(LogSum([]float32{0, float32(math.Inf(1))})) {
 		t.Error("NaN or infinity gave a log-sum")
 	}
 }

@@ -126,7 +126,7 @@ func (e *Engine) accept(s *sequence, id int32, row []float32) {
 
 // logProb returns the log-probability of id, and the most probable tokens where they are asked for.
 func (s *sequence) logProb(row []float32, id int32) (float64, []TokenProb) {
-	sum := logSum(row)
+	sum := LogSum(row)
 	var top []TokenProb
 	if s.opt.TopLogProbs > 0 {
 		top = topLogProbs(row, s.opt.TopLogProbs, sum)

@@ -2,6 +2,9 @@
 package model
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
@@ -64,3 +67,16 @@ type Cost struct {
 
 // Train is the cost of forward and backward: three times forward.
 func (c Cost) Train() float64 { return 3 * (c.Matrix + c.Attention) }
+
+// SizeByName returns the size of that name from a family's list; an error names those that there are.
+func SizeByName[S any](sizes []S, nameOf func(S) string, name string) (S, error) {
+	var names []string
+	for _, s := range sizes {
+		if nameOf(s) == name {
+			return s, nil
+		}
+		names = append(names, nameOf(s))
+	}
+	var none S
+	return none, fmt.Errorf("size %q is unknown; known: %s", name, strings.Join(names, ", "))
+}

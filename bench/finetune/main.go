@@ -4,7 +4,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"flag"
 	"fmt"
 	"math"
@@ -93,13 +92,12 @@ func run(o options) error {
 		}
 		ours, theirs := time.Since(began).Seconds(), math.NaN()
 		if peer != nil {
-			var answer struct{ Seconds, Loss float64 }
-			if err := peer.Ask("go", &answer); err != nil {
+			var other float64
+			if theirs, other, err = peer.Step(); err != nil {
 				return err
 			}
-			theirs = answer.Seconds
-			if worst = max(worst, math.Abs(answer.Loss-loss)); !(worst < 1e-3) {
-				return fmt.Errorf("finetune: loss %v of step %d, the peer's %v: unequal work", loss, i+1, answer.Loss)
+			if worst = max(worst, math.Abs(other-loss)); !(worst < 1e-3) {
+				return fmt.Errorf("finetune: loss %v of step %d, the peer's %v: unequal work", loss, i+1, other)
 			}
 		}
 		pairs.Add(ours, theirs)
@@ -215,11 +213,7 @@ func (t *trainer) startPeer(dir string) (*bench.Peer, error) {
 		return nil, err
 	}
 	ids := filepath.Join(dir, "ids.bin")
-	var data []byte
-	for _, id := range t.ids {
-		data = binary.LittleEndian.AppendUint32(data, uint32(id))
-	}
-	if err := os.WriteFile(ids, data, 0o600); err != nil {
+	if err := bench.WriteIDs(ids, t.ids); err != nil {
 		return nil, err
 	}
 	return bench.Start(nil, t.o.peer, t.o.script, dir, "--ids", ids, fmt.Sprintf("--batch=%d", t.o.batch), fmt.Sprintf("--seq=%d", t.o.seq),

@@ -7,7 +7,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/binary"
 	"flag"
 	"fmt"
 	"math"
@@ -105,14 +104,13 @@ func run(o options) error {
 		ours := time.Since(start).Seconds()
 		theirs := math.NaN()
 		if peer != nil {
-			var answer struct{ Seconds, Loss float64 }
-			if err := peer.Ask("go", &answer); err != nil {
+			var other float64
+			if theirs, other, err = peer.Step(); err != nil {
 				return err
 			}
-			theirs = answer.Seconds
-			worst = max(worst, math.Abs(answer.Loss-loss))
+			worst = max(worst, math.Abs(other-loss))
 			if i == 0 && !(worst < 1e-5) || !(worst < 1e-2) { // rounding grows with the steps
-				return fmt.Errorf("step: loss %v of step %d, the peer's %v: unequal work", loss, i+1, answer.Loss)
+				return fmt.Errorf("step: loss %v of step %d, the peer's %v: unequal work", loss, i+1, other)
 			}
 		}
 		pairs.Add(ours, theirs)
@@ -257,21 +255,13 @@ func (t *trainer) step() float64 {
 func (t *trainer) startPeer(dir string) (*bench.Peer, error) {
 	var list []checkpoint.Tensor
 	for _, p := range t.params {
-		data := make([]byte, 0, 4*p.T().Len())
-		for _, v := range p.T().F32() {
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
-		}
-		list = append(list, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.T().Shape(), Data: data})
+		list = append(list, checkpoint.FromFloat32(p.Name, p.T().Shape(), p.T().F32()))
 	}
 	weights, tokens := filepath.Join(dir, "init.safetensors"), filepath.Join(dir, "tokens.bin")
 	if err := checkpoint.Write(weights, list, nil); err != nil {
 		return nil, err
 	}
-	data := make([]byte, 0, 4*len(t.tokens))
-	for _, id := range t.tokens {
-		data = binary.LittleEndian.AppendUint32(data, uint32(id))
-	}
-	if err := os.WriteFile(tokens, data, 0o600); err != nil {
+	if err := bench.WriteIDs(tokens, t.tokens); err != nil {
 		return nil, err
 	}
 	args := []string{t.o.script, "--interactive", "--init", weights, "--tokens", tokens, "--mode", t.o.mode}

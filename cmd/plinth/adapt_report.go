@@ -40,23 +40,6 @@ func (s classScores) main() float64 {
 	return s.Accuracy
 }
 
-// softmax is that of scores.
-func softmax(scores []float32) []float64 {
-	top, sum := math.Inf(-1), 0.0
-	for _, v := range scores {
-		top = math.Max(top, float64(v))
-	}
-	p := make([]float64, len(scores))
-	for i, v := range scores {
-		p[i] = math.Exp(float64(v) - top)
-		sum += p[i]
-	}
-	for i := range p {
-		p[i] /= sum
-	}
-	return p
-}
-
 // score tests m on a set.
 func (s *classSets) score(ctx context.Context, t *tensor.Tape, m model.Tasked, set *classSet) (classScores, error) {
 	r := classScores{Set: set.name, Examples: len(set.examples), Classes: map[string]task.PRF{}, multi: s.multi}
@@ -70,7 +53,7 @@ func (s *classSets) score(ctx context.Context, t *tensor.Tape, m model.Tasked, s
 	var gold, predicted []int
 	var probabilities [][]float64
 	for i, scores := range all {
-		p := softmax(scores)
+		p := adapt.SingleLabel.Probabilities(scores)
 		best := adapt.Argmax(scores)
 		gold, predicted, probabilities = append(gold, set.examples[i].Label), append(predicted, best), append(probabilities, p)
 		r.Loss -= math.Log(math.Max(p[set.examples[i].Label], 1e-300)) / float64(len(all))
@@ -98,14 +81,12 @@ func (s *classSets) scoreMulti(r classScores, all [][]float32, set *classSet) (c
 	gold, predicted := make([][]bool, len(all)), make([][]bool, len(all))
 	for i, scores := range all {
 		var names []string
-		least := 1.0
+		p, least := adapt.MultiLabel.Probabilities(scores), 1.0
 		for j, v := range scores {
 			z, y := float64(v), float64(set.examples[i].Targets[j])
 			r.Loss += (math.Max(z, 0) - z*y + math.Log1p(math.Exp(-math.Abs(z)))) / float64(len(all)*len(scores))
 			gold[i], predicted[i] = append(gold[i], y == 1), append(predicted[i], z > 0)
-			if p := 1 / (1 + math.Exp(-math.Abs(z))); p < least {
-				least = p
-			}
+			least = min(least, max(p[j], 1-p[j]))
 			if z > 0 {
 				names = append(names, s.labels[j])
 			}

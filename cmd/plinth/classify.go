@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/plinth-ml/plinth/adapt"
@@ -118,13 +117,8 @@ func (v *classifyCmd) Run(ctx context.Context, c *common) error {
 
 // choose returns the labels to show: of one label per text the most probable ones, of several those above a half, or the most probable ones.
 func (v *classifyCmd) choose(scores []float32, l zoo.Labels) []labelled {
-	p := softmax(scores)
+	p := adapt.Loss(l.Problem).Probabilities(scores)
 	multi := l.Problem == string(adapt.MultiLabel)
-	if multi {
-		for i, z := range scores {
-			p[i] = 1 / (1 + math.Exp(-float64(z)))
-		}
-	}
 	n := v.Top
 	if n <= 0 || n > len(p) {
 		n = len(p)

@@ -42,6 +42,19 @@ func Golden(t testing.TB, name string) *Case {
 	return Open(t, dir+".safetensors")
 }
 
+// Cases are the names of the golden files of a folder, at least one; Golden takes folder/name.
+func Cases(t testing.TB, folder string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(Root(), "internal", "testkit", "golden", folder, "*.safetensors"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("testkit: no golden files in %s: %v", folder, err)
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(f), ".safetensors")
+	}
+	return files
+}
+
 // Open opens any safetensors file whose tensors are F32, I32 or I64. Dir is the
 // path without its extension.
 func Open(t testing.TB, file string) *Case {

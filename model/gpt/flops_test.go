@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/kernel/suite"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/nn"
@@ -39,7 +40,7 @@ func TestFLOPsOfEngine(t *testing.T) {
 			for _, p := range c.Shape().Products(batch, seq, r) {
 				want[counted(p)] += p.Seen()
 			}
-			for _, k := range sets() {
+			for _, k := range suite.Sets() {
 				if got := engineFLOPs(t, k, c, batch, seq, r == model.RecomputeFull); !maps.Equal(got, want) {
 					t.Errorf("%s on %s, recompute %d: the engine did\n%v, the shape says\n%v", c.ModelType, k.Name, r, got, want)
 				}

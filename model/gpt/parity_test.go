@@ -9,22 +9,13 @@ import (
 
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/kernel"
-	"github.com/plinth-ml/plinth/internal/kernel/cpu"
-	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	"github.com/plinth-ml/plinth/internal/kernel/suite"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
-
-func sets() []*kernel.Set {
-	list := []*kernel.Set{ref.New()}
-	for _, v := range cpu.Variants() {
-		list = append(list, cpu.New(cpu.Options{Variant: v, Threads: 2}))
-	}
-	return list
-}
 
 // load reads a golden model folder, as transformers wrote it.
 func load(t *testing.T, c *testkit.Case, train bool) *gpt.Model {
@@ -85,7 +76,7 @@ func next(ids []int32, lengths ...int) (targets []int32, counted int) {
 func TestParity(t *testing.T) {
 	for _, name := range []string{"gpt2-tiny", "gpt3-tiny"} {
 		c := testkit.Golden(t, name)
-		for _, k := range sets() {
+		for _, k := range suite.Sets() {
 			t.Run(name+"/"+k.Name, func(t *testing.T) {
 				ids := c.I32("input_ids")
 				shape := c.Shape("input_ids") // [B, T]

@@ -3,7 +3,8 @@ package gpt
 import (
 	"fmt"
 	"math"
-	"strings"
+
+	"github.com/plinth-ml/plinth/model"
 )
 
 // Size is a named shape with the training settings that go with it.
@@ -54,14 +55,7 @@ func gpt3(layers, width, heads int) Config {
 
 // ByName returns a named size.
 func ByName(name string) (Size, error) {
-	var names []string
-	for _, s := range Sizes {
-		if s.Name == name {
-			return s, nil
-		}
-		names = append(names, s.Name)
-	}
-	return Size{}, fmt.Errorf("size %q is unknown; known: %s", name, strings.Join(names, ", "))
+	return model.SizeByName(Sizes, func(s Size) string { return s.Name }, name)
 }
 
 // ByDepth derives everything from the number of layers: width 64·depth, heads of 64, learning rate 6e-4·sqrt(768/width), and the batch

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	"github.com/plinth-ml/plinth/internal/kernel/suite"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/t5"
@@ -19,14 +19,6 @@ import (
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
-
-func sets() []*kernel.Set {
-	list := []*kernel.Set{ref.New()}
-	for _, v := range cpu.Variants() {
-		list = append(list, cpu.New(cpu.Options{Variant: v, Threads: 2}))
-	}
-	return list
-}
 
 func open(t *testing.T, dir string, o zoo.Options) zoo.Stored {
 	t.Helper()
@@ -63,7 +55,7 @@ func TestParity(t *testing.T) {
 	for _, name := range []string{"t5", "t5-v1_1"} {
 		c := testkit.Golden(t, "t5/"+name)
 		dir := c.Folder()
-		for _, k := range sets() {
+		for _, k := range suite.Sets() {
 			for _, keep := range []tensor.Keep{tensor.KeepAll, tensor.KeepLean} {
 				t.Run(name+"/"+k.Name+"/"+strconv.Itoa(int(keep)), func(t *testing.T) {
 					m := open(t, dir, zoo.Options{Train: true}).(*t5.Model)
@@ -107,7 +99,7 @@ func gradients(t *testing.T, c *testkit.Case, m zoo.Stored) {
 // TestEncoderParity is the same for the encoder alone, in a folder of its own and out of a whole model's.
 func TestEncoderParity(t *testing.T) {
 	c := testkit.Golden(t, "t5/t5-encoder")
-	for _, k := range sets() {
+	for _, k := range suite.Sets() {
 		m := open(t, c.Folder(), zoo.Options{Train: true}).(*t5.Encoder)
 		tape := tensor.Training(k)
 		ids, lengths := joined(c, "input_ids.", 1, c.I32)

@@ -1,9 +1,6 @@
 package t5
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/plinth-ml/plinth/model"
 )
 
@@ -46,12 +43,5 @@ func v11(layers, width, heads, hidden int) Config {
 
 // ByName returns a named size.
 func ByName(name string) (Size, error) {
-	var names []string
-	for _, s := range Sizes {
-		if s.Name == name {
-			return s, nil
-		}
-		names = append(names, s.Name)
-	}
-	return Size{}, fmt.Errorf("size %q is unknown; known: %s", name, strings.Join(names, ", "))
+	return model.SizeByName(Sizes, func(s Size) string { return s.Name }, name)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
-	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	"github.com/plinth-ml/plinth/internal/kernel/suite"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/bert"
@@ -21,26 +21,10 @@ import (
 	"github.com/plinth-ml/plinth/tensor"
 )
 
-// encoderCases are those that tools/golden/encoders.py wrote.
-func encoderCases(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(testkit.Root(), "internal", "testkit", "golden", "encoders", "*.safetensors"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no golden files: %v", err)
-	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(f), ".safetensors")
-	}
-	return files
-}
-
 // TestEncoderParity compares the results, the loss and every gradient with transformers, for two texts of unequal lengths at once, on all kernels.
 func TestEncoderParity(t *testing.T) {
-	sets := []*kernel.Set{ref.New()}
-	for _, v := range cpu.Variants() {
-		sets = append(sets, cpu.New(cpu.Options{Variant: v, Threads: 2}))
-	}
-	for _, name := range encoderCases(t) {
+	sets := suite.Sets()
+	for _, name := range testkit.Cases(t, "encoders") {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "encoders/"+name)
 			dir := c.Folder()
@@ -162,7 +146,7 @@ func taskLoss(t *testing.T, tape *tensor.Tape, c *testkit.Case, m bert.Tasked) f
 // encoders opens the golden cases' models.
 func encoders(t *testing.T) (names []string, models []zoo.Stored) {
 	t.Helper()
-	names = encoderCases(t)
+	names = testkit.Cases(t, "encoders")
 	for _, name := range names {
 		m, err := zoo.OpenAny(testkit.Golden(t, "encoders/"+name).Folder(), zoo.Options{F32: true})
 		if err != nil {

@@ -73,7 +73,7 @@ func editConfig(t *testing.T, dir string, change map[string]any) {
 
 // Every golden model goes into a GGUF and back with transformers' logits, or is refused by the name of what a GGUF cannot say.
 func TestGoldenGGUF(t *testing.T) {
-	for _, name := range goldens(t) {
+	for _, name := range testkit.Cases(t, "decoders") {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "decoders/"+name)
 			dir, file, back := c.Folder(), filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "back")
@@ -142,7 +142,7 @@ func TestLlamaLogits(t *testing.T) {
 		}
 		one(name+" without MLP", 1e-5, bare, ids)
 	}
-	for _, name := range goldens(t) {
+	for _, name := range testkit.Cases(t, "decoders") {
 		c, not := testkit.Golden(t, "decoders/"+name), inGGUF[name]
 		if not.refused != "" && not.change == nil {
 			continue

@@ -20,19 +20,6 @@ import (
 	"github.com/plinth-ml/plinth/tensor"
 )
 
-// adapters are the cases that tools/golden/lora.py wrote.
-func adapters(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(testkit.Root(), "internal", "testkit", "golden", "lora", "*.safetensors"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no golden files: %v", err)
-	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(f), ".safetensors")
-	}
-	return files
-}
-
 // adapterFolder writes a golden case's adapter as PEFT saves it.
 func adapterFolder(t *testing.T, c *testkit.Case) string {
 	t.Helper()
@@ -59,7 +46,7 @@ func logitsOf(tape *tensor.Tape, m zoo.Model, ids []int32, lengths []int) []floa
 // TestLoRAParity compares logits, loss and the gradient of every tensor of an adapter with PEFT's, on a model whose own parameters get none; and the
 // adapter saved is the one that was read, to the last bit.
 func TestLoRAParity(t *testing.T) {
-	for _, name := range adapters(t) {
+	for _, name := range testkit.Cases(t, "lora") {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "lora/"+name)
 			k := cpu.New(cpu.Options{Threads: 2})
@@ -154,7 +141,7 @@ func disturb(a *adapt.Adapter) {
 // it leaves the weights as they were, but for roundings.
 func TestLoRAMerge(t *testing.T) {
 	k := cpu.New(cpu.Options{Threads: 2})
-	cases := goldens(t)
+	cases := testkit.Cases(t, "decoders")
 	for i := range cases {
 		cases[i] = "decoders/" + cases[i]
 	}

@@ -2,7 +2,6 @@ package zoo_test
 
 import (
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,26 +9,13 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
-	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	"github.com/plinth-ml/plinth/internal/kernel/suite"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
-
-// goldens are the cases that tools/golden/decoders.py wrote.
-func goldens(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(testkit.Root(), "internal", "testkit", "golden", "decoders", "*.safetensors"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no golden files: %v", err)
-	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(f), ".safetensors")
-	}
-	return files
-}
 
 // sequences of a case: ids of all, and their lengths.
 func sequences(c *testkit.Case) (ids []int32, lengths []int) {
@@ -42,11 +28,8 @@ func sequences(c *testkit.Case) (ids []int32, lengths []int) {
 
 // TestParity compares logits, loss and every gradient with transformers, for a batch of unequal lengths, on all kernels.
 func TestParity(t *testing.T) {
-	sets := []*kernel.Set{ref.New()}
-	for _, v := range cpu.Variants() {
-		sets = append(sets, cpu.New(cpu.Options{Variant: v, Threads: 2}))
-	}
-	for _, name := range goldens(t) {
+	sets := suite.Sets()
+	for _, name := range testkit.Cases(t, "decoders") {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "decoders/"+name)
 			dir := c.Folder()
@@ -129,7 +112,7 @@ func gradients(t *testing.T, m zoo.Stored) map[string][]float32 {
 // depends on the length, logits with a cache are those of transformers with its own.
 func TestBatchAndCache(t *testing.T) {
 	tape := tensor.Inference(cpu.New(cpu.Options{Threads: 2}))
-	for _, name := range goldens(t) {
+	for _, name := range testkit.Cases(t, "decoders") {
 		t.Run(name, func(t *testing.T) {
 			c := testkit.Golden(t, "decoders/"+name)
 			m, err := zoo.Open(c.Folder(), zoo.Options{F32: true})

@@ -5,7 +5,6 @@
 writes OUTPUT_FOLDER/CASE.safetensors, whose metadata holds config, tensors and `searches`: a JSON list of settings, inputs and results.
 """
 
-import argparse
 import json
 import os
 
@@ -58,15 +57,10 @@ def write(out, case):
                     rows.append(s[:end])
                 scores = r.sequences_scores.tolist() if settings["num_beams"] > 1 else None
                 searches.append(dict(settings, input=ids.tolist(), stop_ids=stops, ids=rows, scores=scores))
-    meta = t5.meta_of(config, state) | {"searches": json.dumps(searches)}
+    meta = golden.model_meta(config, state) | {"searches": json.dumps(searches)}
     golden.write(os.path.join(out, case + ".safetensors"), {}, meta)
     print(f"  {len(searches)} searches, {stopped} results ended before their limit")
 
 
 if __name__ == "__main__":
-    hf.logging.set_verbosity_error()
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("out")
-    a = p.parse_args()
-    for case in CASES:
-        write(a.out, case)
+    golden.main(__doc__, CASES, write)

@@ -6,7 +6,6 @@ writes OUTPUT_FOLDER/CASE.safetensors for each case of the table below (README.m
 not in the files: both sides make them by the formula of `fill` from the names and shapes that transformers saves.
 """
 
-import argparse
 import json
 import os
 import tempfile
@@ -197,16 +196,10 @@ def write(out, case):
         t |= {"grad." + n: g for n, g in saved_gradients(model, state).items()}
     else:
         t["steps.logits"] = in_steps(fresh(), sequences[0])
-    meta = golden.versions() | {"config": config, "tensors": json.dumps({n: list(x.shape) for n, x in state.items()})}
+    meta = golden.model_meta(config, state)
     golden.write(os.path.join(out, case + ".safetensors"), t, meta)
     print(f"  loss {float(loss.detach()):.4f}, largest logit {max(float(l.detach().abs().max()) for l in logits):.2f}")
 
 
 if __name__ == "__main__":
-    hf.logging.set_verbosity_error()
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("out")
-    p.add_argument("case", nargs="*", help="cases to write; all without")
-    a = p.parse_args()
-    for case in a.case or CASES:
-        write(a.out, case)
+    golden.main(__doc__, CASES, write)

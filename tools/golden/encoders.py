@@ -6,7 +6,6 @@ writes OUTPUT_FOLDER/CASE.safetensors for each case of the table below (README.m
 make them by the formula of decoders.py's `fill` from the names and shapes that transformers saves.
 """
 
-import argparse
 import json
 import os
 import tempfile
@@ -118,16 +117,10 @@ def write(out, case):
     t["loss"] = loss
     grads = {n: p.grad for n, p in model.named_parameters()}
     t |= {"grad." + n: grads[n] for n in state}
-    meta = golden.versions() | {"config": config_text, "tensors": json.dumps({n: list(x.shape) for n, x in state.items()})}
+    meta = golden.model_meta(config_text, state)
     golden.write(os.path.join(out, case + ".safetensors"), t, meta)
     print(f"  loss {float(loss.detach()):.4f}")
 
 
 if __name__ == "__main__":
-    hf.logging.set_verbosity_error()
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("out")
-    p.add_argument("case", nargs="*", help="cases to write; all without")
-    a = p.parse_args()
-    for case in a.case or CASES:
-        write(a.out, case)
+    golden.main(__doc__, CASES, write)

@@ -4,6 +4,7 @@ A golden file holds named tensors (F32 or I32) and string metadata. Its bytes de
 the tensors and the metadata only: keys are sorted, so a rerun that changes nothing shows no diff.
 """
 
+import argparse
 import json
 import os
 import struct
@@ -35,6 +36,24 @@ def write(path, tensors, meta):
     with open(path, "wb") as f:
         f.write(struct.pack("<Q", len(head)) + head + body)
     print(f"{os.path.basename(path)}: {len(tensors)} tensors, {8 + len(head) + len(body)} bytes")
+
+
+def model_meta(config, state):
+    """Metadata of a model whose weights follow from their names: its config.json and its tensors' shapes."""
+    return versions() | {"config": config, "tensors": json.dumps({n: list(x.shape) for n, x in state.items()})}
+
+
+def main(doc, cases, write):
+    """Write the cases named on the command line, or all, into the folder named first."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    p = argparse.ArgumentParser(description=doc.split("\n")[0])
+    p.add_argument("out")
+    p.add_argument("case", nargs="*", help="cases to write; all without")
+    a = p.parse_args()
+    for case in a.case or cases:
+        write(a.out, case)
 
 
 def versions():

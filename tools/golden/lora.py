@@ -64,7 +64,9 @@ def write(out, case):
             n = n.replace(".default", "").replace(".modules_to_save", "")
             t["grad." + (n if n in saved else n.removesuffix(".weight"))] = p.grad
     assert {n[5:] for n in t if n.startswith("grad.")} == set(saved), (set(saved), [n for n in t if n.startswith("grad.")])
-    meta = golden.versions() | {"config": config, "adapter": text, "tensors": json.dumps({n: list(x.shape) for n, x in state.items()})}
+    adapter = json.loads(text) | {"base_model_name_or_path": "base"}  # a temporary folder's name
+    adapter |= {k: sorted(v) for k, v in adapter.items() if k in ("target_modules", "modules_to_save") and isinstance(v, list)}  # sets, in any order
+    meta = golden.model_meta(config, state) | {"adapter": json.dumps(adapter, indent=2, sort_keys=True)}
     golden.write(os.path.join(out, case + ".safetensors"), t, meta)
     print(f"  {case}: loss {float(loss.detach()):.4f}")
 

@@ -6,7 +6,6 @@ writes OUTPUT_FOLDER/CASE.safetensors for v1.0, v1.1 and the encoder alone (READ
 the formula of decoders.py.
 """
 
-import argparse
 import json
 import os
 import tempfile
@@ -50,10 +49,6 @@ def build(cls, settings):
         return model.eval(), open(os.path.join(d, "config.json")).read(), state
 
 
-def meta_of(config, state):
-    return golden.versions() | {"config": config, "tensors": json.dumps({n: list(x.shape) for n, x in state.items()})}
-
-
 def buckets():
     """The bucket of every key position less query position from -300 to 300."""
     d = torch.arange(-300, 301)
@@ -86,15 +81,9 @@ def write(out, case):
     assert set(state) == set(n for n, _ in model.named_parameters()), "a parameter is not in the file"
     if case == "t5":
         t |= buckets()
-    golden.write(os.path.join(out, case + ".safetensors"), t, meta_of(config, state))
+    golden.write(os.path.join(out, case + ".safetensors"), t, golden.model_meta(config, state))
     print(f"  loss {float(t['loss'].detach()):.4f}, largest feature {max(float(t[n].detach().abs().max()) for n in t if n.startswith('encoded')):.2f}")
 
 
 if __name__ == "__main__":
-    hf.logging.set_verbosity_error()
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("out")
-    a = p.parse_args()
-    os.makedirs(a.out, exist_ok=True)
-    for case in CASES:
-        write(a.out, case)
+    golden.main(__doc__, CASES, write)
