@@ -107,7 +107,8 @@ func (e *Engine) extend(from int, logits *tensor.Tensor) error {
 		s := w.seq
 		id, err := e.sampler.next(logits.F32()[i*V:(i+1)*V], append(s.ids, s.draft...), s.prompt, s.opt)
 		if err != nil {
-			return fmt.Errorf("request %d, position %d: %w", s.index, w.at, err)
+			s.fail(fmt.Errorf("draft model, position %d: %w", w.at, err))
+			continue
 		}
 		s.draft = append(s.draft, id)
 	}

@@ -30,24 +30,39 @@ type EngineOptions struct {
 	DraftTokens int           // most tokens proposed at once; 0: 8
 }
 
-// Engine decodes with one model. Calls from several goroutines wait for each other. It keeps a packed copy of the weights of its own: after
-// changing weights call their Changed. Engines on one model, each on a kernel set of its own, may run at once.
+// Engine decodes with one model. Calls from several goroutines share its steps: a request joins those in progress as soon as there is a slot, and gets
+// the tokens that it would get alone. It keeps a packed copy of the weights of its own: after changing weights, while no call runs, call their
+// Changed. Engines on one model, each on a kernel set of its own, may run at once.
 //
 // Keys and values of sequences that ended stay in the cache while there is room: a request of the same scope that begins alike computes only
 // the rest of its prompt.
 type Engine struct {
-	mu    sync.Mutex
-	opt   EngineOptions
-	err   error // of the options, told by every call
-	stats Stats
+	opt EngineOptions
+	err error // of the options, told by every call
 
-	target  *runner
-	draft   *runner // or nil
-	sampler sampler
-	onToken func(req int, id int32)
-
+	// Whoever has put its token into turn computes steps, and alone may touch what follows.
+	turn            chan struct{}
+	target          *runner
+	draft           *runner // or nil
+	sampler         sampler
+	calls           []*call
 	waiting, active []*sequence
 	wanted          []wanted
+	stats           Stats
+
+	mu      sync.Mutex // of what follows, and of what calls are told
+	arrived []*call
+	load    Load
+}
+
+// Load is how busy an engine is, as of its last step.
+type Load struct {
+	Active     int       `json:"active"`         // sequences that are computed
+	Waiting    int       `json:"waiting"`        // sequences that wait for a slot
+	Tokens     int       `json:"waiting_tokens"` // of their prompts
+	CacheBytes int       `json:"cache_bytes"`    // memory of the cache, that of the draft model included
+	Stepped    time.Time `json:"stepped"`        // when the last step ended
+	Stats      Stats     `json:"stats"`
 }
 
 // Stats is what an engine has done so far. The time of a step is divided among its rows.
@@ -75,7 +90,7 @@ func New(m model.Decoder, k *kernel.Set, o EngineOptions) *Engine {
 	if o.DraftTokens == 0 {
 		o.DraftTokens = 8
 	}
-	e := &Engine{opt: o, err: o.check(size)}
+	e := &Engine{opt: o, err: o.check(size), turn: make(chan struct{}, 1)}
 	if e.err != nil {
 		return e
 	}
@@ -113,83 +128,25 @@ func (o *EngineOptions) check(size model.Sizes) error {
 	return nil
 }
 
-// Generate continues every request's prompt and returns the results in the order of the requests. onToken, unless nil, is called
-// on the calling goroutine with each token as soon as it is chosen, a stop id included. A request that cannot be served is an error
-// before any work. When ctx ends, Generate returns what there is and ctx's error.
-func (e *Engine) Generate(ctx context.Context, reqs []Request, onToken func(req int, id int32)) ([]Result, error) {
+// Load is how busy the engine is. It waits for nothing.
+func (e *Engine) Load() Load {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.err != nil {
-		return nil, e.err
-	}
-	results := make([]Result, len(reqs))
-	waiting := make([]*sequence, len(reqs))
-	for i := range reqs {
-		s, err := e.admit(&reqs[i])
-		if err != nil {
-			return nil, fmt.Errorf("generate: request %d: %w", i, err)
-		}
-		s.index, s.out = i, &results[i]
-		waiting[i] = s
-	}
-	e.waiting, e.onToken = waiting, onToken
-	defer e.rest()
-	for _, r := range []*runner{e.target, e.draft} {
-		if r != nil {
-			r.refresh(e.opt.Unpacked)
+	l := e.load
+	for _, c := range e.arrived {
+		l.Waiting += len(c.seqs)
+		for _, s := range c.seqs {
+			l.Tokens += len(s.ids)
 		}
 	}
-	for len(e.waiting)+len(e.active) > 0 {
-		if err := ctx.Err(); err != nil {
-			return results, err
-		}
-		for len(e.waiting) > 0 && len(e.active) < e.opt.Slots {
-			s := e.waiting[0]
-			e.waiting = e.waiting[1:]
-			if s.begin(); s.feed() == 0 {
-				s.out.Finish = Length
-				continue
-			}
-			s.slot = e.target.kv.Slot()
-			e.active = append(e.active, s)
-		}
-		if len(e.active) == 0 {
-			break // all that was left asked for nothing
-		}
-		if err := e.step(); err != nil {
-			return results, fmt.Errorf("generate: %w", err)
-		}
-	}
-	return results, nil
-}
-
-// rest leaves the engine without requests, whatever has happened.
-func (e *Engine) rest() {
-	for _, s := range e.active {
-		e.leave(s, false)
-	}
-	e.waiting, e.active, e.onToken = nil, e.active[:0], nil
+	return l
 }
 
 // Stats is what the engine has done so far.
-func (e *Engine) Stats() Stats {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.stats
-}
+func (e *Engine) Stats() Stats { return e.Load().Stats }
 
 // CacheBytes is the memory of the cache, that of the draft model included.
-func (e *Engine) CacheBytes() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	n := 0
-	for _, r := range []*runner{e.target, e.draft} {
-		if r != nil {
-			n += r.kv.Bytes()
-		}
-	}
-	return n
-}
+func (e *Engine) CacheBytes() int { return e.Load().CacheBytes }
 
 // Score returns the natural log-probability of each token given the earlier ones of its sequence; the first, which nothing
 // predicts, is 0. A sequence may be one token longer than the context.

@@ -375,20 +375,82 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// TestConcurrent: calls from several goroutines wait for each other.
+// TestConcurrent: calls from several goroutines get what each would get alone, though their steps are shared.
 func TestConcurrent(t *testing.T) {
 	m := load(t, testkit.Golden(t, goldens[0]))
-	e := generate.New(m, sets[1].k, generate.EngineOptions{Slots: 3})
 	reqs := requests(m.Sizes().Vocab)
-	want := mustGenerate(t, e, reqs...)
+	plain := func(list []generate.Result) []generate.Result {
+		for i := range list {
+			list[i].Usage = generate.Usage{} // what is reused depends on who came first
+		}
+		return list
+	}
+	want := plain(mustGenerate(t, generate.New(m, sets[1].k, generate.EngineOptions{}), reqs...))
+	e := generate.New(m, sets[1].k, generate.EngineOptions{Slots: 3})
 	var wg sync.WaitGroup
-	for range 4 {
+	for i := range 8 {
 		wg.Go(func() {
-			if got, err := e.Generate(context.Background(), reqs, nil); err != nil || !reflect.DeepEqual(got, want) {
+			of := reqs
+			for j := range of {
+				of = slices.Clone(of)
+				of[j].Scope = fmt.Sprint(i % 3)
+			}
+			if i == 5 { // one goes away
+				ctx, cancel := context.WithCancel(context.Background())
+				r, err := e.Generate(ctx, of, func(int, int32) { cancel() })
+				if err != context.Canceled || len(r) != len(of) {
+					t.Errorf("canceled: error %v, %d results", err, len(r))
+				}
+				return
+			}
+			told := make([][]int32, len(of))
+			got, err := e.Generate(context.Background(), of, func(req int, id int32) { told[req] = append(told[req], id) })
+			if err != nil || !reflect.DeepEqual(plain(got), want) {
 				t.Errorf("error %v, results %v, want %v", err, got, want)
+			}
+			for j, r := range got {
+				if !slices.Equal(told[j], r.IDs) {
+					t.Errorf("request %d: told %v, result %v", j, told[j], r.IDs)
+				}
 			}
 		})
 	}
+	wg.Wait()
+	if l := e.Load(); l.Active != 0 || l.Waiting != 0 || l.Tokens != 0 || l.Stats.Decoded == 0 {
+		t.Errorf("at rest the load is %+v", l)
+	}
+}
+
+// TestSlowListener: a call whose onToken does not return holds nobody up, and an error of one call is not another's.
+func TestSlowListener(t *testing.T) {
+	m := load(t, testkit.Golden(t, goldens[0]))
+	e := generate.New(m, sets[1].k, generate.EngineOptions{})
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		first := true
+		if _, err := e.Generate(context.Background(), []generate.Request{{Prompt: []int32{1}}}, func(int, int32) {
+			if first {
+				first = false
+				close(entered)
+				<-leave
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-entered
+	ban := map[int32]float32{}
+	for id := range int32(m.Sizes().Vocab) {
+		ban[id] = float32(math.Inf(-1))
+	}
+	wg.Go(func() {
+		if _, err := e.Generate(context.Background(), []generate.Request{{Prompt: []int32{2}, Options: generate.Options{LogitBias: ban}}}, nil); err == nil {
+			t.Error("a bias that bans every token passed")
+		}
+	})
+	mustGenerate(t, e, generate.Request{Prompt: []int32{1, 2, 3}})
+	close(leave)
 	wg.Wait()
 }
 

@@ -7,7 +7,8 @@ import (
 
 // sequence is a request in progress.
 type sequence struct {
-	index  int
+	index  int // of the call's requests
+	call   *call
 	scope  string
 	opt    *Options
 	ids    []int32 // prompt and output
@@ -111,8 +112,8 @@ func (e *Engine) accept(s *sequence, id int32, row []float32) {
 			s.out.Top = append(s.out.Top, top)
 		}
 	}
-	if e.onToken != nil {
-		e.onToken(s.index, id)
+	if s.call.told {
+		s.call.fresh = append(s.call.fresh, said{s.index, id})
 	}
 	switch {
 	case slices.Contains(s.opt.Stop, id), s.opt.StopFunc != nil && s.opt.StopFunc(s.out.IDs):

@@ -45,6 +45,7 @@ func (e *Engine) step() error {
 		e.settle(s)
 		if s.out.Finish != "" {
 			e.leave(s, true)
+			s.call.left--
 		}
 		return s.out.Finish != ""
 	})
@@ -106,16 +107,17 @@ func (e *Engine) take(from int, logits *tensor.Tensor) error {
 				s.out.PromptTop = append(s.out.PromptTop, top)
 			}
 			if lp != lp {
-				return fmt.Errorf("request %d, position %d: %w", s.index, w.at, errNaN)
+				s.fail(fmt.Errorf("position %d: %w", w.at, errNaN))
 			}
 			continue
 		}
-		if s.missed || s.out.Finish != "" {
-			continue // behind a token that was proposed and not chosen, or behind the end
+		if s.missed || s.out.Finish != "" || s.call.err != nil {
+			continue // behind a token that was proposed and not chosen, behind the end, or behind an error
 		}
 		id, err := e.sampler.next(row, s.ids, s.prompt, s.opt)
 		if err != nil {
-			return fmt.Errorf("request %d, position %d: %w", s.index, w.at, err)
+			s.fail(fmt.Errorf("position %d: %w", w.at, err))
+			continue
 		}
 		e.accept(s, id, row)
 	}

@@ -1,0 +1,232 @@
+package generate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// call is a Generate in progress. Its caller computes steps of the engine, for all, whenever nobody else does.
+type call struct {
+	ctx     context.Context
+	seqs    []*sequence // as long as the call has not arrived
+	results []Result
+	left    int    // sequences that are not done
+	told    bool   // somebody listens
+	fresh   []said // of this step
+
+	// Under Engine.mu:
+	said []said
+	done bool
+	err  error
+	news chan struct{} // has a value when there is something to look at
+}
+
+// said is a token that a request got.
+type said struct {
+	req int
+	id  int32
+}
+
+// errBroken is told to the others when a step panics.
+var errBroken = errors.New("the engine broke down")
+
+// Generate continues every request's prompt and returns the results in the order of the requests. onToken, unless nil, is called
+// on the calling goroutine with each token soon after it is chosen, a stop id included; while it runs, others go on. A request that cannot be
+// served is an error before any work. When ctx ends, Generate returns what there is and ctx's error, after at most one step.
+func (e *Engine) Generate(ctx context.Context, reqs []Request, onToken func(req int, id int32)) ([]Result, error) {
+	if e.err != nil {
+		return nil, e.err
+	}
+	if len(reqs) == 0 {
+		return []Result{}, ctx.Err()
+	}
+	c := &call{ctx: ctx, results: make([]Result, len(reqs)), left: len(reqs), told: onToken != nil, news: make(chan struct{}, 1)}
+	for i := range reqs {
+		s, err := e.admit(&reqs[i])
+		if err != nil {
+			return nil, fmt.Errorf("generate: request %d: %w", i, err)
+		}
+		s.index, s.call, s.out = i, c, &c.results[i]
+		c.seqs = append(c.seqs, s)
+	}
+	e.mu.Lock()
+	e.arrived = append(e.arrived, c)
+	e.mu.Unlock()
+	var heard []said
+	for {
+		var done bool
+		heard, done = e.listen(c, heard)
+		for _, t := range heard {
+			onToken(t.req, t.id)
+		}
+		if done {
+			return c.results, c.err
+		}
+		select {
+		case e.turn <- struct{}{}:
+			e.drive(c)
+		case <-c.news:
+		}
+	}
+}
+
+// listen returns the tokens that were not told yet, in the place of those that were heard before, and whether they are the last.
+func (e *Engine) listen(c *call, heard []said) ([]said, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	heard, c.said = c.said, heard[:0]
+	return heard, c.done
+}
+
+// drive computes one step, unless c is done before it, and gives the turn back.
+func (e *Engine) drive(c *call) {
+	whole := false
+	defer func() {
+		if !whole { // a panic goes by: nobody shall wait for ever
+			e.endAll(errBroken)
+		}
+		e.tell()
+		<-e.turn
+	}()
+	e.receive()
+	if !slices.Contains(e.calls, c) {
+		whole = true
+		return
+	}
+	e.fill()
+	if len(e.active) > 0 {
+		if err := e.step(); err != nil {
+			e.endAll(fmt.Errorf("generate: %w", err))
+		}
+	}
+	for i := len(e.calls) - 1; i >= 0; i-- {
+		if c := e.calls[i]; c.left == 0 || c.err != nil {
+			e.end(c, nil)
+		}
+	}
+	whole = true
+}
+
+// receive takes calls over that have arrived, and ends those whose context has ended.
+func (e *Engine) receive() {
+	e.mu.Lock()
+	arrived := e.arrived
+	e.arrived = nil
+	e.mu.Unlock()
+	for _, c := range arrived {
+		e.calls, e.waiting, c.seqs = append(e.calls, c), append(e.waiting, c.seqs...), nil
+	}
+	for i := len(e.calls) - 1; i >= 0; i-- {
+		if c := e.calls[i]; c.ctx.Err() != nil {
+			e.end(c, c.ctx.Err())
+		}
+	}
+}
+
+// fill gives free slots to sequences that wait: of the scope that has the fewest, the one that came first.
+func (e *Engine) fill() {
+	if len(e.active) == 0 {
+		for _, r := range []*runner{e.target, e.draft} {
+			if r != nil {
+				r.refresh(e.opt.Unpacked)
+			}
+		}
+	}
+	for len(e.waiting) > 0 && len(e.active) < e.opt.Slots {
+		next, fewest := 0, len(e.active)+1
+		for i, s := range e.waiting {
+			if n := e.activeOf(s.scope); n < fewest {
+				next, fewest = i, n
+			}
+			if fewest == 0 {
+				break
+			}
+		}
+		s := e.waiting[next]
+		e.waiting = slices.Delete(e.waiting, next, next+1)
+		if s.begin(); s.feed() == 0 {
+			s.out.Finish = Length
+			s.call.left--
+			continue
+		}
+		s.slot = e.target.kv.Slot()
+		e.active = append(e.active, s)
+	}
+}
+
+// activeOf is the number of sequences of a scope that are computed.
+func (e *Engine) activeOf(scope string) (n int) {
+	for _, s := range e.active {
+		if s.scope == scope {
+			n++
+		}
+	}
+	return n
+}
+
+// endAll ends all calls with an error.
+func (e *Engine) endAll(err error) {
+	for len(e.calls) > 0 {
+		e.end(e.calls[0], err)
+	}
+}
+
+// end takes a call out of the engine.
+func (e *Engine) end(c *call, err error) {
+	if c.err == nil {
+		c.err = err
+	}
+	of := func(s *sequence) bool { return s.call == c }
+	for _, s := range e.active {
+		if of(s) && err != errBroken {
+			e.leave(s, false)
+		}
+	}
+	e.active, e.waiting = slices.DeleteFunc(e.active, of), slices.DeleteFunc(e.waiting, of)
+	e.calls = slices.DeleteFunc(e.calls, func(o *call) bool { return o == c })
+	e.say(c, true)
+}
+
+// say hands what is fresh over to the caller.
+func (e *Engine) say(c *call, done bool) {
+	if len(c.fresh) == 0 && !done {
+		return
+	}
+	e.mu.Lock()
+	c.said, c.done = append(c.said, c.fresh...), done
+	e.mu.Unlock()
+	c.fresh = c.fresh[:0]
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
+}
+
+// tell hands over what is fresh, and publishes the load.
+func (e *Engine) tell() {
+	for _, c := range e.calls {
+		e.say(c, false)
+	}
+	l := Load{Active: len(e.active), Waiting: len(e.waiting), Stepped: time.Now(), Stats: e.stats}
+	for _, s := range e.waiting {
+		l.Tokens += len(s.ids)
+	}
+	for _, r := range []*runner{e.target, e.draft} {
+		if r != nil {
+			l.CacheBytes += r.kv.Bytes()
+		}
+	}
+	e.mu.Lock()
+	e.load = l
+	e.mu.Unlock()
+}
+
+// fail ends the call of a sequence after this step.
+func (s *sequence) fail(err error) {
+	if s.call.err == nil {
+		s.call.err = fmt.Errorf("generate: request %d: %w", s.index, err)
+	}
+}
