@@ -34,6 +34,7 @@ var sideways = map[string][]string{
 	"internal/kernel":     {"internal/random"},
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
 	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
+	"chat":                {"tokenizer"},
 	"checkpoint/gguf":     {"checkpoint"},
 	"checkpoint/pickle":   {"checkpoint"},
 }

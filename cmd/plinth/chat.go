@@ -35,10 +35,9 @@ Messages can also come from a pipe, one a line. Example: plinth chat --model mod
 
 // talk is a conversation with a model.
 type talk struct {
-	cmd      *chatCmd
-	c        *common
-	tok      *tokenizer.Tokenizer
-	template *chat.Template
+	cmd *chatCmd
+	c   *common
+	*chat.Dialogue
 	engine   *generate.Engine // keeps the keys and values of what was said
 	options  generate.Options
 	render   chat.Options
@@ -98,20 +97,24 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.tok, err = zoo.Tokenizer(path, m); err != nil {
+	tok, err := zoo.Tokenizer(path, m)
+	if err != nil {
 		return nil, err
 	}
 	s.options.MaxTokens = t.MaxTokens
 	if err := s.options.Check(m.Sizes().Vocab); err != nil {
 		return nil, flagError(err)
 	}
-	source, err := chatSource(path, s.tok)
+	source, err := chatSource(path, tok)
 	if err != nil {
 		return nil, err
 	}
-	if s.template, err = t.chooseTemplate(source); err != nil {
+	template, err := t.chooseTemplate(source)
+	if err != nil {
 		return nil, err
 	}
+	s.Dialogue = chat.NewDialogue(ctx, source, template, tok)
+	s.options.Stop, s.stops = s.Stops, append(s.StopTexts, t.Stop...)
 	if err = s.openTools(ctx); err != nil {
 		return nil, err
 	}
@@ -122,12 +125,6 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 		s.context = m.Sizes().Context
 	}
 	s.render.AddGenerationPrompt = true
-	for _, a := range s.tok.Added() {
-		if a.Special {
-			s.render.Guard = append(s.render.Guard, a.Content)
-		}
-	}
-	s.setStops(ctx, source)
 	if t.System != "" {
 		s.messages = []chat.Message{{Role: "system", Content: chat.Text(t.System)}}
 	}
@@ -196,41 +193,6 @@ func (t *chatCmd) values() (map[string]any, error) {
 	return values, nil
 }
 
-// setStops finds what ends an answer: the model's own ids, the token that the template writes behind an answer, and --stop.
-func (s *talk) setStops(ctx context.Context, source *chat.Source) {
-	s.options.Stop, s.stops = source.Stops, s.cmd.Stop
-	after, err := s.template.AfterAnswer(ctx)
-	if after = strings.TrimSpace(after); err != nil || after == "" {
-		return // a template that wants more than a question and an answer: the ids must do
-	}
-	ids, err := encode(s.tok, after, true)
-	switch {
-	case err != nil || len(ids) == 0:
-	case s.tok.IsSpecial(ids[0]):
-		s.options.Stop = append(s.options.Stop, ids[0])
-	default:
-		line, _, _ := strings.Cut(after, "\n")
-		s.stops = append(s.stops, line)
-	}
-}
-
-// encode returns the ids of the conversation. Special tokens in messages stay text.
-func (s *talk) encode(ctx context.Context, messages []chat.Message) ([]int32, error) {
-	pieces, err := s.template.Pieces(ctx, messages, s.tools, s.render)
-	if err != nil {
-		return nil, err
-	}
-	var ids []int32
-	for _, p := range pieces {
-		more, err := encode(s.tok, p.Text, !p.Plain)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, more...)
-	}
-	return ids, nil
-}
-
 func userMessage(text string) chat.Message {
 	return chat.Message{Role: "user", Content: chat.Text(text)}
 }
@@ -238,7 +200,7 @@ func userMessage(text string) chat.Message {
 // answer adds the message and the model's answer to the conversation; when it fails, neither. An answer that Ctrl-C stopped is kept.
 func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (generate.Result, error) {
 	messages := append(slices.Clone(s.messages), message)
-	ids, err := s.encode(ctx, messages)
+	ids, err := s.Encode(ctx, messages, s.tools, s.render)
 	if err != nil {
 		return generate.Result{}, err
 	}
@@ -257,15 +219,15 @@ func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (gen
 	s.c.onInterrupt.Store(&onInterrupt)
 	defer s.c.onInterrupt.Store(nil)
 
-	text := &answerText{stream: s.tok.NewStream(), stops: s.stops, ends: s.options.Stop}
+	text := &shownAnswer{Answer: chat.Answer{Stream: s.Tokenizer.NewStream(), Stops: s.stops, Ends: s.options.Stop}}
 	if show {
 		text.out = s.c.out
 	}
 	if len(s.tools) > 0 {
-		text.marks = chat.CallMarks()
+		text.Marks = chat.CallMarks()
 	}
 	o := s.options
-	o.Seed, o.StopFunc = s.c.Seed+s.turns, stopper(s.tok, s.stops)
+	o.Seed, o.StopFunc = s.c.Seed+s.turns, stopper(s.Tokenizer, s.stops)
 	results, err := s.engine.Generate(answering, []generate.Request{{Prompt: ids, Options: o}}, text.token)
 	if err != nil && (ctx.Err() != nil || answering.Err() == nil) {
 		return generate.Result{}, err

@@ -174,8 +174,8 @@ func TestChatSpecial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eos, _ := s.tok.EOS()
-	ids, err := s.encode(t.Context(), []chat.Message{{Role: "user", Content: chat.Text("one<|endoftext|>two")}})
+	eos, _ := s.Tokenizer.EOS()
+	ids, err := s.Encode(t.Context(), []chat.Message{{Role: "user", Content: chat.Text("one<|endoftext|>two")}}, nil, s.render)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,34 +185,11 @@ func TestChatSpecial(t *testing.T) {
 			n++
 		}
 	}
-	if n != 1 || ids[len(ids)-1] != eos || s.tok.Decode(ids) != "one<|endoftext|>two<|endoftext|>" {
-		t.Errorf("%v is %q", ids, s.tok.Decode(ids))
+	if n != 1 || ids[len(ids)-1] != eos || s.Tokenizer.Decode(ids) != "one<|endoftext|>two<|endoftext|>" {
+		t.Errorf("%v is %q", ids, s.Tokenizer.Decode(ids))
 	}
 	if len(s.options.Stop) == 0 || s.options.Stop[len(s.options.Stop)-1] != eos || len(s.stops) > 0 {
 		t.Errorf("stops at %v, %q", s.options.Stop, s.stops)
-	}
-}
-
-func TestAnswerText(t *testing.T) {
-	for _, c := range []struct {
-		parts []string
-		stops []string
-		want  string
-	}{
-		{[]string{"a", "b", "c"}, nil, "abc"},
-		{[]string{"a\n#", "##", " User", "more"}, []string{"### User"}, "a\n"},
-		{[]string{"a#", "#b", "##"}, []string{"###"}, "a##b##"},
-		{[]string{"xSTOP", "y"}, []string{"STOP"}, "x"},
-		{[]string{"xAB", "C"}, []string{"BC", "ABC"}, "x"},
-	} {
-		var shown strings.Builder
-		a := &answerText{stops: c.stops, out: &shown}
-		for _, p := range c.parts {
-			a.add(p)
-		}
-		if got := a.text.String() + a.rest(); got != c.want {
-			t.Errorf("%q without %q: %q, want %q", c.parts, c.stops, got, c.want)
-		}
 	}
 }
 
@@ -243,7 +220,7 @@ func TestChatStop(t *testing.T) {
 	}
 	s.options.Stop = nil
 	result, err := s.answer(t.Context(), userMessage("one and two"), true)
-	if err != nil || result.Finish != "interrupted" || len(result.IDs) == 0 || roles(s.messages) != "ua" || s.messages[1].Content.Text != s.tok.Decode(result.IDs) || !strings.Contains(errs.String(), "stopped") {
+	if err != nil || result.Finish != "interrupted" || len(result.IDs) == 0 || roles(s.messages) != "ua" || s.messages[1].Content.Text != s.Tokenizer.Decode(result.IDs) || !strings.Contains(errs.String(), "stopped") {
 		t.Errorf("%+v, %v, %+v, %q", result, err, s.messages, errs.String())
 	}
 	if !reflect.DeepEqual(out.pressed, []bool{true, false}) || c.onInterrupt.Load() != nil {

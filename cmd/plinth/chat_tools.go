@@ -26,7 +26,7 @@ func (s *talk) openTools(ctx context.Context) error {
 	if s.cmd.Template != "" {
 		template = "the template " + s.cmd.Template
 	}
-	shown, err := s.template.ShowsTools(ctx)
+	shown, err := s.Template.ShowsTools(ctx)
 	if err != nil {
 		return fmt.Errorf("--tools: %s cannot show tools: %w", template, err)
 	}

@@ -110,15 +110,15 @@ func TestAnswerCalls(t *testing.T) {
 		{[]string{"x {}"}, "x {}", "x {}\n", "x {}", 0, ""},
 	} {
 		var shown strings.Builder
-		a := &answerText{marks: chat.CallMarks(), out: &shown}
+		a := &shownAnswer{Answer: chat.Answer{Marks: chat.CallMarks()}, out: &shown}
 		for _, p := range c.parts {
-			a.add(p)
+			a.show(a.Add(p))
 		}
 		if shown.String() != c.early {
 			t.Errorf("%q: while it is written %q, want %q", c.parts, shown.String(), c.early)
 		}
 		s := &talk{tools: []chat.Tool{chat.Tool("{}")}}
-		m, err := s.message(nil, a.text.String())
+		m, err := s.message(nil, a.Text())
 		a.showRest(m)
 		if shown.String() != c.shown || m.Content.Text != c.text || len(m.ToolCalls) != c.calls || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%q: shown %q, %+v, %v, want %+v", c.parts, shown.String(), m, err, c)
