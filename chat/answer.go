@@ -104,3 +104,26 @@ func (a *Answer) Text() string { return a.text.String() }
 
 // Hidden is the end of the answer that was not shown.
 func (a *Answer) Hidden() string { return a.text.String()[a.shown:] }
+
+// Stopper returns the function that looks for stop texts in what a sequence wrote, given its ids after each token: an engine's StopFunc. Without
+// texts it is nil.
+func Stopper(tok *tokenizer.Tokenizer, stops []string) func([]int32) bool {
+	if len(stops) == 0 {
+		return nil
+	}
+	longest := 0
+	for _, s := range stops {
+		longest = max(longest, len(s))
+	}
+	var text []byte
+	return func(ids []int32) bool {
+		text = tok.AppendDecode(text, ids[len(ids)-1:])
+		tail := text[max(0, len(text)-longest-len(tok.Token(ids[len(ids)-1]))):]
+		for _, s := range stops {
+			if strings.Contains(string(tail), s) {
+				return true
+			}
+		}
+		return false
+	}
+}

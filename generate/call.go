@@ -13,21 +13,23 @@ type call struct {
 	ctx     context.Context
 	seqs    []*sequence // as long as the call has not arrived
 	results []Result
-	left    int    // sequences that are not done
-	told    bool   // somebody listens
-	fresh   []said // of this step
+	left    int     // sequences that are not done
+	told    bool    // somebody listens
+	fresh   []Token // of this step
 
 	// Under Engine.mu:
-	said []said
+	said []Token
 	done bool
 	err  error
 	news chan struct{} // has a value when there is something to look at
 }
 
-// said is a token that a request got.
-type said struct {
-	req int
-	id  int32
+// Token is one that a request got.
+type Token struct {
+	Request int // its number in the call
+	ID      int32
+	LogProb float64     // with Options.LogProbs
+	Top     []TokenProb // with Options.TopLogProbs
 }
 
 // errBroken is told to the others when a step panics.
@@ -36,7 +38,7 @@ var errBroken = errors.New("the engine broke down")
 // Generate continues every request's prompt and returns the results in the order of the requests. onToken, unless nil, is called
 // on the calling goroutine with each token soon after it is chosen, a stop id included; while it runs, others go on. A request that cannot be
 // served is an error before any work. When ctx ends, Generate returns what there is and ctx's error, after at most one step.
-func (e *Engine) Generate(ctx context.Context, reqs []Request, onToken func(req int, id int32)) ([]Result, error) {
+func (e *Engine) Generate(ctx context.Context, reqs []Request, onToken func(Token)) ([]Result, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
@@ -55,12 +57,12 @@ func (e *Engine) Generate(ctx context.Context, reqs []Request, onToken func(req 
 	e.mu.Lock()
 	e.arrived = append(e.arrived, c)
 	e.mu.Unlock()
-	var heard []said
+	var heard []Token
 	for {
 		var done bool
 		heard, done = e.listen(c, heard)
 		for _, t := range heard {
-			onToken(t.req, t.id)
+			onToken(t)
 		}
 		if done {
 			return c.results, c.err
@@ -74,7 +76,7 @@ func (e *Engine) Generate(ctx context.Context, reqs []Request, onToken func(req 
 }
 
 // listen returns the tokens that were not told yet, in the place of those that were heard before, and whether they are the last.
-func (e *Engine) listen(c *call, heard []said) ([]said, bool) {
+func (e *Engine) listen(c *call, heard []Token) ([]Token, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	heard, c.said = c.said, heard[:0]
@@ -91,6 +93,9 @@ func (e *Engine) drive(c *call) {
 		e.tell()
 		<-e.turn
 	}()
+	e.mu.Lock()
+	e.load.Since = time.Now()
+	e.mu.Unlock()
 	e.receive()
 	if !slices.Contains(e.calls, c) {
 		whole = true
@@ -210,7 +215,7 @@ func (e *Engine) tell() {
 	for _, c := range e.calls {
 		e.say(c, false)
 	}
-	l := Load{Active: len(e.active), Waiting: len(e.waiting), Stepped: time.Now(), Stats: e.stats}
+	l := Load{Active: len(e.active), Waiting: len(e.waiting), Stats: e.stats}
 	for _, s := range e.waiting {
 		l.Tokens += len(s.ids)
 	}

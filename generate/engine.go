@@ -61,7 +61,7 @@ type Load struct {
 	Waiting    int       `json:"waiting"`        // sequences that wait for a slot
 	Tokens     int       `json:"waiting_tokens"` // of their prompts
 	CacheBytes int       `json:"cache_bytes"`    // memory of the cache, that of the draft model included
-	Stepped    time.Time `json:"stepped"`        // when the last step ended
+	Since      time.Time `json:"since"`          // when the step that is computed now began; zero between steps
 	Stats      Stats     `json:"stats"`
 }
 

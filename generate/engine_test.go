@@ -344,7 +344,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	n := 0
-	r, err := generate.New(m, sets[1].k, generate.EngineOptions{}).Generate(ctx, []generate.Request{{Prompt: []int32{1}}}, func(int, int32) {
+	r, err := generate.New(m, sets[1].k, generate.EngineOptions{}).Generate(ctx, []generate.Request{{Prompt: []int32{1}}}, func(generate.Token) {
 		if n++; n == 3 {
 			cancel()
 		}
@@ -397,14 +397,14 @@ func TestConcurrent(t *testing.T) {
 			}
 			if i == 5 { // one goes away
 				ctx, cancel := context.WithCancel(context.Background())
-				r, err := e.Generate(ctx, of, func(int, int32) { cancel() })
+				r, err := e.Generate(ctx, of, func(generate.Token) { cancel() })
 				if err != context.Canceled || len(r) != len(of) {
 					t.Errorf("canceled: error %v, %d results", err, len(r))
 				}
 				return
 			}
 			told := make([][]int32, len(of))
-			got, err := e.Generate(context.Background(), of, func(req int, id int32) { told[req] = append(told[req], id) })
+			got, err := e.Generate(context.Background(), of, func(t generate.Token) { told[t.Request] = append(told[t.Request], t.ID) })
 			if err != nil || !reflect.DeepEqual(plain(got), want) {
 				t.Errorf("error %v, results %v, want %v", err, got, want)
 			}
@@ -429,7 +429,7 @@ func TestSlowListener(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		first := true
-		if _, err := e.Generate(context.Background(), []generate.Request{{Prompt: []int32{1}}}, func(int, int32) {
+		if _, err := e.Generate(context.Background(), []generate.Request{{Prompt: []int32{1}}}, func(generate.Token) {
 			if first {
 				first = false
 				close(entered)

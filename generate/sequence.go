@@ -103,17 +103,18 @@ func (e *Engine) accept(s *sequence, id int32, row []float32) {
 	}
 	s.ids = append(s.ids, id)
 	s.out.IDs = append(s.out.IDs, id)
+	t := Token{Request: s.index, ID: id}
 	if s.opt.LogProbs || s.opt.TopLogProbs > 0 {
-		lp, top := s.logProb(row, id)
+		t.LogProb, t.Top = s.logProb(row, id)
 		if s.opt.LogProbs {
-			s.out.LogProbs = append(s.out.LogProbs, lp)
+			s.out.LogProbs = append(s.out.LogProbs, t.LogProb)
 		}
-		if top != nil {
-			s.out.Top = append(s.out.Top, top)
+		if t.Top != nil {
+			s.out.Top = append(s.out.Top, t.Top)
 		}
 	}
 	if s.call.told {
-		s.call.fresh = append(s.call.fresh, said{s.index, id})
+		s.call.fresh = append(s.call.fresh, t)
 	}
 	switch {
 	case slices.Contains(s.opt.Stop, id), s.opt.StopFunc != nil && s.opt.StopFunc(s.out.IDs):

@@ -227,7 +227,7 @@ func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (gen
 		text.Marks = chat.CallMarks()
 	}
 	o := s.options
-	o.Seed, o.StopFunc = s.c.Seed+s.turns, stopper(s.Tokenizer, s.stops)
+	o.Seed, o.StopFunc = s.c.Seed+s.turns, chat.Stopper(s.Tokenizer, s.stops)
 	results, err := s.engine.Generate(answering, []generate.Request{{Prompt: ids, Options: o}}, text.token)
 	if err != nil && (ctx.Err() != nil || answering.Err() == nil) {
 		return generate.Result{}, err

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/plinth-ml/plinth/chat"
+	"github.com/plinth-ml/plinth/generate"
 )
 
 // shownAnswer shows an answer as it is written.
@@ -15,7 +16,7 @@ type shownAnswer struct {
 	out io.Writer // nil: show nothing
 }
 
-func (a *shownAnswer) token(_ int, id int32) { a.show(a.Push(id)) }
+func (a *shownAnswer) token(t generate.Token) { a.show(a.Push(t.ID)) }
 
 func (a *shownAnswer) show(s string) {
 	if a.out != nil {

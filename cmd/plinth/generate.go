@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
@@ -90,7 +91,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 		for i := range g.N {
 			r := generate.Request{Prompt: ids, Options: options}
 			r.Seed = c.Seed + uint64(i)
-			r.StopFunc = stopper(tok, g.Stop)
+			r.StopFunc = chat.Stopper(tok, g.Stop)
 			reqs = append(reqs, r)
 		}
 	}
@@ -183,9 +184,9 @@ func (g *generateCmd) live(c *common, tok *tokenizer.Tokenizer, sequences int) *
 	return l
 }
 
-func (l *liveText) token(_ int, id int32) {
-	if l.streaming && id != l.eos {
-		fmt.Fprint(l.c.out, l.stream.Push(id))
+func (l *liveText) token(t generate.Token) {
+	if l.streaming && t.ID != l.eos {
+		fmt.Fprint(l.c.out, l.stream.Push(t.ID))
 	}
 }
 

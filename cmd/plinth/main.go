@@ -35,6 +35,7 @@ type cli struct {
 	Classify   classifyCmd   `cmd:"" help:"Label texts with an adapted model."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Chat       chatCmd       `cmd:"" help:"Talk with a model."`
+	Serve      serveCmd      `cmd:"" help:"Serve models over HTTP, as OpenAI's servers do."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`
 	Convert    convertCmd    `cmd:"" help:"A model folder to a GGUF file, or back."`

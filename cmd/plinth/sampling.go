@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/plinth-ml/plinth/generate"
-	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // samplingFlags say how tokens are chosen.
@@ -47,26 +46,4 @@ func (g *samplingFlags) sampling() (generate.Options, error) {
 		}
 	}
 	return o, nil
-}
-
-// stopper returns the function that looks for the stop texts in what a sequence wrote.
-func stopper(tok *tokenizer.Tokenizer, stops []string) func([]int32) bool {
-	if len(stops) == 0 {
-		return nil
-	}
-	longest := 0
-	for _, s := range stops {
-		longest = max(longest, len(s))
-	}
-	var text []byte
-	return func(ids []int32) bool {
-		text = tok.AppendDecode(text, ids[len(ids)-1:])
-		tail := text[max(0, len(text)-longest-len(tok.Token(ids[len(ids)-1]))):]
-		for _, s := range stops {
-			if strings.Contains(string(tail), s) {
-				return true
-			}
-		}
-		return false
-	}
 }

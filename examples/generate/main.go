@@ -29,7 +29,7 @@ func main() {
 	request := generate.Request{Prompt: tok.Encode(os.Args[2]), Options: generate.Options{MaxTokens: 40, Temperature: 0.8, TopP: 0.95, Seed: 1}}
 	stream := tok.NewStream()
 	fmt.Print(os.Args[2])
-	_, err = engine.Generate(context.Background(), []generate.Request{request}, func(_ int, id int32) { fmt.Print(stream.Push(id)) })
+	_, err = engine.Generate(context.Background(), []generate.Request{request}, func(t generate.Token) { fmt.Print(stream.Push(t.ID)) })
 	fmt.Println(stream.Flush())
 	if err != nil {
 		log.Fatal(err)

@@ -1,0 +1,66 @@
+package serve
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are what GET /metrics tells. Their labels are routes, statuses and names of models, never what clients send.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	firsts   *prometheus.HistogramVec
+	counted  *prometheus.CounterVec
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plinth_requests_total", Help: "Requests answered."}, []string{"route", "status"}),
+		seconds:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plinth_request_seconds", Help: "Time of a request.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 10)}, []string{"route"}),
+		firsts:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plinth_first_token_seconds", Help: "Time to the first token of a request.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 10)}, []string{"model"}),
+		counted:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plinth_tokens_total", Help: "Tokens of prompts and of answers."}, []string{"model", "kind"}),
+	}
+	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.counted)
+	for _, model := range s.o.Models {
+		for _, g := range []struct {
+			name, help string
+			value      func() float64
+		}{
+			{"plinth_active_sequences", "Sequences that are computed.", func() float64 { return float64(model.Engine.Load().Active) }},
+			{"plinth_waiting_sequences", "Sequences that wait for a slot.", func() float64 { return float64(model.Engine.Load().Waiting) }},
+			{"plinth_waiting_tokens", "Prompt tokens of sequences that wait.", func() float64 { return float64(model.Engine.Load().Tokens) }},
+			{"plinth_cache_bytes", "Memory of keys and values.", func() float64 { return float64(model.Engine.Load().CacheBytes) }},
+		} {
+			m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help, ConstLabels: prometheus.Labels{"model": model.Name}}, g.value))
+		}
+	}
+	return m
+}
+
+func (m *metrics) request(route string, status int, d time.Duration) {
+	if route == "" {
+		route = "none"
+	}
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.seconds.WithLabelValues(route).Observe(d.Seconds())
+}
+
+func (m *metrics) first(model *Model, d time.Duration) {
+	m.firsts.WithLabelValues(model.Name).Observe(d.Seconds())
+}
+
+func (m *metrics) tokens(model *Model, u usage) {
+	m.counted.WithLabelValues(model.Name, "prompt").Add(float64(u.Prompt))
+	m.counted.WithLabelValues(model.Name, "cached").Add(float64(u.Details.Cached))
+	m.counted.WithLabelValues(model.Name, "answer").Add(float64(u.Completion))
+}
+
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) error {
+	promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{DisableCompression: true}).ServeHTTP(w, r)
+	return nil
+}

@@ -1,0 +1,246 @@
+package serve
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Options say what a server offers, to whom, and how much of it.
+type Options struct {
+	Models []*Model
+	Keys   []string // any of these as "Authorization: Bearer KEY" or "X-Api-Key: KEY"; none: everybody may ask
+	Hosts  []string // names that requests may be addressed to beside loopback ones; "*": any
+
+	MaxBody     int64         // bytes of a request; 0: 8 MiB
+	QueueTokens int           // most prompt tokens that wait for a model; 0: four times its context, at least 32768
+	Stuck       time.Duration // time of one step after which the server counts as ill; 0: 30 s
+	SlowReader  time.Duration // time that a client may take to read a piece of an answer; 0: 10 s
+	Log         *slog.Logger  // of requests, without their content; nil: none
+}
+
+// Server is an http.Handler.
+type Server struct {
+	o        Options
+	keys     [][sha256.Size]byte
+	mux      *http.ServeMux
+	started  time.Time
+	metrics  *metrics
+	requests atomic.Uint64 // numbers ids
+	draining atomic.Bool
+}
+
+// route is one of the server's.
+type route struct {
+	pattern string
+	open    bool // asks for no key
+	handle  func(*Server, http.ResponseWriter, *http.Request) error
+}
+
+// routes are all there are; each but the open ones wants a key where there are keys.
+var routes = []route{
+	{"GET /health", true, (*Server).health},
+	{"GET /metrics", false, (*Server).serveMetrics},
+	{"GET /v1/models", false, (*Server).listModels},
+	{"GET /v1/models/{name...}", false, (*Server).getModel},
+	{"POST /v1/chat/completions", false, (*Server).chatCompletions},
+	{"POST /v1/completions", false, (*Server).completions},
+	{"POST /tokenize", false, (*Server).tokenize},
+	{"POST /detokenize", false, (*Server).detokenize},
+}
+
+// New returns a server of models.
+func New(o Options) (*Server, error) {
+	if len(o.Models) == 0 {
+		return nil, errors.New("serve: no models")
+	}
+	s := &Server{o: o, mux: http.NewServeMux(), started: time.Now()}
+	if s.o.MaxBody == 0 {
+		s.o.MaxBody = 8 << 20
+	}
+	if s.o.Stuck == 0 {
+		s.o.Stuck = 30 * time.Second
+	}
+	if s.o.SlowReader == 0 {
+		s.o.SlowReader = 10 * time.Second
+	}
+	names := map[string]bool{}
+	for _, m := range o.Models {
+		if m.Name == "" || names[m.Name] {
+			return nil, fmt.Errorf("serve: model name %q is empty or there twice", m.Name)
+		}
+		names[m.Name] = true
+	}
+	for i, k := range o.Keys {
+		if len(k) < 8 {
+			return nil, fmt.Errorf("serve: key %d has %d characters, too few to keep anybody out", i+1, len(k))
+		}
+		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
+	}
+	s.metrics = newMetrics(s)
+	for _, r := range routes {
+		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.answer(w, req, r) })
+	}
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
+		s.answer(w, req, route{open: true, handle: func(*Server, http.ResponseWriter, *http.Request) error {
+			return &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Message: "there is no " + req.Method + " " + clip(req.URL.Path, 100)}
+		}})
+	})
+	return s, nil
+}
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Drain makes the server refuse new work; requests in progress go on.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// recorder knows whether an answer has begun.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// answer checks who asks, calls the route, and tells of its error.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route) {
+	start := time.Now()
+	rec := &recorder{ResponseWriter: w}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			s.log("panic", "route", to.pattern, "panic", fmt.Sprint(p))
+			if rec.status == 0 {
+				s.writeError(rec, errors.New("panic"))
+			}
+		}
+		s.metrics.request(to.pattern, rec.status, time.Since(start))
+		s.log("request", "route", to.pattern, "status", rec.status, "seconds", time.Since(start).Seconds())
+	}()
+	err := s.admit(rec, r, to)
+	if err == nil {
+		r.Body = http.MaxBytesReader(rec, r.Body, s.o.MaxBody)
+		err = to.handle(s, rec, r)
+	}
+	if err == nil {
+		return
+	}
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		rec.status = 499 // the client went away
+		return
+	}
+	if rec.status == 0 {
+		s.writeError(rec, err)
+	}
+}
+
+// admit says whether a request may be answered: it is addressed to this server, comes from no foreign page, and brings a key.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, to route) error {
+	forbidden := func(format string, args ...any) error {
+		return &apiError{Status: http.StatusForbidden, Type: "invalid_request_error", Message: fmt.Sprintf(format, args...)}
+	}
+	if !s.knows(r.Host) {
+		return forbidden("this server does not answer to the host name of the request; see --host")
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		_, host, ok := strings.Cut(origin, "://")
+		if !ok || host != r.Host {
+			return forbidden("requests from pages of other origins are refused")
+		}
+	}
+	if to.open || len(s.keys) == 0 {
+		return nil
+	}
+	if s.scope(r) == "" {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		return &apiError{Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_api_key", Message: "no valid API key: send it as \"Authorization: Bearer KEY\""}
+	}
+	return nil
+}
+
+// knows says whether the server answers to a host, port included or not.
+func (s *Server) knows(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return true
+	}
+	return slices.Contains(s.o.Hosts, "*") || slices.Contains(s.o.Hosts, host)
+}
+
+// scope names the key of a request, for what is kept apart between keys; "" without a valid key.
+func (s *Server) scope(r *http.Request) string {
+	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		key = r.Header.Get("X-Api-Key")
+	}
+	sum, found := sha256.Sum256([]byte(key)), 0
+	for i := range s.keys {
+		found |= subtle.ConstantTimeCompare(sum[:], s.keys[i][:])
+	}
+	if found == 0 {
+		return ""
+	}
+	return hex.EncodeToString(sum[:8])
+}
+
+// log writes a line, where there is a log.
+func (s *Server) log(message string, args ...any) {
+	if s.o.Log != nil {
+		s.o.Log.Info(message, args...)
+	}
+}
+
+// id returns a name that no other answer of this server has.
+func (s *Server) id(kind string) string {
+	return fmt.Sprintf("%s-%x%04x", kind, s.started.UnixNano(), s.requests.Add(1))
+}
+
+// clip shortens a foreign text.
+func clip(text string, n int) string {
+	if len(text) > n {
+		return text[:n] + "..."
+	}
+	return text
+}
+
+// model is the one that a request names; "" is the only one, or the first.
+func (s *Server) model(name string) (*Model, error) {
+	for _, m := range s.o.Models {
+		if m.Name == name || name == "" {
+			return m, nil
+		}
+	}
+	return nil, &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found", Message: fmt.Sprintf("The model %q does not exist; GET /v1/models lists those that do.", clip(name, 100))}
+}
