@@ -232,8 +232,13 @@ func (s *Searcher) step(list []*search) error {
 	var spans []tensor.Span
 	for _, x := range list {
 		first := len(r.input)
-		for _, b := range x.beams {
-			r.want(r.add(b.slot, b.ids[r.kv.Len(b.slot):]) + len(b.ids) - r.kv.Len(b.slot) - 1)
+		for i := range x.beams {
+			b := &x.beams[i]
+			if most := r.model.Sizes().Switch; most > 0 && r.kv.Len(b.slot) == most { // turned with the short frequencies, for a prompt is computed at once
+				r.kv.Release(b.slot)
+				b.slot = r.kv.Slot()
+			}
+			r.want(r.add(b.slot, b.ids[r.kv.Len(b.slot):], len(b.ids)) + len(b.ids) - r.kv.Len(b.slot) - 1)
 		}
 		sources, spans = append(sources, x.slot), append(spans, tensor.Span{Start: first, Len: len(r.input) - first})
 	}
