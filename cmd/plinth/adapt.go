@@ -27,6 +27,7 @@ type adaptCmd struct {
 	Out        string  `required:"" help:"Folder of the adapted model, with the report." placeholder:"DIR"`
 	Method     string  `enum:"full,lora,frozen" default:"full" help:"What is trained: all weights, adapters of low rank and the head, or the head alone."`
 	Pool       string  `enum:"published,mean" default:"published" help:"Of classify: the head reads what the family's published classifiers read (the first token, of a decoder the last), or the mean over the tokens, which is better with few labels and which transformers does not know." placeholder:"NAME"`
+	Head       string  `enum:"fresh,probe" default:"fresh" help:"Of classify: the head starts from small random weights, or, with --pool mean, as logistic regression on the frozen features, so that training begins where the probe ends." placeholder:"NAME"`
 	Epochs     float64 `default:"3" help:"Passes over the examples." placeholder:"F"`
 	Steps      int     `help:"Optimiser steps; 0 means what --epochs says." placeholder:"N"`
 	Batch      int     `default:"16" help:"Examples per step." placeholder:"N"`
@@ -60,7 +61,7 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if _, err := os.Stat(filepath.Join(a.Out, train.StateDir)); err == nil && !a.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", a.Out)
 	}
-	if err := a.curveFlags.check(a); err != nil {
+	if err := a.checkClassify(); err != nil {
 		return err
 	}
 	tok, err := zoo.Tokenizer(path, nil)
@@ -87,6 +88,11 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 // tune trains, tests and writes the folder.
 func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptTask, s *subject) error {
 	k := c.kernels()
+	if t, ok := task.(*classifyTask); ok && a.Head == "probe" {
+		if err := startFromProbe(ctx, k, t.m, t.sets.train.examples((*classRow).made), len(t.labels), c.Seed); err != nil {
+			return err
+		}
+	}
 	trained, adapter, err := a.choose(k, s, c.Seed)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ type curveFlags struct {
 	Curve      []int     `help:"Of classify: the report has also a learning curve: accuracy with so many labels of each class, beside the same model from fresh weights and beside counting tokens." placeholder:"N,..." group:"Learning curve"`
 	CurveDraws int       `default:"3" help:"Draws of labels; the curve is their mean." placeholder:"N" group:"Learning curve"`
 	CurveSteps int       `default:"100" help:"Steps of each training." placeholder:"N" group:"Learning curve"`
-	CurveRates []float64 `help:"Learning rates of which each method takes, for each number of labels, the one that does best on the validation; lora takes ten times these. Without it 1, 3 and 10 times 5e-5 · 768/width." placeholder:"F,..." group:"Learning curve"`
+	CurveRates []float64 `help:"Learning rates of which each method takes, for each number of labels, the one that does best on the validation; lora takes ten times these. Without it 1/3, 1 and 3 times 5e-5 · 768/width." placeholder:"F,..." group:"Learning curve"`
 	CurveOf    []string  `name:"curve-of" default:"full,lora,probe,scratch,bag" enum:"full,lora,probe,scratch,bag" help:"Methods of the curve: all weights of the pre-trained model; an adapter; logistic regression on its frozen features; all weights from fresh ones; logistic regression on token counts." placeholder:"NAME,..." group:"Learning curve"`
 }
 
@@ -44,8 +44,14 @@ type curveReport struct {
 	Points []curvePoint `json:"points"`
 }
 
-func (f *curveFlags) check(a *adaptCmd) error {
+// checkClassify refuses flags of classify that do not go together.
+func (a *adaptCmd) checkClassify() error {
+	f := &a.curveFlags
 	switch {
+	case a.Pool == "mean" && a.Task != "classify":
+		return usagef("--pool is for --task classify")
+	case a.Head == "probe" && (a.Pool != "mean" || a.Multi != ""):
+		return usagef("--head probe is for --pool mean and one label of each text")
 	case f.Curve == nil:
 		return nil
 	case a.Task != "classify" || a.Multi != "":
@@ -54,6 +60,26 @@ func (f *curveFlags) check(a *adaptCmd) error {
 		return usagef("--curve %v --curve-draws %d --curve-steps %d: all must be 1 at least", f.Curve, f.CurveDraws, f.CurveSteps)
 	case f.CurveRates != nil && !(slices.Min(f.CurveRates) > 0):
 		return usagef("--curve-rates %v: all must be above 0", f.CurveRates)
+	}
+	return nil
+}
+
+// enoughForCurve refuses a curve that the tables are too small for.
+func (c *classifyTask) enoughForCurve() error {
+	if c.Curve == nil {
+		return nil
+	}
+	if c.sets.validation == nil {
+		return usagef("--curve chooses learning rates on the validation: --validation is needed")
+	}
+	most, count := slices.Max(c.Curve), map[string]int{}
+	for _, row := range c.sets.train.rows {
+		count[row.labels[0]]++
+	}
+	for _, l := range c.labels {
+		if count[l] < most {
+			return usagef("--curve %d: %s has %d examples of label %q beside the validation", most, c.Data, count[l], l)
+		}
 	}
 	return nil
 }
@@ -74,15 +100,12 @@ type curve struct {
 
 // curve trains and tests all methods.
 func (t *classifyTask) curve(ctx context.Context, c *common, k *kernel.Set, path string) (*curveReport, error) {
-	if t.sets.validation == nil {
-		return nil, usagef("--curve chooses learning rates on the validation: --validation is needed")
-	}
 	u := &curve{classifyTask: t, c: c, k: k, path: path, valid: t.sets.validation, test: t.sets.tests()[0]}
 	u.trainRows, u.validRows, u.tests = t.sets.train.examples((*classRow).made), u.valid.examples((*classRow).made), u.test.examples((*classRow).made)
 	base := 5e-5 * 768 / float64(t.m.Sizes().Width)
 	u.report = &curveReport{Set: u.test.name, Steps: t.CurveSteps, Rates: t.CurveRates, Params: nn.Count(t.m.Params())}
 	if u.report.Rates == nil {
-		u.report.Rates = []float64{base, 3 * base, 10 * base}
+		u.report.Rates = []float64{base / 3, base, 3 * base}
 	}
 	for _, n := range t.Curve {
 		for _, method := range t.CurveOf {
@@ -158,6 +181,11 @@ func (u *curve) run(ctx context.Context, method string, drawn []adapt.Example, r
 		a.Method = "lora"
 	default:
 		a.LayerDecay = u.LayerDecay
+	}
+	if u.Head == "probe" && method != "scratch" {
+		if err := startFromProbe(ctx, u.k, m, drawn, len(u.labels), seed); err != nil {
+			return 0, 0, err
+		}
 	}
 	trained, _, err := a.choose(u.k, withHead(m), seed)
 	if err != nil {

@@ -119,7 +119,7 @@ func newHeaded(d Model, kind model.Task, k int, mean bool) (*headed, error) {
 	if mean {
 		pool = model.Mean
 	}
-	return &headed{model.NewHeaded(d, kind, pool, k, kind == model.TokenTask), d}, nil
+	return &headed{model.NewHeaded(d, kind, pool, k, kind == model.TokenTask || mean), d}, nil
 }
 
 // ConfigJSON is the decoder's, with the head in architectures.
@@ -279,7 +279,10 @@ func freshHead(m Stored, kind model.Task, k int, mean bool) (TaskModel, error) {
 	if h, ok := m.(*headed); ok {
 		m = h.base
 	}
-	if b, ok := m.(*bert.Model); ok {
+	switch b := m.(type) {
+	case *bert.Model:
+		b.Config.MeanPool = mean
+	case bert.Tasked:
 		b.Config.MeanPool = mean
 	}
 	switch m := m.(type) {

@@ -13,6 +13,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/bert"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
@@ -151,6 +152,75 @@ func TestTransformersLoadsTasks(t *testing.T) {
 		}
 		for i, s := range scores(t, models[n], taskTexts) {
 			testkit.Close(t, fmt.Sprintf("%s: scores of text %d", names[n], i), s, answer.Scores[i], 1e-4, 0)
+		}
+	}
+}
+
+// A head may read the mean over the tokens: the folder says so, and gives the same scores.
+func TestMeanPool(t *testing.T) {
+	bodies := map[string]zoo.Stored{"gpt2": newTiny(t, "gpt2"), "llama": newTiny(t, "llama")}
+	for _, kind := range []string{bert.TypeBERT, bert.TypeRoBERTa, bert.TypeDistilBERT} {
+		c := bert.Shape(2, 64, 300, 40)
+		c.ModelType, c.Head = kind, bert.MaskedLM
+		if kind == bert.TypeDistilBERT {
+			c.Segments = 0
+		}
+		m, err := bert.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies[kind] = m
+	}
+	for kind, body := range bodies {
+		nn.Init(body.Params(), 1, false)
+		dir := t.TempDir()
+		if err := zoo.Save(dir, body, nil); err != nil {
+			t.Fatal(err)
+		}
+		m, err := zoo.NewTask(dir, model.SequenceTask, 3, 5, zoo.Options{Train: true, MeanPool: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := scores(t, m, taskTexts)
+		if len(m.HeadParams()) == 2 { // one layer on the mean itself
+			f, err := adapt.Features(context.Background(), tensor.Evaluation(cpu.New(cpu.Options{Threads: 1})), m, taskTexts, model.Mean)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := m.Scorer().Weight.F32()
+			for i, row := range f {
+				for k := range 3 {
+					want := 0.0
+					for c, v := range row {
+						want += float64(v) * float64(w[k*len(row)+c])
+					}
+					if d := want - float64(got[i][k]); d > 1e-5 || d < -1e-5 {
+						t.Errorf("%s, text %d: score %v, the mean gives %v", kind, i, got[i][k], want)
+					}
+				}
+			}
+		}
+		if err := zoo.SaveTask(dir, m, nil, zoo.Labels{Names: []string{"a", "b", "c"}}); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := os.ReadFile(filepath.Join(dir, zoo.ConfigFile)); err != nil || !strings.Contains(string(c), `"classifier_pooling": "mean"`) {
+			t.Errorf("%s: config.json is %s, %v", kind, c, err)
+		}
+		back, _, err := zoo.OpenTask(dir, zoo.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range scores(t, back, taskTexts) {
+			if !slices.Equal(s, got[i]) {
+				t.Errorf("%s: scores %v, want %v", kind, s, got[i])
+			}
+		}
+		plain, err := zoo.NewTask(dir, model.SequenceTask, 3, 5, zoo.Options{Train: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := scores(t, plain, taskTexts); slices.Equal(s[0], got[0]) {
+			t.Errorf("%s: the published head reads the mean too", kind)
 		}
 	}
 }
