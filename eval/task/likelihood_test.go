@@ -260,7 +260,23 @@ func FuzzReaders(f *testing.F) {
 			}
 		}
 		ReadMMLU(strings.NewReader(string(b)))
-		NormalizeAnswer(string(b))
-		ScoreSummary([]string{string(b)}, string(b), true)
+	})
+}
+
+// FuzzScores scores any text against any other: all scores are fractions, and those of a text with itself are 1 or, without words, 0.
+func FuzzScores(f *testing.F) {
+	f.Add("The cats sat.\nDogs ran!", "a cat sits\n\nthe dog 12", true)
+	f.Add("\xff\u0130", "skies dying", false)
+	f.Fuzz(func(t *testing.T, a, b string, stem bool) {
+		if once := NormalizeAnswer(a); len(once) > 3*len(a) {
+			t.Fatalf("%q becomes %q", a, once)
+		}
+		for i, r := range []Rouge{ScoreSummary([]string{a}, b, stem), ScoreSummary([]string{a}, a, stem)} {
+			for _, s := range []PRF{r.R1, r.R2, r.L, r.LSum} {
+				if !(0 <= s.F1 && s.F1 <= 1 && 0 <= s.Precision && s.Precision <= 1 && 0 <= s.Recall && s.Recall <= 1) || i == 1 && s.F1 != 0 && s.F1 != 1 {
+					t.Fatalf("%q, %q: %+v", a, b, r)
+				}
+			}
+		}
 	})
 }
