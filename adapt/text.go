@@ -8,13 +8,14 @@ import (
 
 // Texts turns texts into Examples. It counts what it cuts.
 type Texts struct {
-	Tokenizer *tokenizer.Tokenizer
-	Limit     int // tokens of an example, special ones included
-	Cut       int // texts that were longer, so far
+	Tokenizer  *tokenizer.Tokenizer
+	Limit      int  // tokens of an example, special ones included
+	KeepSecond bool // of a pair that is longer only the first text is cut
+	Cut        int  // texts that were longer, so far
 }
 
 // Example encodes a text, or with two texts a pair, as the tokenizer's file says for a model's input: special tokens around and segments. A text
-// beyond the limit loses its end, of a pair the longer text first. A tokenizer without special tokens makes nothing of an empty text: an error.
+// beyond the limit loses its end, of a pair the longer text first unless KeepSecond says otherwise. A tokenizer without special tokens makes nothing of an empty text: an error.
 func (x *Texts) Example(texts ...string) (Example, error) {
 	e, err := x.encode(texts)
 	if err != nil {
@@ -24,7 +25,7 @@ func (x *Texts) Example(texts ...string) (Example, error) {
 }
 
 func (x *Texts) encode(texts []string) (e *tokenizer.Encoding, err error) {
-	o := tokenizer.EncodeOptions{AddSpecial: true, MaxTokens: x.Limit}
+	o := tokenizer.EncodeOptions{AddSpecial: true, MaxTokens: x.Limit, KeepSecond: x.KeepSecond}
 	switch len(texts) {
 	case 1:
 		e, err = x.Tokenizer.EncodeOffsets(texts[0], o)

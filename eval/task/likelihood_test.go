@@ -75,25 +75,6 @@ func TestPrompt(t *testing.T) {
 	}
 }
 
-func TestZeroShot(t *testing.T) {
-	r, err := ZeroShot("{text}\nIt was ", "fine", []string{"good", "bad"})
-	if err != nil || !reflect.DeepEqual(r, []Request{{"fine\nIt was", " good"}, {"fine\nIt was", " bad"}}) {
-		t.Errorf("%v %v", r, err)
-	}
-	if _, err := ZeroShot("no place", "x", []string{"a", "b"}); err == nil {
-		t.Error("a template without {text} is accepted")
-	}
-	answers := []Likelihood{{LogProb: math.Log(0.3)}, {LogProb: math.Log(0.1)}}
-	p, err := LabelProbabilities(answers, nil)
-	if err != nil || math.Abs(p[0]-0.75) > 1e-12 {
-		t.Errorf("%v %v", p, err)
-	}
-	free := []Likelihood{{LogProb: math.Log(0.45)}, {LogProb: math.Log(0.05)}} // 0.9, 0.1 without content
-	if p, err = LabelProbabilities(answers, free); err != nil || math.Abs(p[0]-0.25) > 1e-12 {
-		t.Errorf("calibrated %v %v", p, err)
-	}
-}
-
 func open(t *testing.T, name string) io.Reader {
 	t.Helper()
 	f, err := os.Open(testkit.Data(t, name))
