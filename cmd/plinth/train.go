@@ -63,7 +63,10 @@ type trainCmd struct {
 	Activations string  `group:"Training" name:"activations" enum:"f32,lean,bf16" default:"f32" help:"Activations kept for the backward pass: f32; lean, 0.7 of them, the same bits, some percent more time; or bf16, half of them."`
 	Moments     string  `group:"Training" enum:"f32,bf16" default:"f32" help:"AdamW's moments: f32, or bf16 for half the memory."`
 
-	WholeWords bool `group:"Training" help:"Of bert: the pieces of a word are masked together."`
+	WholeWords   bool    `group:"Training" help:"Of bert: the pieces of a word are masked together."`
+	Mask         float64 `group:"Training" default:"0.15" placeholder:"F" help:"Of bert: share of the tokens that are predicted."`
+	HiddenDrop   float64 `group:"Training" name:"dropout" default:"0.1" placeholder:"F" help:"Of bert: dropout behind the embeddings, attention and MLP; the model's config.json keeps it."`
+	NextSentence bool    `group:"Training" default:"true" negatable:"" help:"Of bert: pairs of texts, and whether the second follows; without it single texts and masked tokens alone."`
 
 	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`
 	SpikeFactor float64 `placeholder:"F" group:"Safety" default:"2" help:"A spike is a loss above this many times the recent median."`
@@ -229,7 +232,7 @@ func (t *trainCmd) check() error {
 		flag     string
 		v, least float64
 	}{{"steps", float64(t.Steps), 0}, {"batch", float64(t.Batch), 0}, {"micro", float64(t.Micro), 0}, {"lr", t.LR, 0}, {"min-lr", t.MinLR, 0},
-		{"weight-decay", t.Decay, 0}, {"clip", t.Clip, 0}, {"warmup", float64(t.Warmup), -1}, {"save-every", float64(t.SaveEvery), 0}, {"keep", float64(t.Keep), 1},
+		{"weight-decay", t.Decay, 0}, {"clip", t.Clip, 0}, {"mask", t.Mask, 0}, {"warmup", float64(t.Warmup), -1}, {"save-every", float64(t.SaveEvery), 0}, {"keep", float64(t.Keep), 1},
 		{"val-every", float64(t.ValEvery), -1}, {"val-tokens", float64(t.ValTokens), 0}, {"sample-every", float64(t.SampleEvery), -1}, {"depth", float64(t.Depth), 0},
 		{"vocab", float64(t.Vocab), 0}, {"seq", float64(t.Seq), 0}} {
 		if !(f.v >= f.least) {
@@ -247,8 +250,11 @@ func (t *trainCmd) size() (zoo.Size, error) {
 			ways++
 		}
 	}
+	if t.Family != "bert" && (!t.NextSentence || t.WholeWords) {
+		return zoo.Size{}, usagef("--no-next-sentence and --whole-words are for --family bert")
+	}
 	const context, smallVocab = 256, 4096 // where nothing says how long sequences are, and how many ids there are
-	shape := fmt.Sprintf("%dx%d", t.Layers, t.Width)
+	name := fmt.Sprintf("%dx%d", t.Layers, t.Width)
 	var s zoo.Size
 	var g gpt.Size
 	var err error
@@ -260,21 +266,30 @@ func (t *trainCmd) size() (zoo.Size, error) {
 		s, err = zoo.SizeByName(t.Family, cmp.Or(smallest[t.Family], "nano"))
 	case t.Size != "":
 		s, err = zoo.SizeByName(t.Family, t.Size)
-	case t.Family != "gpt" && (t.Depth != 0 || t.Family != "t5"):
-		return s, usagef("--depth is for --family gpt, and --layers, --width, --heads for gpt and t5; --size names a shape of %s", t.Family)
+	case t.Depth != 0 && t.Family != "gpt":
+		return s, usagef("--depth is for --family gpt; --size names a shape of %s", t.Family)
+	case t.Family != "gpt" && t.Family != "bert" && t.Family != "t5":
+		return s, usagef("--layers, --width and --heads are for --family gpt, bert and t5; --size names a shape of %s", t.Family)
 	case t.Depth != 0:
 		g, err = gpt.ByDepth(t.Depth, smallVocab, context)
 		s = zoo.GPTSize(g)
 	case t.Layers < 1 || t.Width < 1 || t.Heads < 1 || t.Width%t.Heads != 0:
 		return s, usagef("--layers %d --width %d --heads %d: all three are needed, and the width must be a multiple of the heads", t.Layers, t.Width, t.Heads)
+	case t.Family == "bert":
+		shape := bert.Shape(t.Layers, t.Width, 8192, 512)
+		shape.Heads = t.Heads
+		s = zoo.BERTSize(bert.Size{Name: name, Config: shape, LR: 1e-3, Batch: 8192})
 	case t.Family == "t5":
-		s = zoo.T5Size(t5.Size{Name: shape, Config: t5.Shape(t.Layers, t.Width, t.Heads, t.Width/t.Heads, 4*t.Width), LR: 2e-3, Batch: 8192})
+		s = zoo.T5Size(t5.Size{Name: name, Config: t5.Shape(t.Layers, t.Width, t.Heads, t.Width/t.Heads, 4*t.Width), LR: 2e-3, Batch: 8192})
 		s.Vocab = smallVocab
 	default:
-		s = zoo.GPTSize(gpt.Size{Name: shape, Config: gpt.Shape(t.Layers, t.Width, t.Heads, smallVocab, context), LR: 1e-3, Batch: 8192})
+		s = zoo.GPTSize(gpt.Size{Name: name, Config: gpt.Shape(t.Layers, t.Width, t.Heads, smallVocab, context), LR: 1e-3, Batch: 8192})
 	}
 	if err != nil {
 		return s, usageError{err}
+	}
+	if t.Family == "bert" {
+		s.New = t.bertShape(s.New)
 	}
 	if t.Vocab != 0 {
 		s.Vocab = t.Vocab

@@ -75,25 +75,6 @@ func TestPrompt(t *testing.T) {
 	}
 }
 
-func TestZeroShot(t *testing.T) {
-	r, err := ZeroShot("{text}\nIt was ", "fine", []string{"good", "bad"})
-	if err != nil || !reflect.DeepEqual(r, []Request{{"fine\nIt was", " good"}, {"fine\nIt was", " bad"}}) {
-		t.Errorf("%v %v", r, err)
-	}
-	if _, err := ZeroShot("no place", "x", []string{"a", "b"}); err == nil {
-		t.Error("a template without {text} is accepted")
-	}
-	answers := []Likelihood{{LogProb: math.Log(0.3)}, {LogProb: math.Log(0.1)}}
-	p, err := LabelProbabilities(answers, nil)
-	if err != nil || math.Abs(p[0]-0.75) > 1e-12 {
-		t.Errorf("%v %v", p, err)
-	}
-	free := []Likelihood{{LogProb: math.Log(0.45)}, {LogProb: math.Log(0.05)}} // 0.9, 0.1 without content
-	if p, err = LabelProbabilities(answers, free); err != nil || math.Abs(p[0]-0.25) > 1e-12 {
-		t.Errorf("calibrated %v %v", p, err)
-	}
-}
-
 func open(t *testing.T, name string) io.Reader {
 	t.Helper()
 	f, err := os.Open(testkit.Data(t, name))
@@ -260,7 +241,23 @@ func FuzzReaders(f *testing.F) {
 			}
 		}
 		ReadMMLU(strings.NewReader(string(b)))
-		NormalizeAnswer(string(b))
-		ScoreSummary([]string{string(b)}, string(b), true)
+	})
+}
+
+// FuzzScores scores any text against any other: all scores are fractions, and those of a text with itself are 1 or, without words, 0.
+func FuzzScores(f *testing.F) {
+	f.Add("The cats sat.\nDogs ran!", "a cat sits\n\nthe dog 12", true)
+	f.Add("\xff\u0130", "skies dying", false)
+	f.Fuzz(func(t *testing.T, a, b string, stem bool) {
+		if once := NormalizeAnswer(a); len(once) > 3*len(a) {
+			t.Fatalf("%q becomes %q", a, once)
+		}
+		for i, r := range []Rouge{ScoreSummary([]string{a}, b, stem), ScoreSummary([]string{a}, a, stem)} {
+			for _, s := range []PRF{r.R1, r.R2, r.L, r.LSum} {
+				if !(0 <= s.F1 && s.F1 <= 1 && 0 <= s.Precision && s.Precision <= 1 && 0 <= s.Recall && s.Recall <= 1) || i == 1 && s.F1 != 0 && s.F1 != 1 {
+					t.Fatalf("%q, %q: %+v", a, b, r)
+				}
+			}
+		}
 	})
 }

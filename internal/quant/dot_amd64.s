@@ -1,6 +1,8 @@
 #include "textflag.h"
 
-// Dot products of four rows of weights at a time, lane r of a register for row r, with one row of activations. AVX2.
+// Dot products of four rows of weights at a time, lane r of a register for row r, with one row of activations. AVX2. The four rows lie apart, so that each is the
+// beginning of a stream through many rows: what a core gets from memory is limited by how much is asked for ahead, and the processor itself asks ahead in
+// streams longer than a row.
 
 DATA words<>+0x00(SB)/8, $0x0100010001000100
 DATA words<>+0x08(SB)/8, $0x0100010001000100
@@ -51,19 +53,21 @@ DATA splitHalves<>+0x00(SB)/8, $0x0d0c090805040100
 DATA splitHalves<>+0x08(SB)/8, $0x0f0e0b0a07060302
 GLOBL splitHalves<>(SB), RODATA|NOPTR, $16
 
-// ARGS loads what all functions take: w the first row, stride bytes between rows, rows a multiple of four, blocks of a row, and of the
-// activations the codes, scales and sums, whose blocks are so many bytes apart.
-// R8-R11 rows, BX blocks, SI codes, R12 scales, R13 sums.
+// ARGS loads what all functions take: w the first row of the first of four streams, stride bytes between streams, rows of each of them one after the other,
+// blocks of a row, and of the activations the codes, scales and sums, whose blocks are so many bytes apart.
+// R8-R11 rows, BX blocks, SI codes, R12 scales, R13 sums; DX bytes between the streams of y.
 #define ARGS \
 	MOVQ y+0(FP), DI; \
 	MOVQ w+8(FP), R8; \
 	MOVQ stride+16(FP), DX; \
-	MOVQ rows+24(FP), CX
-
-#define ROWS \
+	MOVQ rows+24(FP), CX; \
 	LEAQ (R8)(DX*1), R9; \
 	LEAQ (R9)(DX*1), R10; \
 	LEAQ (R10)(DX*1), R11; \
+	LEAQ (CX*4), DX
+
+// ROWS begins a row of each stream.
+#define ROWS \
 	MOVQ blocks+32(FP), BX; \
 	MOVQ code+40(FP), SI; \
 	MOVQ scale+48(FP), R12; \
@@ -81,19 +85,23 @@ GLOBL splitHalves<>(SB), RODATA|NOPTR, $16
 	ADDQ sumStep+80(FP), R13; \
 	DECQ BX
 
-// FETCH asks for the same place of the next four rows.
+// FETCH asks for what comes later in the streams.
+#define AHEAD 1024
 #define FETCH(off) \
-	PREFETCHT0 off(R8)(DX*4); \
-	PREFETCHT0 off(R9)(DX*4); \
-	PREFETCHT0 off(R10)(DX*4); \
-	PREFETCHT0 off(R11)(DX*4)
+	PREFETCHT0 (AHEAD+off)(R8); \
+	PREFETCHT0 (AHEAD+off)(R9); \
+	PREFETCHT0 (AHEAD+off)(R10); \
+	PREFETCHT0 (AHEAD+off)(R11)
 
-// STORE ends four rows: R11 is behind the last.
+// STORE ends a row of each stream.
 #define STORE \
-	VMOVUPS X12, (DI); \
-	ADDQ $16, DI; \
-	MOVQ R11, R8; \
-	SUBQ $4, CX
+	LEAQ (DX)(DX*2), R14; \
+	VMOVSS X12, (DI); \
+	VEXTRACTPS $1, X12, (DI)(DX*1); \
+	VEXTRACTPS $2, X12, (DI)(DX*2); \
+	VEXTRACTPS $3, X12, (DI)(R14*1); \
+	ADDQ $4, DI; \
+	DECQ CX
 
 // HALVES puts the scales at off of the four blocks into X4.
 #define HALVES(off) \

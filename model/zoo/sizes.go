@@ -70,13 +70,18 @@ func Sizes() []Size {
 		list = append(list, T5Size(s))
 	}
 	for _, s := range bert.Sizes {
-		list = append(list, Size{"bert", s.Name, s.Config.Vocab, s.Config.Sizes().Context, s.LR, s.Batch, func(vocab, context, _ int) (Stored, error) {
-			c := s.Config
-			c.Vocab, c.Context = vocab, c.Context-c.Sizes().Context+context
-			return bert.New(c)
-		}})
+		list = append(list, BERTSize(s))
 	}
 	return list
+}
+
+// BERTSize is a BERT's size as a row of the table.
+func BERTSize(s bert.Size) Size {
+	return Size{"bert", s.Name, s.Config.Vocab, s.Config.Sizes().Context, s.LR, s.Batch, func(vocab, context, _ int) (Stored, error) {
+		c := s.Config
+		c.Vocab, c.Context = vocab, c.Context-c.Sizes().Context+context
+		return bert.New(c)
+	}}
 }
 
 // GPTSize is a GPT's size as a row of the table.
