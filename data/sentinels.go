@@ -31,7 +31,7 @@ func SpansFor(tok *tokenizer.Tokenizer, tokens int) (Spans, error) {
 	if err := s.Check(tokens, tok.VocabSize()); err != nil {
 		return s, err
 	}
-	_, spans := s.count(tokens)
+	_, spans := s.Count(tokens)
 	for i := range spans {
 		if id, ok := tok.ID(sentinel(i)); !ok || id != s.Sentinel-int32(i) {
 			return s, fmt.Errorf("data: sequences of %d tokens need %d sentinels, ids down from %d; the tokenizer has %d", tokens, spans, s.Sentinel, i)
@@ -41,7 +41,7 @@ func SpansFor(tok *tokenizer.Tokenizer, tokens int) (Spans, error) {
 }
 
 // Gaps cuts a target, perhaps one that a model wrote, into what stands behind each sentinel of the source: element i belongs to sentinel number i and is nil
-// where the target has none.
+// where the target has none. Ends of documents inside are left out.
 func (s Spans) Gaps(source, target []int32) [][]int32 {
 	spans := 0
 	for _, id := range source {
@@ -53,7 +53,6 @@ func (s Spans) Gaps(source, target []int32) [][]int32 {
 	for _, id := range target {
 		switch n := int(s.Sentinel - id); {
 		case id == s.EOS:
-			return gaps
 		case n >= 0 && n < spans:
 			at = n
 		case at >= 0:

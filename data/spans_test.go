@@ -130,7 +130,7 @@ func TestSpansFor(t *testing.T) {
 		want   [][]int32
 	}{
 		{[]int32{n - 1, 5, 6, n - 2, 9, n - 3, 4, 1}, [][]int32{{5, 6}, {9}, {4}}},
-		{[]int32{3, n - 3, 4, n - 1, 5, n - 4, 1, 9}, [][]int32{{5, n - 4}, nil, {4}}},
+		{[]int32{3, n - 3, 4, n - 1, 5, 1, n - 4, 1}, [][]int32{{5, n - 4}, nil, {4}}},
 		{nil, make([][]int32, 3)},
 	} {
 		if got := s.Gaps(source, c.target); !reflect.DeepEqual(got, c.want) {
