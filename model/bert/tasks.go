@@ -9,7 +9,9 @@ import (
 )
 
 // Tasked is a BERT with a head for a task: see model.Tasked.
-type Tasked struct{ *Model }
+type Tasked struct {
+	*Model `name:""` // its layers are the model's, under the same paths
+}
 
 var tasks = map[Head]model.Task{Classification: model.SequenceTask, Tagging: model.TokenTask, Answers: model.SpanTask}
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model"
@@ -221,6 +222,85 @@ func TestMeanPool(t *testing.T) {
 		}
 		if s := scores(t, plain, taskTexts); slices.Equal(s[0], got[0]) {
 			t.Errorf("%s: the published head reads the mean too", kind)
+		}
+	}
+}
+
+// Adapters go on every layer of an encoder's body under its published names, not on its head, and come back from their folder.
+func TestLoRAOfEncoders(t *testing.T) {
+	k := cpu.New(cpu.Options{Threads: 1})
+	for kind, want := range map[string]struct {
+		tensor string
+		count  int // of modules
+	}{
+		bert.TypeBERT:       {"bert.encoder.layer.1.attention.self.query", 13}, // with the pooler
+		bert.TypeRoBERTa:    {"roberta.encoder.layer.1.attention.self.query", 12},
+		bert.TypeDistilBERT: {"distilbert.transformer.layer.1.attention.q_lin", 12},
+	} {
+		c := bert.Shape(2, 64, 300, 40)
+		c.ModelType, c.Head = kind, bert.MaskedLM
+		if kind == bert.TypeDistilBERT {
+			c.Segments = 0
+		}
+		body, err := bert.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nn.Init(body.Params(), 1, false)
+		dir := t.TempDir()
+		if err := zoo.Save(dir, body, nil); err != nil {
+			t.Fatal(err)
+		}
+		open := func() (zoo.TaskModel, adapt.LoRA) {
+			m, err := zoo.NewTask(dir, model.SequenceTask, 3, 5, zoo.Options{F32: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := adapt.LoRA{Rank: 2, Alpha: 4, Targets: adapt.ParseNames("all-linear")}
+			for _, p := range m.HeadParams() {
+				if name, ok := strings.CutSuffix(p.Name, ".weight"); ok {
+					o.Save = append(o.Save, name)
+				}
+			}
+			return m, o
+		}
+		m, o := open()
+		a, err := adapt.AttachLoRA(k, m, nil, o, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range a.Params() { // B starts at 0
+			p.T().F32()[i%p.T().Len()] += 0.5
+		}
+		if err := a.Save(filepath.Join(dir, "adapter"), dir, "SEQ_CLS"); err != nil {
+			t.Fatal(err)
+		}
+		src, err := checkpoint.Open(filepath.Join(dir, "adapter", adapt.AdapterWeights))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		modules, found := 0, false
+		for _, i := range src.Infos() {
+			if strings.HasSuffix(i.Name, ".lora_A.weight") {
+				modules++
+				found = found || i.Name == "base_model.model."+want.tensor+".lora_A.weight"
+			}
+		}
+		if modules != want.count || !found {
+			t.Errorf("%s: %d modules, want %d with %s", kind, modules, want.count, want.tensor)
+		}
+		again, _ := open()
+		if _, err := adapt.OpenLoRA(k, filepath.Join(dir, "adapter"), again, nil); err != nil {
+			t.Fatal(err)
+		}
+		got, expect := scores(t, again, taskTexts), scores(t, m, taskTexts)
+		plain, _ := open()
+		without := scores(t, plain, taskTexts)
+		for i := range got {
+			if !slices.Equal(got[i], expect[i]) || slices.Equal(got[i], without[i]) {
+				t.Errorf("%s: scores %v, want %v, without adapter %v", kind, got[i], expect[i], without[i])
+			}
 		}
 	}
 }
