@@ -144,7 +144,7 @@ def agnews():
     test = unseen(test, train)
     random.Random(1).shuffle(test)
     write_table("agnews-train", train)
-    write_table("agnews-test", test[:2000])  # of 7,588: the curve tests some hundred models
+    write_table("agnews-test", test[:1000])  # of 7,588: the curve tests some hundred models
 
 
 def mmlu():
