@@ -138,6 +138,9 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		if report.Curve, err = task.(*classifyTask).curve(ctx, c, k, path); err != nil {
 			return err
 		}
+		if err := report.Curve.write(a.Out); err != nil {
+			return err
+		}
 	}
 	if adapter != nil {
 		if err := adapter.Save(filepath.Join(a.Out, "adapter"), path, s.kind); err != nil {

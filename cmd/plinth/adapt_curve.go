@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/scaling"
 	"github.com/plinth-ml/plinth/tensor"
 	"github.com/plinth-ml/plinth/train"
 )
@@ -107,7 +111,8 @@ func (t *classifyTask) curve(ctx context.Context, c *common, k *kernel.Set, path
 	if u.report.Rates == nil {
 		u.report.Rates = []float64{base / 3, base, 3 * base}
 	}
-	for _, n := range t.Curve {
+	slices.Sort(t.Curve)
+	for _, n := range slices.Compact(t.Curve) {
 		for _, method := range t.CurveOf {
 			p, err := u.point(ctx, method, n)
 			if err != nil {
@@ -242,6 +247,31 @@ func (u *curve) probe(ctx context.Context, drawn []adapt.Example, seed uint64) (
 // curveNames are the methods in the report's words.
 var curveNames = map[string]string{"full": "pre-trained, all weights", "lora": "pre-trained, LoRA", "probe": "pre-trained, linear probe",
 	"scratch": "from scratch", "bag": "bag of tokens"}
+
+// figure draws the curve.
+func (r *curveReport) figure() *scaling.Figure {
+	var lines []scaling.Line
+	for _, p := range r.Points {
+		at := slices.IndexFunc(lines, func(l scaling.Line) bool { return l.Name == curveNames[p.Method] })
+		if at < 0 {
+			at = len(lines)
+			lines = append(lines, scaling.Line{Name: curveNames[p.Method]})
+		}
+		l := &lines[at]
+		l.Labels, l.Mean, l.Spread = append(l.Labels, float64(p.Labels)), append(l.Mean, p.Accuracy), append(l.Spread, p.Spread)
+	}
+	return scaling.LearningCurve("Accuracy against labels", lines)
+}
+
+// write writes the figure as SVG and PNG.
+func (r *curveReport) write(dir string) error {
+	f := r.figure()
+	png, err := f.PNG(2)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.WriteFile(filepath.Join(dir, f.Name+".svg"), []byte(f.SVG(false)), 0o644), file.WriteFile(filepath.Join(dir, f.Name+".png"), png, 0o644))
+}
 
 // text appends the lines of the report.
 func (r *curveReport) text(b *strings.Builder) {

@@ -162,6 +162,9 @@ func TestAdaptCurve(t *testing.T) {
 	if text := read(t, "out/report.txt"); !strings.Contains(text, "from scratch") || !strings.Contains(text, "labels per class                                4           12") {
 		t.Errorf("report.txt: %s", text)
 	}
+	if svg := read(t, "out/learning-curve.svg"); strings.Count(svg, "<circle") != 10 || !strings.Contains(svg, "pre-trained, LoRA") {
+		t.Errorf("learning-curve.svg: %s", svg)
+	}
 	if text := ok(t, "classify", "--model", "out", "super, great"); !strings.HasPrefix(text, "good ") {
 		t.Errorf("classify: %q", text)
 	}
