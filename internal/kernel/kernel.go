@@ -185,7 +185,9 @@ func (r *Rope) Turning() int {
 // (Dao et al. 2022, FlashAttention, algorithms 1 and 4). Sequence s owns the query rows Queries[s] and the key rows
 // Keys[s]; its last query stands at its last key (query j of Tq at key position Tk-Tq+j), so that cached decoding and
 // chunked prefill are the same call. Padding and document masks are sequence boundaries: nothing outside Keys[s] is seen.
-// Neither Queries nor Keys overlap among themselves; rows in no span are neither read nor written, keys and values in one are finite.
+// Neither Queries nor Keys overlap among themselves; rows in no span are neither read nor written.
+// What a query does not see never reaches its result, whatever its bits; a NaN that it sees does, by a key all of its head's row, by a value that element. A bias of -Inf
+// takes a key's weight only. For the gradient all operands are finite.
 // A query that sees no key, or only biases of -Inf, gives zeros, an LSE of -Inf and no gradient.
 // Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of KeyTile counted from Keys[s].Start.
 //

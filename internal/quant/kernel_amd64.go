@@ -40,6 +40,15 @@ func codesQ6_K(dst *uint8, w *byte, blocks int)
 func interleave(dst, src *uint8, stride, chunks int)
 
 //go:noescape
+func halves16(dst *float32, w *byte, stride, step, blocks int)
+
+//go:noescape
+func scalesK(scale *int32, pair *int16, w *byte, step, blocks int)
+
+//go:noescape
+func scales6(scale *int32, pair *int16, w *byte, blocks int)
+
+//go:noescape
 func tile512(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
 
 //go:noescape
