@@ -33,6 +33,7 @@ type job struct {
 	cols    int       // a multiple of nr
 	blocks  int       // tasks along M
 	tasks   int
+	end     int       // of its tasks among those of a loop over several jobs
 	pa, pb  packing   // phase 1
 	ownA    bool      // tasks pack A, in parts
 	act     []float32 // where Act puts its results, when not in C

@@ -54,6 +54,8 @@ type engine struct {
 	work    func(task, worker int) // runs the tasks of job; stored once, so that starting a job allocates nothing
 	job     job
 	product gemm.Product
+	chain   []gemm.Product // of plainMatMul, with list
+	list    []*gemm.Product
 	scratch []scratch // per worker
 	partial []float32 // partial sums of row blocks
 	decoded []float32 // rows of a weight of a storage type
