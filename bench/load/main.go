@@ -104,6 +104,7 @@ func run(path, prompt string) error {
 		*to = now.Sub(last).Seconds()
 		last = now
 	}
+	go cpu.Prepare() // as the verbs do
 	m, err := zoo.Open(path, zoo.Options{})
 	if err != nil {
 		return err

@@ -34,7 +34,8 @@ func New(o Options) *kernel.Set {
 	e := newEngine(o)
 	return &kernel.Set{
 		Name: "cpu " + e.kern.Name(), Threads: e.pool.Threads(),
-		MatMul: e.matMul, Pack: e.pack,
+		ReadsRows: e.kern.ReadsRows(),
+		MatMul:    e.matMul, Pack: e.pack,
 		Fill: e.fill, Copy: e.copy, Add: e.add, Mul: e.mul, MulTo: e.mulTo, Axpy: e.axpy, Scale: e.scale,
 		Act: e.act, ActGrad: e.actGrad, SwiGLU: e.swiGLU, SwiGLUGrad: e.swiGLUGrad, Dropout: e.dropout,
 		Softmax: e.softmax, SoftmaxGrad: e.softmaxGrad,
@@ -100,6 +101,12 @@ func (o Options) kernel() *gemm.Kernel {
 		panic(err)
 	}
 	return k
+}
+
+// Prepare checks the variants of this machine, which the first New would otherwise do: some ten milliseconds that may pass beside the opening of a model.
+func Prepare() {
+	gemm.Variants()
+	quant.Variants()
 }
 
 func newEngine(o Options) *engine {
