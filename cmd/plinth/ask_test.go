@@ -60,11 +60,11 @@ func readerText(t *testing.T) string {
 
 func TestAdaptQAAndAsk(t *testing.T) {
 	freshBERT(t, readerText(t), 2, 64)
-	holdings(t, "train.json", 400, 1, true)
+	holdings(t, "train.json", 800, 1, true)
 	holdings(t, "dev.json", 40, 2, true)
 	holdings(t, "test.json", 40, 3, true)
 	holdings(t, "other.json", 20, 4, false)
-	r := object(t, args("adapt --task qa --model bert --data train.json --validation dev.json --test test.json --shifted other.json --out out --epochs 20 --lr 2e-3")...)
+	r := object(t, args("adapt --task qa --model bert --data train.json --validation dev.json --test test.json --shifted other.json --out out --epochs 14 --lr 2e-3")...)
 	keys(t, r, "cut examples lr method model out params results seconds steps task trained_params validated")
 	result := r["results"].([]any)[0].(map[string]any)
 	keys(t, result, "set examples loss exact f1 has_answer no_answer best_exact best_f1")

@@ -84,11 +84,11 @@ func TestAdaptTagAndTag(t *testing.T) {
 	dir := t.TempDir()
 	text := strings.Join(named(t, filepath.Join(dir, "x"), 300, 9), "\n")
 	freshBERT(t, text, 2, 24)
-	named(t, "train.conll", 200, 1)
+	named(t, "train.conll", 300, 1)
 	named(t, "dev.conll", 30, 2)
 	sentences := named(t, "test.conll", 40, 3)
 	named(t, "other.conll", 20, 4)
-	r := object(t, args("adapt --task tag --model bert --data train.conll --validation dev.conll --test test.conll --shifted other.conll --out out --epochs 10 --lr 2e-3")...)
+	r := object(t, args("adapt --task tag --model bert --data train.conll --validation dev.conll --test test.conll --shifted other.conll --out out --epochs 12 --batch 8 --lr 3e-3")...)
 	keys(t, r, "cut examples labels lr method model out params results seconds steps task trained_params validated")
 	if got := fmt.Sprint(r["labels"]); got != "[O B-person I-person B-place I-place]" {
 		t.Errorf("labels %s", got)

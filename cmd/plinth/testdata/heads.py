@@ -43,7 +43,7 @@ def ask(job, most=20, longest=30):
     answers = []
     for question, context in job["questions"]:
         x = tok(question.lstrip(), context, truncation="only_second", max_length=job["window"], stride=job["stride"], return_overflowing_tokens=True,
-                return_offsets_mapping=True)
+                return_offsets_mapping=True, return_token_type_ids=True)
         found, null = [], None
         for w in range(len(x["input_ids"])):
             out = model(input_ids=torch.tensor([x["input_ids"][w]]), token_type_ids=torch.tensor([x["token_type_ids"][w]]))
