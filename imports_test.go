@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"model", "eval/task"},
 	families,
 	{"model/zoo", "train", "generate"},
-	{"adapt", "embed", "pretrain", "eval"},
+	{"adapt", "pretrain", "eval"},
 	{"quickstart", "scaling"},
 	{"cmd/plinth"},
 }

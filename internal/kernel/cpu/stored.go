@@ -46,7 +46,6 @@ type storedPart struct {
 type storedScratch struct {
 	quant   quant.Scratch
 	product quant.Product
-	int8    quant.Int8Product
 }
 
 // checkStored panics unless B is of a storage type in the one layout that products take.
