@@ -39,6 +39,7 @@ type adaptCmd struct {
 	Targets    string  `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj." placeholder:"NAMES"`
 	Resume     bool    `help:"Go on with an interrupted run; do nothing on a finished one."`
 	columnFlags
+	summaryFlags
 }
 
 func (*adaptCmd) Help() string {

@@ -22,6 +22,7 @@ var adaptTasks = []struct {
 	new        func(*adaptCmd) adaptTask
 }{
 	{"classify", "texts, or pairs of texts with --pair, get one label or with --multi several", func(a *adaptCmd) adaptTask { return &classifyTask{adaptCmd: a} }},
+	{"summarize", "texts get summaries, written by an encoder-decoder or a decoder", func(a *adaptCmd) adaptTask { return &summarizeTask{adaptCmd: a} }},
 }
 
 // adaptHelp is what the command line says of the tasks: their names, and what each is.
