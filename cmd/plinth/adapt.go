@@ -41,6 +41,7 @@ type adaptCmd struct {
 	columnFlags
 	tagFlags
 	questionFlags
+	summaryFlags
 }
 
 func (*adaptCmd) Help() string {
