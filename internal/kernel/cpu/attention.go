@@ -293,6 +293,9 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 					t.online(p[i*keyTile:][:n], o.row(at+i, D), &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
 				}
 			}
+			if t.call.Drop.P != 0 {
+				t.dropTile(p, p, m, n, b.seq, kv, r0, k0)
+			}
 			if few {
 				t.fewValues(e, o, p, at, m, n, b.seq, kv, k0)
 				continue
@@ -302,6 +305,14 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	}
 	t.finish(o, top, sum, b, kv)
 	t.store(o, oBuf, t.o, t.ldo, b.seq, kv, b.q0, b.q1)
+}
+
+// dropTile sets the m rows of y to those of x, of queries from q0 on against n keys from k0 on, with the dropout of their probabilities.
+func (t *attn) dropTile(y, x []float32, m, n, s, kv, q0, k0 int) {
+	for i := range m {
+		d := t.call.DropOf(t.queries[s].Start+q0+i/t.group, kv*t.group+i%t.group)
+		dropTo(d, y[i*keyTile:][:n], x[i*keyTile:][:n], k0, false)
+	}
 }
 
 // plain reports whether a score is only scaled, and what a query sees of a tile of keys begins with the first.
