@@ -2,6 +2,7 @@ package adapt_test
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/random"
 	"github.com/plinth-ml/plinth/model/t5"
 	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
 	"github.com/plinth-ml/plinth/tokenizer"
 	"github.com/plinth-ml/plinth/train"
 )
@@ -123,6 +125,86 @@ func TestSpanCorruption(t *testing.T) {
 	}
 	if _, err := adapt.NewSpanCorruption(m, src, seq, data.Spans{Sentinel: vocab, EOS: 1}, 9); err == nil {
 		t.Error("a sentinel outside the vocabulary is accepted")
+	}
+}
+
+// writingLoss is the sum of the losses of a pair's target tokens.
+func writingLoss(t *testing.T, m *t5.Model, pair adapt.Pair) float64 {
+	t.Helper()
+	o, err := adapt.NewWriting(m, []adapt.Pair{pair}, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := o.Part(nil, 0, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := []float64{0}
+	p.Loss(tensor.Evaluation(cpu.New(cpu.Options{Threads: 2})), []float64{1}, sums)
+	return sums[0]
+}
+
+// The score of held-out text is that of its sources and targets one by one, however many are computed at once, and tells text from sentinels.
+func TestSpanScores(t *testing.T) {
+	const seq, vocab = 24, 64
+	var docs [][]int32
+	for i := range uint64(7) {
+		doc := []int32{}
+		for j := range 11 + i {
+			doc = append(doc, 2+int32((5*i+j*j)%40))
+		}
+		docs = append(docs, append(doc, 1))
+	}
+	split, err := data.FromTokens(docs, vocab, seq, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := split.Source(1, seq, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	val, err := split.Val(seq, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := smallT5(t, vocab)
+	o, err := adapt.NewSpanCorruption(m, src, seq, data.Spans{Sentinel: vocab - 1, EOS: 1}, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tape := tensor.Evaluation(cpu.New(cpu.Options{Threads: 2}))
+	var all []adapt.SpanScores
+	for _, once := range []int{1, 3, 100} {
+		s, err := o.Evaluate(context.Background(), tape, []train.Split{val, val}, once)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	if all[0] != all[1] || all[0] != all[2] {
+		t.Errorf("one by one, three and all at once: %+v", all)
+	}
+	one, err := o.Evaluate(context.Background(), tape, []train.Split{val}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, tokens, text := 0.0, 0, 0
+	for n := range val.Sequences() {
+		p, err := o.Held(val, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += writingLoss(t, m, p)
+		tokens += len(p.Target)
+		for _, gap := range o.Spans.Gaps(p.Source, p.Target) {
+			text += len(gap)
+		}
+	}
+	if want := sum / float64(tokens); math.Abs(one.Loss-want) > 1e-6 || one.Tokens != text {
+		t.Errorf("%+v, one by one loss %v, %d tokens of text", one, want, text)
+	}
+	if !(one.Text > 0) || one.Text == one.Loss || one.Accuracy < 0 || one.Accuracy > 1 {
+		t.Errorf("%+v", one)
 	}
 }
 

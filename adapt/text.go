@@ -59,36 +59,3 @@ func segments(e *tokenizer.Encoding) []int32 {
 	}
 	return list
 }
-
-// Words encodes a text that is split into words already, for tagging: it returns the example and for each token the word that it begins, or -1. As
-// published taggers do, each word is encoded by itself (after a space where there is a word before it), and its first token has its tag.
-// Words beyond the limit are cut; words that the tokenizer makes nothing of begin no token.
-func (x *Texts) Words(words []string) (Example, []int, error) {
-	text, starts := "", make([]int, len(words))
-	for i, w := range words {
-		if i > 0 {
-			text += " "
-		}
-		starts[i] = len(text)
-		text += w
-	}
-	e, err := x.encode([]string{text})
-	if err != nil {
-		return Example{}, nil, err
-	}
-	begins := make([]int, len(e.IDs))
-	word, done := -1, -1
-	for i := range e.IDs {
-		begins[i] = -1
-		if e.Special[i] || e.Offsets[i].End <= e.Offsets[i].Start {
-			continue
-		}
-		for word+1 < len(words) && e.Offsets[i].End > starts[word+1] {
-			word++
-		}
-		if word > done {
-			begins[i], done = word, word
-		}
-	}
-	return Example{IDs: e.IDs, Segments: segments(e)}, begins, nil
-}

@@ -45,8 +45,8 @@ func (l *Linear) ForwardDrop(t *tensor.Tape, x *tensor.Tensor, p float64, residu
 	return t.Linear(x, l.Weight.T(), l.Bias.T(), tensor.Linear{InOut: l.InOut, Drop: p, Residual: residual})
 }
 
-// together maps x [N, C] by up to three layers [out, in], whose weights are read in one loop where their type allows.
-func together(t *tensor.Tape, x *tensor.Tensor, layers ...*Linear) (ys [3]*tensor.Tensor) {
+// Together maps x [N, C] by up to three layers [out, in], whose weights are read in one loop where their type allows.
+func Together(t *tensor.Tape, x *tensor.Tensor, layers ...*Linear) (ys [3]*tensor.Tensor) {
 	var ws, bs [3]*tensor.Tensor
 	for i, l := range layers {
 		if l.InOut || len(l.Adapters) > 0 {

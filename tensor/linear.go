@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
@@ -70,14 +71,14 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	return y
 }
 
-// Linears sets ys[i] to x·ws[i] + bs[i], for at most three layers whose weights are stored [out, in]: as Linear of each, but weights of storage types that
+// Linears sets ys[i] to x·ws[i] + bs[i], for at most three layers whose weights are stored [out, in]: as Linear of each, but weights of storage types or in 8 bits that
 // need no gradient are read in one loop. x is [N, in], ws[i] [out, in], bs[i] [out] or nil, ys[i] [N, out].
 func (t *Tape) Linears(ys []*Tensor, x *Tensor, ws, bs []*Tensor) {
-	stored := true
+	chain := true
 	for i, w := range ws {
-		stored = stored && w.Data.DType().Stored() && !t.wants(x, bs[i])
+		chain = chain && (w.Data.DType().Stored() || t.int8) && !t.wants(x, w, bs[i])
 	}
-	if !stored {
+	if !chain {
 		for i, w := range ws {
 			ys[i] = t.Linear(x, w, bs[i], Linear{})
 		}
@@ -92,6 +93,9 @@ func (t *Tape) Linears(ys []*Tensor, x *Tensor, ws, bs []*Tensor) {
 		}
 		ys[i] = t.tensor(x.Data.DType(), N, out)
 		ms[i] = kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: true, C: ys[i].Data, Bias: data(bs[i])}
+		if t.int8 && !w.Data.DType().Stored() {
+			ms[i].Packed = t.packed(w, true, in, out)
+		}
 		if i > 0 {
 			ms[i-1].Next = &ms[i]
 		}
@@ -105,18 +109,30 @@ type packing struct {
 	version int
 }
 
-// packed returns op(w) [in, out] in packed form, made anew where w has changed. It belongs to the tape: tapes on one model do not meet.
+// packs are the packed weights of a tape, or of several of one set of weights.
+type packs struct {
+	sync.Mutex
+	of map[*Tensor]*packing
+}
+
+// packed returns op(w) [in, out] in packed form, made anew where w has changed.
 func (t *Tape) packed(w *Tensor, trans bool, in, out int) *kernel.Packed {
-	if t.packs == nil {
-		t.packs = map[*Tensor]*packing{}
+	t.packs.Lock()
+	defer t.packs.Unlock()
+	if t.packs.of == nil {
+		t.packs.of = map[*Tensor]*packing{}
 	}
-	p := t.packs[w]
+	p := t.packs.of[w]
 	if p == nil {
 		p = &packing{version: w.version - 1}
-		t.packs[w] = p
+		t.packs.of[w] = p
 	}
 	if p.version != w.version || p.K != in || p.N != out {
-		t.k.Pack(&p.Packed, w.Data, trans, in, out)
+		pack := t.k.Pack
+		if t.int8 {
+			pack = t.k.PackInt8
+		}
+		pack(&p.Packed, w.Data, trans, in, out)
 		p.version = w.version
 	}
 	return &p.Packed

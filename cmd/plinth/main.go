@@ -96,9 +96,10 @@ func run(args []string, out, errw io.Writer) int {
 	}()
 
 	exit := -1
+	tasks, taskHelp := adaptHelp()
 	parser, err := kong.New(&c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train a model, adapt it, evaluate it, write with it."),
 		kong.Writers(out, errw), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common), kong.Configuration(openRecipe), kong.Vars{"templates": strings.Join(chat.Names(), ", ")})
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common), kong.Configuration(openRecipe), kong.Vars{"templates": strings.Join(chat.Names(), ", "), "adapt_tasks": tasks, "adapt_help": taskHelp})
 	if err != nil {
 		fmt.Fprintln(errw, "plinth:", err)
 		return exitFailed

@@ -159,10 +159,8 @@ func (l *Layer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs) *tensor
 func (a *Attention) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs) *tensor.Tensor {
 	spec := a.spec
 	spec.Queries = seqs.Spans
-	q := a.Q.Forward(t, x, tensor.Identity, nil) // [N, H·D]
-	k := a.K.Forward(t, x, tensor.Identity, nil)
-	v := a.V.Forward(t, x, tensor.Identity, nil)
-	y := t.Attention(tensor.Of(q), tensor.Of(k), tensor.Of(v), spec) // [N, H·D]
+	qkv := nn.Together(t, x, a.Q, a.K, a.V)                                         // each [N, H·D]
+	y := t.Attention(tensor.Of(qkv[0]), tensor.Of(qkv[1]), tensor.Of(qkv[2]), spec) // [N, H·D]
 	return a.Norm.Forward(t, a.Out.ForwardDrop(t, y, a.drop, x))
 }
 

@@ -34,7 +34,7 @@ func New(o Options) *kernel.Set {
 	e := newEngine(o)
 	return &kernel.Set{
 		Name: "cpu " + e.kern.Name(), Threads: e.pool.Threads(),
-		MatMul: e.matMul, Pack: e.pack,
+		MatMul: e.matMul, Pack: e.pack, PackInt8: e.packInt8,
 		Fill: e.fill, Copy: e.copy, Add: e.add, Mul: e.mul, MulTo: e.mulTo, Axpy: e.axpy, Scale: e.scale,
 		Act: e.act, ActGrad: e.actGrad, SwiGLU: e.swiGLU, SwiGLUGrad: e.swiGLUGrad, Dropout: e.dropout,
 		Softmax: e.softmax, SoftmaxGrad: e.softmaxGrad,
@@ -61,6 +61,7 @@ type engine struct {
 	attn    attn
 	entropy entropy
 	stored  stored
+	int8    int8Mul
 }
 
 // scratch is one worker's memory.
@@ -112,6 +113,7 @@ func newEngine(o Options) *engine {
 		j.body(e, j, lo, min(j.n, lo+j.chunk), worker)
 	}
 	e.initStored()
+	e.initInt8()
 	runtime.AddCleanup(e, (*pool.Pool).Close, e.pool)
 	return e
 }

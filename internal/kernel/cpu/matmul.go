@@ -12,6 +12,11 @@ func (e *engine) matMul(m *kernel.MatMul) {
 		next := m.Next
 		if m.Packed == nil && !m.TransB && m.B.DType().Stored() {
 			e.decodedMatMul(m)
+		} else if isInt8(m) {
+			for next != nil && isInt8(next) {
+				next = next.Next
+			}
+			e.int8MatMul(m, next)
 		} else if isBlocks(m) {
 			for next != nil && isBlocks(next) {
 				next = next.Next

@@ -43,13 +43,19 @@ func newHeads[T float](op string, a *kernel.Attention) *heads[T] {
 	return h
 }
 
+// sees reports whether query j of sequence s sees its key i.
+func (h *heads[T]) sees(s, j, i int) bool {
+	apart := h.Keys[s].Len - h.Queries[s].Len + j - i
+	return !(h.Causal && apart < 0 || h.Window > 0 && max(apart, -apart) >= h.Window)
+}
+
 // probs sets p [Tk] to the softmax of the scores of query j of sequence s in a head, and returns their log-sum-exp.
 func (h *heads[T]) probs(p []float64, s, head, j int) float64 {
 	D, Q, K := h.HeadDim, h.Queries[s], h.Keys[s]
 	at := K.Len - Q.Len + j // the query's position
 	q := h.q[(Q.Start+j)*h.ldq+head*D:][:D]
 	for i := range p {
-		if h.Causal && i > at || h.Window > 0 && max(at-i, i-at) >= h.Window {
+		if !h.sees(s, j, i) {
 			p[i] = math.Inf(-1)
 			continue
 		}
@@ -141,7 +147,10 @@ func attention[T float](a *kernel.Attention) {
 				h.drop(kept, s, head, j)
 				clear(sum)
 				for i, w := range p {
-					if w != 0 && kept[i] != 0 {
+					if kept[i] == 0 {
+						w = 0 // whatever it was
+					}
+					if h.sees(s, j, i) {
 						axpyRow(sum, w*kept[i], h.value(s, head, i))
 					}
 				}
