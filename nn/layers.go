@@ -36,6 +36,9 @@ func (l *Linear) Forward(t *tensor.Tape, x *tensor.Tensor, act tensor.Act, resid
 
 // ForwardDrop maps x [N, in] to [N, out]: dropout(x·w + b) + residual, with each element of the product left out with probability p in training.
 func (l *Linear) ForwardDrop(t *tensor.Tape, x *tensor.Tensor, p float64, residual *tensor.Tensor) *tensor.Tensor {
+	if p == 0 {
+		return l.Forward(t, x, tensor.Identity, residual)
+	}
 	if len(l.Adapters) > 0 && !l.merged {
 		return t.Add(t.Dropout(l.adapted(t, x, tensor.Identity, nil), p), residual)
 	}

@@ -177,7 +177,7 @@ func TestBERTResumes(t *testing.T) {
 func TestBERTParts(t *testing.T) {
 	k := cpu.New(cpu.Options{Threads: 2})
 	o := objective(t, 3)
-	o.Model.Config.Dropout = 0
+	o.Model.Config.Dropout, o.Model.Config.AttnDropout = 0, 0
 	m, err := bert.New(o.Model.Config)
 	if err != nil {
 		t.Fatal(err)

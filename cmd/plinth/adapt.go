@@ -20,7 +20,7 @@ import (
 type adaptCmd struct {
 	Task       string  `required:"" enum:"${adapt_tasks}" help:"${adapt_help}" placeholder:"NAME"`
 	Model      string  `required:"" help:"Pre-trained model: folder or model of the store." placeholder:"DIR|NAME"`
-	Data       string  `required:"" help:"Labelled examples: .csv, .tsv, .jsonl or .parquet, or - for standard input with --format." placeholder:"FILE"`
+	Data       string  `required:"" help:"Labelled examples: .csv, .tsv, .jsonl or .parquet, of tag also CoNLL, of qa also .json as SQuAD has it, or - for standard input with --format." placeholder:"FILE"`
 	Validation string  `help:"File of labelled examples for early stopping, or a share of --data such as 0.1; 0 for none." default:"0.1" placeholder:"FILE|F"`
 	Test       string  `help:"File of labelled examples for the report; without it the report is of the validation." placeholder:"FILE"`
 	Shifted    string  `help:"A second test file, from elsewhere: the report shows both." placeholder:"FILE"`
@@ -42,6 +42,9 @@ type adaptCmd struct {
 	Resume     bool    `help:"Go on with an interrupted run; do nothing on a finished one."`
 	curveFlags
 	columnFlags
+	tagFlags
+	questionFlags
+	summaryFlags
 }
 
 func (*adaptCmd) Help() string {

@@ -27,6 +27,8 @@ type Set struct {
 
 	// MatMul computes a product with its epilogue, and those that Next chains to it.
 	MatMul func(m *MatMul)
+	// ReadsRows tells that MatMul of one row reads B as fast as a packed one.
+	ReadsRows bool
 	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
 	Pack func(dst *Packed, b Buf, trans bool, k, n int)
 	// PackInt8 stores op(B) in 8 bits with a scale for each column; a product with it takes each row of A to 8 bits too: see MatMul.
@@ -118,6 +120,14 @@ func (d Dropout) Drops() uint32 { return uint32(math.Round(d.P * (1 << 16))) }
 // Scale is the factor of the elements that stay.
 func (d Dropout) Scale() float64 { return 1 / (1 - float64(d.Drops())/(1<<16)) }
 
+// Factor is what element i is multiplied by: 0 or Scale.
+func (d Dropout) Factor(i int) float64 {
+	if d.Bits(i / 8)[i%8/2]>>(i%2*16)&0xffff < d.Drops() {
+		return 0
+	}
+	return d.Scale()
+}
+
 // Bits are the random numbers of elements 8·block to 8·block+7: the lower half of each word, then the upper.
 func (d Dropout) Bits(block int) [4]uint32 { return d.Key.Bits128(uint64(block)) }
 
@@ -189,6 +199,7 @@ func (r *Rope) Turning() int {
 // What a query does not see never reaches its result, whatever its bits; a NaN that it sees does, by a key all of its head's row, by a value that element. A bias of -Inf
 // takes a key's weight only. For the gradient all operands are finite.
 // A query that sees no key, or only biases of -Inf, gives zeros, an LSE of -Inf and no gradient.
+// Drop leaves out probabilities behind the softmax, whose sum they stay part of: see DropOf.
 // Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of KeyTile counted from Keys[s].Start.
 //
 // With a Cache, K and V are those of the queries' own tokens: they are stored as the last of the Keys[s].Len positions of each sequence, and all
@@ -208,6 +219,12 @@ type Attention struct {
 	Bias                    Buf    // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
 	BiasQ, BiasK            int    // BiasQ 0: Bias is [Heads, BiasK], added at column BiasK/2 + key position - query position
 	Cache                   *Cache // or nil
+	Drop                    Dropout
+}
+
+// DropOf is the dropout of the probabilities of a row of Q and a head: element i is that of key position i.
+func (a *Attention) DropOf(row, head int) Dropout {
+	return Dropout{P: a.Drop.P, Key: a.Drop.Key.At(uint64(row*a.Heads + head))}
 }
 
 // BiasFits reports whether the bias has a number for every pair of so many queries and keys.

@@ -84,7 +84,7 @@ func New(c Config) (*Model, error) {
 	for range c.Layers {
 		m.Bert.Layers = append(m.Bert.Layers, &Layer{
 			Attn: &Attention{Q: linear(C, C), K: linear(C, C), V: linear(C, C), Out: linear(C, C), Norm: nn.NewLayerNorm(C, c.Eps), drop: c.Dropout,
-				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: C / c.Heads}},
+				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: C / c.Heads, Drop: c.AttnDropout}},
 			Up: linear(C, c.Hidden), Down: linear(c.Hidden, C), Norm: nn.NewLayerNorm(C, c.Eps), act: act, drop: c.Dropout,
 		})
 	}

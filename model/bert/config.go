@@ -31,7 +31,7 @@ type Config struct {
 	Eps         float64 `json:"layer_norm_eps"`
 	InitStd     float64 `json:"initializer_range"`
 	Dropout     float64 `json:"hidden_dropout_prob"`          // behind the embeddings, attention and MLP, in training
-	AttnDropout float64 `json:"attention_probs_dropout_prob"` // of attention's probabilities: kept in the file, not applied
+	AttnDropout float64 `json:"attention_probs_dropout_prob"` // of attention's probabilities, in training
 
 	Head        Head     `json:"-"` // what architectures says
 	Labels      int      `json:"-"` // scores of a task's head: the length of id2label
