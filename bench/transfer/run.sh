@@ -1,8 +1,8 @@
 #!/bin/bash
 # Pre-trains a small BERT and a small GPT and draws their learning curves: see docs/benchmarks.md, "Transfer".
 #   bench/transfer/run.sh PLINTH OUT [STEP...]
-# PLINTH is the program; OUT has what prepare.py wrote, and gets the models and a folder of reports. Steps: bert, gpt, curves; without any all three, about
-# 75 CPU minutes.
+# PLINTH is the program; OUT has what prepare.py wrote, and gets the models and a folder of reports. Steps: bert, gpt, curves, rates; without any all four, about
+# two CPU hours.
 set -euo pipefail
 plinth=$(realpath "$1")
 cd "$2"
@@ -41,8 +41,14 @@ curves() {
 	done
 }
 
+# What the best of three rates changes.
+rates() {
+	curve gpt agnews lora-rates --head probe --rank 2 --alpha 4 --curve-rates 1e-4,3e-4,1e-3 --curve-of lora
+	curve bert mmlu rates --head probe --curve-rates 3e-4,1e-3,3e-3 --curve-of full
+}
+
 steps=("$@")
-[ ${#steps[@]} = 0 ] && steps=(bert gpt curves)
+[ ${#steps[@]} = 0 ] && steps=(bert gpt curves rates)
 for step in "${steps[@]}"; do
 	"$step"
 done
