@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
@@ -109,6 +110,12 @@ type packing struct {
 	uses    int // products so far that would have gained by it
 }
 
+// packs are the packed weights of a tape, or of several of one set of weights.
+type packs struct {
+	sync.Mutex
+	of map[*Tensor]*packing
+}
+
 // A packed copy takes as much memory as the weight. Products of many rows make one on the way at little cost, and a set may read weights
 // [out, in] as they lie for a single row; those between gain by a factor of about two, which pays once there are several of them.
 const (
@@ -116,18 +123,20 @@ const (
 	packUses = 8
 )
 
-// packed returns op(w) [in, out] in packed form for a product with so many rows, made anew where w has changed, or nil while that does not pay. It belongs to
-// the tape: tapes on one model do not meet.
+// packed returns op(w) [in, out] in packed form for a product with so many rows, made anew where w has changed, or nil while that does not pay. In 8 bits it
+// always pays.
 func (t *Tape) packed(w *Tensor, trans bool, in, out, rows int) *kernel.Packed {
-	if t.packs == nil {
-		t.packs = map[*Tensor]*packing{}
+	t.packs.Lock()
+	defer t.packs.Unlock()
+	if t.packs.of == nil {
+		t.packs.of = map[*Tensor]*packing{}
 	}
-	p := t.packs[w]
+	p := t.packs.of[w]
 	if p == nil {
 		p = &packing{version: w.version - 1}
-		t.packs[w] = p
+		t.packs.of[w] = p
 	}
-	if p.uses < packUses && trans && t.k.ReadsRows {
+	if !t.int8 && trans && p.uses < packUses && t.k.ReadsRows {
 		if rows > 1 && rows < packRows {
 			p.uses++
 		}
@@ -136,7 +145,11 @@ func (t *Tape) packed(w *Tensor, trans bool, in, out, rows int) *kernel.Packed {
 		}
 	}
 	if p.version != w.version || p.K != in || p.N != out {
-		t.k.Pack(&p.Packed, w.Data, trans, in, out)
+		pack := t.k.Pack
+		if t.int8 {
+			pack = t.k.PackInt8
+		}
+		pack(&p.Packed, w.Data, trans, in, out)
 		p.version = w.version
 	}
 	return &p.Packed

@@ -303,6 +303,14 @@ func (t *Tokenizer) EOS() (int32, bool) {
 	return 0, false
 }
 
+// Continuation is what the names of tokens begin with that go on with a word, such as ## of WordPiece; "" where the vocabulary does not mark them.
+func (t *Tokenizer) Continuation() string {
+	if t.kind == WordPiece {
+		return t.wordPiece.Prefix
+	}
+	return deref(t.bpe.Prefix)
+}
+
 // HasAllBytes reports whether the vocabulary is one of bytes and holds all 256, so that any text comes back from
 // Decode(Encode(x)). Bytes that it lacks are left out of the ids, as Hugging Face tokenizers does.
 func (t *Tokenizer) HasAllBytes() bool {

@@ -123,13 +123,7 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if s.context = t.Context; s.context == 0 {
 		s.context = m.Sizes().Context
 	}
-	s.render.AddGenerationPrompt = true
-	for _, a := range s.tok.Added() {
-		if a.Special {
-			s.render.Guard = append(s.render.Guard, a.Content)
-		}
-	}
-	s.setStops(ctx, source)
+	s.ask(ctx, source)
 	if t.System != "" {
 		s.messages = []chat.Message{{Role: "system", Content: chat.Text(t.System)}}
 	}
@@ -196,6 +190,17 @@ func (t *chatCmd) values() (map[string]any, error) {
 		}
 	}
 	return values, nil
+}
+
+// ask makes prompts end where an answer begins, with special tokens in messages as text, and finds what ends an answer.
+func (s *talk) ask(ctx context.Context, source *chat.Source) {
+	s.render.AddGenerationPrompt = true
+	for _, a := range s.tok.Added() {
+		if a.Special {
+			s.render.Guard = append(s.render.Guard, a.Content)
+		}
+	}
+	s.setStops(ctx, source)
 }
 
 // setStops finds what ends an answer: the model's own ids, the token that the template writes behind an answer, and --stop.

@@ -15,7 +15,7 @@ type Scratch struct {
 const (
 	packLimit = 8 << 20 // larger operands are taken in chunks of rows or columns
 	minTasks  = 16
-	large     = 1 << 20 // A of so many elements is better packed in parts by its users than written and read again
+	large     = 1 << 19 // A of so many elements is better packed in parts by its users than written and read again, or read where it lies
 	ownTasks  = 8       // as minTasks, where each cut along N packs A once more
 	ownRows   = 132     // rows of a task that packs its part of A, about
 	ownCols   = 1536    // most columns of such a task

@@ -35,7 +35,7 @@ func New(o Options) *kernel.Set {
 	return &kernel.Set{
 		Name: "cpu " + e.kern.Name(), Threads: e.pool.Threads(),
 		ReadsRows: e.kern.ReadsRows(),
-		MatMul:    e.matMul, Pack: e.pack,
+		MatMul:    e.matMul, Pack: e.pack, PackInt8: e.packInt8,
 		Fill: e.fill, Copy: e.copy, Add: e.add, Mul: e.mul, MulTo: e.mulTo, Axpy: e.axpy, Scale: e.scale,
 		Act: e.act, ActGrad: e.actGrad, SwiGLU: e.swiGLU, SwiGLUGrad: e.swiGLUGrad, Dropout: e.dropout,
 		Softmax: e.softmax, SoftmaxGrad: e.softmaxGrad,
@@ -64,6 +64,7 @@ type engine struct {
 	attn    attn
 	entropy entropy
 	stored  stored
+	int8    int8Mul
 }
 
 // scratch is one worker's memory.
@@ -121,6 +122,7 @@ func newEngine(o Options) *engine {
 		j.body(e, j, lo, min(j.n, lo+j.chunk), worker)
 	}
 	e.initStored()
+	e.initInt8()
 	runtime.AddCleanup(e, (*pool.Pool).Close, e.pool)
 	return e
 }

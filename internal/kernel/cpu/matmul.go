@@ -19,6 +19,8 @@ func (e *engine) matMul(m *kernel.MatMul) {
 			e.decodedMatMul(m)
 		case blocksProduct:
 			e.storedMatMul(m, end)
+		case int8Product:
+			e.int8MatMul(m, end)
 		default:
 			e.plainMatMul(m, end)
 		}
@@ -33,11 +35,14 @@ const (
 	plainProduct   productKind = iota // as float32, or as 16-bit floats that are widened on the way
 	blocksProduct                     // as blocks of codes
 	decodedProduct                    // decoded to float32 first
+	int8Product                       // packed in 8 bits
 )
 
 func kindOf(m *kernel.MatMul) productKind {
 	right := m.B.DType()
 	switch {
+	case isInt8(m):
+		return int8Product
 	case m.Packed != nil || !right.Stored():
 		return plainProduct
 	case !m.TransB:
