@@ -116,8 +116,8 @@ type packs struct {
 	of map[*Tensor]*packing
 }
 
-// A packed copy takes as much memory as the weight. Products of many rows make one on the way at little cost, and so does a set that reads a single row of
-// weights as it lies; those between gain by a factor of about two, which pays once there are several of them.
+// A packed copy takes as much memory as the weight. Products of many rows make one on the way at little cost, and a set may read weights
+// [out, in] as they lie for a single row; those between gain by a factor of about two, which pays once there are several of them.
 const (
 	packRows = 64 // so many rows are many
 	packUses = 8
@@ -136,7 +136,7 @@ func (t *Tape) packed(w *Tensor, trans bool, in, out, rows int) *kernel.Packed {
 		p = &packing{version: w.version - 1}
 		t.packs.of[w] = p
 	}
-	if !t.int8 && p.uses < packUses && t.k.ReadsRows {
+	if !t.int8 && trans && p.uses < packUses && t.k.ReadsRows {
 		if rows > 1 && rows < packRows {
 			p.uses++
 		}

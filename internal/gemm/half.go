@@ -52,8 +52,8 @@ func (k *Kernel) stripHalf(s *Scratch, dst []float32, src []byte, f quant.Format
 	}
 }
 
-// ReadsRows tells that a product of one row reads B as fast as a packed one, transposed or not.
-func (k *Kernel) ReadsRows() bool { return k.dot32 != nil && k.row4 != nil }
+// ReadsRows tells that a product of one row with TransB reads B from memory as fast as a packed one.
+func (k *Kernel) ReadsRows() bool { return k.dot32 != nil }
 
 // ahead is how many bytes behind block k0 of a row of B, numbers of so many bytes in rows ld bytes apart, lies what is needed next: the following block, or the
 // first of the row that is so many rows further.

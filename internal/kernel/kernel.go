@@ -27,7 +27,7 @@ type Set struct {
 
 	// MatMul computes a product with its epilogue, and those that Next chains to it.
 	MatMul func(m *MatMul)
-	// ReadsRows tells that MatMul of one row reads B as fast as a packed one.
+	// ReadsRows tells that MatMul of one row with TransB reads B from memory as fast as a packed one.
 	ReadsRows bool
 	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
 	Pack func(dst *Packed, b Buf, trans bool, k, n int)
