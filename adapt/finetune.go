@@ -94,7 +94,7 @@ func (o *FineTuning) Part(reuse train.Part, step, from, to int) (train.Part, err
 }
 
 // Defaults fills the zero fields of o as fine-tuning wants them (Devlin et al. 2019, appendix A.3): the given number of passes over the
-// examples, a linear schedule that rises over a tenth of the steps and falls to 0, weight decay 0.01, a validation after each pass.
+// examples, a linear schedule that rises over a tenth of the steps and falls to 0, weight decay 0.01, a validation after each pass, lean activations.
 func (o *FineTuning) Defaults(t train.Options, epochs float64) train.Options {
 	t.Batch, t.Seed = o.Batch, o.Seed
 	pass := max(1, (len(o.Examples)+o.Batch-1)/o.Batch)
@@ -106,6 +106,9 @@ func (o *FineTuning) Defaults(t train.Options, epochs float64) train.Options {
 	set(&t.Schedule, "linear")
 	set(&t.OnSpike, "ignore")
 	set(&t.MinLR, -1)
+	if !t.Recompute {
+		set(&t.Activations, "lean") // the same bits, for a percent or two of the time
+	}
 	set(&t.Beta2, 0.999)
 	set(&t.WeightDecay, 0.01)
 	return t
