@@ -23,8 +23,8 @@ type FineTuning struct {
 	Seed         uint64     // of the order
 }
 
-// check reports what cannot be trained on.
-func (o *FineTuning) check() error {
+// Check reports what cannot be trained on.
+func (o *FineTuning) Check() error {
 	if o.Loss.task() != o.Model.Task() {
 		return fmt.Errorf("adapt: loss %s is for a %s head, the model has a %s head", o.Loss, o.Loss.task(), o.Model.Task())
 	}
@@ -93,59 +93,22 @@ func (o *FineTuning) Part(reuse train.Part, step, from, to int) (train.Part, err
 	return p, nil
 }
 
-// Defaults fills the zero fields of o as fine-tuning wants them (Devlin et al. 2019, appendix A.3): the given number of passes over the
-// examples, a linear schedule that rises over a tenth of the steps and falls to 0, weight decay 0.01, a validation after each pass, lean activations.
+// Defaults is the function of that name for these examples, with lean activations.
 func (o *FineTuning) Defaults(t train.Options, epochs float64) train.Options {
-	t.Batch, t.Seed = o.Batch, o.Seed
-	pass := max(1, (len(o.Examples)+o.Batch-1)/o.Batch)
-	set(&t.Steps, max(1, int(epochs*float64(len(o.Examples))/float64(o.Batch)+0.5)))
-	set(&t.Warmup, max(1, t.Steps/10))
-	set(&t.ValEvery, pass)
-	set(&t.SaveEvery, pass)
-	set(&t.Keep, 1)
-	set(&t.Schedule, "linear")
-	set(&t.OnSpike, "ignore")
-	set(&t.MinLR, -1)
+	t.Seed = o.Seed
 	if !t.Recompute {
 		set(&t.Activations, "lean") // the same bits, for a percent or two of the time
 	}
-	set(&t.Beta2, 0.999)
-	set(&t.WeightDecay, 0.01)
-	return t
+	return Defaults(t, len(o.Examples), o.Batch, epochs)
 }
 
-func set[T comparable](p *T, v T) {
-	var zero T
-	if *p == zero {
-		*p = v
-	}
-}
-
-// Run trains: see train.Minimize. With a Validation the run keeps the weights that did best, and ends early where the validation says so.
+// Run checks the examples and trains: see Tune.
 func (o *FineTuning) Run(ctx context.Context, k *kernel.Set, t train.Options, v *Validation, progress func(train.Event)) (train.Result, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return train.Result{}, err
 	}
 	if t.Batch != o.Batch {
 		return train.Result{}, fmt.Errorf("adapt: batches of %d and of %d", o.Batch, t.Batch)
 	}
-	h := train.Hooks{Progress: progress}
-	if v != nil {
-		v.start(k, o.Params(), t.RunDir)
-		h.Validate, h.Stop = v.validate, v.stop
-	}
-	loop, err := train.Minimize(o, k, t, h)
-	if err != nil {
-		return train.Result{}, err
-	}
-	if v != nil {
-		if err := v.resume(loop.Step()); err != nil {
-			return train.Result{}, err
-		}
-	}
-	r, err := loop.Run(ctx)
-	if err != nil || v == nil {
-		return r, err
-	}
-	return r, v.restore()
+	return Tune(ctx, o, k, t, v, progress)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,23 +11,23 @@ import (
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/kernel"
-	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
-	"github.com/plinth-ml/plinth/tokenizer"
 	"github.com/plinth-ml/plinth/train"
 )
 
 type adaptCmd struct {
-	Task       string  `required:"" enum:"classify" help:"classify: texts, or pairs of texts with --pair, get one label or with --multi several." placeholder:"NAME"`
+	Task       string  `required:"" enum:"${adapt_tasks}" help:"${adapt_help}" placeholder:"NAME"`
 	Model      string  `required:"" help:"Pre-trained model: folder or model of the store." placeholder:"DIR|NAME"`
-	Data       string  `required:"" help:"Labelled examples: .csv, .tsv, .jsonl or .parquet, or - for standard input with --format." placeholder:"FILE"`
+	Data       string  `required:"" help:"Labelled examples: .csv, .tsv, .jsonl or .parquet, of tag also CoNLL, of qa also .json as SQuAD has it, or - for standard input with --format." placeholder:"FILE"`
 	Validation string  `help:"File of labelled examples for early stopping, or a share of --data such as 0.1; 0 for none." default:"0.1" placeholder:"FILE|F"`
 	Test       string  `help:"File of labelled examples for the report; without it the report is of the validation." placeholder:"FILE"`
 	Shifted    string  `help:"A second test file, from elsewhere: the report shows both." placeholder:"FILE"`
 	Out        string  `required:"" help:"Folder of the adapted model, with the report." placeholder:"DIR"`
 	Method     string  `enum:"full,lora,frozen" default:"full" help:"What is trained: all weights, adapters of low rank and the head, or the head alone."`
+	Pool       string  `enum:"published,mean" default:"published" help:"Of classify: the head reads what the family's published classifiers read (the first token, of a decoder the last), or the mean over the tokens, which is better with few labels and which transformers does not know." placeholder:"NAME"`
+	Head       string  `enum:"fresh,probe" default:"fresh" help:"Of classify: the head starts from small random weights, or, with --pool mean, as logistic regression on the frozen features, so that training begins where the probe ends." placeholder:"NAME"`
 	Epochs     float64 `default:"3" help:"Passes over the examples." placeholder:"F"`
 	Steps      int     `help:"Optimiser steps; 0 means what --epochs says." placeholder:"N"`
 	Batch      int     `default:"16" help:"Examples per step." placeholder:"N"`
@@ -41,29 +40,15 @@ type adaptCmd struct {
 	Dropout    float64 `default:"0.05" help:"Of lora." placeholder:"F"`
 	Targets    string  `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj." placeholder:"NAMES"`
 	Resume     bool    `help:"Go on with an interrupted run; do nothing on a finished one."`
+	curveFlags
 	columnFlags
+	tagFlags
+	questionFlags
+	summaryFlags
 }
 
 func (*adaptCmd) Help() string {
 	return "The result is a model folder that plinth classify and transformers read. Example: plinth adapt --task classify --model runs/base --data reviews.csv --text review --label stars --out runs/reviews"
-}
-
-// report is what adapt found; its JSON is OUT/report.json.
-type adaptReport struct {
-	Task      string           `json:"task"`
-	Method    string           `json:"method"`
-	Model     string           `json:"model"`
-	Labels    []string         `json:"labels"`
-	Examples  int              `json:"examples"`
-	Cut       int              `json:"cut"` // texts that lost their ends
-	Params    int64            `json:"params"`
-	Trained   int64            `json:"trained_params"`
-	Steps     int              `json:"steps"`
-	Seconds   float64          `json:"seconds"`
-	LR        float64          `json:"lr"`
-	Validated []adapt.Measured `json:"validated,omitempty"`
-	Results   []classScores    `json:"results"`
-	Out       string           `json:"out"`
 }
 
 func (a *adaptCmd) Run(ctx context.Context, c *common) error {
@@ -79,53 +64,50 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if _, err := os.Stat(filepath.Join(a.Out, train.StateDir)); err == nil && !a.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", a.Out)
 	}
+	if err := a.checkClassify(); err != nil {
+		return err
+	}
 	tok, err := zoo.Tokenizer(path, nil)
 	if err != nil {
 		return err
 	}
-	sets, err := a.read(ctx, c.Seed)
+	task := a.task()
+	if err := task.read(ctx, c.Seed); err != nil {
+		return err
+	}
+	s, err := task.open(path, tok, c.Seed, zoo.Options{Train: a.Method == "full", F32: true, MeanPool: a.Pool == "mean"})
 	if err != nil {
 		return err
 	}
-	m, err := zoo.NewTask(path, model.SequenceTask, len(sets.labels), c.Seed, zoo.Options{Train: a.Method == "full", F32: true})
-	if err != nil {
-		return err
-	}
-	if v := m.Sizes().Vocab; tok.VocabSize() > v {
+	if v := s.model.Sizes().Vocab; tok.VocabSize() > v {
 		return fmt.Errorf("%s: the tokenizer has %d ids, the model's vocabulary %d", path, tok.VocabSize(), v)
 	}
-	texts := &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context}
-	for _, s := range sets.all() {
-		if err := s.encode(texts); err != nil {
-			return err
-		}
+	if s.cut > 0 {
+		c.say("note: %d texts are longer than the model's context of %d tokens and lose their ends", s.cut, s.model.Sizes().Context)
 	}
-	if texts.Cut > 0 {
-		c.say("note: %d texts are longer than the model's context of %d tokens and lose their ends", texts.Cut, texts.Limit)
-	}
-	return a.tune(ctx, c, path, m, tok, sets, texts.Cut)
+	return a.tune(ctx, c, path, task, s)
 }
 
 // tune trains, tests and writes the folder.
-func (a *adaptCmd) tune(ctx context.Context, c *common, path string, m zoo.TaskModel, tok *tokenizer.Tokenizer, sets *classSets, cut int) error {
+func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptTask, s *subject) error {
 	k := c.kernels()
-	f := &adapt.FineTuning{Model: m, Loss: adapt.SingleLabel, Examples: sets.train.examples, Batch: min(a.Batch, len(sets.train.examples)), Seed: c.Seed}
-	if a.Multi != "" {
-		f.Loss = adapt.MultiLabel
-	}
-	if a.Balance {
-		if a.Multi != "" {
-			return usagef("--balance is for one label per text, not for --multi")
+	if t, ok := task.(*classifyTask); ok && a.Head == "probe" {
+		if err := startFromProbe(ctx, k, t.m, t.sets.train.examples((*classRow).made), len(t.labels), c.Seed); err != nil {
+			return err
 		}
-		f.ClassWeights = sets.weights()
 	}
-	adapter, err := a.choose(k, m, f, c.Seed)
+	trained, adapter, err := a.choose(k, s, c.Seed)
+	if err != nil {
+		return err
+	}
+	batch := min(a.Batch, s.examples)
+	objective, err := task.objective(trained, batch, c.Seed)
 	if err != nil {
 		return err
 	}
 	rate := a.LR
 	if rate == 0 {
-		rate = 5e-5 * 768 / float64(m.Sizes().Width)
+		rate = 5e-5 * 768 / float64(s.model.Sizes().Width)
 		if a.Method != "full" {
 			rate *= 10
 		}
@@ -138,107 +120,92 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, m zoo.TaskM
 		return err
 	}
 	defer unlock()
-	o := f.Defaults(train.Options{Steps: a.Steps, LR: rate, RunDir: a.Out, Resume: a.Resume}, a.Epochs)
+	o := adapt.Defaults(train.Options{Steps: a.Steps, LR: rate, RunDir: a.Out, Resume: a.Resume, Seed: c.Seed}, s.examples, batch, a.Epochs)
 	var v *adapt.Validation
-	if sets.validation != nil {
-		v = &adapt.Validation{Patience: a.Patience, Measure: func(ctx context.Context, t *tensor.Tape) (loss, score float64, err error) {
-			s, err := sets.score(ctx, t, m, sets.validation)
-			return s.Loss, s.main(), err
-		}}
+	if s.validated {
+		v = &adapt.Validation{Patience: a.Patience, Measure: task.measure}
 	}
-	r, err := f.Run(ctx, k, o, v, newProgress(c.err).event)
+	r, err := adapt.Tune(ctx, objective, k, o, v, newProgress(c.err).event)
 	if err != nil {
 		return err
 	}
-	report := adaptReport{Task: a.Task, Method: a.Method, Model: a.Model, Labels: sets.labels, Examples: len(sets.train.examples), Cut: cut,
-		Params: nn.Count(m.Params()), Trained: nn.Count(f.Params()), Steps: r.Steps, Seconds: r.Seconds, LR: rate, Out: a.Out}
+	report := adaptReport{Task: a.Task, Method: a.Method, Model: a.Model, Labels: s.labels, Examples: s.examples, Cut: s.cut,
+		Params: nn.Count(s.model.Params()), Trained: nn.Count(trained), Steps: r.Steps, Seconds: r.Seconds, LR: rate, Out: a.Out}
 	if v != nil {
 		report.Validated = v.List()
 	}
-	for _, s := range sets.tests() {
-		scores, err := sets.score(ctx, tensor.Evaluation(k), m, s)
-		if err != nil {
+	if report.Results, err = task.results(ctx, tensor.Evaluation(k), a.Out); err != nil {
+		return err
+	}
+	if a.Curve != nil {
+		if report.Curve, err = task.(*classifyTask).curve(ctx, c, k, path); err != nil {
 			return err
 		}
-		report.Results = append(report.Results, scores)
-		name := "predictions.csv"
-		if s == sets.shifted {
-			name = "predictions-shifted.csv"
-		}
-		if err := writePredictions(filepath.Join(a.Out, name), s, scores); err != nil {
+		if err := report.Curve.write(a.Out); err != nil {
 			return err
 		}
 	}
 	if adapter != nil {
-		if err := adapter.Save(filepath.Join(a.Out, "adapter"), path, "SEQ_CLS"); err != nil {
+		if err := adapter.Save(filepath.Join(a.Out, "adapter"), path, s.kind); err != nil {
 			return err
 		}
 		if err := adapter.Merge(k); err != nil {
 			return err
 		}
 	}
-	if err := zoo.SaveTask(a.Out, m, tok, zoo.Labels{Names: sets.labels, Problem: string(f.Loss)}); err != nil {
+	if err := task.save(a.Out); err != nil {
 		return err
 	}
-	if err := writeReport(a.Out, &report); err != nil {
+	text := report.String() + "Try next: " + task.next(a.Out) + "\n"
+	if err := report.write(a.Out, text); err != nil {
 		return err
 	}
-	return c.finish(report, report.String())
+	return c.finish(report, text)
 }
 
 // choose sets what is trained. The adapter is nil but for lora.
-func (a *adaptCmd) choose(k *kernel.Set, m zoo.TaskModel, f *adapt.FineTuning, seed uint64) (*adapt.Adapter, error) {
-	head := m.HeadParams()
+func (a *adaptCmd) choose(k *kernel.Set, s *subject, seed uint64) ([]nn.Named, *adapt.Adapter, error) {
 	if a.LayerDecay != 1 && a.Method != "full" {
-		return nil, usagef("--layer-decay is for --method full")
+		return nil, nil, usagef("--layer-decay is for --method full")
 	}
 	switch a.Method {
-	case "full":
-		params, err := adapt.LayerDecay(m.Params(), a.LayerDecay)
-		if err != nil {
-			return nil, flagError(err)
-		}
-		f.Trained = params
 	case "lora":
-		body, beside := zoo.Parts(m)
-		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets), Save: headModules(m)}, seed)
-		if err != nil {
-			return nil, err
+		body, beside := s.model, []nn.Named(nil)
+		if t, ok := s.model.(zoo.TaskModel); ok {
+			body, beside = zoo.Parts(t)
 		}
-		f.Trained = adapter.Params()
-		return adapter, nil
+		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets), Save: modules(s.head)}, seed)
+		if err != nil {
+			return nil, nil, err
+		}
+		return adapter.Params(), adapter, nil
 	case "frozen":
-		for _, p := range m.Params() {
+		if s.head == nil {
+			return nil, nil, usagef("--method frozen trains a head, and --task %s has none", a.Task)
+		}
+		for _, p := range s.model.Params() {
 			p.T().SetTrain(false)
 		}
-		for _, p := range head {
+		for _, p := range s.head {
 			p.T().SetTrain(true)
 		}
-		f.Trained = head
+		return s.head, nil, nil
 	}
-	return nil, nil
+	params, err := adapt.LayerDecay(s.model.Params(), a.LayerDecay)
+	if err != nil {
+		return nil, nil, flagError(err)
+	}
+	return params, nil, nil
 }
 
-// headModules are the modules of the head, as PEFT names what it stores whole.
-func headModules(m model.Tasked) []string {
+// modules are those that parameters belong to, as PEFT names what it stores whole.
+func modules(params []nn.Named) []string {
 	var list []string
-	for _, p := range m.HeadParams() {
+	for _, p := range params {
 		name := p.Name[:strings.LastIndexByte(p.Name, '.')]
 		if !slices.Contains(list, name) {
 			list = append(list, name)
 		}
 	}
 	return list
-}
-
-// weights are those of the classes: the inverse of how often they occur, 1 on average over the examples.
-func (s *classSets) weights() []float64 {
-	count := make([]float64, len(s.labels))
-	for i := range s.train.examples {
-		count[s.train.examples[i].Label]++
-	}
-	for i, n := range count {
-		count[i] = float64(len(s.train.examples)) / (math.Max(n, 1) * float64(len(count)))
-	}
-	return count
 }

@@ -33,6 +33,9 @@ type cli struct {
 	Scale      scaleCmd      `cmd:"" help:"Scaling laws: train a ladder of models, fit, plan, draw."`
 	Adapt      adaptCmd      `cmd:"" help:"Turn a pre-trained model into one for a task, from labelled examples."`
 	Classify   classifyCmd   `cmd:"" help:"Label texts with an adapted model."`
+	Tag        tagCmd        `cmd:"" help:"Find names and other entities in texts with an adapted model."`
+	Ask        askCmd        `cmd:"" help:"Find the answers to questions in a text with an adapted model."`
+	Summarize  summarizeCmd  `cmd:"" help:"Write summaries of texts, and score them."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Chat       chatCmd       `cmd:"" help:"Talk with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
@@ -96,9 +99,10 @@ func run(args []string, out, errw io.Writer) int {
 	}()
 
 	exit := -1
+	tasks, taskHelp := adaptHelp()
 	parser, err := kong.New(&c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train a model, adapt it, evaluate it, write with it."),
 		kong.Writers(out, errw), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common), kong.Configuration(openRecipe), kong.Vars{"templates": strings.Join(chat.Names(), ", ")})
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common), kong.Configuration(openRecipe), kong.Vars{"templates": strings.Join(chat.Names(), ", "), "adapt_tasks": tasks, "adapt_help": taskHelp})
 	if err != nil {
 		fmt.Fprintln(errw, "plinth:", err)
 		return exitFailed

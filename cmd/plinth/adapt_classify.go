@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+	"github.com/plinth-ml/plinth/tokenizer"
+	"github.com/plinth-ml/plinth/train"
+)
+
+// classifyTask gives texts, or pairs of texts, one label or several.
+type classifyTask struct {
+	*adaptCmd
+	sets   *exampleSets[classRow]
+	labels []string       // in the order of the scores
+	ids    map[string]int // of the labels
+	loss   adapt.Loss
+	m      zoo.TaskModel
+	tok    *tokenizer.Tokenizer
+}
+
+// classRow is one example.
+type classRow struct {
+	where   string
+	texts   []string
+	labels  []string // one, or with --multi any number
+	example adapt.Example
+}
+
+func (row *classRow) made() adapt.Example { return row.example }
+
+func (c *classifyTask) read(ctx context.Context, seed uint64) (err error) {
+	c.loss = adapt.SingleLabel
+	if c.Multi != "" {
+		c.loss = adapt.MultiLabel
+		if c.Balance {
+			return usagef("--balance is for one label per text, not for --multi")
+		}
+	}
+	if c.sets, err = readSets(c.adaptCmd, seed, func(path string) ([]classRow, error) { return c.table(ctx, path) }); err != nil {
+		return err
+	}
+	c.ids = map[string]int{}
+	for _, set := range those(c.sets.train, c.sets.validation) {
+		if set.name == c.Validation {
+			continue // a file of its own may not bring labels
+		}
+		for _, row := range set.rows {
+			for _, l := range row.labels {
+				if _, ok := c.ids[l]; !ok {
+					c.ids[l] = 0
+					c.labels = append(c.labels, l)
+				}
+			}
+		}
+	}
+	if len(c.labels) < 2 && c.Multi == "" || len(c.labels) == 0 {
+		return fmt.Errorf("%s: all %d examples have the label %q: nothing can be told apart", c.Data, len(c.sets.train.rows), strings.Join(c.labels, ""))
+	}
+	if len(c.labels) > 10000 {
+		return fmt.Errorf("%s: %d different labels: is --label %s the right column?", c.Data, len(c.labels), c.Label)
+	}
+	slices.SortFunc(c.labels, compareLabels)
+	for i, l := range c.labels {
+		c.ids[l] = i
+	}
+	return c.enoughForCurve()
+}
+
+// compareLabels orders numbers by their value and other labels by their letters.
+func compareLabels(a, b string) int {
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	switch {
+	case errX == nil && errY == nil && x != y:
+		if x < y {
+			return -1
+		}
+		return 1
+	case (errX == nil) != (errY == nil):
+		if errX == nil {
+			return -1
+		}
+		return 1
+	}
+	return strings.Compare(a, b)
+}
+
+// table reads one file.
+func (c *classifyTask) table(ctx context.Context, path string) ([]classRow, error) {
+	var list []classRow
+	err := c.rows(ctx, path, c.Label, func(where string, texts []string, label string) error {
+		labels := []string{label}
+		if c.Multi != "" {
+			labels = slices.DeleteFunc(strings.Split(label, c.Multi), func(l string) bool { return strings.TrimSpace(l) == "" })
+		}
+		for i := range labels {
+			if labels[i] = strings.TrimSpace(labels[i]); labels[i] == "" {
+				return fmt.Errorf("%s: the label is empty", where)
+			}
+		}
+		list = append(list, classRow{where: where, texts: texts, labels: labels})
+		return nil
+	})
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("%s holds no examples", path)
+	}
+	return list, err
+}
+
+func (c *classifyTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.Options) (_ *subject, err error) {
+	c.tok = tok
+	if c.m, err = zoo.NewTask(path, model.SequenceTask, len(c.labels), seed, o); err != nil {
+		return nil, err
+	}
+	x := &adapt.Texts{Tokenizer: tok, Limit: c.m.Sizes().Context}
+	for _, set := range c.sets.all() {
+		for i := range set.rows {
+			if err := c.encode(x, &set.rows[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	s := withHead(c.m)
+	s.labels, s.examples, s.cut, s.validated = c.labels, len(c.sets.train.rows), x.Cut, c.sets.validation != nil
+	return s, nil
+}
+
+// encode makes the example of a row.
+func (c *classifyTask) encode(x *adapt.Texts, row *classRow) error {
+	e, err := x.Example(row.texts...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", row.where, err)
+	}
+	if c.Multi != "" {
+		e.Targets = make([]float32, len(c.labels))
+	}
+	for _, l := range row.labels {
+		id, ok := c.ids[l]
+		if !ok {
+			return fmt.Errorf("%s: label %q does not occur in the examples that are trained on", row.where, l)
+		}
+		if c.Multi != "" {
+			e.Targets[id] = 1
+		} else {
+			e.Label = id
+		}
+	}
+	row.example = e
+	return nil
+}
+
+// startFromProbe sets the head of m, which reads the mean, to logistic regression on the features of the examples.
+func startFromProbe(ctx context.Context, k *kernel.Set, m zoo.TaskModel, examples []adapt.Example, classes int, seed uint64) error {
+	if len(m.HeadParams()) != 2 {
+		return usagef("--head probe is for a head of one layer: RoBERTa and DistilBERT have two")
+	}
+	const most = 1024 // more make logistic regression slow and its direction little better
+	if n := len(examples); n > most {
+		some := make([]adapt.Example, most)
+		for i := range some {
+			some[i] = examples[i*n/most]
+		}
+		examples = some
+	}
+	probe, err := adapt.ProbeEncoder(ctx, tensor.Evaluation(k), m, examples, classes, model.Mean, seed)
+	if err != nil {
+		return err
+	}
+	probe.Start(m.Scorer())
+	return nil
+}
+
+func (c *classifyTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
+	f := &adapt.FineTuning{Model: c.m, Loss: c.loss, Examples: c.sets.train.examples((*classRow).made), Batch: batch, Trained: trained, Seed: seed}
+	if c.Balance {
+		f.ClassWeights = c.weights()
+	}
+	return f, f.Check()
+}
+
+// weights are those of the classes: the inverse of how often they occur, 1 on average over the examples.
+func (c *classifyTask) weights() []float64 {
+	count := make([]float64, len(c.labels))
+	for _, row := range c.sets.train.rows {
+		count[row.example.Label]++
+	}
+	for i, n := range count {
+		count[i] = float64(len(c.sets.train.rows)) / (math.Max(n, 1) * float64(len(count)))
+	}
+	return count
+}
+
+func (c *classifyTask) measure(ctx context.Context, t *tensor.Tape) (loss, score float64, err error) {
+	s, err := c.score(ctx, t, c.sets.validation)
+	if err != nil {
+		return 0, 0, err
+	}
+	return s.Loss, s.main(), nil
+}
+
+func (c *classifyTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error) {
+	var list []taskScores
+	for _, set := range c.sets.tests() {
+		s, err := c.score(ctx, t, set)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+		rows := [][]string{{"example", "text", "label", "predicted", "confidence"}}
+		for i, row := range set.rows {
+			rows = append(rows, []string{row.where, strings.Join(row.texts, " | "), strings.Join(row.labels, "; "), s.predictions[i], fmt.Sprintf("%.4f", s.confidence[i])})
+		}
+		if err := writeCSV(filepath.Join(dir, c.sets.predictions(set, ".csv")), rows); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func (c *classifyTask) save(dir string) error {
+	return zoo.SaveTask(dir, c.m, c.tok, zoo.Labels{Names: c.labels, Problem: string(c.loss)})
+}
+
+func (*classifyTask) next(dir string) string {
+	return fmt.Sprintf("plinth classify --model %s \"a text\"", dir)
+}

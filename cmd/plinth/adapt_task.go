@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+	"github.com/plinth-ml/plinth/tokenizer"
+	"github.com/plinth-ml/plinth/train"
+)
+
+// adaptTasks are the tasks that adapt knows, each in its own file.
+var adaptTasks = []struct {
+	name, help string
+	new        func(*adaptCmd) adaptTask
+}{
+	{"classify", "texts, or pairs of texts with --pair, get one label or with --multi several", func(a *adaptCmd) adaptTask { return &classifyTask{adaptCmd: a} }},
+	{"tag", "each word gets a tag, such as the type of a name", func(a *adaptCmd) adaptTask { return &tagTask{adaptCmd: a} }},
+	{"qa", "the answer to a question is found in a text", func(a *adaptCmd) adaptTask { return &qaTask{adaptCmd: a} }},
+	{"summarize", "texts get summaries, written by an encoder-decoder or a decoder", func(a *adaptCmd) adaptTask { return &summarizeTask{adaptCmd: a} }},
+}
+
+// adaptHelp is what the command line says of the tasks: their names, and what each is.
+func adaptHelp() (names, help string) {
+	var a, b []string
+	for _, t := range adaptTasks {
+		a, b = append(a, t.name), append(b, t.name+": "+t.help)
+	}
+	return strings.Join(a, ","), strings.Join(b, "; ") + "."
+}
+
+// task is the one that --task names.
+func (a *adaptCmd) task() adaptTask {
+	for _, t := range adaptTasks {
+		if t.name == a.Task {
+			return t.new(a)
+		}
+	}
+	panic("adapt: task " + a.Task + " passed the command line")
+}
+
+// adaptTask is what one task makes of a table of examples. Its methods are called in this order.
+type adaptTask interface {
+	// read reads the tables. What it refuses is refused before the model is read.
+	read(ctx context.Context, seed uint64) error
+	// open reads the model, with the head that the task wants, and makes the examples.
+	open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.Options) (*subject, error)
+	// objective is what is minimised; trained is what of the model is trained, such as an adapter and the head.
+	objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error)
+	// measure tests the model on the validation: its loss, and the score of which more is better. It is called where subject.validated.
+	measure(ctx context.Context, t *tensor.Tape) (loss, score float64, err error)
+	// results tests the model on what the report is about, and writes its predictions into dir.
+	results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error)
+	// save writes the model's folder.
+	save(dir string) error
+	// next is a command to try on the folder.
+	next(dir string) string
+}
+
+// taskScores is how a task does on one set of examples; report.json holds it as it is.
+type taskScores interface {
+	// text appends the lines of the report.
+	text(b *strings.Builder)
+}
+
+// subject is the model that a task adapts, and what it is adapted from.
+type subject struct {
+	model     zoo.Stored
+	head      []nn.Named // trained beside an adapter or a frozen body; nil where the task needs no head
+	kind      string     // of the task, as PEFT names it
+	labels    []string   // of the classes, nil where there are none
+	examples  int        // of training
+	cut       int        // texts that lost their ends
+	validated bool       // there is a validation
+}
+
+// withHead is the subject of a model with a head.
+func withHead(m zoo.TaskModel) *subject {
+	kinds := map[model.Task]string{model.SequenceTask: "SEQ_CLS", model.TokenTask: "TOKEN_CLS", model.SpanTask: "QUESTION_ANS"}
+	return &subject{model: m, head: m.HeadParams(), kind: kinds[m.Task()]}
+}
+
+// exampleSet is the examples of one file.
+type exampleSet[E any] struct {
+	name string
+	rows []E
+}
+
+// examples are those of a set's rows.
+func (set *exampleSet[E]) examples(of func(*E) adapt.Example) []adapt.Example {
+	list := make([]adapt.Example, len(set.rows))
+	for i := range set.rows {
+		list[i] = of(&set.rows[i])
+	}
+	return list
+}
+
+// exampleSets are what a run is trained, validated and tested on; all but train may be nil.
+type exampleSets[E any] struct{ train, validation, test, shifted *exampleSet[E] }
+
+// all are the sets that are there.
+func (s *exampleSets[E]) all() []*exampleSet[E] {
+	return those(s.train, s.validation, s.test, s.shifted)
+}
+
+// tests are what the report is about.
+func (s *exampleSets[E]) tests() []*exampleSet[E] {
+	if s.test == nil && s.shifted == nil {
+		return those(s.validation)
+	}
+	return those(s.test, s.shifted)
+}
+
+// predictions is the name of the file of what is predicted of a set.
+func (s *exampleSets[E]) predictions(set *exampleSet[E], ext string) string {
+	if set == s.shifted {
+		return "predictions-shifted" + ext
+	}
+	return "predictions" + ext
+}
+
+func those[T any](list ...*T) []*T {
+	return slices.DeleteFunc(list, func(p *T) bool { return p == nil })
+}
+
+// readSets reads all files of a with read, and holds examples out for the validation where it is a share.
+func readSets[E any](a *adaptCmd, seed uint64, read func(path string) ([]E, error)) (*exampleSets[E], error) {
+	share, isShare := 0.0, a.Validation == ""
+	if v, err := strconv.ParseFloat(a.Validation, 64); err == nil {
+		share, isShare = v, true
+		if !(share >= 0 && share < 1) {
+			return nil, usagef("--validation %s is no share of the examples: want a number from 0 to below 1, or a file", a.Validation)
+		}
+	}
+	s := &exampleSets[E]{}
+	for _, f := range []struct {
+		path string
+		set  **exampleSet[E]
+	}{{a.Data, &s.train}, {a.Validation, &s.validation}, {a.Test, &s.test}, {a.Shifted, &s.shifted}} {
+		if f.path == "" || f.set == &s.validation && isShare {
+			continue
+		}
+		rows, err := read(f.path)
+		if err != nil {
+			return nil, err
+		}
+		*f.set = &exampleSet[E]{f.path, rows}
+	}
+	if n := int(share*float64(len(s.train.rows)) + 0.5); n > 0 && n < len(s.train.rows) {
+		s.holdOut(n, seed)
+	}
+	return s, nil
+}
+
+// holdOut moves n examples, drawn with seed, from train to validation.
+func (s *exampleSets[E]) holdOut(n int, seed uint64) {
+	perm := random.NewPerm(uint64(len(s.train.rows)), random.NewKey(seed).Named("validation"))
+	out := make([]bool, len(s.train.rows))
+	for i := range n {
+		out[perm.At(uint64(i))] = true
+	}
+	rest, held := &exampleSet[E]{name: s.train.name}, &exampleSet[E]{name: "validation"}
+	for i, row := range s.train.rows {
+		to := rest
+		if out[i] {
+			to = held
+		}
+		to.rows = append(to.rows, row)
+	}
+	s.train, s.validation = rest, held
+}
