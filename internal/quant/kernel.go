@@ -13,6 +13,7 @@ type Kernel struct {
 	dot      [Formats]dotFunc // few rows of activations; nil: everything in Go
 	tile     [Formats]tileFunc
 	codes    [Formats]codesFunc
+	int8     *int8Kernel // nil: in Go
 }
 
 // dotFunc computes y[s*rows+r], row r of stream s of dotRows streams of weights, stride bytes apart, with one row of activations, whose blocks have their codes,
@@ -36,6 +37,9 @@ type Scratch struct {
 	sums  []float32
 	block unpacked
 	panel panel
+
+	tile       [int8Rows * int8Cols]float32 // of 8 bits, at the edges
+	bias, none [int8Cols]float32            // none stays 0
 }
 
 // Product is C = A·Wᵀ for some of the rows of each. C[i, n] is C[i*LDC+n].

@@ -293,11 +293,22 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 					t.online(p[i*keyTile:][:n], o.row(at+i, D), &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
 				}
 			}
+			if t.call.Drop.P != 0 {
+				t.dropTile(p, p, m, n, b.seq, kv, r0, k0)
+			}
 			t.values(e, w, o, p, at, block{b.seq, r0, r1, k0, end}, kv, &v)
 		}
 	}
 	t.finish(o, top, sum, b, kv)
 	t.store(o, oBuf, t.o, t.ldo, b.seq, kv, b.q0, b.q1)
+}
+
+// dropTile sets the m rows of y to those of x, of queries from q0 on against n keys from k0 on, with the dropout of their probabilities.
+func (t *attn) dropTile(y, x []float32, m, n, s, kv, q0, k0 int) {
+	for i := range m {
+		d := t.call.DropOf(t.queries[s].Start+q0+i/t.group, kv*t.group+i%t.group)
+		dropTo(d, y[i*keyTile:][:n], x[i*keyTile:][:n], k0, false)
+	}
 }
 
 // values adds to the rows of o from at on the products of p, the probabilities that queries [b.q0, b.q1) have for keys [b.k0, b.k1), with the values v of these
