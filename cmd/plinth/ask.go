@@ -25,7 +25,7 @@ type askCmd struct {
 	Context   string   `help:"Text that answers stand in." placeholder:"TEXT"`
 	File      string   `help:"File with the text that answers stand in; - for standard input." placeholder:"FILE"`
 	Data      string   `help:"Questions with their contexts: SQuAD's .json, or a table; - for standard input with --format." placeholder:"FILE"`
-	Top       int      `default:"1" help:"Answers shown of each question, the best first." placeholder:"N"`
+	Top       int      `default:"1" help:"Answers shown of each question, the best first; 0 means all of the n best." placeholder:"N"`
 	NoAnswer  bool     `help:"The context may hold no answer: none is given where its score exceeds that of the best answer by more than --threshold."`
 	Threshold float64  `default:"0" help:"Of --no-answer." placeholder:"F"`
 	Out       string   `help:"Folder for predictions.json, as SQuAD's evaluation reads it, and null_odds.json." placeholder:"DIR"`
@@ -203,7 +203,7 @@ func (v *askCmd) describe(q *task.Question, f *adapt.Found) answered {
 	}
 	at := characters{text: q.Context}
 	add := func(c task.Candidate) {
-		if len(r.Answers) < v.Top {
+		if v.Top <= 0 || len(r.Answers) < v.Top {
 			r.Answers = append(r.Answers, foundAnswer{q.Context[c.Span.Start:c.Span.End], at.of(c.Span.Start), at.of(c.Span.End), c.Score, c.Probability})
 		}
 	}

@@ -24,6 +24,14 @@ type question struct {
 
 // readQuestions reads SQuAD's JSON or a table. Questions without an id are called by their number.
 func (f *readingFlags) readQuestions(ctx context.Context, path string) ([]question, error) {
+	list, err := f.readAny(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return list, checkIDs(path, list)
+}
+
+func (f *readingFlags) readAny(ctx context.Context, path string) ([]question, error) {
 	format := f.Format
 	if format == "" && strings.EqualFold(filepath.Ext(path), ".json") {
 		format = "squad"
@@ -45,6 +53,18 @@ func (f *readingFlags) readQuestions(ctx context.Context, path string) ([]questi
 		list = append(list, question{q, path + ": question " + q.ID})
 	}
 	return list, nil
+}
+
+// checkIDs refuses two questions of one id: predictions go by it.
+func checkIDs(path string, list []question) error {
+	seen := map[string]bool{}
+	for i := range list {
+		if seen[list[i].ID] {
+			return fmt.Errorf("%s: two questions have the id %q", path, list[i].ID)
+		}
+		seen[list[i].ID] = true
+	}
+	return nil
 }
 
 // readQuestionTable reads a table with columns of questions, contexts and, if they are there, answers: in a column of texts, with answer_start beside it where the

@@ -157,6 +157,8 @@ func TestAdaptQATables(t *testing.T) {
 		fails(t, 1, want, args("adapt --task qa --model bert --validation 0 --out out --data bad.jsonl")...)
 		fails(t, 1, "bad.jsonl", args("adapt --task qa --model bert --validation 0 --out out --data bad.jsonl")...)
 	}
+	write(t, "twice.jsonl", strings.Repeat(`{"id": "x", "question": "q", "context": "a b", "answer": "b"}`+"\n", 2))
+	fails(t, 1, `id "x"`, args("ask --model out-frozen --data twice.jsonl")...)
 	write(t, "bad.json", `{"data": [{"paragraphs": [{"context": "a b", "qas": [{"id": "q7", "question": "q", "answers": [{"text": "b", "answer_start": 0}]}]}]}]}`)
 	fails(t, 1, "question q7", args("adapt --task qa --model bert --out out --data bad.json")...)
 	fails(t, 1, "bad.json", args("adapt --task qa --model bert --out out --data bad.json")...)
