@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"model", "eval/task"},
 	families,
 	{"model/zoo", "train", "generate"},
-	{"adapt", "pretrain", "eval"},
+	{"adapt", "embed", "pretrain", "eval"},
 	{"quickstart", "scaling"},
 	{"cmd/plinth"},
 }

@@ -275,6 +275,10 @@ func (a *Adapter) find(m Adapted) error {
 		heads = append(heads, d.Scorer().Weight)
 	}
 	byName := map[string]*module{}
+	paths := map[*nn.Param]string{} // of parameters, which a family may call otherwise than the fields that lead to them
+	for _, p := range m.Params() {
+		paths[p.Param] = p.Name
+	}
 	var all []string
 	for _, l := range nn.Linears(m) {
 		if slices.Contains(heads, l.Weight.T()) {
@@ -283,7 +287,11 @@ func (a *Adapter) find(m Adapted) error {
 		if len(l.Adapters) > 0 {
 			return fmt.Errorf("adapt: %s has an adapter already", l.Name)
 		}
-		places := a.places(l.Name + ".weight")
+		path, ok := paths[l.Weight]
+		if !ok {
+			path = l.Name + ".weight"
+		}
+		places := a.places(path)
 		name := strings.TrimSuffix(places[0].Name, ".weight")
 		all = append(all, name)
 		saved := slices.ContainsFunc(o.Save, func(s string) bool { return within(name+".", s) })

@@ -62,11 +62,13 @@ func TestWords(t *testing.T) {
 
 // Whatever the lengths, each word is decided once, and by a token of its own.
 func TestWordsOnce(t *testing.T) {
+	x := texts(t, 0)
 	for n := range 40 {
 		words := strings.Fields(strings.Repeat("abb c ", n))
 		for _, limit := range []int{5, 6, 9, 17} {
 			for stride := range limit - 2 {
-				w, err := texts(t, limit).Words(words, stride)
+				x.Limit = limit
+				w, err := x.Words(words, stride)
 				if err != nil {
 					t.Fatal(err)
 				}

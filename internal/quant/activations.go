@@ -25,7 +25,7 @@ type Activations struct {
 
 const (
 	groupRows = 8 // of activations in a group, when there are more than fewRows
-	fewRows   = 4 // so many at most go through the weights one after the other: the group is as large as the rows are
+	fewRows   = 3 // so many at most go through the weights one after the other: the group is as large as the rows are
 )
 
 // shape tells how a product sees a format.

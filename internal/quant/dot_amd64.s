@@ -177,24 +177,25 @@ rows:
 	ROWS
 loop:
 	FETCH(0)
-	VMOVDQU (SI), Y4
-#define ROW(R, ACC) \
+	VBROADCASTI128 (SI), Y4
+	VBROADCASTI128 16(SI), Y7
+#define PAIR(R, S, ACC) \
 	VMOVDQU 2(R), X5; \
-	VPSRLW $4, X5, X6; \
-	VINSERTI128 $1, X6, Y5, Y5; \
+	VINSERTI128 $1, 2(S), Y5, Y5; \
+	VPAND Y14, Y5, Y6; \
+	VPSRLW $4, Y5, Y5; \
 	VPAND Y14, Y5, Y5; \
-	VPMADDUBSW Y4, Y5, ACC
-	ROW(R8, Y0)
-	ROW(R9, Y1)
-	ROW(R10, Y2)
-	ROW(R11, Y3)
-#undef ROW
-	VPHADDW Y1, Y0, Y0 // 4 products each
-	VPHADDW Y3, Y2, Y2
-	VPHADDW Y2, Y0, Y0 // 8: at most 30480
-	VPMADDWD Y15, Y0, Y0
+	VPMADDUBSW Y4, Y6, Y6; \
+	VPMADDUBSW Y7, Y5, Y5; \
+	VPADDW Y6, Y5, ACC; \
+	VPMADDWD Y15, ACC, ACC
+	PAIR(R8, R9, Y0) // a half of a register for a row
+	PAIR(R10, R11, Y1)
+#undef PAIR
+	VPHADDD Y1, Y0, Y0
+	VPHADDD Y0, Y0, Y0 // rows 0, 2, 0, 2; 1, 3, 1, 3
 	VEXTRACTI128 $1, Y0, X1
-	VPADDD X1, X0, X0
+	VPUNPCKLDQ X1, X0, X0
 	VPBROADCASTD (R13), X1
 	VPADDD X1, X0, X0
 	HALVES(0)
@@ -206,9 +207,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// SCALESK makes the scales and minima of a block of Q4_K or Q5_K words: the scales in both halves of Y5, and the products of minima and sums in MIN; see
-// unpacked.scalesK.
-#define SCALESK(R, MIN) \
+// SPLITK makes the scales and minima of a block of Q4_K or Q5_K bytes of X5, scales first; see unpacked.scalesK.
+#define SPLITK(R) \
 	VMOVDQU (R), X4; \
 	VPSHUFD $0xed, X4, X5; \
 	VPSRLVD shiftK<>(SB), X5, X5; \
@@ -216,7 +216,11 @@ loop:
 	VPSHUFD $0x95, X4, X6; \
 	VPSRLD $2, X6, X6; \
 	VPAND highK<>(SB), X6, X6; \
-	VPOR X6, X5, X5; \
+	VPOR X6, X5, X5
+
+// SCALESK makes the scales of a block words, in both halves of Y5, and MIN the products of minima and sums.
+#define SCALESK(R, MIN) \
+	SPLITK(R); \
 	VPMOVZXBW X5, Y5; \
 	VEXTRACTI128 $1, Y5, X6; \
 	VPMADDWD (R13), X6, MIN; \
@@ -405,5 +409,28 @@ loop:
 	JNE loop
 	STORE
 	JNE rows
+	VZEROUPPER
+	RET
+
+// func scalesK(scale *int32, pair *int16, w *byte, step, blocks int)
+// The 8 scales and the 8 minima of each block of a row of Q4_K or Q5_K, int32 and int16.
+TEXT ·scalesK(SB), NOSPLIT, $0-40
+	MOVQ scale+0(FP), DI
+	MOVQ pair+8(FP), R8
+	MOVQ w+16(FP), SI
+	MOVQ step+24(FP), DX
+	MOVQ blocks+32(FP), CX
+loop:
+	SPLITK(SI)
+	VPMOVZXBD X5, Y6
+	VPSRLDQ $8, X5, X5
+	VPMOVZXBW X5, X5
+	VMOVDQU Y6, (DI)
+	VMOVDQU X5, (R8)
+	ADDQ DX, SI
+	ADDQ $32, DI
+	ADDQ $16, R8
+	DECQ CX
+	JNE loop
 	VZEROUPPER
 	RET

@@ -13,11 +13,21 @@ type Kernel struct {
 	dot      [Formats]dotFunc // few rows of activations; nil: everything in Go
 	tile     [Formats]tileFunc
 	codes    [Formats]codesFunc
+	int8     *int8Kernel // nil: in Go
 }
 
 // dotFunc computes y[s*rows+r], row r of stream s of dotRows streams of weights, stride bytes apart, with one row of activations, whose blocks have their codes,
 // scales and sums so many bytes apart.
 type dotFunc func(y *float32, w *byte, stride, rows, blocks int, code *int8, scale *float32, sum unsafe.Pointer, codeStep, scaleStep, sumStep int)
+
+// tileFunc computes out [groupRows, panelRows] from all blocks of a panel and of a group of activations; aSum is their start for blocks of 32, else their sum.
+type tileFunc func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+// codesFunc writes the codes of a row of weights to dst.
+type codesFunc func(dst *uint8, w *byte, blocks int)
+
+// panelRows is the number of weight rows in a panel.
+const panelRows = 16
 
 // dotRows is the number of weight rows that a dotFunc takes at once, each of a stream of its own.
 const dotRows = 4
@@ -27,6 +37,9 @@ type Scratch struct {
 	sums  []float32
 	block unpacked
 	panel panel
+
+	tile       [int8Rows * int8Cols]float32 // of 8 bits, at the edges
+	bias, none [int8Cols]float32            // none stays 0
 }
 
 // Product is C = A·Wᵀ for some of the rows of each. C[i, n] is C[i*LDC+n].

@@ -46,6 +46,7 @@ type storedPart struct {
 type storedScratch struct {
 	quant   quant.Scratch
 	product quant.Product
+	int8    quant.Int8Product
 }
 
 // checkStored panics unless B is of a storage type in the one layout that products take.

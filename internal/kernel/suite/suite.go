@@ -88,6 +88,7 @@ func Run(t *testing.T, s *kernel.Set, o Options) {
 	t.Run("cache rows", func(t *testing.T) { cacheRows(t, s) })
 	t.Run("masks", func(t *testing.T) { masks(t, s) })
 	t.Run("non-finite", func(t *testing.T) { nonFinite(t, s) })
+	t.Run("hidden", func(t *testing.T) { hidden(t, s) })
 	t.Run("golden", func(t *testing.T) { golden(t, s) })
 }
 
