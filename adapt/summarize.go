@@ -87,13 +87,17 @@ func (s *Summarizer) source(text string) (ids []int32, bytes, cut int, err error
 	return e.IDs, bytes, e.Cut, nil
 }
 
+// limit is the most tokens of a source; 0: none.
+func (s *Summarizer) limit() int {
+	if s.MaxSource == 0 && s.decoder != nil {
+		return s.decoder.Sizes().Context - s.Search.MaxTokens
+	}
+	return s.MaxSource
+}
+
 // prompt is source for a decoder: the text loses its end until what is around it fits too.
 func (s *Summarizer) prompt(text string) (ids []int32, bytes, cut int, err error) {
-	limit := s.MaxSource
-	if limit == 0 {
-		limit = s.decoder.Sizes().Context - s.Search.MaxTokens
-	}
-	prompt := s.Prompt
+	limit, prompt := s.limit(), s.Prompt
 	if prompt == nil {
 		prompt = func(text string) ([]int32, error) {
 			e, err := s.tok.EncodeOffsets(s.Prefix+text+s.Suffix, tokenizer.EncodeOptions{})
@@ -214,15 +218,19 @@ func (s *Summarizer) SummarizeParts(ctx context.Context, text string) (Summary, 
 func (s *Summarizer) Parts(text string) ([]string, error) {
 	var list []string
 	for {
-		_, bytes, cut, err := s.source(text)
+		near := text
+		if most := 64 * s.limit(); most > 0 && most < len(text) { // a part is within: a long text is not encoded whole for each
+			near = text[:runeStart(text, most)]
+		}
+		_, bytes, cut, err := s.source(near)
 		if err != nil {
 			return nil, fmt.Errorf("adapt: %w", err)
 		}
-		if cut == 0 {
+		if cut == 0 && len(near) == len(text) {
 			return append(list, text), nil
 		}
 		if bytes = sentenceEnd(text, bytes); bytes <= 0 {
-			return nil, fmt.Errorf("adapt: %d tokens are no room for a text", s.MaxSource)
+			return nil, fmt.Errorf("adapt: %d tokens are no room for a text", s.limit())
 		}
 		list, text = append(list, text[:bytes]), text[bytes:]
 	}

@@ -54,6 +54,11 @@ func (f *summaryFlags) settings(path string, m zoo.Stored) (s summarySettings, a
 		return s, false, err
 	}
 	_, pairs := m.(model.Seq2Seq)
+	if !pairs {
+		if _, err := zoo.AsDecoder(m); err != nil {
+			return s, false, fmt.Errorf("%s: %w", path, err)
+		}
+	}
 	if !adapted && pairs {
 		s.Prefix = "summarize: "
 	} else if !adapted {
