@@ -22,6 +22,8 @@ var adaptTasks = []struct {
 	new        func(*adaptCmd) adaptTask
 }{
 	{"classify", "texts, or pairs of texts with --pair, get one label or with --multi several", func(a *adaptCmd) adaptTask { return &classifyTask{adaptCmd: a} }},
+	{"regress", "texts, or pairs of texts with --pair, get a number, which --label has", func(a *adaptCmd) adaptTask { return &regressTask{adaptCmd: a} }},
+	{"embed", "vectors of texts, from pairs of --text and --pair that belong together", func(a *adaptCmd) adaptTask { return &embedTask{adaptCmd: a} }},
 }
 
 // adaptHelp is what the command line says of the tasks: their names, and what each is.

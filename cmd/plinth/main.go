@@ -33,6 +33,7 @@ type cli struct {
 	Scale      scaleCmd      `cmd:"" help:"Scaling laws: train a ladder of models, fit, plan, draw."`
 	Adapt      adaptCmd      `cmd:"" help:"Turn a pre-trained model into one for a task, from labelled examples."`
 	Classify   classifyCmd   `cmd:"" help:"Label texts with an adapted model."`
+	Embed      embedCmd      `cmd:"" help:"Vectors of texts, and search by them."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Chat       chatCmd       `cmd:"" help:"Talk with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
