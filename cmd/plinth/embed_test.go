@@ -88,16 +88,16 @@ func TestAdaptRegress(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("text,score\n")
 	for i := range 96 {
-		fmt.Fprintf(&b, "%s%s,%d\n", strings.Repeat("good ", i%4), strings.Repeat("bad ", 3-i%4), i%4)
+		fmt.Fprintf(&b, "it is %s,%d\n", strings.Fields("bad dull fine good")[i%4], i%4)
 	}
 	write(t, "train.csv", b.String())
-	r := object(t, args("adapt --task regress --model base --data train.csv --label score --out out --lr 1e-2 --epochs 12")...)
+	r := object(t, args("adapt --task regress --model base --data train.csv --label score --out out --lr 1e-2 --epochs 40")...)
 	if s := r["results"].([]any)[0].(map[string]any); s["spearman"].(float64) < 0.8 {
 		t.Errorf("%v", s)
 	}
-	said := object(t, "classify", "--model", "out", "good good good ", "bad bad bad ")["results"].([]any)
+	said := object(t, "classify", "--model", "out", "it is good", "it is bad")["results"].([]any)
 	if high, low := said[0].(map[string]any)["number"].(float64), said[1].(map[string]any)["number"].(float64); high < low+1 {
-		t.Errorf("three times good is %v, three times bad %v", high, low)
+		t.Errorf("good is %v, bad %v", high, low)
 	}
 	write(t, "bad.csv", "text,score\na,1\nb,many\n")
 	fails(t, 1, `"many"`, args("adapt --task regress --model base --data bad.csv --label score --out out2")...)
