@@ -25,6 +25,8 @@ var adaptTasks = []struct {
 	{"tag", "each word gets a tag, such as the type of a name", func(a *adaptCmd) adaptTask { return &tagTask{adaptCmd: a} }},
 	{"qa", "the answer to a question is found in a text", func(a *adaptCmd) adaptTask { return &qaTask{adaptCmd: a} }},
 	{"summarize", "texts get summaries, written by an encoder-decoder or a decoder", func(a *adaptCmd) adaptTask { return &summarizeTask{adaptCmd: a} }},
+	{"regress", "texts, or pairs of texts with --pair, get a number, which --label has", func(a *adaptCmd) adaptTask { return &regressTask{adaptCmd: a} }},
+	{"embed", "vectors of texts, from pairs of --text and --pair that belong together", func(a *adaptCmd) adaptTask { return &embedTask{adaptCmd: a} }},
 }
 
 // adaptHelp is what the command line says of the tasks: their names, and what each is.

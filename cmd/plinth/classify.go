@@ -40,6 +40,7 @@ type labelled struct {
 type classified struct {
 	Texts  []string   `json:"texts"`
 	Labels []labelled `json:"labels"`
+	Number *float64   `json:"number,omitempty"` // of a regression, which has no labels
 }
 
 // classifier gives texts probabilities of labels.
@@ -196,7 +197,12 @@ func (o *classifying) add(row tableRow, p []float64) error {
 			return err
 		}
 	}
-	r := classified{row.texts, choose(p, o.labels, o.top)}
+	r := classified{Texts: row.texts, Labels: []labelled{}}
+	if o.labels.Problem == string(adapt.Regression) {
+		r.Number = &p[0]
+	} else {
+		r.Labels = choose(p, o.labels, o.top)
+	}
 	if o.c.JSON {
 		o.all = append(o.all, r)
 		return nil
@@ -337,6 +343,9 @@ func choose(p []float64, l zoo.Labels, top int) []labelled {
 
 func printClassified(c *common, r classified) error {
 	var b strings.Builder
+	if r.Number != nil {
+		fmt.Fprintf(&b, "%.4f", *r.Number)
+	}
 	for i, l := range r.Labels {
 		if i > 0 {
 			b.WriteString("  ")

@@ -36,6 +36,7 @@ type cli struct {
 	Tag        tagCmd        `cmd:"" help:"Find names and other entities in texts with an adapted model."`
 	Ask        askCmd        `cmd:"" help:"Find the answers to questions in a text with an adapted model."`
 	Summarize  summarizeCmd  `cmd:"" help:"Write summaries of texts, and score them."`
+	Embed      embedCmd      `cmd:"" help:"Vectors of texts, and search by them."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Chat       chatCmd       `cmd:"" help:"Talk with a model."`
 	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`

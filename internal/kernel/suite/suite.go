@@ -50,6 +50,7 @@ var groups = []group{
 	{"rope", pointwise, small, rope},
 	{"matmul", summed, small, matMul},
 	{"stored", summed, small, stored},
+	{"int8", summed, small, int8Products},
 	{"attention", summed, 0.25, attention},
 	{"cache", summed, 0.25, caches},
 	{"crossentropy", summed, small, crossEntropy},
