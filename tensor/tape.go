@@ -56,10 +56,14 @@ func Inference(k *kernel.Set) *Tape { return &Tape{k: k, pack: true, packs: new(
 
 // InferenceInt8 is Inference with the weights of linear layers in 8 bits, a scale for each output, and what they are multiplied with in 8 bits too, a
 // scale for each row: several times as fast where the set has instructions for it, and not exact.
-func InferenceInt8(k *kernel.Set) *Tape { return &Tape{k: k, pack: true, int8: true, packs: new(packs)} }
+func InferenceInt8(k *kernel.Set) *Tape {
+	return &Tape{k: k, pack: true, int8: true, packs: new(packs)}
+}
 
 // Beside returns a tape as t is, made by Inference or InferenceInt8, for another goroutine with a set of its own of the same variant: they share the packed weights.
-func (t *Tape) Beside(k *kernel.Set) *Tape { return &Tape{k: k, pack: true, int8: t.int8, packs: t.packs} }
+func (t *Tape) Beside(k *kernel.Set) *Tape {
+	return &Tape{k: k, pack: true, int8: t.int8, packs: t.packs}
+}
 
 // Kernels is the set that the tape runs on.
 func (t *Tape) Kernels() *kernel.Set { return t.k }
