@@ -80,14 +80,14 @@ type Found struct {
 	Scores     [][]float32 // of each window, [tokens·2]: start and end of each token
 }
 
-// Probability is that of the answer among the candidates, 0 where nothing was found.
-func (f *Found) Probability() float64 {
+// Best is the best answer, whatever speaks for none; empty where there is none.
+func (f *Found) Best() task.Span {
 	for _, c := range f.Candidates {
-		if c.Span == f.Answer {
-			return c.Probability
+		if (c.Span != task.Span{}) {
+			return c.Span
 		}
 	}
-	return 0
+	return task.Span{}
 }
 
 // Loss is the sum over windows of what FineTuning minimises for an answer.

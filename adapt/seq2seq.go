@@ -1,6 +1,7 @@
 package adapt
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 
@@ -86,12 +87,26 @@ func (o *Writing) Part(reuse train.Part, step, from, to int) (train.Part, error)
 	N := uint64(len(o.Pairs))
 	for i := from; i < to; i++ {
 		n := uint64(step*o.Batch + i)
-		x := &o.Pairs[random.NewPerm(N, random.NewKey(o.Seed, n/N).Named("order")).At(n%N)]
-		p.sources, p.targets = append(p.sources, x.Source...), append(p.targets, x.Target...)
-		p.next()
+		p.add(&o.Pairs[random.NewPerm(N, random.NewKey(o.Seed, n/N).Named("order")).At(n%N)])
 	}
 	p.end()
 	return p, nil
+}
+
+// WritingLoss is the mean loss of the pairs' target tokens, in nats. The tape must not record.
+func WritingLoss(ctx context.Context, t *tensor.Tape, m model.Seq2Seq, list []Pair) (float64, error) {
+	p := pairsPart(nil, m)
+	return meanLoss(ctx, t, len(list), func(i int) int { return len(list[i].Source) + len(list[i].Target) }, func(from, to int) (train.Part, error) {
+		p.start()
+		for i, x := range list[from:to] {
+			if err := checkPair(m, x); err != nil {
+				return nil, fmt.Errorf("adapt: pair %d: %w", from+i, err)
+			}
+			p.add(&x)
+		}
+		p.end()
+		return p, nil
+	})
 }
 
 // pairs is a piece of a batch of sources and targets.
@@ -117,6 +132,11 @@ func pairsPart(reuse train.Part, m model.Seq2Seq) *pairs {
 func (p *pairs) start() {
 	p.sources, p.targets, p.ids = p.sources[:0], p.targets[:0], p.ids[:0]
 	p.sourceLengths, p.lengths = p.sourceLengths[:0], p.lengths[:0]
+}
+
+func (p *pairs) add(x *Pair) {
+	p.sources, p.targets = append(p.sources, x.Source...), append(p.targets, x.Target...)
+	p.next()
 }
 
 // next closes the pair whose tokens were appended.

@@ -25,11 +25,50 @@ func TestPackedWeights(t *testing.T) {
 		}
 	}
 	tape := tensor.Inference(one)
-	tape.Linear(x, w, nil, tensor.Linear{})
+	for range 20 { // packed by then, whatever the set
+		tape.Linear(x, w, nil, tensor.Linear{})
+	}
 	w.F32()[0] = 2
 	w.Changed()
 	if got := tape.Linear(x, w, nil, tensor.Linear{}).F32(); got[0] != 2 {
 		t.Errorf("a changed weight gives %v", got[0])
+	}
+}
+
+// An inference tape on a set that reads rows as they lie packs a weight once several products of some rows could use it; the bits stay.
+func TestPackedWhenItPays(t *testing.T) {
+	const in, out = 300, 70
+	k := *cpu.New(cpu.Options{Threads: 1})
+	k.ReadsRows = true
+	pack, packs := k.Pack, 0
+	k.Pack = func(dst *kernel.Packed, b kernel.Buf, trans bool, n, m int) { packs++; pack(dst, b, trans, n, m) }
+	x, w := tensor.FromF32(make([]float32, 100*in), 100, in), tensor.FromF32(make([]float32, out*in), out, in)
+	for i := range x.F32() {
+		x.F32()[i] = float32(math.Sin(float64(i)))
+	}
+	for i := range w.F32() {
+		w.F32()[i] = float32(math.Cos(float64(i)))
+	}
+	want := tensor.Evaluation(&k).Linear(x, w, nil, tensor.Linear{}).F32()
+	tape := tensor.Inference(&k)
+	product := func(rows int) {
+		if got := tape.Linear(tensor.FromF32(x.F32()[:rows*in], rows, in), w, nil, tensor.Linear{}).F32(); !slices.Equal(got, want[:rows*out]) {
+			t.Fatalf("%d rows after %d packings: another product", rows, packs)
+		}
+	}
+	for range 20 {
+		product(1)
+		product(100)
+	}
+	if packs != 0 {
+		t.Errorf("%d packings for products of one row and of many", packs)
+	}
+	for range 20 {
+		product(8)
+	}
+	product(1)
+	if packs != 1 {
+		t.Errorf("%d packings for products of eight rows, want 1", packs)
 	}
 }
 

@@ -117,7 +117,7 @@ func build(m *model) (*Tokenizer, error) {
 		}
 	}
 	t.merges, t.ranks = nil, nil
-	t.encoders.New = func() any { return t.NewEncoder() }
+	t.encoders.New = func() any { return &Encoder{t: t, cache: new(cache), bare: bareText} }
 	return t, nil
 }
 

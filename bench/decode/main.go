@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -63,6 +64,7 @@ func run(o options, path string) error {
 	var read, fma []float64
 	for range o.pairs {
 		ceiling := cpu.Ceilings(cpu.Options{Threads: o.threads}, 100*time.Millisecond)
+		debug.FreeOSMemory() // its buffer, lest that happen while we are timed
 		read, fma = append(read, ceiling.Read), append(fma, ceiling.FMA)
 		e := generate.New(m, set, generate.EngineOptions{Slots: 1, MaxContext: o.prompt + o.tokens + 1})
 		p, d, err := ours(o, m, e)

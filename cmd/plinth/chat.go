@@ -11,6 +11,7 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -94,6 +95,7 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if err != nil {
 		return nil, err
 	}
+	go cpu.Prepare()
 	m, err := zoo.Open(path, zoo.Options{})
 	if err != nil {
 		return nil, err
@@ -121,13 +123,7 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if s.context = t.Context; s.context == 0 {
 		s.context = m.Sizes().Context
 	}
-	s.render.AddGenerationPrompt = true
-	for _, a := range s.tok.Added() {
-		if a.Special {
-			s.render.Guard = append(s.render.Guard, a.Content)
-		}
-	}
-	s.setStops(ctx, source)
+	s.ask(ctx, source)
 	if t.System != "" {
 		s.messages = []chat.Message{{Role: "system", Content: chat.Text(t.System)}}
 	}
@@ -194,6 +190,17 @@ func (t *chatCmd) values() (map[string]any, error) {
 		}
 	}
 	return values, nil
+}
+
+// ask makes prompts end where an answer begins, with special tokens in messages as text, and finds what ends an answer.
+func (s *talk) ask(ctx context.Context, source *chat.Source) {
+	s.render.AddGenerationPrompt = true
+	for _, a := range s.tok.Added() {
+		if a.Special {
+			s.render.Guard = append(s.render.Guard, a.Content)
+		}
+	}
+	s.setStops(ctx, source)
 }
 
 // setStops finds what ends an answer: the model's own ids, the token that the template writes behind an answer, and --stop.

@@ -27,6 +27,8 @@ type Set struct {
 
 	// MatMul computes a product with its epilogue, and those that Next chains to it.
 	MatMul func(m *MatMul)
+	// ReadsRows tells that MatMul of one row reads B as fast as a packed one.
+	ReadsRows bool
 	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
 	Pack func(dst *Packed, b Buf, trans bool, k, n int)
 	// PackInt8 stores op(B) in 8 bits with a scale for each column; a product with it takes each row of A to 8 bits too: see MatMul.
