@@ -65,7 +65,7 @@ type trainCmd struct {
 
 	WholeWords   bool    `group:"Training" help:"Of bert: the pieces of a word are masked together."`
 	Mask         float64 `group:"Training" default:"0.15" placeholder:"F" help:"Of bert: share of the tokens that are predicted."`
-	HiddenDrop   float64 `group:"Training" name:"dropout" default:"0.1" placeholder:"F" help:"Of bert: dropout behind the embeddings, attention and MLP; the model's config.json keeps it."`
+	HiddenDrop   float64 `group:"Training" name:"dropout" default:"0.1" placeholder:"F" help:"Of bert: dropout behind the embeddings, attention and MLP and of attention's probabilities; the model's config.json keeps it."`
 	NextSentence bool    `group:"Training" default:"true" negatable:"" help:"Of bert: pairs of texts, and whether the second follows; without it single texts and masked tokens alone."`
 
 	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`

@@ -48,7 +48,7 @@ func (t *trainCmd) bertShape(shape func(vocab, context, end int) (zoo.Stored, er
 			return nil, err
 		}
 		c := m.(*bert.Model).Config
-		c.Dropout = t.HiddenDrop
+		c.Dropout, c.AttnDropout = t.HiddenDrop, t.HiddenDrop
 		if !t.NextSentence {
 			c.Head = bert.MaskedLM
 		}
