@@ -249,3 +249,41 @@ func TestStoredGradient(t *testing.T) {
 		}
 	}
 }
+
+// Layers below the first that is trained leave nothing behind on a training tape, and the gradients above them are those of a tape that keeps everything.
+func TestFrozenScopes(t *testing.T) {
+	const N, C, layers = 64, 32, 6
+	var ws []*tensor.Tensor
+	for range layers {
+		ws = append(ws, waves(C, C, float64(len(ws)+1)))
+	}
+	run := func(frozen int, scopes bool) (bytes int, grad []float32) {
+		for i, w := range ws {
+			w.SetTrain(i >= frozen)
+		}
+		x := tensor.FromF32(waves(N, C, 0.3).F32(), N, C)
+		tape := tensor.Training(cpu.New(cpu.Options{Threads: 1}))
+		for _, w := range ws {
+			layer := func() *tensor.Tensor {
+				return tape.Linear(tape.Linear(x, w, nil, tensor.Linear{Act: tensor.Tanh}), w, nil, tensor.Linear{})
+			}
+			if scopes {
+				x = tape.Scope(layer)
+			} else {
+				x = layer()
+			}
+		}
+		bytes = tape.Bytes()
+		tape.Seed(x)
+		tape.Backward()
+		return bytes, slices.Clone(ws[layers-1].Grad.F32())
+	}
+	kept, want := run(layers-1, false)
+	bytes, got := run(layers-1, true)
+	if !slices.Equal(got, want) {
+		t.Error("other gradients where frozen layers are taken back")
+	}
+	if bytes >= kept*2/3 {
+		t.Errorf("%d bytes, %d where frozen layers are kept", bytes, kept)
+	}
+}
