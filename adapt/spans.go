@@ -90,7 +90,7 @@ func (o *SpanCorruption) add(p *pairs, key random.Key) error {
 type SpanScores struct {
 	Loss     float64 // mean loss of all tokens of targets, which is what is trained, in nats
 	Text     float64 // mean loss of those that stand in the text: without the sentinels and what ends a target
-	Accuracy float64 // share of the latter that get the highest score
+	Accuracy float64 // share of the latter that get the highest score, that of the sentinel that would end the span included
 	Tokens   int     // that stand in the text
 }
 
