@@ -106,7 +106,7 @@ func TestSentenceTransformers(t *testing.T) {
 	for _, c := range []struct {
 		pool      any
 		normalize int
-	}{{"mean", 1}, {"cls", 0}, {"lasttoken", 1}, {[]string{"max", "mean_sqrt_len_tokens", "weightedmean"}, 0}} {
+	}{{"mean", 1}, {[]string{"cls", "lasttoken", "max", "mean_sqrt_len_tokens", "weightedmean"}, 0}} {
 		dir := tokenizerFolder(t)
 		want := peer(t, job{dir, map[string]any{"vocab": len(strings.Fields(words)), "limit": 20, "pool": c.pool, "normalize": c.normalize}, texts, ""})
 		e, err := embed.Open(dir, zoo.Options{})
@@ -115,6 +115,9 @@ func TestSentenceTransformers(t *testing.T) {
 		}
 		what := fmt.Sprint(c.pool)
 		near(t, what, vectors(t, e, "", texts...), want)
+		if c.normalize == 0 {
+			continue // starting the peer takes seconds
+		}
 		near(t, what+", prompt", vectors(t, e, "query", texts...), peer(t, job{dir, nil, texts, "query"}))
 
 		again := t.TempDir()
@@ -134,9 +137,7 @@ func TestSentenceTransformers(t *testing.T) {
 		if err := embed.SaveSettings(again, e.Settings, 48); err != nil {
 			t.Fatal(err)
 		}
-		if c.pool != "lasttoken" {
-			near(t, what+", saved here", peer(t, job{again, nil, texts, ""}), want)
-		}
+		near(t, what+", saved here", peer(t, job{again, nil, texts, ""}), want)
 	}
 }
 
