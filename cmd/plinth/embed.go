@@ -202,8 +202,6 @@ func (v *embedCmd) search(ctx context.Context, c *common, e *embed.Embedder, que
 	return c.finish(map[string]any{"model": v.Model, "search": v.Search, "texts": len(texts), "results": all}, b.String())
 }
 
-func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
-
 // writer is what writes --out, nil for a name of another kind.
 func (v *embedCmd) writer() func(w io.Writer, texts []string, vectors [][]float32) error {
 	switch strings.ToLower(filepath.Ext(v.Out)) {
