@@ -109,15 +109,15 @@ func TestSummarizeDecoder(t *testing.T) {
 	fails(t, 1, "no decoder", args("summarize --model bert --file a.txt")...)
 }
 
-// stories writes a table of n texts about one of five people, of whom the summary tells.
+// stories writes a table of n texts about one of two people, of whom the summary tells.
 func stories(t *testing.T, path string, n int, columns string) {
 	t.Helper()
-	names, rest := strings.Fields("one two three four five"), strings.Fields("six seven eight nine ten")
+	names, rest := strings.Fields("one two"), strings.Fields("six seven eight nine ten")
 	key := random.NewKey(uint64(n))
 	var b strings.Builder
 	b.WriteString(columns + "\n")
 	for i := range uint64(n) {
-		name := names[key.IntN(3*i, 5)]
+		name := names[key.IntN(3*i, 2)]
 		fmt.Fprintf(&b, "%s and %s make %s.,and %s", rest[key.IntN(3*i+1, 5)], name, rest[key.IntN(3*i+2, 5)], name)
 		for range strings.Count(columns, ",") - 1 {
 			b.WriteString(",nothing")
@@ -132,11 +132,12 @@ func TestAdaptSummarize(t *testing.T) {
 	smallT5(t)
 	stories(t, "train.csv", 200, "text,summary")
 	stories(t, "test.csv", 20, "text,summary1,summary2")
+	// T5 learns whom a text is about; the GPT in so few steps how a summary reads, which is 0.75 of the score on average.
 	for _, c := range []struct {
 		model, method, lr string
 		epochs            string
 		least             float64
-	}{{"t5", "full", "1e-2", "12", 0.8}, {"base", "full", "1e-2", "12", 0.8}, {"t5", "lora", "1e-2", "1", 0}, {"base", "lora", "1e-2", "1", 0}} {
+	}{{"t5", "full", "5e-3", "25", 0.9}, {"base", "full", "5e-3", "12", 0.6}, {"t5", "lora", "1e-2", "1", 0}, {"base", "lora", "1e-2", "1", 0}} {
 		name := c.model + " " + c.method
 		out := "out-" + c.model + c.method
 		flags := args("adapt --task summarize --data train.csv --test test.csv --summary summary,summary1,summary2 --max-tokens 12 --dropout 0 --model "+c.model,
