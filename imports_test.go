@@ -13,7 +13,7 @@ var families = []string{"model/bert", "model/gemma", "model/gpt", "model/gptj", 
 // layers is the drawing of docs/architecture.md: a package may import packages of lower layers only, and of its own layer where
 // the right-hand side says so.
 var layers = [][]string{
-	{"internal/pool", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
+	{"internal/pool", "internal/pages", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
 	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap"},
 	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
 	{"chat", "tokenizer"},
@@ -22,16 +22,16 @@ var layers = [][]string{
 	{"model", "eval/task"},
 	families,
 	{"model/zoo", "train", "generate"},
-	{"adapt", "pretrain", "eval"},
+	{"adapt", "embed", "pretrain", "eval", "serve"},
 	{"quickstart", "scaling"},
 	{"cmd/plinth"},
 }
 
 // sideways are the imports inside one layer that are allowed.
 var sideways = map[string][]string{
-	"internal/gemm":       {"internal/pool", "internal/vec", "internal/quant"},
+	"internal/gemm":       {"internal/pool", "internal/pages", "internal/vec", "internal/quant"},
 	"internal/quant":      {"internal/vec"},
-	"internal/kernel":     {"internal/random"},
+	"internal/kernel":     {"internal/pages", "internal/random"},
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
 	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
 	"chat":                {"tokenizer"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/plinth-ml/plinth/adapt"
@@ -215,7 +216,7 @@ func TestHeadStartsFromProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := p.Predict(f)
-	p.Start(h.Score)
+	p.Start(h.Scorer())
 	got, err := adapt.Predict(ctx, tape, h, test)
 	if err != nil {
 		t.Fatal(err)
@@ -275,5 +276,43 @@ func TestRefuses(t *testing.T) {
 		if f() == nil {
 			t.Errorf("%s is accepted", name)
 		}
+	}
+}
+
+// Draws have n of every class, the larger ones hold the smaller, and seeds differ.
+func TestDrawPerClass(t *testing.T) {
+	labels := make([]int, 90)
+	for i := range labels {
+		labels[i] = i * i % 3 // 0 and 1
+	}
+	few, err := adapt.DrawPerClass(labels, 2, 4, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := adapt.DrawPerClass(labels, 2, 20, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := adapt.DrawPerClass(labels, 2, 4, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[int]int{}
+	seen := map[int]bool{}
+	for _, at := range few {
+		count[labels[at]]++
+		if seen[at] || !slices.Contains(more, at) {
+			t.Errorf("%d of %v, the larger draw is %v", at, few, more)
+		}
+		seen[at] = true
+	}
+	if count[0] != 4 || count[1] != 4 || slices.Equal(few, other) {
+		t.Errorf("%v and %v", few, other)
+	}
+	if _, err := adapt.DrawPerClass(labels, 2, 31, 1); err == nil || !strings.Contains(err.Error(), "30 examples of class 0") {
+		t.Errorf("%v", err)
+	}
+	if mean, deviation := adapt.Spread([]float64{1, 2, 6}); mean != 3 || math.Abs(deviation-math.Sqrt(7)) > 1e-12 {
+		t.Errorf("mean %v, deviation %v", mean, deviation)
 	}
 }

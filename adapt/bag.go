@@ -1,6 +1,9 @@
 package adapt
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // BagOfTokens is logistic regression on token counts, weighted by log tf-idf and scaled to length 1: what can be told from the words of
 // the labelled texts alone, without a model.
@@ -34,7 +37,13 @@ func FitBag(texts []Example, vocab, classes int, seed uint64) (*BagOfTokens, err
 }
 
 // Predict returns the class of every text.
-func (b *BagOfTokens) Predict(texts []Example) []int { return b.Logistic.predict(b.rows(texts)) }
+func (b *BagOfTokens) Predict(texts []Example) []int {
+	classes := make([]int, 0, len(texts))
+	for some := range slices.Chunk(texts, 256) { // rows are as long as the vocabulary
+		classes = append(classes, b.Logistic.predict(b.rows(some))...)
+	}
+	return classes
+}
 
 func (b *BagOfTokens) rows(texts []Example) [][]float64 {
 	rows := make([][]float64, len(texts))

@@ -93,9 +93,12 @@ func (o *FineTuning) Part(reuse train.Part, step, from, to int) (train.Part, err
 	return p, nil
 }
 
-// Defaults is the function of that name for these examples.
+// Defaults is the function of that name for these examples, with lean activations.
 func (o *FineTuning) Defaults(t train.Options, epochs float64) train.Options {
 	t.Seed = o.Seed
+	if !t.Recompute {
+		set(&t.Activations, "lean") // the same bits, for a percent or two of the time
+	}
 	return Defaults(t, len(o.Examples), o.Batch, epochs)
 }
 

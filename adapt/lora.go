@@ -11,6 +11,7 @@ import (
 
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
@@ -222,8 +223,8 @@ func attach(k *tensor.Kernels, m Adapted, head []nn.Named, o LoRA) (*Adapter, er
 		}
 	}
 	t := tensor.Evaluation(k)
-	if d, ok := m.(interface{ Head() nn.Head }); ok && len(head) == 0 {
-		t.Widen(d.Head().Weight) // losses read it as float32 only
+	if h, ok := textHead(m); ok && len(head) == 0 {
+		t.Widen(h.Weight) // losses read it as float32 only
 	}
 	for _, mod := range a.modules {
 		for _, l := range mod.layers {
@@ -237,6 +238,17 @@ func attach(k *tensor.Kernels, m Adapted, head []nn.Named, o LoRA) (*Adapter, er
 		}
 	}
 	return a, nil
+}
+
+// textHead is the head for the next token, of a decoder or of an encoder-decoder.
+func textHead(m any) (nn.Head, bool) {
+	switch m := m.(type) {
+	case interface{ Head() nn.Head }:
+		return m.Head(), true
+	case interface{ Decoder() model.Decoder }:
+		return m.Decoder().Head(), true
+	}
+	return nn.Head{}, false
 }
 
 // within says whether a tensor belongs to a module of the name.
@@ -256,13 +268,17 @@ func (a *Adapter) find(m Adapted) error {
 		return err
 	}
 	var heads []*tensor.Tensor // which are no layers: losses read their weights
-	if d, ok := m.(interface{ Head() nn.Head }); ok {
-		heads = append(heads, d.Head().Weight)
+	if h, ok := textHead(m); ok {
+		heads = append(heads, h.Weight)
 	}
 	if d, ok := m.(interface{ Scorer() nn.Head }); ok {
 		heads = append(heads, d.Scorer().Weight)
 	}
 	byName := map[string]*module{}
+	paths := map[*nn.Param]string{} // of parameters, which a family may call otherwise than the fields that lead to them
+	for _, p := range m.Params() {
+		paths[p.Param] = p.Name
+	}
 	var all []string
 	for _, l := range nn.Linears(m) {
 		if slices.Contains(heads, l.Weight.T()) {
@@ -271,7 +287,11 @@ func (a *Adapter) find(m Adapted) error {
 		if len(l.Adapters) > 0 {
 			return fmt.Errorf("adapt: %s has an adapter already", l.Name)
 		}
-		places := a.places(l.Name + ".weight")
+		path, ok := paths[l.Weight]
+		if !ok {
+			path = l.Name + ".weight"
+		}
+		places := a.places(path)
 		name := strings.TrimSuffix(places[0].Name, ".weight")
 		all = append(all, name)
 		saved := slices.ContainsFunc(o.Save, func(s string) bool { return within(name+".", s) })

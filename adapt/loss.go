@@ -60,9 +60,15 @@ func (l Loss) check(x *Example, k int) error {
 	return nil
 }
 
-// Probabilities are what the scores of a text say: of SingleLabel the softmax, of MultiLabel the sigmoid of each.
+// Probabilities are what the scores of a text say: of SingleLabel the softmax, of MultiLabel the sigmoid of each; the numbers of Regression stay as they are.
 func (l Loss) Probabilities(scores []float32) []float64 {
 	p := make([]float64, len(scores))
+	if l == Regression {
+		for i, v := range scores {
+			p[i] = float64(v)
+		}
+		return p
+	}
 	if l == MultiLabel {
 		for i, v := range scores {
 			p[i] = 1 / (1 + math.Exp(-float64(v)))

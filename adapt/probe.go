@@ -91,10 +91,10 @@ func ProbeEncoder(ctx context.Context, t *tensor.Tape, m model.Encoder, texts []
 	return FitProbe(f, Labels(texts), classes, seed)
 }
 
-// Start sets a head [classes, C] to the probe, so that fine-tuning begins where the probe ends (Kumar et al. 2022, Fine-tuning can distort
+// Start sets a head [classes, C], which must read the features that the probe was fitted to, to the probe, so that fine-tuning begins where the probe ends (Kumar et al. 2022, Fine-tuning can distort
 // pretrained features): on features that are not standardised. Without a bias the head gets the directions alone.
-func (p *Probe) Start(head *nn.Linear) {
-	w := head.Weight.T().F32()
+func (p *Probe) Start(head nn.Head) {
+	w := head.Weight.F32()
 	for k, row := range p.Logistic.Weight {
 		bias := p.Logistic.Bias[k]
 		for i, v := range row {
@@ -102,8 +102,8 @@ func (p *Probe) Start(head *nn.Linear) {
 			bias -= v * p.Scale[i] * p.Mean[i]
 		}
 		if head.Bias != nil {
-			head.Bias.T().F32()[k] = float32(bias)
+			head.Bias.F32()[k] = float32(bias)
 		}
 	}
-	head.Weight.T().Changed()
+	head.Weight.Changed()
 }

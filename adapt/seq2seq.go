@@ -1,6 +1,7 @@
 package adapt
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 
@@ -86,82 +87,34 @@ func (o *Writing) Part(reuse train.Part, step, from, to int) (train.Part, error)
 	N := uint64(len(o.Pairs))
 	for i := from; i < to; i++ {
 		n := uint64(step*o.Batch + i)
-		x := &o.Pairs[random.NewPerm(N, random.NewKey(o.Seed, n/N).Named("order")).At(n%N)]
-		p.sources, p.targets = append(p.sources, x.Source...), append(p.targets, x.Target...)
-		p.next()
+		p.add(&o.Pairs[random.NewPerm(N, random.NewKey(o.Seed, n/N).Named("order")).At(n%N)])
 	}
 	p.end()
 	return p, nil
 }
 
-// SpanCorruption pre-trains an encoder-decoder on running text as T5 does: a train.Objective. A sequence of Data, whatever documents it holds, is one
-// source and one target; packed in data.Spans.TokensFor tokens, sources are full.
-type SpanCorruption struct {
-	Model model.Seq2Seq
-	Data  data.Source
-	Seq   int // tokens of a sequence of Data
-	Spans data.Spans
-	Seed  uint64 // of the spans, and of what a model with dropout drops
-}
-
-// NewSpanCorruption checks that the model can take the sequences.
-func NewSpanCorruption(m model.Seq2Seq, src data.Source, seq int, spans data.Spans, seed uint64) (*SpanCorruption, error) {
-	size := m.Decoder().Sizes()
-	if err := spans.Check(seq, size.Vocab); err != nil {
-		return nil, err
-	}
-	if _, target := spans.Lengths(seq); target > size.Context {
-		return nil, fmt.Errorf("adapt: span corruption of %d tokens has targets of %d, the decoder's context is %d", seq, target, size.Context)
-	}
-	return &SpanCorruption{m, src, seq, spans, seed}, nil
-}
-
-// Params are all of the model's.
-func (o *SpanCorruption) Params() []nn.Named { return o.Model.Params() }
-
-// Sizes are the model's, with a source and its target as the context.
-func (o *SpanCorruption) Sizes() model.Sizes {
-	s := o.Model.Sizes()
-	source, target := o.Spans.Lengths(o.Seq)
-	s.Context = source + target
-	return s
-}
-
-// Fingerprint names the data and the spans.
-func (o *SpanCorruption) Fingerprint() string {
-	return fmt.Sprintf("span corruption %+v seed %d of %s", o.Spans, o.Seed, o.Data.Fingerprint())
-}
-
-// Part returns sequences [from, to) of the batch of a step.
-func (o *SpanCorruption) Part(reuse train.Part, step, from, to int) (train.Part, error) {
-	p := pairsPart(reuse, o.Model)
-	p.start()
-	vocab := int32(o.Model.Sizes().Vocab)
-	for i := from; i < to; i++ {
-		if err := o.Data.Fill(&p.text, step, i, i+1); err != nil {
-			return nil, err
-		}
-		if len(p.text.IDs) != o.Seq {
-			return nil, fmt.Errorf("adapt: a sequence of %d tokens, not %d", len(p.text.IDs), o.Seq)
-		}
-		for _, id := range p.text.IDs {
-			if id < 0 || id >= vocab {
-				return nil, fmt.Errorf("adapt: id %d is not in the vocabulary of %d", id, vocab)
+// WritingLoss is the mean loss of the pairs' target tokens, in nats. The tape must not record.
+func WritingLoss(ctx context.Context, t *tensor.Tape, m model.Seq2Seq, list []Pair) (float64, error) {
+	p := pairsPart(nil, m)
+	return meanLoss(ctx, t, len(list), func(i int) int { return len(list[i].Source) + len(list[i].Target) }, func(from, to int) (train.Part, error) {
+		p.start()
+		for i, x := range list[from:to] {
+			if err := checkPair(m, x); err != nil {
+				return nil, fmt.Errorf("adapt: pair %d: %w", from+i, err)
 			}
+			p.add(&x)
 		}
-		p.sources, p.targets = o.Spans.Corrupt(p.sources, p.targets, p.text.IDs, random.NewKey(o.Seed, uint64(step), uint64(i)).Named("spans"))
-		p.next()
-	}
-	p.end()
-	return p, nil
+		p.end()
+		return p, nil
+	})
 }
 
 // pairs is a piece of a batch of sources and targets.
 type pairs struct {
 	m                         model.Seq2Seq
 	decoder                   model.Decoder
-	text                      data.Batch
-	sources, targets, ids     []int32 // ids are the targets shifted right behind the start id
+	text                      data.Batch // of span corruption
+	sources, targets, ids     []int32    // ids are the targets shifted right behind the start id
 	sourceLengths, lengths    []int
 	sourcePositions, position []int32
 	source, seqs              nn.Seqs
@@ -179,6 +132,11 @@ func pairsPart(reuse train.Part, m model.Seq2Seq) *pairs {
 func (p *pairs) start() {
 	p.sources, p.targets, p.ids = p.sources[:0], p.targets[:0], p.ids[:0]
 	p.sourceLengths, p.lengths = p.sourceLengths[:0], p.lengths[:0]
+}
+
+func (p *pairs) add(x *Pair) {
+	p.sources, p.targets = append(p.sources, x.Source...), append(p.targets, x.Target...)
+	p.next()
 }
 
 // next closes the pair whose tokens were appended.
@@ -208,10 +166,19 @@ func (p *pairs) Terms() []float64 { return p.terms[:] }
 
 // Loss is the cross-entropy of the targets' tokens.
 func (p *pairs) Loss(t *tensor.Tape, of, sums []float64) {
-	p.cross = nn.Cross{Memory: p.m.Encode(t, model.Input{IDs: tensor.IDs(p.sources), Seqs: &p.source}), Keys: p.source.Spans}
-	p.seqs.Cross = &p.cross
-	x := model.Features(p.decoder, t, tensor.IDs(p.ids), &p.seqs, nil)
-	for _, l := range p.decoder.Head().Loss(t, x, tensor.CrossEntropy{Targets: tensor.IDs(p.targets), Scale: 1 / of[0]}).F32() {
+	for _, l := range p.losses(t, p.features(t), 1/of[0]) {
 		sums[0] += float64(l)
 	}
+}
+
+// features are what the decoder's head reads [N, C], of each target token.
+func (p *pairs) features(t *tensor.Tape) *tensor.Tensor {
+	p.cross = nn.Cross{Memory: p.m.Encode(t, model.Input{IDs: tensor.IDs(p.sources), Seqs: &p.source}), Keys: p.source.Spans}
+	p.seqs.Cross = &p.cross
+	return model.Features(p.decoder, t, tensor.IDs(p.ids), &p.seqs, nil)
+}
+
+// losses are those of the target tokens, in nats; their gradient is scaled.
+func (p *pairs) losses(t *tensor.Tape, features *tensor.Tensor, scale float64) []float32 {
+	return p.decoder.Head().Loss(t, features, tensor.CrossEntropy{Targets: tensor.IDs(p.targets), Scale: scale}).F32()
 }

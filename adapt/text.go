@@ -8,13 +8,14 @@ import (
 
 // Texts turns texts into Examples. It counts what it cuts.
 type Texts struct {
-	Tokenizer *tokenizer.Tokenizer
-	Limit     int // tokens of an example, special ones included
-	Cut       int // texts that were longer, so far
+	Tokenizer  *tokenizer.Tokenizer
+	Limit      int  // tokens of an example, special ones included
+	KeepSecond bool // of a pair that is longer only the first text is cut
+	Cut        int  // texts that were longer, so far
 }
 
 // Example encodes a text, or with two texts a pair, as the tokenizer's file says for a model's input: special tokens around and segments. A text
-// beyond the limit loses its end, of a pair the longer text first. A tokenizer without special tokens makes nothing of an empty text: an error.
+// beyond the limit loses its end, of a pair the longer text first unless KeepSecond says otherwise. A tokenizer without special tokens makes nothing of an empty text: an error.
 func (x *Texts) Example(texts ...string) (Example, error) {
 	e, err := x.encode(texts)
 	if err != nil {
@@ -24,7 +25,7 @@ func (x *Texts) Example(texts ...string) (Example, error) {
 }
 
 func (x *Texts) encode(texts []string) (e *tokenizer.Encoding, err error) {
-	o := tokenizer.EncodeOptions{AddSpecial: true, MaxTokens: x.Limit}
+	o := tokenizer.EncodeOptions{AddSpecial: true, MaxTokens: x.Limit, KeepSecond: x.KeepSecond}
 	switch len(texts) {
 	case 1:
 		e, err = x.Tokenizer.EncodeOffsets(texts[0], o)
@@ -57,37 +58,4 @@ func segments(e *tokenizer.Encoding) []int32 {
 		}
 	}
 	return list
-}
-
-// Words encodes a text that is split into words already, for tagging: it returns the example and for each token the word that it begins, or -1. As
-// published taggers do, each word is encoded by itself (after a space where there is a word before it), and its first token has its tag.
-// Words beyond the limit are cut; words that the tokenizer makes nothing of begin no token.
-func (x *Texts) Words(words []string) (Example, []int, error) {
-	text, starts := "", make([]int, len(words))
-	for i, w := range words {
-		if i > 0 {
-			text += " "
-		}
-		starts[i] = len(text)
-		text += w
-	}
-	e, err := x.encode([]string{text})
-	if err != nil {
-		return Example{}, nil, err
-	}
-	begins := make([]int, len(e.IDs))
-	word, done := -1, -1
-	for i := range e.IDs {
-		begins[i] = -1
-		if e.Special[i] || e.Offsets[i].End <= e.Offsets[i].Start {
-			continue
-		}
-		for word+1 < len(words) && e.Offsets[i].End > starts[word+1] {
-			word++
-		}
-		if word > done {
-			begins[i], done = word, word
-		}
-	}
-	return Example{IDs: e.IDs, Segments: segments(e)}, begins, nil
 }

@@ -21,6 +21,7 @@ type PairOptions struct {
 	Mask       float64 // share of an example's tokens that are to be predicted; 0: 0.15
 	MaxMasked  int     // most of them in an example; 0: no bound but Mask
 	WholeWords bool    // the pieces of a word are predicted together
+	Single     bool    // an example is one text: [CLS] text [SEP], without a next sentence (Liu et al. 2019, DOC-SENTENCES)
 	Seed       uint64
 }
 
@@ -99,13 +100,13 @@ type PairBatch struct {
 	Lengths  []int   // rows of each example
 	Masked   []int32 // rows to be predicted, ascending
 	Targets  []int32 // what stood in each
-	Next     []int32 // of each example: 0 where the second text follows the first, 1 where it is from elsewhere
+	Next     []int32 // of each example: 0 where the second text follows the first, 1 where it is from elsewhere; none of single texts
 
 	a, b, order []int32 // scratch: the texts; a permutation of words, and where each begins
 	words       []int32
 }
 
-// NewPairs finds the sentences of all documents. The split must have two documents at least.
+// NewPairs finds the sentences of all documents. The split must have two documents at least, one for single texts.
 func NewPairs(p *Split, m Marks, o PairOptions) (*Pairs, error) {
 	for _, f := range []struct {
 		v *float64
@@ -128,8 +129,8 @@ func NewPairs(p *Split, m Marks, o PairOptions) (*Pairs, error) {
 	if err := s.findSentences(); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	if len(s.docs) < 3 {
-		return nil, fmt.Errorf("data: sentence pairs need two documents at least, there are %d", len(s.docs)-1)
+	if n := len(s.docs) - 1; n < 1 || n < 2 && !o.Single {
+		return nil, fmt.Errorf("data: sentence pairs need two documents at least, there are %d", n)
 	}
 	return s, nil
 }
@@ -242,6 +243,9 @@ func (s *Pairs) cut(list []example, doc int, r *draws) []example {
 		target = r.between(2, most)
 	}
 	begin, end := s.docs[doc], s.docs[doc+1]
+	if s.o.Single {
+		return s.cutSingle(list, begin, end, target)
+	}
 	for begin < end {
 		chunk, length := uint32(0), 0
 		for begin+chunk < end && length < target {
@@ -268,6 +272,19 @@ func (s *Pairs) cut(list []example, doc int, r *draws) []example {
 	return list
 }
 
+// cutSingle appends examples of one text each: as many whole sentences as fit into target tokens, one at least.
+func (s *Pairs) cutSingle(list []example, begin, end uint32, target int) []example {
+	for begin < end {
+		e, length := example{a: begin, na: 1}, int(s.sentences[begin].n)
+		for begin++; begin < end && length+int(s.sentences[begin].n) <= target; begin++ {
+			length += int(s.sentences[begin].n)
+			e.na++
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
 // elsewhere returns sentences of another document, as many as fill room, one at least.
 func (s *Pairs) elsewhere(doc, room int, r *draws) (first, n uint32) {
 	other := r.between(0, len(s.docs)-3)
@@ -288,8 +305,10 @@ func (s *Pairs) add(b *PairBatch, e example, r *draws) error {
 	if b.a, err = s.text(b.a[:0], e.a, e.na); err != nil {
 		return err
 	}
-	if b.b, err = s.text(b.b[:0], e.b, e.nb); err != nil {
-		return err
+	if b.b = b.b[:0]; !s.o.Single {
+		if b.b, err = s.text(b.b, e.b, e.nb); err != nil {
+			return err
+		}
 	}
 	x, y := b.a, b.b
 	for len(x)+len(y) > s.o.Seq-3 { // of the longer one the first token or the last goes
@@ -309,16 +328,18 @@ func (s *Pairs) add(b *PairBatch, e example, r *draws) error {
 	for range len(x) + 2 {
 		b.Segments = append(b.Segments, 0)
 	}
-	b.IDs = append(append(b.IDs, y...), s.marks.SEP)
-	for range len(y) + 1 {
-		b.Segments = append(b.Segments, 1)
+	if !s.o.Single {
+		b.IDs = append(append(b.IDs, y...), s.marks.SEP)
+		for range len(y) + 1 {
+			b.Segments = append(b.Segments, 1)
+		}
+		next := int32(0)
+		if e.random {
+			next = 1
+		}
+		b.Next = append(b.Next, next)
 	}
 	b.Lengths = append(b.Lengths, len(b.IDs)-row)
-	next := int32(0)
-	if e.random {
-		next = 1
-	}
-	b.Next = append(b.Next, next)
 	s.mask(b, row, r)
 	return nil
 }

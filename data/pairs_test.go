@@ -216,3 +216,48 @@ func TestPairsRefuse(t *testing.T) {
 		}
 	}
 }
+
+// Single texts are whole sentences of one document in order, as many as fit; an epoch has every token once.
+func TestSingleTexts(t *testing.T) {
+	p := counted(t, PairOptions{Seq: 48, Batch: 10, Short: -1, Mask: 0.4, Single: true, Seed: 5})
+	var b PairBatch
+	seen := map[int32]int{}
+	all := p.Examples()
+	for n := 0; n < all; n++ {
+		if err := p.Fill(&b, n/10, n%10, n%10+1); err != nil {
+			t.Fatal(err)
+		}
+		ids := slices.Clone(b.IDs)
+		for i, row := range b.Masked {
+			ids[row] = b.Targets[i]
+		}
+		last := len(ids) - 1
+		if len(ids) > 48 || ids[0] != p.marks.CLS || ids[last] != p.marks.SEP || slices.Max(b.Segments) != 0 || len(b.Next) != 0 {
+			t.Fatalf("example %v", ids)
+		}
+		if want := int(math.RoundToEven(0.4 * float64(len(ids)))); len(b.Masked) != want {
+			t.Fatalf("%d of %d tokens masked", len(b.Masked), len(ids))
+		}
+		for i, id := range ids[1:last] {
+			seen[id]++
+			if id != ids[1]+int32(i) {
+				t.Fatalf("not in order: %v", ids)
+			}
+		}
+		if doc, end := (ids[1]-3)/docTokens, (ids[last-1]-3)%docTokens; end%9 != 8 && int(end) != docTokens-int(doc)-1 {
+			t.Fatalf("%v does not end with a sentence", ids)
+		}
+	}
+	total := 0
+	for id, n := range seen {
+		if total++; n != 1 {
+			t.Fatalf("token %d occurs %d times", id, n)
+		}
+	}
+	if want := pairDocs*docTokens - pairDocs*(pairDocs-1)/2; total != want {
+		t.Errorf("%d tokens of %d", total, want)
+	}
+	if p.MaskShare() != 0.4 {
+		t.Errorf("share %v", p.MaskShare())
+	}
+}

@@ -8,14 +8,17 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	meta "github.com/parquet-go/parquet-go/format"
 )
 
 // parquetRows reads the records of a Parquet file. A column is a leaf of the schema under its path, joined with dots; of a list the parts
-// "list.element" are left out, and its field is a JSON array. Sizes inside a damaged file are not checked by the library before it allocates:
-// it may ask for up to 2 GiB before the error comes.
+// "list.element" are left out, and its field is a JSON array.
 type parquetRows struct {
 	name   string
+	file   *os.File
+	size   int64
 	groups []parquet.RowGroup
+	parts  []meta.RowGroup // what the footer says of groups
 	rows   parquet.Rows
 	leaves []parquet.LeafColumn
 	buf    [1]parquet.Row
@@ -29,11 +32,14 @@ func (t *Table) openParquet(f *os.File, o TableOptions) (err error) {
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
+	if err := checkFooter(f, info.Size()); err != nil {
+		return fmt.Errorf("%s: damaged: %w", t.Name, err)
+	}
 	file, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.Name, err)
 	}
-	p := &parquetRows{name: t.Name, groups: file.RowGroups(), limit: o.MaxBytes}
+	p := &parquetRows{name: t.Name, file: f, size: info.Size(), groups: file.RowGroups(), parts: file.Metadata().RowGroups, limit: o.MaxBytes}
 	for _, path := range file.Schema().Columns() {
 		leaf, _ := file.Schema().Lookup(path...)
 		if leaf.MaxRepetitionLevel > 1 {
@@ -74,7 +80,10 @@ func (p *parquetRows) next() (r record, err error) {
 			if len(p.groups) == 0 {
 				return record{}, io.EOF
 			}
-			p.rows, p.groups = p.groups[0].Rows(), p.groups[1:]
+			if err := checkGroup(p.file, p.size, &p.parts[0]); err != nil {
+				return record{}, fmt.Errorf("%s: damaged: records from %d on: %w", p.name, p.read+1, err)
+			}
+			p.rows, p.groups, p.parts = p.groups[0].Rows(), p.groups[1:], p.parts[1:]
 		}
 		n, err := p.rows.ReadRows(p.buf[:])
 		if n == 1 {

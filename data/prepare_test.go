@@ -286,3 +286,16 @@ func TestTextsAtWork(t *testing.T) {
 		t.Errorf("live memory grew by %d KiB, %d documents", peak>>10, w.train.info.Documents)
 	}
 }
+
+// A Unigram tokenizer gives one space back for several and for line ends: its text is prepared all the same.
+func TestPrepareUnigram(t *testing.T) {
+	text := []byte("one fish\n\ntwo  fish, \u212b\n")
+	tok, err := tokenizer.TrainUnigram(t.Context(), slices.Values([][]byte{text}), tokenizer.WordOptions{VocabSize: 280})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := Prepare(t.Context(), all([]Document{{Name: "a", Text: text}}), tok, filepath.Join(t.TempDir(), "set"), PrepareOptions{Seq: 8})
+	if err != nil || info.Train.Documents != 1 {
+		t.Errorf("%+v, %v", info, err)
+	}
+}

@@ -175,7 +175,8 @@ func (w *writer) run(ctx context.Context, docs iter.Seq2[Document, error]) error
 // encode is the work of the second stage.
 func (w *writer) encode(e *tokenizer.Encoder, c *chunk) {
 	c.raw, c.n, c.sums, c.val = c.raw[:0], c.n[:0], c.sums[:0], c.val[:0]
-	checked := w.tok.HasAllBytes() || w.tok.Kind() == tokenizer.WordPiece // which gives no text back: it drops spaces, and capitals mostly
+	kind := w.tok.Kind() // WordPiece and Unigram give no text back: they drop spaces, and change characters to a common form
+	checked := w.tok.HasAllBytes() || kind == tokenizer.WordPiece || kind == tokenizer.Unigram
 	for _, d := range c.docs {
 		c.ids = e.AppendEncode(c.ids[:0], d.Text)
 		if err := e.Err(); err != nil {

@@ -36,15 +36,15 @@ func (s Spans) Check(tokens, vocab int) error {
 	if tokens < 2 {
 		return fmt.Errorf("data: span corruption of %d tokens", tokens)
 	}
-	_, spans := s.count(tokens)
+	_, spans := s.Count(tokens)
 	if s.EOS < 0 || int(s.EOS) >= vocab || int(s.Sentinel) >= vocab || int(s.Sentinel)-spans+1 < 0 {
 		return fmt.Errorf("data: %d sentinels down from %d and EOS %d in a vocabulary of %d", spans, s.Sentinel, s.EOS, vocab)
 	}
 	return nil
 }
 
-// count is the number of tokens that are left out of n, and of their spans.
-func (s Spans) count(n int) (noise, spans int) {
+// Count is the number of tokens that are left out of n, and of their spans.
+func (s Spans) Count(n int) (noise, spans int) {
 	density, mean := s.numbers()
 	noise = min(max(int(math.RoundToEven(float64(n)*density)), 1), n-1)
 	return noise, min(max(int(math.RoundToEven(float64(noise)/mean)), 1), n-noise)
@@ -52,7 +52,7 @@ func (s Spans) count(n int) (noise, spans int) {
 
 // Lengths are those of the source and the target that are made of n tokens.
 func (s Spans) Lengths(n int) (source, target int) {
-	noise, spans := s.count(n)
+	noise, spans := s.Count(n)
 	return n - noise + spans + 1, noise + spans + 1
 }
 
@@ -70,7 +70,7 @@ func (s Spans) TokensFor(source int) int {
 
 // Corrupt appends the source and the target of a text to source and target. The spans are a function of the key.
 func (s Spans) Corrupt(source, target, ids []int32, key random.Key) (newSource, newTarget []int32) {
-	noise, spans := s.count(len(ids))
+	noise, spans := s.Count(len(ids))
 	kept := segments(len(ids)-noise, spans, key.Named("kept"))
 	gone := segments(noise, spans, key.Named("gone"))
 	at := 0

@@ -2,10 +2,13 @@ package data
 
 import (
 	"math"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // The paper's numbers: sources of 512 tokens come from 568, with targets of 114.
@@ -91,5 +94,47 @@ func TestSpansCheck(t *testing.T) {
 	}
 	if err := (Spans{Sentinel: 99, EOS: 1}).Check(568, 100); err != nil {
 		t.Error(err)
+	}
+}
+
+// Sentinels stand at the end of a tokenizer in T5's order, and too few for a length are an error; what a target says of each gap comes out of it.
+func TestSpansFor(t *testing.T) {
+	text := []byte("one fish two fish red fish blue fish")
+	plain, err := tokenizer.TrainUnigram(t.Context(), slices.Values([][]byte{text}), tokenizer.WordOptions{VocabSize: 280})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := SpansFor(plain, 64); err == nil || !strings.Contains(err.Error(), "<extra_id_0>") {
+		t.Errorf("no sentinels: %v", err)
+	}
+	tok, err := plain.WithSpecial(Sentinels(4)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := int32(tok.VocabSize())
+	for i := range int32(4) {
+		if id, _ := tok.SpecialID(sentinel(int(i))); id != n-1-i {
+			t.Errorf("sentinel %d has id %d of %d", i, id, n)
+		}
+	}
+	s, err := SpansFor(tok, 80) // 12 tokens in 4 spans
+	if eos, _ := tok.EOS(); err != nil || s.Sentinel != n-1 || s.EOS != eos {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if _, err := SpansFor(tok, 100); err == nil || !strings.Contains(err.Error(), "need 5 sentinels") {
+		t.Errorf("too few sentinels: %v", err)
+	}
+	source := []int32{7, n - 1, 8, n - 2, n - 3, 1}
+	for _, c := range []struct {
+		target []int32
+		want   [][]int32
+	}{
+		{[]int32{n - 1, 5, 6, n - 2, 9, n - 3, 4, 1}, [][]int32{{5, 6}, {9}, {4}}},
+		{[]int32{3, n - 3, 4, n - 1, 5, 1, n - 4, 1}, [][]int32{{5, n - 4}, nil, {4}}},
+		{nil, make([][]int32, 3)},
+	} {
+		if got := s.Gaps(source, c.target); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("gaps of %v: %v, want %v", c.target, got, c.want)
+		}
 	}
 }

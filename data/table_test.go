@@ -3,10 +3,13 @@ package data
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -203,7 +206,100 @@ func TestParquetDamage(t *testing.T) {
 	}
 }
 
-// FuzzTable reads any bytes as each format of text (Parquet's library allocates what a damaged file asks for): what it gives is UTF-8 and has the selected fields, and errors name the file.
+// readParquet reads at most 1000 records of bytes as a file, and returns what was allocated meanwhile.
+func readParquet(t *testing.T, path string, b []byte) (allocated uint64, err error) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var before, behind runtime.MemStats
+	runtime.ReadMemStats(&before)
+	defer func() {
+		runtime.ReadMemStats(&behind)
+		allocated = behind.TotalAlloc - before.TotalAlloc
+	}()
+	x, err := OpenTable(path, TableOptions{})
+	if err != nil {
+		return 0, err
+	}
+	defer x.Close()
+	rows, err := x.Select(t.Context())
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, err := range rows {
+		if n++; err != nil || n == 1000 {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// TestParquetClaims: lengths and numbers that a file of some hundred bytes cannot hold are refused before they are allocated.
+func TestParquetClaims(t *testing.T) {
+	whole, path := parquetFile(t), filepath.Join(t.TempDir(), "a.parquet")
+	footer := len(whole) - 8 - int(binary.LittleEndian.Uint32(whole[len(whole)-8:]))
+	huge := []byte{0xff, 0xff, 0xff, 0xff, 0x07} // 2^31-1
+	for name, b := range map[string][]byte{
+		"a footer longer than the file": slices.Concat(whole[:len(whole)-8], []byte{0xff, 0xff, 0xff, 0x7f}, whole[len(whole)-4:]),
+		"a list longer than the footer": foot(whole[:footer], []byte{0x15, 2, 0x19, 0xfc}, huge),                               // schema: structs
+		"a list of numbers":             foot(whole[:footer], []byte{0x15, 2, 0x19, 0xf6}, huge),                               // of i64
+		"a text longer than the footer": foot(whole[:footer], []byte{0x18}, huge, []byte("abc")),                               // binary
+		"structs that are nothing":      foot(whole[:footer], []byte{0x15, 2, 0x19, 0xfc, 0x80, 0x80, 4}, make([]byte, 1<<16)), // 65,536 empty ones
+		"a page larger than the file":   page(t, whole, []byte{0xfe, 0xff, 0xff, 0xff, 0x07}),                                  // 2^30
+		"nesting":                       foot(whole[:footer], bytes.Repeat([]byte{0x1c}, 1000)),
+		"a map":                         foot(whole[:footer], []byte{0x1b, 1, 0x55, 1, 1, 0}),
+		"no footer at all":              whole[len(whole)-12:],
+		"a number that does not end":    foot(whole[:footer], bytes.Repeat([]byte{0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, 2)),
+	} {
+		allocated, err := readParquet(t, path, b)
+		if err == nil || !strings.Contains(err.Error(), "a.parquet: damaged: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if limit := uint64(room(int64(len(b)))); allocated > limit {
+			t.Errorf("%s: %d bytes allocated for a file of %d", name, allocated, len(b))
+		}
+	}
+	if allocated, err := readParquet(t, path, whole); err != nil || allocated > uint64(room(int64(len(whole)))) {
+		t.Errorf("the file itself: %d bytes allocated, %v", allocated, err)
+	}
+}
+
+// foot is a file that ends with a footer of parts.
+func foot(data []byte, parts ...[]byte) []byte {
+	footer := slices.Concat(parts...)
+	return slices.Concat(data, footer, binary.LittleEndian.AppendUint32(nil, uint32(len(footer))), []byte("PAR1"))
+}
+
+// page is a file whose first page claims to be so large when it is unpacked.
+func page(t *testing.T, whole, size []byte) []byte {
+	t.Helper()
+	if whole[4] != 0x15 || whole[6] != 0x15 || whole[7]&0x80 != 0 && whole[8]&0x80 != 0 { // two fields of i32, the second of one or two bytes
+		t.Fatalf("the first page begins with %x", whole[4:12])
+	}
+	n := 1 + int(whole[7]>>7)
+	return slices.Concat(whole[:7], size, whole[7+n:])
+}
+
+// FuzzParquet reads any bytes as a Parquet file: no panic, and no more memory than a file may ask for, for each of some pages.
+func FuzzParquet(f *testing.F) {
+	whole := parquetFile(f)
+	f.Add(whole)
+	f.Add(whole[:len(whole)/2])
+	path := filepath.Join(f.TempDir(), "a.parquet")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		allocated, err := readParquet(t, path, b)
+		if err != nil && !strings.Contains(err.Error(), "a.parquet") {
+			t.Fatalf("an error without the file: %v", err)
+		}
+		if limit := uint64(16 * room(int64(len(b)))); allocated > limit {
+			t.Fatalf("%d bytes allocated for a file of %d", allocated, len(b))
+		}
+	})
+}
+
+// FuzzTable reads any bytes as each format of text: what it gives is UTF-8 and has the selected fields, and errors name the file.
 func FuzzTable(f *testing.F) {
 	for i, s := range []string{"text,b\n\"a\nb\",1\nc\n\"", "text\tb\n\"\t\xff\n\r\n\t\n", "{\"text\":\"a\"}\n{\"text\":7,\"b\":[1]}\n\n{"} {
 		for flags := range 8 {

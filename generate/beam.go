@@ -27,6 +27,7 @@ const (
 type BeamOptions struct {
 	Beams         int      `json:"num_beams,omitempty"`            // sequences followed at once; 0: 4; 1: the most probable token each time
 	MaxTokens     int      `json:"max_tokens,omitempty"`           // most tokens to generate; 0: as many as the context holds
+	MinTokens     int      `json:"min_tokens,omitempty"`           // fewest tokens before one of Stop: transformers' min_new_tokens
 	LengthPenalty *float64 `json:"length_penalty,omitempty"`       // a result's score is its log-probability / length^this; nil: 1; 0: no penalty
 	Early         Early    `json:"early_stopping,omitempty"`       // see there
 	NoRepeat      int      `json:"no_repeat_ngram_size,omitempty"` // no run of so many tokens occurs twice; 0: off
@@ -149,8 +150,8 @@ func (s *Searcher) admit(r *SearchRequest) (*search, error) {
 		return nil, fmt.Errorf("the prompt has %d tokens, the context %d", len(ids), size.Context)
 	case x.Beams < 1 || x.Beams > atOnce:
 		return nil, fmt.Errorf("num_beams is %d, not within 1 to %d", x.Beams, atOnce)
-	case x.MaxTokens < 0 || x.NoRepeat < 0:
-		return nil, fmt.Errorf("max_tokens is %d, no_repeat_ngram_size %d", x.MaxTokens, x.NoRepeat)
+	case x.MaxTokens < 0 || x.NoRepeat < 0 || x.MinTokens < 0:
+		return nil, fmt.Errorf("max_tokens is %d, min_tokens %d, no_repeat_ngram_size %d", x.MaxTokens, x.MinTokens, x.NoRepeat)
 	case x.Return < 0 || x.Return > x.Beams:
 		return nil, fmt.Errorf("num_return_sequences is %d of %d beams", x.Return, x.Beams)
 	case x.Early != EarlyHeuristic && x.Early != EarlyFull && x.Early != EarlyNever:
@@ -232,8 +233,13 @@ func (s *Searcher) step(list []*search) error {
 	var spans []tensor.Span
 	for _, x := range list {
 		first := len(r.input)
-		for _, b := range x.beams {
-			r.want(r.add(b.slot, b.ids[r.kv.Len(b.slot):]) + len(b.ids) - r.kv.Len(b.slot) - 1)
+		for i := range x.beams {
+			b := &x.beams[i]
+			if most := r.model.Sizes().Switch; most > 0 && r.kv.Len(b.slot) == most { // turned with the short frequencies, for a prompt is computed at once
+				r.kv.Release(b.slot)
+				b.slot = r.kv.Slot()
+			}
+			r.want(r.add(b.slot, b.ids[r.kv.Len(b.slot):], len(b.ids)) + len(b.ids) - r.kv.Len(b.slot) - 1)
 		}
 		sources, spans = append(sources, x.slot), append(spans, tensor.Span{Start: first, Len: len(r.input) - first})
 	}
@@ -311,11 +317,14 @@ func (c *extensions) add(beam int, base float64, logits []float32, banned []int3
 	}
 }
 
-// banned are the ids that would make the last NoRepeat ids of a sequence occur twice.
+// banned are the ids that would make the last NoRepeat ids of a sequence occur twice, and while it is short those that end it.
 func (x *search) banned(ids []int32) (list []int32) {
+	if len(ids)-x.prompt < x.MinTokens {
+		list = append(list, x.Stop...)
+	}
 	n := x.NoRepeat
 	if n == 0 || len(ids)+1 < n {
-		return nil
+		return list
 	}
 	tail := ids[len(ids)+1-n:]
 	for i := 0; i+n <= len(ids); i++ {

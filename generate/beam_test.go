@@ -20,6 +20,7 @@ import (
 type found struct {
 	Beams    int       `json:"num_beams"`
 	Most     int       `json:"max_new_tokens"`
+	Least    int       `json:"min_new_tokens"`
 	Penalty  *float64  `json:"length_penalty"`
 	Early    any       `json:"early_stopping"`
 	NoRepeat int       `json:"no_repeat_ngram_size"`
@@ -31,7 +32,7 @@ type found struct {
 }
 
 func (f *found) options() generate.BeamOptions {
-	o := generate.BeamOptions{Beams: f.Beams, MaxTokens: f.Most, LengthPenalty: f.Penalty, NoRepeat: f.NoRepeat, Return: f.Return, Stop: f.Stops}
+	o := generate.BeamOptions{Beams: f.Beams, MaxTokens: f.Most, MinTokens: f.Least, LengthPenalty: f.Penalty, NoRepeat: f.NoRepeat, Return: f.Return, Stop: f.Stops}
 	switch f.Early {
 	case true:
 		o.Early = generate.EarlyFull

@@ -143,7 +143,7 @@ func (e *Engine) fill() {
 	for len(e.waiting) > 0 && len(e.active) < e.opt.Slots {
 		next, fewest := 0, len(e.active)+1
 		for i, s := range e.waiting {
-			if n := e.activeOf(s.scope); n < fewest {
+			if n := e.activeOf(s.scope.name); n < fewest {
 				next, fewest = i, n
 			}
 			if fewest == 0 {
@@ -165,7 +165,7 @@ func (e *Engine) fill() {
 // activeOf is the number of sequences of a scope that are computed.
 func (e *Engine) activeOf(scope string) (n int) {
 	for _, s := range e.active {
-		if s.scope == scope {
+		if s.scope.name == scope {
 			n++
 		}
 	}

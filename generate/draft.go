@@ -44,6 +44,9 @@ func (e *Engine) room(s *sequence) int {
 		return 0 // its prompt is not done
 	}
 	n := min(s.reach, s.limit-1-len(s.ids)) // the model chooses one more itself
+	if most := e.target.model.Sizes().Switch; most > 0 && !s.scope.long {
+		n = min(n, max(0, most-len(s.ids)))
+	}
 	if e.draft != nil {
 		n = min(n, e.draft.model.Sizes().Context-len(s.ids))
 	}
@@ -86,7 +89,7 @@ func (e *Engine) draftStep() (more bool, err error) {
 		if budget -= n; n == 0 {
 			continue
 		}
-		row := r.add(s.draftSlot, ids[fed:fed+n])
+		row := r.add(s.draftSlot, ids[fed:fed+n], len(ids))
 		if fed+n == len(ids) {
 			e.wanted = append(e.wanted, wanted{s, len(ids)})
 			r.want(row + n - 1)

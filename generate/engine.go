@@ -19,7 +19,7 @@ type EngineOptions struct {
 	MaxContext   int    // positions of a sequence; 0: the model's context
 	PrefillChunk int    // most prompt tokens computed in one step, of all sequences together; 0: 512
 	BOS          *int32 // stands in for an empty prompt; nil: an empty prompt is an error
-	Unpacked     bool   // do not keep a packed copy of the weights: slower, but 4 bytes per parameter less; for weights in training
+	Unpacked     bool   // never keep a packed copy of float32 weights: slower for some sequences at once, but 4 bytes per parameter less; for weights in training
 
 	// Cache is how keys and values are kept. Its Max bounds the positions of all sequences, and of those kept for reuse; 0: Slots x MaxContext.
 	Cache nn.KVOptions
@@ -31,8 +31,8 @@ type EngineOptions struct {
 }
 
 // Engine decodes with one model. Calls from several goroutines share its steps: a request joins those in progress as soon as there is a slot, and gets
-// the tokens that it would get alone. It keeps a packed copy of the weights of its own: after changing weights, while no call runs, call their
-// Changed. Engines on one model, each on a kernel set of its own, may run at once.
+// the tokens that it would get alone. Once it has decoded several sequences at once it keeps a packed copy of float32 weights of its own: after
+// changing weights, while no call runs, call their Changed. Engines on one model, each on a kernel set of its own, may run at once.
 //
 // Keys and values of sequences that ended stay in the cache while there is room: a request of the same scope that begins alike computes only
 // the rest of its prompt.

@@ -159,7 +159,7 @@ func TestInvariance(t *testing.T) {
 					e.SetLogitRows([]int{1, 5, 1000}[i])
 					for range 2 { // the second time in used memory
 						streamed := make([][]int32, len(reqs))
-						got, err := e.Generate(context.Background(), reqs, func(i int, id int32) { streamed[i] = append(streamed[i], id) })
+						got, err := e.Generate(context.Background(), reqs, func(t generate.Token) { streamed[t.Request] = append(streamed[t.Request], t.ID) })
 						if err != nil {
 							t.Fatal(err)
 						}

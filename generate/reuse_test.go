@@ -188,7 +188,7 @@ func TestSpeculation(t *testing.T) {
 				e := generate.New(m, cpu.New(cpu.Options{Threads: 2}), c.o)
 				for range 2 {
 					streamed := make([][]int32, len(reqs))
-					got, err := e.Generate(context.Background(), reqs, func(i int, id int32) { streamed[i] = append(streamed[i], id) })
+					got, err := e.Generate(context.Background(), reqs, func(t generate.Token) { streamed[t.Request] = append(streamed[t.Request], t.ID) })
 					if err != nil {
 						t.Fatal(err)
 					}

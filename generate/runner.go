@@ -43,11 +43,12 @@ func newRunner(m model.Decoder, k *kernel.Set, o EngineOptions) *runner {
 // clear begins a batch.
 func (r *runner) clear() {
 	r.slots, r.counts, r.input, r.rows = r.slots[:0], r.counts[:0], r.input[:0], r.rows[:0]
-	r.seqs.Spans = r.seqs.Spans[:0]
+	r.seqs.Spans, r.seqs.Lens = r.seqs.Spans[:0], r.seqs.Lens[:0]
 }
 
-// add appends the next ids of a slot to the batch, and returns the first one's row. The ids of a slot are added one after the other.
-func (r *runner) add(slot int, ids []int32) (row int) {
+// add appends the next ids of a slot, which is to hold whole ids in the end, to the batch, and returns the first one's row. The ids of a slot are added one
+// after the other.
+func (r *runner) add(slot int, ids []int32, whole int) (row int) {
 	row = len(r.input)
 	r.input = append(r.input, ids...)
 	if last := len(r.slots) - 1; last >= 0 && r.slots[last] == slot {
@@ -56,7 +57,7 @@ func (r *runner) add(slot int, ids []int32) (row int) {
 		return row
 	}
 	r.slots, r.counts = append(r.slots, slot), append(r.counts, len(ids))
-	r.seqs.Spans = append(r.seqs.Spans, tensor.Span{Start: row, Len: len(ids)})
+	r.seqs.Spans, r.seqs.Lens = append(r.seqs.Spans, tensor.Span{Start: row, Len: len(ids)}), append(r.seqs.Lens, whole)
 	return row
 }
 
@@ -101,7 +102,7 @@ func (r *runner) refresh(training bool) {
 }
 
 // leave releases a slot that holds first ids of a sequence, or shelves it for others.
-func (r *runner) leave(slot int, scope string, ids []int32, keep bool) {
+func (r *runner) leave(slot int, scope scope, ids []int32, keep bool) {
 	if n := r.kv.Len(slot); keep && n > 0 {
 		r.keep(slot, scope, ids[:n])
 		return

@@ -9,7 +9,7 @@ import (
 type sequence struct {
 	index  int // of the call's requests
 	call   *call
-	scope  string
+	scope  scope
 	opt    *Options
 	ids    []int32 // prompt and output
 	prompt int
@@ -44,7 +44,7 @@ func (e *Engine) admit(r *Request) (*sequence, error) {
 			return nil, fmt.Errorf("token %d of the prompt is id %d, the vocabulary has %d", i, id, vocab)
 		}
 	}
-	s := &sequence{opt: &r.Options, scope: r.Scope, prompt: len(prompt), slot: -1, draftSlot: -1, reach: min(4, e.opt.DraftTokens)}
+	s := &sequence{opt: &r.Options, scope: scope{name: r.Scope}, prompt: len(prompt), slot: -1, draftSlot: -1, reach: min(4, e.opt.DraftTokens)}
 	s.limit = context + 1 // the last token needs no position
 	switch {
 	case r.MaxTokens < 0 && len(prompt) > context+1:

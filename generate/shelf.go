@@ -13,10 +13,16 @@ type shelf struct {
 	kept []entry
 }
 
+// scope says among which sequences keys and values are the same for the same ids.
+type scope struct {
+	name string // of the request
+	long bool   // turned with the frequencies of sequences longer than model.Sizes.Switch
+}
+
 // entry is a sequence on the shelf; ids are those of all positions of its slot.
 type entry struct {
 	slot  int
-	scope string
+	scope scope
 	ids   []int32
 }
 
@@ -38,7 +44,7 @@ func common(a, b []int32) int {
 }
 
 // find returns the place of the sequence that shares the most first ids, and how many, or -1 and 0.
-func (h *shelf) find(scope string, ids []int32) (at, n int) {
+func (h *shelf) find(scope scope, ids []int32) (at, n int) {
 	at = -1
 	for i, k := range h.kept {
 		if k.scope == scope && common(k.ids, ids) > n {
@@ -56,7 +62,7 @@ func (h *shelf) reuse(to, at, n int) {
 }
 
 // keep shelves a slot in the place of those that it begins with.
-func (h *shelf) keep(slot int, scope string, ids []int32) {
+func (h *shelf) keep(slot int, scope scope, ids []int32) {
 	h.kept = slices.DeleteFunc(h.kept, func(k entry) bool {
 		covered := k.scope == scope && common(k.ids, ids) == len(k.ids)
 		if covered {

@@ -57,6 +57,9 @@ func (e *Engine) plan() (prefill, decode int) {
 	e.target.clear()
 	e.wanted = e.wanted[:0]
 	budget := e.opt.PrefillChunk
+	for _, s := range e.active {
+		e.renew(s)
+	}
 	for i, s := range e.active {
 		if !s.begun && e.target.kv.Len(s.slot) == 0 && e.waits(i) {
 			continue
@@ -72,7 +75,7 @@ func (e *Engine) plan() (prefill, decode int) {
 			continue // its turn comes in a later step
 		}
 		s.begun = true
-		from := e.target.add(s.slot, s.ids[fed:fed+n])
+		from := e.target.add(s.slot, s.ids[fed:fed+n], s.feed())
 		for j := range n {
 			if at := fed + j + 1; at == len(s.ids) || s.opt.Echo && at < s.prompt && at >= len(s.out.PromptLogProbs) {
 				e.want(s, at, from+j)
@@ -84,10 +87,21 @@ func (e *Engine) plan() (prefill, decode int) {
 		}
 		decode++
 		for j := range s.draft {
-			e.want(s, len(s.ids)+j+1, e.target.add(s.slot, s.draft[j:j+1]))
+			e.want(s, len(s.ids)+j+1, e.target.add(s.slot, s.draft[j:j+1], s.feed()))
 		}
 	}
 	return prefill, decode
+}
+
+// renew drops what is in the cache of a sequence that has grown beyond the length up to which it holds.
+func (e *Engine) renew(s *sequence) {
+	most := e.target.model.Sizes().Switch
+	long := most > 0 && s.feed() > most
+	if long != s.scope.long && e.target.kv.Len(s.slot) > 0 {
+		e.target.kv.Release(s.slot)
+		s.slot, s.begun = e.target.kv.Slot(), false
+	}
+	s.scope.long = long
 }
 
 func (e *Engine) want(s *sequence, at, row int) {

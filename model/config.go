@@ -28,7 +28,7 @@ func CheckActivation(name string) error {
 
 // neutral keys of config.json say nothing about the arithmetic of inference and pre-training here, in any family.
 var neutral = strings.Fields(`architectures attention_dropout auto_map dtype torch_dtype transformers_version use_cache pad_token_id _name_or_path
-	id2label label2id num_labels return_dict output_attentions output_hidden_states is_decoder is_encoder_decoder gradient_checkpointing problem_type
+	id2label label2id num_labels return_dict output_attentions output_hidden_states is_decoder is_encoder_decoder gradient_checkpointing problem_type classifier_pooling
 	chunk_size_feed_forward _attn_implementation _attn_implementation_autoset cache_implementation attn_pdrop embd_pdrop resid_pdrop
 	hidden_dropout classifier_dropout pretraining_tp tokenizer_class transformers.js_config unsloth_version unsloth_fixed`)
 

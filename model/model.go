@@ -30,6 +30,7 @@ type Sizes struct {
 	Layers, Width, Heads, KVHeads, HeadDim int
 	Vocab, Context                         int
 	Window                                 int // of locally banded layers, 0 for none
+	Switch                                 int // longest sequence whose cache holds for its own length only: see nn.RopeConfig.Switch; 0 for none
 }
 
 // Features runs the whole decoder up to the final norm: ids I32 [N] to [N, C].

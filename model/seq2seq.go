@@ -17,6 +17,8 @@ type Seq2Seq interface {
 	Start() int32
 	// Ends are the ids that a target ends with.
 	Ends() []int32
+	// PairCost is the arithmetic of a source and a target of so many tokens, divided by the tokens of both.
+	PairCost(source, target int) Cost
 }
 
 // Decode maps the ids I32 [N] of targets, each shifted right behind Start, to features [N, C] for the decoder's head. The targets' sources stand in

@@ -41,6 +41,10 @@ const (
 	First             // that of the first token
 )
 
+// MeanPooling is config.json's classifier_pooling of a classifier that reads the Mean: the name that ModernBERT's file has for it. Without the key a
+// classifier reads what its family's published ones do.
+const MeanPooling = "mean"
+
 // Spans appends to spans the rows of each sequence that the pool averages.
 func (p Pool) Spans(spans []tensor.Span, seqs *nn.Seqs) []tensor.Span {
 	for _, s := range seqs.Spans {
@@ -59,7 +63,7 @@ func (p Pool) Spans(spans []tensor.Span, seqs *nn.Seqs) []tensor.Span {
 type Headed struct {
 	Decoder
 	Kind  Task
-	Pool  Pool       // of a SequenceTask; files know Last only
+	Pool  Pool       // of a SequenceTask: Last, as in published files, or Mean
 	Score *nn.Linear // [K, C]
 	spans []tensor.Span
 }

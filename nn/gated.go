@@ -19,7 +19,7 @@ func NewGatedMLP(width, hidden int, act tensor.Act, std, residual float64, bias 
 func (m *GatedMLP) Forward(t *tensor.Tape, x, residual *tensor.Tensor) *tensor.Tensor {
 	var h *tensor.Tensor // [N, F]
 	if m.Act == tensor.SiLU {
-		both := together(t, x, m.Up, m.Gate)
+		both := Together(t, x, m.Up, m.Gate)
 		h = t.SwiGLU(both[1], both[0])
 	} else {
 		up := m.Up.Forward(t, x, tensor.Identity, nil)

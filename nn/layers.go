@@ -36,14 +36,17 @@ func (l *Linear) Forward(t *tensor.Tape, x *tensor.Tensor, act tensor.Act, resid
 
 // ForwardDrop maps x [N, in] to [N, out]: dropout(x·w + b) + residual, with each element of the product left out with probability p in training.
 func (l *Linear) ForwardDrop(t *tensor.Tape, x *tensor.Tensor, p float64, residual *tensor.Tensor) *tensor.Tensor {
+	if p == 0 {
+		return l.Forward(t, x, tensor.Identity, residual)
+	}
 	if len(l.Adapters) > 0 && !l.merged {
 		return t.Add(t.Dropout(l.adapted(t, x, tensor.Identity, nil), p), residual)
 	}
 	return t.Linear(x, l.Weight.T(), l.Bias.T(), tensor.Linear{InOut: l.InOut, Drop: p, Residual: residual})
 }
 
-// together maps x [N, C] by up to three layers [out, in], whose weights are read in one loop where their type allows.
-func together(t *tensor.Tape, x *tensor.Tensor, layers ...*Linear) (ys [3]*tensor.Tensor) {
+// Together maps x [N, C] by up to three layers [out, in], whose weights are read in one loop where their type allows.
+func Together(t *tensor.Tape, x *tensor.Tensor, layers ...*Linear) (ys [3]*tensor.Tensor) {
 	var ws, bs [3]*tensor.Tensor
 	for i, l := range layers {
 		if l.InOut || len(l.Adapters) > 0 {

@@ -12,8 +12,8 @@ import (
 // float32 as transformers does, so that far positions agree with it too. Tables grow with the positions that are asked for.
 //
 // The dynamic and the longrope scaling choose frequencies by a sequence's length once it passes a limit. Here the length is that of each
-// sequence, up to its last row in the batch; keys that are in a cache already keep the frequencies they were turned with. So beyond the
-// limit a sequence computed in steps differs from one computed at once, as it does in transformers.
+// sequence, up to its last row in the batch or what Seqs.Lens says; keys that are in a cache already keep the frequencies they were turned with. So
+// who computes a sequence in steps says its length with the first, and computes it anew when it passes the limit (RopeConfig.Switch).
 type Rope struct {
 	headDim, dims int
 	pairs         bool
@@ -33,6 +33,7 @@ type special struct {
 	table     *tensor.RopeTable
 	rows      []int32 // 0, 1, 2, ...
 	spans     []tensor.Span
+	lens      []int // of their sequences
 	positions []int32
 }
 
@@ -48,8 +49,10 @@ func (r *Rope) Of(seqs *Seqs) (*tensor.RopeTable, tensor.Buf) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	positions := seqs.Positions.I32()
-	if r.limit > 0 && slices.ContainsFunc(seqs.Spans, func(s tensor.Span) bool { return length(s, positions) > r.limit }) {
-		return r.batch(seqs.Spans, positions)
+	if r.limit > 0 {
+		if lens := lengths(seqs, positions); len(lens) > 0 && slices.Max(lens) > r.limit {
+			return r.batch(seqs.Spans, lens, positions)
+		}
 	}
 	need := 1
 	for _, p := range positions {
@@ -65,25 +68,31 @@ func (r *Rope) Of(seqs *Seqs) (*tensor.RopeTable, tensor.Buf) {
 	return r.table, seqs.Positions
 }
 
-// length is the number of positions up to a sequence's last row.
-func length(s tensor.Span, positions []int32) int {
-	if s.Len == 0 {
-		return 0
+// lengths are those of the sequences: what Lens says, or the positions up to the last row.
+func lengths(seqs *Seqs, positions []int32) []int {
+	lens := make([]int, len(seqs.Spans))
+	for i, s := range seqs.Spans {
+		if s.Len > 0 {
+			lens[i] = int(positions[s.End()-1]) + 1
+		}
+		if seqs.Lens != nil {
+			lens[i] = max(lens[i], seqs.Lens[i])
+		}
 	}
-	return int(positions[s.End()-1]) + 1
+	return lens
 }
 
 // batch is Of where a sequence is beyond the limit.
-func (r *Rope) batch(spans []tensor.Span, positions []int32) (*tensor.RopeTable, tensor.Buf) {
-	if s := &r.special; s.table == nil || !slices.Equal(s.spans, spans) || !slices.Equal(s.positions, positions) {
+func (r *Rope) batch(spans []tensor.Span, lens []int, positions []int32) (*tensor.RopeTable, tensor.Buf) {
+	if s := &r.special; s.table == nil || !slices.Equal(s.spans, spans) || !slices.Equal(s.lens, lens) || !slices.Equal(s.positions, positions) {
 		freqs := make([][]float32, len(positions)) // of each row
 		rows := make([]int32, len(positions))
 		for i := range freqs {
 			freqs[i], rows[i] = r.freqs, int32(i)
 		}
-		for _, span := range spans {
-			if n := length(span, positions); n > r.limit {
-				f := r.stretched(n)
+		for i, span := range spans {
+			if lens[i] > r.limit {
+				f := r.stretched(lens[i])
 				for i := span.Start; i < span.End(); i++ {
 					freqs[i] = f
 				}
@@ -92,7 +101,7 @@ func (r *Rope) batch(spans []tensor.Span, positions []int32) (*tensor.RopeTable,
 		table := tensor.NewRopeTable(tensor.F32, r.headDim, r.dims, r.pairs, len(positions), func(row, i int) (cos, sin float64) {
 			return r.turn(freqs[row], int(positions[row]), i)
 		})
-		*s = special{table, rows, slices.Clone(spans), slices.Clone(positions)}
+		*s = special{table, rows, slices.Clone(spans), lens, slices.Clone(positions)}
 	}
 	return r.special.table, tensor.IDs(r.special.rows)
 }

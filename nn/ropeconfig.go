@@ -194,6 +194,15 @@ func (c RopeConfig) frequencies(dims, context int) (freqs []float32, limit int, 
 	return freqs, 0, nil
 }
 
+// Switch is the longest sequence that is turned with the short frequencies of longrope: one that grows beyond it has to be computed anew, with the long ones. 0 where there is
+// no such length. The frequencies of dynamic scaling change beyond the context only.
+func (c RopeConfig) Switch(context int) int {
+	if c.Type != "longrope" || slices.Equal(c.Short, c.Long) {
+		return 0
+	}
+	return c.original(context)
+}
+
 // inverse is 1 / (divisor_i · base^(2i/dims)); nil divisors are ones.
 func inverse(base float64, dims int, divisors []float64) []float32 {
 	freqs := make([]float32, dims/2)

@@ -16,7 +16,7 @@ type SelfAttention struct {
 
 // Forward returns attention of x [N, C] plus residual [N, C], which may be nil.
 func (a *SelfAttention) Forward(t *tensor.Tape, x, residual *tensor.Tensor, seqs *Seqs, kv *KV, layer int) *tensor.Tensor {
-	qkv := together(t, x, a.Q, a.K, a.V)
+	qkv := Together(t, x, a.Q, a.K, a.V)
 	q, k, v := qkv[0], qkv[1], qkv[2] // [N, H·D], [N, KVHeads·D] twice
 	if a.QNorm != nil {
 		q, k = a.QNorm.Forward(t, q), a.KNorm.Forward(t, k)

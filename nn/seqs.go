@@ -7,6 +7,7 @@ import "github.com/plinth-ml/plinth/tensor"
 type Seqs struct {
 	Spans     []tensor.Span // rows of each sequence, in order
 	Positions tensor.Buf    // I32 [N], position of each row in its sequence
+	Lens      []int         // of whole sequences, where a span is a part that is followed by more: nil, or one for each span; Rope chooses frequencies by it
 	Cross     *Cross        // of an encoder-decoder's decoder: the sources
 }
 
@@ -20,7 +21,7 @@ func NewSeqs(lengths ...int) *Seqs {
 
 // Set makes s describe sequences of the given lengths from position 0, reusing its memory and that of *positions.
 func (s *Seqs) Set(lengths []int, positions *[]int32) {
-	s.Spans, *positions = s.Spans[:0], (*positions)[:0]
+	s.Spans, s.Lens, *positions = s.Spans[:0], nil, (*positions)[:0]
 	row := 0
 	for _, n := range lengths {
 		s.Spans = append(s.Spans, tensor.Span{Start: row, Len: n})

@@ -13,9 +13,10 @@ import (
 )
 
 // BERT is its pre-training on sentence pairs (Devlin et al. 2019, section 3.1): a train.Objective of two terms, the cross-entropy of masked tokens and that of
-// whether the second text follows the first, each a mean, added. Logits are made for masked tokens only.
+// whether the second text follows the first, each a mean, added. Logits are made for masked tokens only. A model without the head for next sentences takes
+// single texts, and the first term is all.
 type BERT struct {
-	Model *bert.Model // with the heads of pre-training
+	Model *bert.Model // with the heads of pre-training, or that of masked tokens alone
 	Pairs *data.Pairs
 }
 
@@ -37,7 +38,17 @@ func (o *BERT) Cost(seq int) model.Cost {
 func (o *BERT) Fingerprint() string { return o.Pairs.Fingerprint() }
 
 // TermNames are those of the metrics.
-func (o *BERT) TermNames() []string { return []string{"masked", "next_sentence"} }
+func (o *BERT) TermNames() []string {
+	return []string{"masked", "next_sentence"}[:terms(o.Model)]
+}
+
+// terms is the number of terms of the loss.
+func terms(m *bert.Model) int {
+	if m.NSP == nil {
+		return 1
+	}
+	return 2
+}
 
 // Part returns examples [from, to) of the batch of a step.
 func (o *BERT) Part(reuse train.Part, step, from, to int) (train.Part, error) {
@@ -55,7 +66,7 @@ type pairs struct {
 	seqs      nn.Seqs
 	positions []int32
 	first     []int32 // row of each example's [CLS]
-	terms     [2]float64
+	terms     []float64
 }
 
 func (p *pairs) fill(s *data.Pairs, step, from, to int) error {
@@ -78,12 +89,12 @@ func (p *pairs) fill(s *data.Pairs, step, from, to int) error {
 	for _, s := range p.seqs.Spans {
 		p.first = append(p.first, int32(s.Start))
 	}
-	p.terms = [2]float64{float64(len(p.Masked)), float64(len(p.Next))}
+	p.terms = append(p.terms[:0], float64(len(p.Masked)), float64(len(p.Next)))[:terms(p.m)]
 	return nil
 }
 
 func (p *pairs) Tokens() int      { return len(p.IDs) }
-func (p *pairs) Terms() []float64 { return p.terms[:] }
+func (p *pairs) Terms() []float64 { return p.terms }
 
 func (p *pairs) Loss(t *tensor.Tape, of, sums []float64) {
 	masked, pooled := p.features(t)
@@ -92,23 +103,29 @@ func (p *pairs) Loss(t *tensor.Tape, of, sums []float64) {
 
 // lossOf is Loss of the features.
 func (p *pairs) lossOf(t *tensor.Tape, masked, pooled *tensor.Tensor, of, sums []float64) {
-	for i, l := range [2]*tensor.Tensor{
-		p.m.Tokens().Loss(t, masked, tensor.CrossEntropy{Targets: tensor.IDs(p.Targets), Scale: 1 / of[0]}),
-		p.m.NextSentence().Loss(t, pooled, tensor.CrossEntropy{Targets: tensor.IDs(p.Next), Scale: 1 / of[1]}),
-	} {
-		for _, v := range l.F32() {
-			sums[i] += float64(v)
-		}
+	sums[0] += total(p.m.Tokens().Loss(t, masked, tensor.CrossEntropy{Targets: tensor.IDs(p.Targets), Scale: 1 / of[0]}))
+	if pooled != nil {
+		sums[1] += total(p.m.NextSentence().Loss(t, pooled, tensor.CrossEntropy{Targets: tensor.IDs(p.Next), Scale: 1 / of[1]}))
 	}
 }
 
-// features are what the two heads read: of each masked token [M, C], and of each example [B, C].
-func (p *pairs) features(t *tensor.Tape) (masked, pooled *tensor.Tensor) {
-	x := p.m.Encode(t, model.Input{IDs: tensor.IDs(p.IDs), Segments: tensor.IDs(p.Segments), Seqs: &p.seqs})
-	return p.m.Cloze(t, t.Gather(x, tensor.IDs(p.Masked))), p.m.Pool(t, t.Gather(x, tensor.IDs(p.first)))
+func total(losses *tensor.Tensor) (sum float64) {
+	for _, v := range losses.F32() {
+		sum += float64(v)
+	}
+	return sum
 }
 
-// Scores are how well a model does on examples that it was not trained on.
+// features are what the two heads read: of each masked token [M, C], and of each example [B, C], nil without a head for it.
+func (p *pairs) features(t *tensor.Tape) (masked, pooled *tensor.Tensor) {
+	x := p.m.Encode(t, model.Input{IDs: tensor.IDs(p.IDs), Segments: tensor.IDs(p.Segments), Seqs: &p.seqs})
+	if p.m.NSP != nil {
+		pooled = p.m.Pool(t, t.Gather(x, tensor.IDs(p.first)))
+	}
+	return p.m.Cloze(t, t.Gather(x, tensor.IDs(p.Masked))), pooled
+}
+
+// Scores are how well a model does on examples that it was not trained on. Those of next sentences are 0 where the model has no head for them.
 type Scores struct {
 	Masked         float64 // mean loss of masked tokens, nats
 	Next           float64 // mean loss of next sentences, nats
@@ -136,13 +153,18 @@ func (o *BERT) Evaluate(ctx context.Context, t *tensor.Tape, once, tokens int) (
 		x, y := p.features(t)
 		p.lossOf(t, x, y, one, sums)
 		s.MaskedAccuracy += hits(t, o.Model.Tokens().Logits(t, x), p.Targets)
-		s.NextAccuracy += hits(t, o.Model.NextSentence().Logits(t, y), p.Next)
-		masked, next, read = masked+p.terms[0], next+p.terms[1], read+float64(p.Tokens())
+		if y != nil {
+			s.NextAccuracy += hits(t, o.Model.NextSentence().Logits(t, y), p.Next)
+			next += p.terms[1]
+		}
+		masked, read = masked+p.terms[0], read+float64(p.Tokens())
 		n += to - from
 	}
 	t.Reset()
-	s.Masked, s.Next = sums[0]/masked, sums[1]/next
-	s.MaskedAccuracy, s.NextAccuracy = s.MaskedAccuracy/masked, s.NextAccuracy/next
+	s.Masked, s.MaskedAccuracy = sums[0]/masked, s.MaskedAccuracy/masked
+	if next > 0 {
+		s.Next, s.NextAccuracy = sums[1]/next, s.NextAccuracy/next
+	}
 	return s, nil
 }
 

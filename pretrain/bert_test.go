@@ -41,8 +41,24 @@ func text(topics int) [][]byte {
 // objective is a small model with pairs of the text.
 func objective(t testing.TB, seed uint64) *BERT {
 	t.Helper()
+	pairs := pairsOf(t, seed, false)
+	c := bert.Shape(2, 64, pairsVocab, 32)
+	c.Heads = 2
+	m, err := bert.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.Init(m.Params(), 1, true)
+	return &BERT{m, pairs}
+}
+
+const pairsVocab = 80
+
+// pairsOf are examples of the text.
+func pairsOf(t testing.TB, seed uint64, single bool) *data.Pairs {
+	t.Helper()
 	docs := text(6)
-	tok, err := tokenizer.TrainWordPiece(context.Background(), slices.Values(docs), tokenizer.WordOptions{VocabSize: 80})
+	tok, err := tokenizer.TrainWordPiece(context.Background(), slices.Values(docs), tokenizer.WordOptions{VocabSize: pairsVocab})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,18 +74,11 @@ func objective(t testing.TB, seed uint64) *BERT {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pairs, err := data.NewPairs(split, marks, data.PairOptions{Seq: 32, Batch: 16, Seed: seed})
+	pairs, err := data.NewPairs(split, marks, data.PairOptions{Seq: 32, Batch: 16, Single: single, Seed: seed})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := bert.Shape(2, 64, tok.VocabSize(), 32)
-	c.Heads = 2
-	m, err := bert.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nn.Init(m.Params(), 1, true)
-	return &BERT{m, pairs}
+	return pairs
 }
 
 func options(dir string, steps int) train.Options {
@@ -96,6 +105,38 @@ func TestBERTLearns(t *testing.T) {
 	// What is a matter of the topic: which words may stand there (the six of a topic: 1.79 nats; all: 3.6), and whether two texts are of one document.
 	if s.Masked > 2.1 || s.MaskedAccuracy < 0.2 || s.Next > 0.4 || s.NextAccuracy < 0.85 {
 		t.Errorf("after 400 steps %+v", s)
+	}
+}
+
+// A model of masked tokens alone learns them from single texts.
+func TestMaskedOnlyLearns(t *testing.T) {
+	k := cpu.New(cpu.Options{Threads: 2})
+	o := objective(t, 3)
+	c := o.Model.Config
+	c.Head, c.Dropout = bert.MaskedLM, 0
+	var err error
+	if o.Model, err = bert.New(c); err != nil {
+		t.Fatal(err)
+	}
+	o.Pairs = pairsOf(t, 3, true)
+	nn.Init(o.Model.Params(), 1, true)
+	if names := o.TermNames(); !slices.Equal(names, []string{"masked"}) {
+		t.Errorf("terms %v", names)
+	}
+	loop, err := train.Minimize(o, k, options(t.TempDir(), 300), train.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loop.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	o.Pairs = pairsOf(t, 77, true)
+	s, err := o.Evaluate(context.Background(), tensor.Evaluation(k), 16, 8000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Masked > 2.1 || s.MaskedAccuracy < 0.2 || s.Next != 0 || s.NextAccuracy != 0 { // the words of a topic: 1.79 nats
+		t.Errorf("after 300 steps %+v", s)
 	}
 }
 
@@ -136,7 +177,7 @@ func TestBERTResumes(t *testing.T) {
 func TestBERTParts(t *testing.T) {
 	k := cpu.New(cpu.Options{Threads: 2})
 	o := objective(t, 3)
-	o.Model.Config.Dropout = 0
+	o.Model.Config.Dropout, o.Model.Config.AttnDropout = 0, 0
 	m, err := bert.New(o.Model.Config)
 	if err != nil {
 		t.Fatal(err)

@@ -147,7 +147,7 @@ func compare(ctx context.Context, o Options, m *gpt.Model, tok *tokenizer.Tokeni
 		h := model.NewHeaded(copied, model.SequenceTask, pool, K, true)
 		nn.Init(h.HeadParams(), seed, true)
 		if probe != nil {
-			probe.Start(h.Score)
+			probe.Start(h.Scorer())
 		}
 		f := adapt.FineTuning{Model: h, Loss: adapt.SingleLabel, Examples: labelled, Batch: tuneBatch, Seed: seed}
 		options := f.Defaults(train.Options{Steps: o.tuneSteps, LR: rate, WeightDecay: tuneDecay, Beta2: 0.98}, 0)

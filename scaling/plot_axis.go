@@ -12,6 +12,7 @@ type axis struct {
 	log      bool
 	title    string
 	label    func(v float64) (text, sup string)
+	marks    []float64 // that are labelled; nil: round ones
 }
 
 func (a axis) pos(v float64) float64 {
@@ -41,6 +42,9 @@ func labelPower(v float64) (string, string) { return power(v) }
 
 // ticks are the labelled values and the ones that only get a short line.
 func (a axis) ticks() (major, minor []float64) {
+	if a.marks != nil {
+		return a.marks, nil
+	}
 	if !a.log || a.to/a.from < 8 {
 		step := niceStep((a.to - a.from) / 6)
 		for i := math.Ceil(a.from/step - 1e-9); i*step <= a.to*(1+1e-12); i++ {

@@ -378,3 +378,28 @@ func TestNothingToDraw(t *testing.T) {
 		}
 	}
 }
+
+// A learning curve has a dot for every point, and its names stand beside the ends of the lines, apart from each other and in their order.
+func TestLearningCurve(t *testing.T) {
+	f := LearningCurve("Accuracy", []Line{{Name: "first", Labels: []float64{8, 64}, Mean: []float64{0.5, 0.7}, Spread: []float64{0.02, 0.01}}, {Name: "absent"},
+		{Name: "second (x)", Labels: []float64{8, 16, 64}, Mean: []float64{0.4, 0.5, 0.699}, Spread: make([]float64, 3)}})
+	svg := f.SVG(false)
+	if n := strings.Count(svg, "<circle"); n != 5 {
+		t.Errorf("%d dots", n)
+	}
+	names := map[string]float64{}
+	for _, m := range f.marks {
+		if m.text != "" {
+			names[m.text] = m.pts[0].y
+		}
+	}
+	if d := names["second"] - names["first"]; !(d >= 1.3*textSize && d < 2*textSize) { // the first ends higher
+		t.Errorf("the names are %v apart: %v", d, names)
+	}
+	if _, ok := names["16"]; !ok || strings.Contains(svg, "absent") {
+		t.Errorf("labels %v", names)
+	}
+	if LearningCurve("", []Line{{Name: "none"}}) != nil {
+		t.Error("a figure of nothing")
+	}
+}

@@ -33,7 +33,7 @@ type chatMessage struct {
 	Audio       json.RawMessage `json:"audio"`
 }
 
-// UnmarshalJSON keeps the strictness of decode, which a method that is promoted would lose.
+// check reports what a model that reads text cannot take.
 func (m *chatMessage) check(at int) error {
 	param := fmt.Sprintf("messages[%d]", at)
 	if m.Role == "" {
@@ -279,8 +279,7 @@ func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, q *chatReque
 	}
 	for i, c := range choices {
 		rest := c.answer.End()
-		if text, calls := s.calls(j, c); len(calls) > 0 {
-			_ = text
+		if _, calls := s.calls(j, c); len(calls) > 0 {
 			c.finish = "tool_calls"
 			for n := range calls {
 				calls[n].Index = &n

@@ -17,12 +17,11 @@ type Model struct {
 	Created   time.Time
 	Engine    *generate.Engine
 	Tokenizer *tokenizer.Tokenizer
-	Vocab     int             // of the model, for logit biases
-	Context   int             // most positions of a sequence
-	Stops     []int32         // ids that end a text
-	Dialogue  *chat.Dialogue  // nil: the model has no chat template
-	Extra     map[string]any  // values for the template
-	tools     map[string]bool // filled by New: whether the template shows tools
+	Vocab     int            // of the model, for logit biases
+	Context   int            // most positions of a sequence
+	Stops     []int32        // ids that end a text
+	Dialogue  *chat.Dialogue // nil: the model has no chat template
+	Extra     map[string]any // values for the template
 }
 
 // errNoChat is the answer to a conversation with a model that knows none.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func decode(r *http.Request, v any) error {
 	case errors.As(err, &api):
 		return api
 	case errors.As(err, &kind):
-		return badRequest(cmpString(kind.Field, "body"), "a JSON %s where %s is wanted", clip(kind.Value, 40), wanted(kind.Type.String()))
+		return badRequest(cmp.Or(strings.TrimPrefix(kind.Field, "sampling."), "body"), "a JSON %s where %s is wanted", clip(kind.Value, 40), wanted(kind.Type.String()))
 	case strings.HasPrefix(err.Error(), "json: unknown field "):
 		name, _ := strconv.Unquote(strings.TrimPrefix(err.Error(), "json: unknown field "))
 		return badRequest(clip(name, 100), "this field is not known")
@@ -54,13 +55,6 @@ func decode(r *http.Request, v any) error {
 		return badRequest("body", "the JSON ends too early")
 	}
 	return badRequest("body", "%s", clip(strings.TrimPrefix(err.Error(), "json: "), 200))
-}
-
-func cmpString(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // wanted names a Go type as JSON has it.

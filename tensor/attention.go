@@ -10,6 +10,7 @@ type Attention struct {
 	Scale                   float64 // 0 means 1/sqrt(HeadDim)
 	SoftCap                 float64 // scores become SoftCap·tanh(score/SoftCap); 0: they stay
 	Bias                    *Tensor // added to the scores of every sequence: [H, Tq, Tk], or [H, 2T-1] by key position less query position from -(T-1) on; nil: none
+	Drop                    float64 // probability of dropout of the probabilities, in training; see Dropout
 	Queries, Keys           []Span  // rows of each sequence; Keys nil means Queries
 }
 
@@ -50,6 +51,7 @@ type attentionOp struct {
 	q, k, v Cols
 	y       *Tensor
 	lse     *Tensor // [N·H], log-sum-exp of the scores
+	drop    kernel.Dropout
 }
 
 // Attention takes queries [N, H·D], keys and values [M, KVHeads·D] and returns [N, H·D].
@@ -62,6 +64,9 @@ func (t *Tape) Attention(q, k, v Cols, o Attention) *Tensor {
 	grads := t.wants(q.X, k.X, v.X, o.Bias)
 	from := t.mark()
 	a := attentionOp{Attention: o, q: q, k: k, v: v, y: t.tensor(d, N, o.Heads*o.HeadDim)}
+	if t.training && o.Drop != 0 {
+		a.drop = t.nextDropout(o.Drop)
+	}
 	if grads {
 		a.lse = t.tensor(d, N*o.Heads)
 	}
@@ -81,7 +86,7 @@ func (o *attentionOp) call(t *Tape) *kernel.Attention {
 	*c = kernel.Attention{
 		Heads: o.Heads, KVHeads: o.KVHeads, HeadDim: o.HeadDim,
 		Q: o.q.of(data(o.q.X)), K: o.k.of(data(o.k.X)), V: o.v.of(data(o.v.X)), O: data(o.y), LSE: data(o.lse),
-		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, SoftCap: o.SoftCap, Causal: o.Causal, Window: o.Window, Bias: data(o.Bias),
+		Queries: o.Queries, Keys: o.Keys, Scale: o.Scale, SoftCap: o.SoftCap, Causal: o.Causal, Window: o.Window, Bias: data(o.Bias), Drop: o.drop,
 	}
 	c.LDQ, c.LDK, c.LDV = o.q.stride(), o.k.stride(), o.v.stride()
 	switch {

@@ -112,3 +112,74 @@ func TestDropoutAgain(t *testing.T) {
 		t.Error("other gradients where activations are made again")
 	}
 }
+
+// waves is a matrix of numbers that differ, which wants a gradient.
+func waves(n, c int, f float64) *tensor.Tensor {
+	x := ones(n, c)
+	for i := range x.F32() {
+		x.F32()[i] = float32(math.Sin(f * float64(i+1)))
+	}
+	return x
+}
+
+// Dropout of attention's probabilities: the mean over masks of a result, and of each gradient, is what it is without for what is linear in the mask; the same bits on any
+// number of threads, and where it is made again.
+func TestAttentionDropout(t *testing.T) {
+	const N, H, D = 150, 2, 4
+	spec := tensor.Attention{Heads: H, KVHeads: H, HeadDim: D, Queries: []tensor.Span{{Start: 0, Len: 140}, {Start: 140, Len: 10}}}
+	run := func(p float64, key uint64, threads int, recompute bool) (y, dv []float32) {
+		x, v := waves(N, 2*H*D, 1.3), waves(N, H*D, 0.7)
+		tape := tensor.Training(cpu.New(cpu.Options{Threads: threads}))
+		tape.DropoutKey(key)
+		o := spec
+		o.Drop = p
+		layer := func(v *tensor.Tensor) *tensor.Tensor {
+			return tape.Attention(tensor.Cols{X: x}, tensor.Cols{X: x, From: H * D}, tensor.Of(v), o)
+		}
+		out := layer(v)
+		if recompute {
+			tape.Reset()
+			tape.DropoutKey(key)
+			out = tape.Recompute(v, layer)
+		}
+		y = slices.Clone(out.F32())
+		tape.Seed(out)
+		tape.Backward()
+		return y, append(slices.Clone(v.Grad.F32()), x.Grad.F32()...)
+	}
+	want, wantGrad := run(0, 1, 2, false)
+	wantGrad = wantGrad[:N*H*D]
+	const masks, p = 400, 0.25
+	mean, meanGrad := make([]float64, len(want)), make([]float64, len(wantGrad))
+	for key := range masks {
+		y, grad := run(p, uint64(key+1), 2, false)
+		for i, v := range y {
+			mean[i] += float64(v) / masks
+		}
+		for i := range meanGrad {
+			meanGrad[i] += float64(grad[i]) / masks
+		}
+		if key > 0 {
+			continue
+		}
+		for _, threads := range []int{1, 3, 8} {
+			if other, otherGrad := run(p, 1, threads, threads == 3); !slices.Equal(other, y) || !slices.Equal(otherGrad, grad) {
+				t.Errorf("%d threads: other bits", threads)
+			}
+		}
+		if slices.Equal(y, want) {
+			t.Error("nothing is dropped")
+		}
+	}
+	// One mask changes a value by less than sqrt(p/(1-p)) times the root of the sum of (weight·value)²: below 0.6, five sigma of the mean of 400 are below 0.15.
+	for i, v := range want {
+		if math.Abs(mean[i]-float64(v)) > 0.15 {
+			t.Fatalf("element %d is %v on average, %v without dropout", i, mean[i], v)
+		}
+	}
+	for i, v := range wantGrad {
+		if math.Abs(meanGrad[i]-float64(v)) > 0.15 {
+			t.Fatalf("gradient %d is %v on average, %v without dropout", i, meanGrad[i], v)
+		}
+	}
+}

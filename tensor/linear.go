@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
@@ -50,7 +51,7 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 		m.Residual = data(o.Residual)
 	}
 	if t.pack && !stored { // products read a storage type as it lies
-		m.Packed = t.packed(w, !o.InOut, in, out)
+		m.Packed = t.packed(w, !o.InOut, in, out, N)
 	}
 	var pre *Tensor
 	if grads && o.Act != Identity {
@@ -70,14 +71,14 @@ func (t *Tape) Linear(x, w, b *Tensor, o Linear) *Tensor {
 	return y
 }
 
-// Linears sets ys[i] to x·ws[i] + bs[i], for at most three layers whose weights are stored [out, in]: as Linear of each, but weights of storage types that
-// need no gradient are read in one loop. x is [N, in], ws[i] [out, in], bs[i] [out] or nil, ys[i] [N, out].
+// Linears sets ys[i] to x·ws[i] + bs[i], for at most three layers whose weights are stored [out, in]: as Linear of each, but where nothing
+// needs a gradient the weights are read in one loop. x is [N, in], ws[i] [out, in], bs[i] [out] or nil, ys[i] [N, out].
 func (t *Tape) Linears(ys []*Tensor, x *Tensor, ws, bs []*Tensor) {
-	stored := true
+	grads := false
 	for i, w := range ws {
-		stored = stored && w.Data.DType().Stored() && !t.wants(x, bs[i])
+		grads = grads || t.wants(x, w, bs[i])
 	}
-	if !stored {
+	if grads {
 		for i, w := range ws {
 			ys[i] = t.Linear(x, w, bs[i], Linear{})
 		}
@@ -92,6 +93,9 @@ func (t *Tape) Linears(ys []*Tensor, x *Tensor, ws, bs []*Tensor) {
 		}
 		ys[i] = t.tensor(x.Data.DType(), N, out)
 		ms[i] = kernel.MatMul{M: N, N: out, K: in, A: x.Data, B: w.Data, TransB: true, C: ys[i].Data, Bias: data(bs[i])}
+		if t.pack && !w.Data.DType().Stored() {
+			ms[i].Packed = t.packed(w, true, in, out, N)
+		}
 		if i > 0 {
 			ms[i-1].Next = &ms[i]
 		}
@@ -103,20 +107,49 @@ func (t *Tape) Linears(ys []*Tensor, x *Tensor, ws, bs []*Tensor) {
 type packing struct {
 	kernel.Packed
 	version int
+	uses    int // products so far that would have gained by it
 }
 
-// packed returns op(w) [in, out] in packed form, made anew where w has changed. It belongs to the tape: tapes on one model do not meet.
-func (t *Tape) packed(w *Tensor, trans bool, in, out int) *kernel.Packed {
-	if t.packs == nil {
-		t.packs = map[*Tensor]*packing{}
+// packs are the packed weights of a tape, or of several of one set of weights.
+type packs struct {
+	sync.Mutex
+	of map[*Tensor]*packing
+}
+
+// A packed copy takes as much memory as the weight. Products of many rows make one on the way at little cost, and a set may read weights
+// [out, in] as they lie for a single row; those between gain by a factor of about two, which pays once there are several of them.
+const (
+	packRows = 64 // so many rows are many
+	packUses = 8
+)
+
+// packed returns op(w) [in, out] in packed form for a product with so many rows, made anew where w has changed, or nil while that does not pay. In 8 bits it
+// always pays.
+func (t *Tape) packed(w *Tensor, trans bool, in, out, rows int) *kernel.Packed {
+	t.packs.Lock()
+	defer t.packs.Unlock()
+	if t.packs.of == nil {
+		t.packs.of = map[*Tensor]*packing{}
 	}
-	p := t.packs[w]
+	p := t.packs.of[w]
 	if p == nil {
 		p = &packing{version: w.version - 1}
-		t.packs[w] = p
+		t.packs.of[w] = p
+	}
+	if !t.int8 && trans && p.uses < packUses && t.k.ReadsRows {
+		if rows > 1 && rows < packRows {
+			p.uses++
+		}
+		if p.uses < packUses {
+			return nil
+		}
 	}
 	if p.version != w.version || p.K != in || p.N != out {
-		t.k.Pack(&p.Packed, w.Data, trans, in, out)
+		pack := t.k.Pack
+		if t.int8 {
+			pack = t.k.PackInt8
+		}
+		pack(&p.Packed, w.Data, trans, in, out)
 		p.version = w.version
 	}
 	return &p.Packed

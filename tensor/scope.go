@@ -25,12 +25,13 @@ type remaker interface {
 }
 
 // Scope runs f, which should be a layer, and takes back every buffer that f's ops took, but that of the tensor it returns. On a recording
-// tape Backward takes the buffers back; unless it keeps all, f's tensors but the one returned must not be used after f.
+// tape Backward takes the buffers back, but where nothing in f wants a gradient, as in frozen layers below all that is trained: those are taken back at once.
+// There, and unless the tape keeps all, f's tensors but the one returned must not be used after f.
 func (t *Tape) Scope(f func() *Tensor) *Tensor {
 	mark, first := t.live, len(t.nodes)
 	y := f()
 	switch {
-	case !t.recording:
+	case !t.recording || len(t.nodes) == first:
 		t.keepOnly(y, mark)
 	case t.keep != KeepAll:
 		t.narrow(y, scope{first, len(t.nodes) - 1, mark, t.live})

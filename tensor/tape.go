@@ -12,8 +12,9 @@ type Tape struct {
 	k         *kernel.Set
 	training  bool // made by Training: what only training does happens, such as dropout
 	recording bool // training, and not within a pass that is only for its result
-	pack      bool // keep weights in packed form: they do not change
-	packs     map[*Tensor]*packing
+	pack      bool // keep weights in packed form where that pays: they do not change
+	packs     *packs
+	int8      bool // packed in 8 bits
 	keep      Keep // of Scopes, for Backward
 	drops     drops
 
@@ -50,8 +51,19 @@ func Training(k *kernel.Set) *Tape { return &Tape{k: k, training: true, recordin
 // Evaluation returns a tape that does not record, for weights that change between runs.
 func Evaluation(k *kernel.Set) *Tape { return &Tape{k: k} }
 
-// Inference returns a tape that does not record and keeps weights in the layout that products read fastest.
-func Inference(k *kernel.Set) *Tape { return &Tape{k: k, pack: true} }
+// Inference returns a tape that does not record and, where that pays, keeps weights in the layout that products read fastest.
+func Inference(k *kernel.Set) *Tape { return &Tape{k: k, pack: true, packs: new(packs)} }
+
+// InferenceInt8 is Inference with the weights of linear layers in 8 bits, a scale for each output, and what they are multiplied with in 8 bits too, a
+// scale for each row: several times as fast where the set has instructions for it, and not exact.
+func InferenceInt8(k *kernel.Set) *Tape {
+	return &Tape{k: k, pack: true, int8: true, packs: new(packs)}
+}
+
+// Beside returns a tape as t is, made by Inference or InferenceInt8, for another goroutine with a set of its own of the same variant: they share the packed weights.
+func (t *Tape) Beside(k *kernel.Set) *Tape {
+	return &Tape{k: k, pack: true, int8: t.int8, packs: t.packs}
+}
 
 // Kernels is the set that the tape runs on.
 func (t *Tape) Kernels() *kernel.Set { return t.k }

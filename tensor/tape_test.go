@@ -25,11 +25,50 @@ func TestPackedWeights(t *testing.T) {
 		}
 	}
 	tape := tensor.Inference(one)
-	tape.Linear(x, w, nil, tensor.Linear{})
+	for range 20 { // packed by then, whatever the set
+		tape.Linear(x, w, nil, tensor.Linear{})
+	}
 	w.F32()[0] = 2
 	w.Changed()
 	if got := tape.Linear(x, w, nil, tensor.Linear{}).F32(); got[0] != 2 {
 		t.Errorf("a changed weight gives %v", got[0])
+	}
+}
+
+// An inference tape on a set that reads rows as they lie packs a weight once several products of some rows could use it; the bits stay.
+func TestPackedWhenItPays(t *testing.T) {
+	const in, out = 300, 70
+	k := *cpu.New(cpu.Options{Threads: 1})
+	k.ReadsRows = true
+	pack, packs := k.Pack, 0
+	k.Pack = func(dst *kernel.Packed, b kernel.Buf, trans bool, n, m int) { packs++; pack(dst, b, trans, n, m) }
+	x, w := tensor.FromF32(make([]float32, 100*in), 100, in), tensor.FromF32(make([]float32, out*in), out, in)
+	for i := range x.F32() {
+		x.F32()[i] = float32(math.Sin(float64(i)))
+	}
+	for i := range w.F32() {
+		w.F32()[i] = float32(math.Cos(float64(i)))
+	}
+	want := tensor.Evaluation(&k).Linear(x, w, nil, tensor.Linear{}).F32()
+	tape := tensor.Inference(&k)
+	product := func(rows int) {
+		if got := tape.Linear(tensor.FromF32(x.F32()[:rows*in], rows, in), w, nil, tensor.Linear{}).F32(); !slices.Equal(got, want[:rows*out]) {
+			t.Fatalf("%d rows after %d packings: another product", rows, packs)
+		}
+	}
+	for range 20 {
+		product(1)
+		product(100)
+	}
+	if packs != 0 {
+		t.Errorf("%d packings for products of one row and of many", packs)
+	}
+	for range 20 {
+		product(8)
+	}
+	product(1)
+	if packs != 1 {
+		t.Errorf("%d packings for products of eight rows, want 1", packs)
 	}
 }
 
@@ -208,5 +247,42 @@ func TestStoredGradient(t *testing.T) {
 		if !slices.Equal(gradient(w), gradient(tensor.FromF32(plain, out, in))) {
 			t.Errorf("%s: another gradient than through float32", d)
 		}
+	}
+}
+
+// Layers below the first that is trained leave nothing behind on a training tape, and the gradients above them are those of a tape that keeps everything.
+func TestFrozenScopes(t *testing.T) {
+	const N, C, layers = 64, 32, 6
+	run := func(frozen int, scopes bool) (bytes int, grad []float32) {
+		var ws []*tensor.Tensor
+		for i := range layers {
+			w := waves(C, C, float64(i+1))
+			w.SetTrain(i >= frozen)
+			ws = append(ws, w)
+		}
+		x := tensor.FromF32(waves(N, C, 0.3).F32(), N, C)
+		tape := tensor.Training(cpu.New(cpu.Options{Threads: 1}))
+		for _, w := range ws {
+			layer := func() *tensor.Tensor {
+				return tape.Linear(tape.Linear(x, w, nil, tensor.Linear{Act: tensor.Tanh}), w, nil, tensor.Linear{})
+			}
+			if scopes {
+				x = tape.Scope(layer)
+			} else {
+				x = layer()
+			}
+		}
+		bytes = tape.Bytes()
+		tape.Seed(x)
+		tape.Backward()
+		return bytes, ws[layers-1].Grad.F32()
+	}
+	kept, want := run(layers-1, false)
+	bytes, got := run(layers-1, true)
+	if !slices.Equal(got, want) {
+		t.Error("other gradients where frozen layers are taken back")
+	}
+	if bytes >= kept*2/3 {
+		t.Errorf("%d bytes, %d where frozen layers are kept", bytes, kept)
 	}
 }

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/plinth-ml/plinth/tokenizer/split"
@@ -60,6 +61,22 @@ func TestCacheOverflow(t *testing.T) {
 	}
 	if len(e.book.pages) > bookPages || len(e.book.ids) > bookIDs || len(e.book.text) > bookPages*bookKey {
 		t.Errorf("book of %d pages, %d ids, %d bytes", len(e.book.pages), len(e.book.ids), len(e.book.text))
+	}
+}
+
+// TestBareStart: an encoder that begins without the vocabulary's pieces gives the same ids before, when and after it takes them up.
+func TestBareStart(t *testing.T) {
+	tok := trained(t, TrainOptions{})
+	e := tok.encoders.New().(*Encoder)
+	text := []byte(strings.Repeat("the theme of the internationalization's 1234567 ():\n\n\t\tx", bareText/200))
+	want := uncached(tok, text)
+	for i := range 6 {
+		if e.bare == 0 != (i*len(text) >= bareText) {
+			t.Fatalf("after %d bytes %d are left", i*len(text), e.bare)
+		}
+		if !slices.Equal(e.AppendEncode(nil, text), want) {
+			t.Fatalf("text %d: ids differ from those without a cache", i)
+		}
 	}
 }
 

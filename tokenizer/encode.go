@@ -15,6 +15,7 @@ type Encoder struct {
 	t      *Tokenizer
 	cache  *cache
 	book   book
+	bare   int          // bytes of text until the cache gets its start from the vocabulary; 0 when it has it
 	ends   [cutRoom]int // of the pieces at hand
 	word   word
 	prefix []byte
@@ -30,7 +31,10 @@ type Encoder struct {
 	unigrams   []unigram.Piece
 }
 
-// NewEncoder returns an encoder for one goroutine. The first one takes some ten milliseconds: it encodes the vocabulary, which all start from.
+// bareText is how much text is encoded without the cache's start: the start costs what some 100 kB of text cost, and memory.
+const bareText = 64 << 10
+
+// NewEncoder returns an encoder for one goroutine and much text. The first one takes some ten milliseconds: it encodes the vocabulary, which all start from.
 func (t *Tokenizer) NewEncoder() *Encoder {
 	return &Encoder{t: t, cache: t.seed().clone()}
 }
@@ -82,6 +86,11 @@ func (e *Encoder) AppendEncodeSpecial(ids []int32, text []byte) []int32 {
 
 func (e *Encoder) encode(ids []int32, text []byte, special bool) []int32 {
 	t := e.t
+	if e.bare > 0 {
+		if e.bare = max(e.bare-len(text), 0); e.bare == 0 {
+			*e.cache = *t.seed()
+		}
+	}
 	switch {
 	case !t.byteWise:
 		return e.pipeline(ids, text, special)

@@ -19,6 +19,7 @@ type Encoding struct {
 type EncodeOptions struct {
 	AddSpecial   bool // add what the post-processor adds
 	MaxTokens    int  // 0: no limit. Longer texts lose their ends, the longer of two first, as Hugging Face's "longest_first" has it
+	KeepSecond   bool // of two texts only the first loses its end: "only_first"
 	ParseSpecial bool // special tokens that the text spells out become their ids; not for text from users
 }
 
@@ -56,7 +57,14 @@ func (t *Tokenizer) encodeTexts(o EncodeOptions, texts ...string) (*Encoding, er
 		if room < 0 {
 			return nil, fmt.Errorf("the limit of %d tokens has no room for the %d special ones", o.MaxTokens, o.MaxTokens-room)
 		}
-		cut = truncate(es, room)
+		if o.KeepSecond && len(es) == 2 {
+			if room -= len(es[1].IDs); room < min(1, len(es[0].IDs), len(es[1].IDs)) {
+				return nil, fmt.Errorf("the limit of %d tokens has no room for the %d of the second text and one of the first", o.MaxTokens, len(es[1].IDs))
+			}
+			cut = truncate(es[:1], room)
+		} else {
+			cut = truncate(es, room)
+		}
 	}
 	if t.post != nil {
 		es = t.post.process(es, o.AddSpecial)

@@ -143,3 +143,32 @@ func TestGrowth(t *testing.T) {
 		}
 	}
 }
+
+// Further special tokens stand behind the others of any kind of tokenizer, survive its file, and change no text's ids.
+func TestWithSpecial(t *testing.T) {
+	unigram, err := TrainUnigram(t.Context(), texts(sample(t)), WordOptions{VocabSize: 400})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bpe, err := Train(t.Context(), texts(sample(t)), TrainOptions{VocabSize: 300})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, old := range []*Tokenizer{unigram, bpe} {
+		tok, err := old.WithSpecial("<b>", "<a>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := int32(old.VocabSize())
+		if got := tok.EncodeSpecial("<a><b>"); !slices.Equal(got, []int32{n + 1, n}) || tok.VocabSize() != int(n)+2 {
+			t.Errorf("%s: the new tokens of %d are %v", tok.Kind(), tok.VocabSize(), got)
+		}
+		const text = "a plain <a> text"
+		if got, want := tok.Encode(text), old.Encode(text); !slices.Equal(got, want) {
+			t.Errorf("%s: a text is %v, before %v", tok.Kind(), got, want)
+		}
+		if _, err := tok.WithSpecial("<b>"); err == nil {
+			t.Errorf("%s: a token that is there is accepted", tok.Kind())
+		}
+	}
+}

@@ -69,6 +69,7 @@ func TestLoadErrors(t *testing.T) {
 		{`"type": "BPE"`, `"type": "BPE", "dropout": 0.1`, "model.dropout"},
 		{`"type": "BPE"`, `"type": "BPE", "continuing_subword_prefix": "##"`, "prefix"},
 		{`"type": "BPE"`, `"type": "BPE", "odd": 1`, "odd"},
+		{`"type": "BPE"`, `"type": "BPE", "": []`, `unknown field ""`},
 		{`"vocab"`, `"Vokab"`, "Vokab"},
 		{`"b": 1`, `"b": 0`, "both have id 0"},
 		{`"b": 1`, `"b": -1`, "model.vocab"},

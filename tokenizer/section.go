@@ -113,7 +113,7 @@ func fill(where string, raw json.RawMessage, into any) (map[string]json.RawMessa
 	v := reflect.ValueOf(into).Elem()
 	for _, f := range reflect.VisibleFields(v.Type()) {
 		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		known[key] = key != "-"
+		known[key] = key != "" && key != "-" // a field without a tag is ours, not the file's
 		raw, ok := fields[key]
 		if !ok || !known[key] {
 			continue
@@ -123,7 +123,7 @@ func fill(where string, raw json.RawMessage, into any) (map[string]json.RawMessa
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		if !known[key] || key == "" {
+		if !known[key] {
 			return nil, fmt.Errorf("tokenizer: %sunknown field %q", before(where, ": "), key)
 		}
 	}

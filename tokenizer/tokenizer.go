@@ -117,7 +117,7 @@ func build(m *model) (*Tokenizer, error) {
 		}
 	}
 	t.merges, t.ranks = nil, nil
-	t.encoders.New = func() any { return t.NewEncoder() }
+	t.encoders.New = func() any { return &Encoder{t: t, cache: new(cache), bare: bareText} }
 	return t, nil
 }
 
@@ -301,6 +301,14 @@ func (t *Tokenizer) EOS() (int32, bool) {
 		}
 	}
 	return 0, false
+}
+
+// Continuation is what the names of tokens begin with that go on with a word, such as ## of WordPiece; "" where the vocabulary does not mark them.
+func (t *Tokenizer) Continuation() string {
+	if t.kind == WordPiece {
+		return t.wordPiece.Prefix
+	}
+	return deref(t.bpe.Prefix)
 }
 
 // HasAllBytes reports whether the vocabulary is one of bytes and holds all 256, so that any text comes back from

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -57,12 +58,14 @@ func run(o options, path string) error {
 	if _, _, err := ours(o, m, generate.New(m, set, generate.EngineOptions{Slots: 1, MaxContext: o.prompt + o.tokens + 1})); err != nil { // warm
 		return err
 	}
-	ceiling := cpu.Ceilings(cpu.Options{Threads: o.threads}, 200*time.Millisecond)
-	fmt.Printf("%s: %s, %d threads; opened in %v; %.1f MB of weights per token; live ceilings: %.1f GB/s read, %.1f GFLOP/s\n", filepath.Base(path), set.Name, set.Threads,
-		loaded.Round(10*time.Microsecond), float64(bytes)/1e6, ceiling.Read/1e9, ceiling.FMA/1e9)
+	fmt.Printf("%s: %s, %d threads; opened in %v; %.1f MB of weights per token\n", filepath.Base(path), set.Name, set.Threads, loaded.Round(10*time.Microsecond), float64(bytes)/1e6)
 	before := bench.ReadSteal()
-	var prefill, decode bench.Pairs
+	var prefill, decode, shares bench.Pairs // shares: of the reading of memory measured beside each pair
+	var read, fma []float64
 	for range o.pairs {
+		ceiling := cpu.Ceilings(cpu.Options{Threads: o.threads}, 100*time.Millisecond)
+		debug.FreeOSMemory() // its buffer, lest that happen while we are timed
+		read, fma = append(read, ceiling.Read), append(fma, ceiling.FMA)
 		e := generate.New(m, set, generate.EngineOptions{Slots: 1, MaxContext: o.prompt + o.tokens + 1})
 		p, d, err := ours(o, m, e)
 		if err != nil {
@@ -76,16 +79,23 @@ func run(o options, path string) error {
 		}
 		prefill.Add(p, peerP)
 		decode.Add(d, peerD)
+		least := float64(bytes*o.tokens) / ceiling.Read // seconds
+		shares.Add(least/d, least/peerD)
 	}
+	fmt.Printf("  live ceilings: %.1f GB/s read, %.1f GFLOP/s\n", bench.Quantile(read, 0.5)/1e9, bench.Quantile(fma, 0.5)/1e9)
 	report := func(what string, p *bench.Pairs, tokens int) {
 		low, mid, high := p.Ratio()
 		s := bench.Quantile(p.Ours, 0.5) / float64(tokens)
 		fmt.Printf("  %s: %.1f tokens/s", what, 1/s)
 		if tokens == o.tokens {
-			fmt.Printf(", %.1f GB/s, %.0f %% of the live ceiling", float64(bytes)/s/1e9, 100*float64(bytes)/s/ceiling.Read)
+			fmt.Printf(", %.1f GB/s, %.0f %% of the live ceiling", float64(bytes)/s/1e9, 100*bench.Quantile(shares.Ours, 0.5))
 		}
 		if o.peer != "" {
-			fmt.Printf("; peer %.1f; ratio %.2f [%.2f, %.2f]", float64(tokens)/bench.Quantile(p.Peer, 0.5), mid, low, high)
+			fmt.Printf("; peer %.1f", float64(tokens)/bench.Quantile(p.Peer, 0.5))
+			if tokens == o.tokens {
+				fmt.Printf(", %.0f %%", 100*bench.Quantile(shares.Peer, 0.5))
+			}
+			fmt.Printf("; ratio %.2f [%.2f, %.2f]", mid, low, high)
 		}
 		fmt.Println()
 	}

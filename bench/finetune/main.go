@@ -26,7 +26,7 @@ import (
 type options struct {
 	size, peer, script, mode   string
 	batch, seq, steps, threads int
-	profile                    bool
+	lean, profile              bool
 }
 
 const (
@@ -44,6 +44,7 @@ func main() {
 	flag.StringVar(&o.peer, "peer", "", "Python with transformers; no peer when empty")
 	flag.StringVar(&o.script, "script", "bench/peers/finetune_step.py", "the peer's program")
 	flag.StringVar(&o.mode, "mode", "eager", "the peer's mode, eager or compile")
+	flag.BoolVar(&o.lean, "lean", true, "make the results of norms and activation functions again in the backward pass, as adapt does")
 	flag.BoolVar(&o.profile, "profile", false, "print the time of every op")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -74,7 +75,7 @@ func run(o options) error {
 		}
 	}
 	for range 2 { // so that all memory is there
-		if _, err := t.step(); err != nil {
+		if _, err := t.step(0); err != nil {
 			return err
 		}
 	}
@@ -86,7 +87,7 @@ func run(o options) error {
 	worst := 0.0
 	for i := range o.steps {
 		began := time.Now()
-		loss, err := t.step()
+		loss, err := t.step(2e-5)
 		if err != nil {
 			return err
 		}
@@ -157,6 +158,9 @@ func newTrainer(o options, set *kernel.Set) (*trainer, error) {
 		return nil, err
 	}
 	t := &trainer{o: o, m: bert.Tasked{Model: m}, params: m.Params(), tape: tensor.Training(set)}
+	if o.lean {
+		t.tape.Keep(tensor.KeepLean)
+	}
 	t.ids = make([]int32, batches*o.batch*o.seq)
 	for i := range t.ids {
 		t.ids[i] = int32(random.NewKey(2).IntN(uint64(i), c.Vocab))
@@ -170,19 +174,17 @@ func newTrainer(o options, set *kernel.Set) (*trainer, error) {
 	return t, nil
 }
 
-// start takes all steps back.
+// start takes back the steps so far, which were of rate 0.
 func (t *trainer) start() {
-	nn.Init(t.params, 1, true)
-	for i, p := range t.params {
-		t.list[i].P, t.list[i].G, t.grads[i] = p.T().Data, p.T().Grad, p.T().Grad
-		clear(t.list[i].M.F32())
-		clear(t.list[i].V.F32())
+	for _, p := range t.list {
+		clear(p.M.F32())
+		clear(p.V.F32())
 	}
 	t.n = 0
 }
 
-// step is forward, backward, clipping at 1 and AdamW with the peer's constants; it returns the mean loss.
-func (t *trainer) step() (float64, error) {
+// step is forward, backward, clipping at 1 and AdamW with the peer's constants but for the rate; it returns the mean loss.
+func (t *trainer) step(rate float64) (float64, error) {
 	B, T := t.o.batch, t.o.seq
 	t.obj = adapt.FineTuning{Model: t.m, Loss: adapt.SingleLabel, Batch: B, Examples: t.obj.Examples[:0]}
 	for i := range B {
@@ -202,7 +204,7 @@ func (t *trainer) step() (float64, error) {
 	}
 	t.n++
 	k := t.tape.Kernels()
-	k.AdamW(&kernel.AdamW{LR: 2e-5, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, Step: t.n,
+	k.AdamW(&kernel.AdamW{LR: rate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, Step: t.n,
 		GradScale: min(1, 1/(math.Sqrt(k.SumSquares(t.grads...))+1e-6)), ZeroGrad: true}, t.list...)
 	return sum[0] / p.Terms()[0], nil
 }

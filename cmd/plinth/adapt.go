@@ -20,12 +20,14 @@ import (
 type adaptCmd struct {
 	Task       string  `required:"" enum:"${adapt_tasks}" help:"${adapt_help}" placeholder:"NAME"`
 	Model      string  `required:"" help:"Pre-trained model: folder or model of the store." placeholder:"DIR|NAME"`
-	Data       string  `required:"" help:"Labelled examples: .csv, .tsv, .jsonl or .parquet, or - for standard input with --format." placeholder:"FILE"`
+	Data       string  `required:"" help:"Labelled examples: .csv, .tsv, .jsonl or .parquet, of tag also CoNLL, of qa also .json as SQuAD has it, or - for standard input with --format." placeholder:"FILE"`
 	Validation string  `help:"File of labelled examples for early stopping, or a share of --data such as 0.1; 0 for none." default:"0.1" placeholder:"FILE|F"`
 	Test       string  `help:"File of labelled examples for the report; without it the report is of the validation." placeholder:"FILE"`
 	Shifted    string  `help:"A second test file, from elsewhere: the report shows both." placeholder:"FILE"`
 	Out        string  `required:"" help:"Folder of the adapted model, with the report." placeholder:"DIR"`
 	Method     string  `enum:"full,lora,frozen" default:"full" help:"What is trained: all weights, adapters of low rank and the head, or the head alone."`
+	Pool       string  `enum:"published,mean" default:"published" help:"Of classify: the head reads what the family's published classifiers read (the first token, of a decoder the last), or the mean over the tokens, which is better with few labels and which transformers does not know." placeholder:"NAME"`
+	Head       string  `enum:"fresh,probe" default:"fresh" help:"Of classify: the head starts from small random weights, or, with --pool mean, as logistic regression on the frozen features, so that training begins where the probe ends." placeholder:"NAME"`
 	Epochs     float64 `default:"3" help:"Passes over the examples." placeholder:"F"`
 	Steps      int     `help:"Optimiser steps; 0 means what --epochs says." placeholder:"N"`
 	Batch      int     `default:"16" help:"Examples per step." placeholder:"N"`
@@ -38,7 +40,11 @@ type adaptCmd struct {
 	Dropout    float64 `default:"0.05" help:"Of lora." placeholder:"F"`
 	Targets    string  `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj." placeholder:"NAMES"`
 	Resume     bool    `help:"Go on with an interrupted run; do nothing on a finished one."`
+	curveFlags
 	columnFlags
+	tagFlags
+	questionFlags
+	summaryFlags
 }
 
 func (*adaptCmd) Help() string {
@@ -58,6 +64,9 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if _, err := os.Stat(filepath.Join(a.Out, train.StateDir)); err == nil && !a.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", a.Out)
 	}
+	if err := a.checkClassify(); err != nil {
+		return err
+	}
 	tok, err := zoo.Tokenizer(path, nil)
 	if err != nil {
 		return err
@@ -66,7 +75,7 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if err := task.read(ctx, c.Seed); err != nil {
 		return err
 	}
-	s, err := task.open(path, tok, c.Seed, zoo.Options{Train: a.Method == "full", F32: true})
+	s, err := task.open(path, tok, c.Seed, zoo.Options{Train: a.Method == "full", F32: true, MeanPool: a.Pool == "mean"})
 	if err != nil {
 		return err
 	}
@@ -82,6 +91,11 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 // tune trains, tests and writes the folder.
 func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptTask, s *subject) error {
 	k := c.kernels()
+	if t, ok := task.(*classifyTask); ok && a.Head == "probe" {
+		if err := startFromProbe(ctx, k, t.m, t.sets.train.examples((*classRow).made), len(t.labels), c.Seed); err != nil {
+			return err
+		}
+	}
 	trained, adapter, err := a.choose(k, s, c.Seed)
 	if err != nil {
 		return err
@@ -122,6 +136,14 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 	}
 	if report.Results, err = task.results(ctx, tensor.Evaluation(k), a.Out); err != nil {
 		return err
+	}
+	if a.Curve != nil {
+		if report.Curve, err = task.(*classifyTask).curve(ctx, c, k, path); err != nil {
+			return err
+		}
+		if err := report.Curve.write(a.Out); err != nil {
+			return err
+		}
 	}
 	if adapter != nil {
 		if err := adapter.Save(filepath.Join(a.Out, "adapter"), path, s.kind); err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
@@ -74,7 +75,7 @@ func (c *classifyTask) read(ctx context.Context, seed uint64) (err error) {
 	for i, l := range c.labels {
 		c.ids[l] = i
 	}
-	return nil
+	return c.enoughForCurve()
 }
 
 // compareLabels orders numbers by their value and other labels by their letters.
@@ -157,6 +158,27 @@ func (c *classifyTask) encode(x *adapt.Texts, row *classRow) error {
 		}
 	}
 	row.example = e
+	return nil
+}
+
+// startFromProbe sets the head of m, which reads the mean, to logistic regression on the features of the examples.
+func startFromProbe(ctx context.Context, k *kernel.Set, m zoo.TaskModel, examples []adapt.Example, classes int, seed uint64) error {
+	if len(m.HeadParams()) != 2 {
+		return usagef("--head probe is for a head of one layer: RoBERTa and DistilBERT have two")
+	}
+	const most = 1024 // more make logistic regression slow and its direction little better
+	if n := len(examples); n > most {
+		some := make([]adapt.Example, most)
+		for i := range some {
+			some[i] = examples[i*n/most]
+		}
+		examples = some
+	}
+	probe, err := adapt.ProbeEncoder(ctx, tensor.Evaluation(k), m, examples, classes, model.Mean, seed)
+	if err != nil {
+		return err
+	}
+	probe.Start(m.Scorer())
 	return nil
 }
 

@@ -26,6 +26,7 @@ type adaptReport struct {
 	LR        float64          `json:"lr"`
 	Validated []adapt.Measured `json:"validated,omitempty"`
 	Results   []taskScores     `json:"results"`
+	Curve     *curveReport     `json:"curve,omitempty"`
 	Out       string           `json:"out"`
 }
 
@@ -39,6 +40,9 @@ func (r *adaptReport) String() string {
 	fmt.Fprintf(&b, ", %s of %s parameters trained, %d steps at learning rate %.2g in %.1f s\n", count(r.Trained), count(r.Params), r.Steps, r.LR, r.Seconds)
 	for _, s := range r.Results {
 		s.text(&b)
+	}
+	if r.Curve != nil {
+		r.Curve.text(&b)
 	}
 	fmt.Fprintf(&b, "\nModel, report.json and predictions: %s\n", r.Out)
 	return b.String()

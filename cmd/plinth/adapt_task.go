@@ -22,6 +22,11 @@ var adaptTasks = []struct {
 	new        func(*adaptCmd) adaptTask
 }{
 	{"classify", "texts, or pairs of texts with --pair, get one label or with --multi several", func(a *adaptCmd) adaptTask { return &classifyTask{adaptCmd: a} }},
+	{"tag", "each word gets a tag, such as the type of a name", func(a *adaptCmd) adaptTask { return &tagTask{adaptCmd: a} }},
+	{"qa", "the answer to a question is found in a text", func(a *adaptCmd) adaptTask { return &qaTask{adaptCmd: a} }},
+	{"summarize", "texts get summaries, written by an encoder-decoder or a decoder", func(a *adaptCmd) adaptTask { return &summarizeTask{adaptCmd: a} }},
+	{"regress", "texts, or pairs of texts with --pair, get a number, which --label has", func(a *adaptCmd) adaptTask { return &regressTask{adaptCmd: a} }},
+	{"embed", "vectors of texts, from pairs of --text and --pair that belong together", func(a *adaptCmd) adaptTask { return &embedTask{adaptCmd: a} }},
 }
 
 // adaptHelp is what the command line says of the tasks: their names, and what each is.

@@ -127,3 +127,49 @@ func TestAdaptRefuses(t *testing.T) {
 	fails(t, 2, "one of them", args("classify --model base")...)
 	fails(t, 1, "no head", args("classify --model base text")...)
 }
+
+// The learning curve has every method at every number of labels, and the folder with a mean under its head is one that classify reads.
+func TestAdaptCurve(t *testing.T) {
+	base(t)
+	reviews(t, "train.csv", 90, "good", "bad", "odd")
+	reviews(t, "test.csv", 30, "odd", "good", "bad")
+	run := "adapt --task classify --model base --data train.csv --validation 0.2 --test test.csv --dropout 0 "
+	r := object(t, args(run+"--out out --lr 5e-3 --epochs 12 --pool mean --head probe --curve 4,12 --curve-draws 2 --curve-steps 40 --curve-rates 1e-3,5e-3")...)
+	points := r["curve"].(map[string]any)["points"].([]any)
+	if len(points) != 10 {
+		t.Fatalf("%d points: %v", len(points), points)
+	}
+	at := map[string]float64{}
+	for _, p := range points {
+		p := p.(map[string]any)
+		draws := p["draws"].([]any)
+		at[fmt.Sprint(p["method"], p["labels_per_class"])] = p["accuracy"].(float64)
+		if mean := (draws[0].(float64) + draws[1].(float64)) / 2; len(draws) != 2 || mean != p["accuracy"] {
+			t.Errorf("%v", p)
+		}
+		trained := p["trained_params"]
+		switch method := p["method"]; {
+		case (method == "full" || method == "scratch") && trained != r["params"], method == "lora" && !(trained.(float64) < r["params"].(float64)/2):
+			t.Errorf("%v trains %v of %v parameters", method, trained, r["params"])
+		}
+		if rate, _ := p["lr"].(float64); p["method"] == "lora" && rate != 1e-2 && rate != 5e-2 {
+			t.Errorf("lora at rate %v", rate)
+		}
+	}
+	if at["bag12"] < 0.9 || at["full12"] < 0.8 || at["lora12"] < 0.8 || at["probe12"] < 0.5 {
+		t.Errorf("the words tell the label, but %v", at)
+	}
+	if text := read(t, "out/report.txt"); !strings.Contains(text, "from scratch") || !strings.Contains(text, "labels per class                                4           12") {
+		t.Errorf("report.txt: %s", text)
+	}
+	if svg := read(t, "out/learning-curve.svg"); strings.Count(svg, "<circle") != 10 || !strings.Contains(svg, "pre-trained, LoRA") {
+		t.Errorf("learning-curve.svg: %s", svg)
+	}
+	if text := ok(t, "classify", "--model", "out", "super, great"); !strings.HasPrefix(text, "good ") {
+		t.Errorf("classify: %q", text)
+	}
+	for want, flags := range map[string]string{"--pool mean": "--head probe", "--validation is needed": "--validation 0 --curve 4", "beside the validation": "--curve 30",
+		"--curve-rates": "--curve 4 --curve-rates 0", "1 at least": "--curve 0", "one label": "--multi ; --curve 4"} {
+		fails(t, 2, want, args(run+"--out no "+flags)...)
+	}
+}

@@ -48,13 +48,14 @@ func (b *benchKernelsCmd) Run(c *common) error {
 		Threads int        `json:"threads"`
 		FMA1    float64    `json:"fma_flops_per_second_1_thread"`
 		FMA     float64    `json:"fma_flops_per_second"`
+		Read1   float64    `json:"read_bytes_per_second_1_thread"`
 		Read    float64    `json:"read_bytes_per_second"`
 		Copy    float64    `json:"copy_bytes_per_second"`
 		Rows    []benchRow `json:"rows"`
-	}{k.Name, ceiling.Threads, ceiling.FMA1, ceiling.FMA, ceiling.Read, ceiling.Copy, nil}
+	}{k.Name, ceiling.Threads, ceiling.FMA1, ceiling.FMA, ceiling.Read1, ceiling.Read, ceiling.Copy, nil}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, %d threads\nlive ceilings: FMA %.1f GFLOP/s (one thread %.1f), memory read %.1f GB/s, copy %.1f GB/s\n\n",
-		k.Name, ceiling.Threads, ceiling.FMA/1e9, ceiling.FMA1/1e9, ceiling.Read/1e9, ceiling.Copy/1e9)
+	fmt.Fprintf(&text, "%s, %d threads\nlive ceilings: FMA %.1f GFLOP/s (one thread %.1f), memory read %.1f GB/s (one thread %.1f), copy %.1f GB/s\n\n",
+		k.Name, ceiling.Threads, ceiling.FMA/1e9, ceiling.FMA1/1e9, ceiling.Read/1e9, ceiling.Read1/1e9, ceiling.Copy/1e9)
 	fmt.Fprintf(&text, "%-22s %-34s %10s %14s %8s\n", "kernel", "shape", "ms", "rate", "share")
 	for _, job := range benchJobs(k) {
 		job.run() // warm

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -54,6 +55,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
+	go cpu.Prepare()
 	m, err := zoo.Open(path, zoo.Options{})
 	if err != nil {
 		return err

@@ -166,7 +166,7 @@ func TestUsage(t *testing.T) {
 	fails(t, 2, "--data", "train", "--out", "x")
 	fails(t, 2, "--threads", "version", "--threads=-1")
 	for _, verb := range []string{"quickstart", "tokenizer train", "tokenizer encode", "tokenizer decode", "tokenizer info", "data prepare", "data info",
-		"train", "generate", "eval", "scale sweep", "scale fit", "scale plan", "scale plot", "bench", "bench step", "pull", "list", "rm", "show", "version"} {
+		"train", "tag", "ask", "generate", "eval", "scale sweep", "scale fit", "scale plan", "scale plot", "bench", "bench step", "pull", "list", "rm", "show", "version"} {
 		help := ok(t, args(verb+" --help")...)
 		if !strings.Contains(strings.Join(strings.Fields(help), " "), "Example: plinth "+verb) {
 			t.Errorf("plinth %s --help has no example:\n%s", verb, help)

@@ -67,8 +67,8 @@ func (m mixture) source(shares []float64, seed uint64, seq, batch int) (data.Sou
 	return data.NewMixture(parts, seed, seq, batch)
 }
 
-// validator returns the hook that measures the loss on all that is held out, at most tokens of each folder; nil where nothing is.
-func (m mixture) validator(d model.Decoder, k *kernel.Set, seq, micro, tokens int) (func(context.Context, int) (float64, float64, error), error) {
+// vals are what is held out, at most tokens of each folder, in sequences of seq; nil where nothing is.
+func (m mixture) vals(seq, tokens int) ([]*data.Val, error) {
 	var vals []*data.Val
 	for _, s := range m {
 		if s.Info.Val.Tokens < 2 {
@@ -84,8 +84,14 @@ func (m mixture) validator(d model.Decoder, k *kernel.Set, seq, micro, tokens in
 		}
 		vals = append(vals, val)
 	}
-	if vals == nil {
-		return nil, nil
+	return vals, nil
+}
+
+// validator returns the hook that measures the loss on all that is held out; nil where nothing is.
+func (m mixture) validator(d model.Decoder, k *kernel.Set, seq, micro, tokens int) (func(context.Context, int) (float64, float64, error), error) {
+	vals, err := m.vals(seq, tokens)
+	if err != nil || vals == nil {
+		return nil, err
 	}
 	tape := tensor.Evaluation(k)
 	return func(ctx context.Context, _ int) (loss, bits float64, err error) {

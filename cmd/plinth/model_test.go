@@ -194,7 +194,7 @@ func TestShow(t *testing.T) {
 
 func TestBench(t *testing.T) {
 	o := object(t, "bench", "--time", "10ms")
-	keys(t, o, "kernels threads fma_flops_per_second_1_thread fma_flops_per_second read_bytes_per_second copy_bytes_per_second rows")
+	keys(t, o, "kernels threads fma_flops_per_second_1_thread fma_flops_per_second read_bytes_per_second read_bytes_per_second_1_thread copy_bytes_per_second rows")
 	rows := o["rows"].([]any)
 	for _, r := range rows {
 		if s := r.(map[string]any)["share"].(float64); !(s > 0) {

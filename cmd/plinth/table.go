@@ -11,7 +11,7 @@ import (
 type tableFlags struct {
 	Text     string `default:"text" help:"Column of the text: its name, or its number from 1." placeholder:"COL" group:"Table"`
 	Pair     string `help:"Column of a second text: pairs are classified." placeholder:"COL" group:"Table"`
-	Format   string `enum:",csv,tsv,jsonl,parquet" default:"" help:"Format of the tables; without it their names tell it." placeholder:"NAME" group:"Table"`
+	Format   string `enum:",csv,tsv,jsonl,parquet,conll,squad" default:"" help:"Format of the files; without it their names tell it. conll is for tags, squad for questions." placeholder:"NAME" group:"Table"`
 	NoHeader bool   `help:"The first record is data: columns go by their numbers." group:"Table"`
 }
 

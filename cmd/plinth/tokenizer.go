@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 	"github.com/plinth-ml/plinth/tokenizer/split"
@@ -34,6 +35,8 @@ type tokenizerTrainCmd struct {
 	MinFreq int64    `default:"0" help:"For bpe and wordpiece, least number of times that a pair must occur to be merged; 0 means any." placeholder:"N"`
 	Ties    string   `default:"huggingface" enum:"huggingface,greatest" help:"For bpe, which of equally frequent pairs is merged first: as Hugging Face's trainer, or the greatest pair."`
 	Cased   bool     `help:"For wordpiece, keep capitals and accents."`
+
+	Sentinels int `default:"0" help:"Special tokens <extra_id_0>, <extra_id_1>, ... that get the last of the --vocab ids, counting down; T5 has 100." placeholder:"N"`
 	readFlags
 }
 
@@ -50,16 +53,24 @@ func (t *tokenizerTrainCmd) Run(ctx context.Context, c *common) error {
 	if t.Type == "bpe" {
 		least = 256 + max(1, len(t.Special))
 	}
+	if t.Sentinels < 0 || t.Sentinels > 10000 {
+		return usagef("--sentinels %d is not within 0 to 10000", t.Sentinels)
+	}
+	least += t.Sentinels
 	if t.Vocab < least || t.Vocab > 1<<24 {
 		return usagef("--vocab %d is not within %d to %d", t.Vocab, least, 1<<24)
 	}
 	docs := t.texts(ctx, t.Data)
+	t.Vocab -= t.Sentinels
 	tok, err := t.train(ctx, docs, pattern, c.Threads)
 	if err == nil {
 		err = docs.err
 	}
 	if docs.bytes == 0 && docs.err == nil {
 		return fmt.Errorf("no text in %s", strings.Join(t.Data, " "))
+	}
+	if err == nil && t.Sentinels > 0 {
+		tok, err = tok.WithSpecial(data.Sentinels(t.Sentinels)...)
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,12 +14,14 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/model/bert"
 	"github.com/plinth-ml/plinth/model/gpt"
+	"github.com/plinth-ml/plinth/model/t5"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
@@ -33,7 +36,7 @@ type trainCmd struct {
 	Config    kong.ConfigFlag `help:"Recipe: YAML whose keys are flags; flags given here win. Each run saves its own as OUT/recipe.yaml." placeholder:"FILE"`
 	Resume    bool            `help:"Go on from the newest whole checkpoint; start fresh where there is none; do nothing on a finished run."`
 
-	Family string `enum:"gpt,llama,palm,bert" default:"gpt" help:"gpt, llama, palm or bert." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
+	Family string `enum:"gpt,llama,palm,bert,t5" default:"gpt" help:"gpt, llama, palm, bert or t5." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Size   string `help:"A named size of the family; plinth show lists them." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Depth  int    `help:"The one dial: layers; width, heads, learning rate and batch follow." placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Layers int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Layers."`
@@ -60,7 +63,10 @@ type trainCmd struct {
 	Activations string  `group:"Training" name:"activations" enum:"f32,lean,bf16" default:"f32" help:"Activations kept for the backward pass: f32; lean, 0.7 of them, the same bits, some percent more time; or bf16, half of them."`
 	Moments     string  `group:"Training" enum:"f32,bf16" default:"f32" help:"AdamW's moments: f32, or bf16 for half the memory."`
 
-	WholeWords bool `group:"Training" help:"Of bert: the pieces of a word are masked together."`
+	WholeWords   bool    `group:"Training" help:"Of bert: the pieces of a word are masked together."`
+	Mask         float64 `group:"Training" default:"0.15" placeholder:"F" help:"Of bert: share of the tokens that are predicted."`
+	HiddenDrop   float64 `group:"Training" name:"dropout" default:"0.1" placeholder:"F" help:"Of bert: dropout behind the embeddings, attention and MLP and of attention's probabilities; config.json keeps it."`
+	NextSentence bool    `group:"Training" default:"true" negatable:"" help:"Of bert: pairs of texts, and whether the second follows; without it single texts and masked tokens alone."`
 
 	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`
 	SpikeFactor float64 `placeholder:"F" group:"Safety" default:"2" help:"A spike is a loss above this many times the recent median."`
@@ -119,9 +125,12 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	}
 	k := c.kernels()
 	var job trainJob
-	if m, ok := shapes.(*bert.Model); ok {
+	switch m := shapes.(type) {
+	case *bert.Model:
 		job, err = t.bertJob(c, k, m, sets, tok, o)
-	} else {
+	case *t5.Model:
+		job, err = t.t5Job(c, k, m, sets, tok, o)
+	default:
 		job, err = t.decoderJob(c, k, shapes, sets, tok, o)
 	}
 	if err != nil {
@@ -223,7 +232,7 @@ func (t *trainCmd) check() error {
 		flag     string
 		v, least float64
 	}{{"steps", float64(t.Steps), 0}, {"batch", float64(t.Batch), 0}, {"micro", float64(t.Micro), 0}, {"lr", t.LR, 0}, {"min-lr", t.MinLR, 0},
-		{"weight-decay", t.Decay, 0}, {"clip", t.Clip, 0}, {"warmup", float64(t.Warmup), -1}, {"save-every", float64(t.SaveEvery), 0}, {"keep", float64(t.Keep), 1},
+		{"weight-decay", t.Decay, 0}, {"clip", t.Clip, 0}, {"mask", t.Mask, 0}, {"warmup", float64(t.Warmup), -1}, {"save-every", float64(t.SaveEvery), 0}, {"keep", float64(t.Keep), 1},
 		{"val-every", float64(t.ValEvery), -1}, {"val-tokens", float64(t.ValTokens), 0}, {"sample-every", float64(t.SampleEvery), -1}, {"depth", float64(t.Depth), 0},
 		{"vocab", float64(t.Vocab), 0}, {"seq", float64(t.Seq), 0}} {
 		if !(f.v >= f.least) {
@@ -241,7 +250,11 @@ func (t *trainCmd) size() (zoo.Size, error) {
 			ways++
 		}
 	}
-	const context = 256 // where nothing says how long sequences are
+	if t.Family != "bert" && (!t.NextSentence || t.WholeWords) {
+		return zoo.Size{}, usagef("--no-next-sentence and --whole-words are for --family bert")
+	}
+	const context, smallVocab = 256, 4096 // where nothing says how long sequences are, and how many ids there are
+	name := fmt.Sprintf("%dx%d", t.Layers, t.Width)
 	var s zoo.Size
 	var g gpt.Size
 	var err error
@@ -249,28 +262,40 @@ func (t *trainCmd) size() (zoo.Size, error) {
 	case ways > 1:
 		return s, usagef("--size, --depth and --layers/--width/--heads exclude each other")
 	case ways == 0:
-		smallest := "nano"
-		if t.Family == "bert" {
-			smallest = "tiny"
-		}
-		s, err = zoo.SizeByName(t.Family, smallest)
+		smallest := map[string]string{"bert": "tiny", "t5": "efficient-tiny"}
+		s, err = zoo.SizeByName(t.Family, cmp.Or(smallest[t.Family], "nano"))
 	case t.Size != "":
 		s, err = zoo.SizeByName(t.Family, t.Size)
-	case t.Family != "gpt":
-		return s, usagef("--depth and --layers, --width, --heads are for --family gpt; --size names a shape of %s", t.Family)
+	case t.Depth != 0 && t.Family != "gpt":
+		return s, usagef("--depth is for --family gpt; --size names a shape of %s", t.Family)
+	case t.Family != "gpt" && t.Family != "bert" && t.Family != "t5":
+		return s, usagef("--layers, --width and --heads are for --family gpt, bert and t5; --size names a shape of %s", t.Family)
 	case t.Depth != 0:
-		g, err = gpt.ByDepth(t.Depth, 4096, context)
+		g, err = gpt.ByDepth(t.Depth, smallVocab, context)
 		s = zoo.GPTSize(g)
 	case t.Layers < 1 || t.Width < 1 || t.Heads < 1 || t.Width%t.Heads != 0:
 		return s, usagef("--layers %d --width %d --heads %d: all three are needed, and the width must be a multiple of the heads", t.Layers, t.Width, t.Heads)
+	case t.Family == "bert":
+		shape := bert.Shape(t.Layers, t.Width, 8192, 512)
+		shape.Heads = t.Heads
+		s = zoo.BERTSize(bert.Size{Name: name, Config: shape, LR: 1e-3, Batch: 8192})
+	case t.Family == "t5":
+		s = zoo.T5Size(t5.Size{Name: name, Config: t5.Shape(t.Layers, t.Width, t.Heads, t.Width/t.Heads, 4*t.Width), LR: 2e-3, Batch: 8192})
+		s.Vocab = smallVocab
 	default:
-		s = zoo.GPTSize(gpt.Size{Name: fmt.Sprintf("%dx%d", t.Layers, t.Width), Config: gpt.Shape(t.Layers, t.Width, t.Heads, 4096, context), LR: 1e-3, Batch: 8192})
+		s = zoo.GPTSize(gpt.Size{Name: name, Config: gpt.Shape(t.Layers, t.Width, t.Heads, smallVocab, context), LR: 1e-3, Batch: 8192})
 	}
 	if err != nil {
 		return s, usageError{err}
 	}
+	if t.Family == "bert" {
+		s.New = t.bertShape(s.New)
+	}
 	if t.Vocab != 0 {
 		s.Vocab = t.Vocab
+	}
+	if t.Family == "t5" {
+		s.Context = data.Spans{}.TokensFor(s.Context) // sources as long as it says
 	}
 	if t.Seq != 0 {
 		s.Context = t.Seq
@@ -391,6 +416,7 @@ type source struct {
 
 const textFile = "text.json"
 
+// source is as the flags say.
 func (t *trainCmd) source(c *common) source {
 	return source{t.Data, t.Tokenizer, t.Vocab, t.Seq, t.Validation, t.Pack, t.Field, t.OnBad, c.Seed}
 }
@@ -407,6 +433,7 @@ func (t *trainCmd) sameText(c *common) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	now := t.source(c)
+	now.Vocab, now.Seq = cmp.Or(now.Vocab, was.Vocab), cmp.Or(now.Seq, was.Seq)
 	v, w := reflect.ValueOf(was), reflect.ValueOf(now)
 	for i := range v.NumField() {
 		if a, b := v.Field(i).Interface(), w.Field(i).Interface(); !reflect.DeepEqual(a, b) {
@@ -436,13 +463,10 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size zoo.Size, dir st
 		tok, err = tokenizer.Open(t.Tokenizer)
 	} else {
 		c.say("training a tokenizer of %d ids ...", size.Vocab)
-		docs := t.texts(ctx, t.Data)
-		if t.Family == "bert" {
-			tok, err = tokenizer.TrainWordPiece(ctx, docs.all(), tokenizer.WordOptions{VocabSize: size.Vocab, Threads: c.Threads})
-		} else {
-			tok, err = tokenizer.Train(ctx, docs.all(), tokenizer.TrainOptions{VocabSize: size.Vocab, Threads: c.Threads})
-		}
-		err = errors.Join(docs.err, err)
+		tok, err = t.trainTokenizer(ctx, c, size.Vocab)
+	}
+	if err == nil && t.Family == "t5" {
+		tok, err = withSentinels(tok)
 	}
 	if err != nil {
 		return err
@@ -450,7 +474,9 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size zoo.Size, dir st
 	if err := os.MkdirAll(t.Out, 0o755); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(t.source(c), "", "  ")
+	made := t.source(c)
+	made.Vocab, made.Seq = cmp.Or(t.Vocab, tok.VocabSize()), size.Context // as recipe.yaml will have them
+	text, err := json.MarshalIndent(made, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -464,6 +490,20 @@ func (t *trainCmd) prepare(ctx context.Context, c *common, size zoo.Size, dir st
 	}
 	fmt.Fprint(c.err, describe(dir, info)+describeSkips(skips))
 	return nil
+}
+
+// trainTokenizer makes the family's kind of tokenizer of so many ids.
+func (t *trainCmd) trainTokenizer(ctx context.Context, c *common, vocab int) (tok *tokenizer.Tokenizer, err error) {
+	docs := t.texts(ctx, t.Data)
+	switch t.Family {
+	case "bert":
+		tok, err = tokenizer.TrainWordPiece(ctx, docs.all(), tokenizer.WordOptions{VocabSize: vocab, Threads: c.Threads})
+	case "t5":
+		tok, err = tokenizer.TrainUnigram(ctx, docs.all(), tokenizer.WordOptions{VocabSize: vocab - t5Sentinels, Threads: c.Threads})
+	default:
+		tok, err = tokenizer.Train(ctx, docs.all(), tokenizer.TrainOptions{VocabSize: vocab, Threads: c.Threads})
+	}
+	return tok, errors.Join(docs.err, err)
 }
 
 // sampler returns the hook that lets the model write the beginning of a document.

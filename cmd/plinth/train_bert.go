@@ -10,6 +10,7 @@ import (
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/model/bert"
+	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/pretrain"
 	"github.com/plinth-ml/plinth/tensor"
@@ -38,6 +39,23 @@ func (t *trainCmd) familyDefaults(line *kong.Context) {
 	}
 }
 
+// bertShape returns BERTs of the same shapes with what the flags say of dropout and heads: without next sentences there is neither their head nor the
+// pooler that it reads.
+func (t *trainCmd) bertShape(shape func(vocab, context, end int) (zoo.Stored, error)) func(vocab, context, end int) (zoo.Stored, error) {
+	return func(vocab, context, end int) (zoo.Stored, error) {
+		m, err := shape(vocab, context, end)
+		if err != nil {
+			return nil, err
+		}
+		c := m.(*bert.Model).Config
+		c.Dropout, c.AttnDropout = t.HiddenDrop, t.HiddenDrop
+		if !t.NextSentence {
+			c.Head = bert.MaskedLM
+		}
+		return bert.New(c)
+	}
+}
+
 // bertJob trains on masked tokens and next sentences.
 func (t *trainCmd) bertJob(c *common, k *kernel.Set, m *bert.Model, sets mixture, tok *tokenizer.Tokenizer, o train.Options) (trainJob, error) {
 	if len(sets) > 1 || t.Recompute || t.ZLoss != 0 {
@@ -52,7 +70,7 @@ func (t *trainCmd) bertJob(c *common, k *kernel.Set, m *bert.Model, sets mixture
 		if err != nil {
 			return nil, err
 		}
-		pairs, err := data.NewPairs(p, marks, data.PairOptions{Seq: o.Seq, Batch: o.Batch, WholeWords: t.WholeWords, Seed: c.Seed})
+		pairs, err := data.NewPairs(p, marks, data.PairOptions{Seq: o.Seq, Batch: o.Batch, Mask: t.Mask, WholeWords: t.WholeWords, Single: !t.NextSentence, Seed: c.Seed})
 		return &pretrain.BERT{Model: m, Pairs: pairs}, err
 	}
 	obj, err := objective("train")
@@ -71,7 +89,11 @@ func (t *trainCmd) bertJob(c *common, k *kernel.Set, m *bert.Model, sets mixture
 		},
 		try: "plinth adapt --model " + t.Out,
 	}
-	if sets[0].Info.Val.Documents < 2 { // next sentences need two
+	least := uint64(1)
+	if t.NextSentence {
+		least = 2
+	}
+	if sets[0].Info.Val.Documents < least {
 		return j, nil
 	}
 	held, err := objective("val")
@@ -92,7 +114,11 @@ func (t *trainCmd) bertJob(c *common, k *kernel.Set, m *bert.Model, sets mixture
 }
 
 func describeScores(s pretrain.Scores) string {
-	return fmt.Sprintf("%.4f nats per masked token, %.1f %% of them right, %.1f %% of next sentences", s.Masked, 100*s.MaskedAccuracy, 100*s.NextAccuracy)
+	text := fmt.Sprintf("%.4f nats per masked token, %.1f %% of them right", s.Masked, 100*s.MaskedAccuracy)
+	if s.Next > 0 {
+		text += fmt.Sprintf(", %.1f %% of next sentences", 100*s.NextAccuracy)
+	}
+	return text
 }
 
 // cloze is a text with what was masked and what the model makes of it: [truth: guess].

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +16,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/tensor"
 )
 
 const trainKeys = "params steps tokens seconds tokens_per_second flops_per_second peak_share loss val_loss val_bits_per_byte peak_rss_bytes run_dir"
@@ -90,7 +97,82 @@ func TestTrainBERT(t *testing.T) {
 	}
 	fails(t, 1, "no decoder", "generate", "--model", out, "the")
 	fails(t, 2, "--recompute", append(flags, "--recompute", "--out", dir+"/no")...)
+	single := filepath.Join(dir, "single")
+	object(t, append(args("train --family bert --layers 1 --width 32 --heads 2 --no-next-sentence --mask 0.3 --dropout 0 --steps 2 --batch 4 --vocab 300 --seq 32 --validation 0.3"), "--data", shared.text, "--out", single)...)
+	if c := read(t, single+"/config.json"); !strings.Contains(c, "BertForMaskedLM") || !strings.Contains(c, `"hidden_dropout_prob": 0.0,`) {
+		t.Errorf("config.json is %s", c)
+	}
+	if m := read(t, single+"/metrics.jsonl"); strings.Contains(m, "next_sentence") {
+		t.Errorf("the metrics have next sentences: %s", m)
+	}
+	fails(t, 2, "--no-next-sentence", args("train --size nano --no-next-sentence --steps 3 --out no", "--data", shared.text)...)
 	fails(t, 1, "[CLS]", args("train --family bert --size tiny --steps 3", "--data", shared.prep, "--out", dir+"/no")...)
+}
+
+// T5 trains on text, resumes to the same bits from the recipe that it saved, and transformers loads it with the same loss.
+func TestTrainT5(t *testing.T) {
+	world(t)
+	dir := t.TempDir()
+	out, whole := filepath.Join(dir, "run"), filepath.Join(dir, "whole")
+	flags := args("train --family t5 --vocab 420 --seq 48 --schedule constant --warmup=-1 --validation 0.2 --sample-every 2 "+shape, "--data", shared.text)
+	o := object(t, append(flags, "--steps", "2", "--out", out)...)
+	if o["steps"] != 2.0 || !(o["val_loss"].(float64) > 0) || !(o["peak_share"].(float64) > 0) {
+		t.Errorf("%v", o)
+	}
+	code, text, said := plinth("train", "--config", out+"/recipe.yaml", "--steps", "4", "--resume")
+	if code != 0 || !strings.Contains(text, "nats per target token; of those that are text") || !strings.Contains(said, "  | ") {
+		t.Errorf("exit code %d, %q, %q", code, text, said)
+	}
+	ok(t, append(flags, "--steps", "4", "--out", whole)...)
+	if read(t, out+"/model.safetensors") != read(t, whole+"/model.safetensors") {
+		t.Error("a resumed run has other weights than an unbroken one")
+	}
+	fails(t, 1, "no decoder", "generate", "--model", out, "the")
+	fails(t, 2, "--recompute", append(flags, "--steps", "3", "--recompute", "--out", dir+"/no")...)
+	fails(t, 1, "<extra_id_0>", args("train --family t5 --steps 3 "+shape, "--data", shared.prep, "--out", dir+"/no")...)
+	fails(t, 2, "--depth", args("train --family t5 --depth 3", "--data", shared.text, "--out", dir+"/no")...)
+
+	m, err := zoo.OpenAny(out, zoo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair := adapt.Pair{Source: []int32{9, 30, 2, 17, 17, 44, 5, 1}, Target: []int32{12, 3, 40, 8, 1}}
+	obj, err := adapt.NewWriting(m.(model.Seq2Seq), []adapt.Pair{pair}, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := obj.Part(nil, 0, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss := []float64{0}
+	p.Loss(tensor.Evaluation(tensor.CPU(2)), p.Terms(), loss)
+	var theirs struct{ Loss float64 }
+	testkit.Ask(t, filepath.Join(testkit.Root(), "tools", "golden", "t5_check.py"), []string{"torch", "transformers"},
+		map[string]any{"dir": out, "source": pair.Source, "target": pair.Target}, &theirs)
+	if got := loss[0] / float64(len(pair.Target)); math.Abs(got-theirs.Loss) > 1e-4 {
+		t.Errorf("loss %v, in transformers %v", got, theirs.Loss)
+	}
+}
+
+// A tokenizer without sentinels gets those of T5, one with sentinels keeps them, and too few for the sequences are an error.
+func TestTrainT5Tokenizer(t *testing.T) {
+	world(t)
+	dir := t.TempDir()
+	tok := filepath.Join(dir, "tok")
+	ok(t, "tokenizer", "train", "--data", shared.text, "--vocab", "300", "--sentinels", "10", "--out", tok)
+	ids := func(tok string) float64 { return object(t, "tokenizer", "info", "--model", tok)["vocab"].(float64) }
+	for from, more := range map[string]float64{shared.tok: 100, tok: 0} {
+		out := filepath.Join(dir, "run"+strconv.Itoa(int(more)))
+		ok(t, args("train --family t5 --steps 1 --seq 48 "+shape, "--tokenizer", from, "--data", shared.text, "--out", out)...)
+		if got, want := ids(out), ids(from)+more; got != want {
+			t.Errorf("%v ids, want %v", got, want)
+		}
+		if got, want := ok(t, "tokenizer", "encode", "--model", out, "--special", "<extra_id_0>"), fmt.Sprintf("%v\n", ids(out)-1); got != want {
+			t.Errorf("<extra_id_0> is %q of %v ids, want %q", got, ids(out), want)
+		}
+	}
+	fails(t, 1, "need 23 sentinels", args("train --family t5 --steps 1 --seq 460 "+shape, "--tokenizer", tok, "--data", shared.text, "--out", dir+"/no")...)
 }
 
 // The data beside a run is that of the flags: made anew for a new run, and a changed flag is refused when a run goes on.

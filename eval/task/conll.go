@@ -10,10 +10,13 @@ import (
 )
 
 // Sentence is words and a tag for each.
-type Sentence struct{ Words, Tags []string }
+type Sentence struct {
+	Words, Tags []string // no tags: they are not known
+	Line        int      // of the file where it begins, from 1; the other words follow line by line
+}
 
-// ReadCoNLL reads a word a line with its columns between tabs, or else spaces: the first is the word, the last its tag. Lines without text
-// end sentences; -DOCSTART- lines are left out. Errors name the line.
+// ReadCoNLL reads a word a line with its columns between tabs, or else spaces: the first is the word, the last its tag. A file of one column has
+// words alone. Lines without text end sentences, and so do -DOCSTART- lines. Errors name the line.
 func ReadCoNLL(r io.Reader) ([]Sentence, error) {
 	var out []Sentence
 	var s Sentence
@@ -24,7 +27,7 @@ func ReadCoNLL(r io.Reader) ([]Sentence, error) {
 		s = Sentence{}
 	}
 	in := bufio.NewScanner(r)
-	n := 0
+	n, alone := 0, false
 	for in.Scan() {
 		n++
 		line := strings.TrimPrefix(in.Text(), "\ufeff")
@@ -40,13 +43,23 @@ func ReadCoNLL(r io.Reader) ([]Sentence, error) {
 			columns = strings.Fields(line)
 		}
 		word, tag := columns[0], strings.TrimSpace(columns[len(columns)-1])
-		switch {
-		case word == "-DOCSTART-":
+		if word == "-DOCSTART-" {
+			end()
 			continue
-		case len(columns) < 2 || tag == "":
-			return nil, fmt.Errorf("task: CoNLL: line %d is %q: want a word and a tag", n, line)
 		}
-		s.Words, s.Tags = append(s.Words, word), append(s.Tags, tag)
+		one := len(columns) == 1
+		if len(out) == 0 && len(s.Words) == 0 {
+			alone = one
+		}
+		if one != alone || tag == "" {
+			return nil, fmt.Errorf("task: CoNLL: line %d is %q: want a word and a tag in every line, or words alone in all", n, line)
+		}
+		if len(s.Words) == 0 {
+			s.Line = n
+		}
+		if s.Words = append(s.Words, word); !one {
+			s.Tags = append(s.Tags, tag)
+		}
 	}
 	end()
 	switch err := in.Err(); {

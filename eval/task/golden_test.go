@@ -380,3 +380,19 @@ func TestBestSpans(t *testing.T) {
 		}
 	}
 }
+
+// The lead of a text is its first sentences, which lines end too.
+func TestLead(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		n    int
+		want string
+	}{
+		{" One. Two! Three? Four.", 3, "One. Two! Three?"}, {"3.5 miles. And more", 1, "3.5 miles."}, {"A: hello\n\nB: yes.\nC: no", 2, "A: hello\n\nB: yes."},
+		{"no end", 3, "no end"}, {"", 3, ""}, {"Ends here.", 1, "Ends here."},
+	} {
+		if got := Lead(c.text, c.n); got != c.want {
+			t.Errorf("the first %d sentences of %q are %q", c.n, c.text, got)
+		}
+	}
+}

@@ -1,10 +1,8 @@
 package task
 
 import (
-	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -143,57 +141,4 @@ func Demonstrations(labels []int, classes, k int, seed uint64) ([]int, error) {
 		out[i] = drawn[order.At(uint64(i))]
 	}
 	return out, nil
-}
-
-// ZeroShot fills text into a template with the place {text} and asks for each label behind it.
-func ZeroShot(template, text string, labels []string) ([]Request, error) {
-	if strings.Count(template, "{text}") != 1 || len(labels) < 2 {
-		return nil, errors.New("task: a template has {text} once, and there are at least two labels")
-	}
-	return Choice{Context: strings.TrimRight(strings.Replace(template, "{text}", text, 1), " "), Choices: labels}.Requests(), nil
-}
-
-// LabelProbabilities are the probabilities of the labels from their likelihoods, softmax of ln p. With free, the same labels' answers for
-// texts without content ("N/A"; one after the other), each label is divided by its mean probability there: contextual calibration (Zhao et al. 2021);
-// with a single text it is also the PMI score of Holtzman et al. 2021.
-func LabelProbabilities(answers, free []Likelihood) ([]float64, error) {
-	n := len(answers)
-	if n == 0 || len(free)%n != 0 {
-		return nil, fmt.Errorf("task: %d labels, %d answers without content", n, len(free))
-	}
-	p := softmax(answers)
-	if len(free) == 0 {
-		return p, nil
-	}
-	prior := make([]float64, n)
-	for part := range slices.Chunk(free, n) {
-		for i, v := range softmax(part) {
-			prior[i] += v
-		}
-	}
-	sum := 0.0
-	for i := range p {
-		p[i] /= prior[i]
-		sum += p[i]
-	}
-	for i := range p {
-		p[i] /= sum
-	}
-	return p, nil
-}
-
-func softmax(answers []Likelihood) []float64 {
-	top, sum := math.Inf(-1), 0.0
-	for _, a := range answers {
-		top = max(top, a.LogProb)
-	}
-	p := make([]float64, len(answers))
-	for i, a := range answers {
-		p[i] = math.Exp(a.LogProb - top)
-		sum += p[i]
-	}
-	for i := range p {
-		p[i] /= sum
-	}
-	return p
 }

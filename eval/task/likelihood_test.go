@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -72,25 +73,6 @@ func TestPrompt(t *testing.T) {
 	}
 	if _, err := Demonstrations(labels, 3, 9, 1); err == nil {
 		t.Error("more than there are")
-	}
-}
-
-func TestZeroShot(t *testing.T) {
-	r, err := ZeroShot("{text}\nIt was ", "fine", []string{"good", "bad"})
-	if err != nil || !reflect.DeepEqual(r, []Request{{"fine\nIt was", " good"}, {"fine\nIt was", " bad"}}) {
-		t.Errorf("%v %v", r, err)
-	}
-	if _, err := ZeroShot("no place", "x", []string{"a", "b"}); err == nil {
-		t.Error("a template without {text} is accepted")
-	}
-	answers := []Likelihood{{LogProb: math.Log(0.3)}, {LogProb: math.Log(0.1)}}
-	p, err := LabelProbabilities(answers, nil)
-	if err != nil || math.Abs(p[0]-0.75) > 1e-12 {
-		t.Errorf("%v %v", p, err)
-	}
-	free := []Likelihood{{LogProb: math.Log(0.45)}, {LogProb: math.Log(0.05)}} // 0.9, 0.1 without content
-	if p, err = LabelProbabilities(answers, free); err != nil || math.Abs(p[0]-0.25) > 1e-12 {
-		t.Errorf("calibrated %v %v", p, err)
 	}
 }
 
@@ -178,8 +160,39 @@ func TestRealCoNLL(t *testing.T) {
 			t.Errorf("%s: %d words, %v %v", name, words, s, err)
 		}
 	}
-	if _, err := ReadCoNLL(strings.NewReader("a O\nb\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
-		t.Errorf("a line without a tag: %v", err)
+	for text, want := range map[string]string{"a O\nb\n": "line 2", "a\nb O\n": "line 2", "a\tO\n\nb\t\n": "line 3"} {
+		if _, err := ReadCoNLL(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want an error of %s", text, err, want)
+		}
+	}
+	s, err := ReadCoNLL(strings.NewReader("a\n\n\nb\nc\n"))
+	if err != nil || len(s) != 2 || s[0].Tags != nil || s[1].Line != 4 || len(s[1].Words) != 2 {
+		t.Errorf("words alone: %v %v", s, err)
+	}
+}
+
+func TestLabels(t *testing.T) {
+	for _, c := range []struct {
+		tags   string
+		scheme bool
+		want   string
+	}{
+		{"B-A I-A O I-B B-B", true, "[{A 0 2} {B 3 4} {B 4 5}]"}, {"B-A L-A U-A O", true, "[{A 0 2} {A 2 3}]"}, {"S-A B-A E-A", true, "[{A 0 1} {A 1 3}]"},
+		{"N N V O N", false, "[{N 0 2} {V 2 3} {N 4 5}]"}, {"O", true, "[]"},
+	} {
+		if got := fmt.Sprint(Groups(strings.Fields(c.tags), c.scheme)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.tags, got, c.want)
+		}
+	}
+	for labels, want := range map[string]bool{"O B-A I-A": true, "O": false, "O B-A NOUN": false, "S-x U-y": true, "B-": false, "LABEL_0 LABEL_1": false} {
+		if got := HasScheme(strings.Fields(labels)); got != want {
+			t.Errorf("%s: scheme %v", labels, got)
+		}
+	}
+	for tags, want := range map[string]int{"O B-A I-A B-A O": -1, "O I-A": 1, "B-A I-B": 1, "B-A E-A": 1, "X": 0, "B-": 0, "B-A O I-A": 2} {
+		if got, err := CheckIOB2(strings.Fields(tags)); got != want || (err != nil) != (want >= 0) {
+			t.Errorf("%s: %d %v, want %d", tags, got, err, want)
+		}
 	}
 }
 
@@ -251,7 +264,7 @@ func FuzzReaders(f *testing.F) {
 		}
 		if sentences, err := ReadCoNLL(strings.NewReader(string(b))); err == nil {
 			for _, s := range sentences {
-				if n := len(IOB2(Entities(s.Tags), len(s.Tags))); len(s.Words) == 0 || n != len(s.Words) {
+				if n := len(IOB2(Entities(s.Tags), len(s.Tags))); len(s.Words) == 0 || n != len(s.Words) && n != 0 {
 					t.Fatalf("%d words, %d tags", len(s.Words), n)
 				}
 				for _, name := range Schemes {
@@ -260,7 +273,23 @@ func FuzzReaders(f *testing.F) {
 			}
 		}
 		ReadMMLU(strings.NewReader(string(b)))
-		NormalizeAnswer(string(b))
-		ScoreSummary([]string{string(b)}, string(b), true)
+	})
+}
+
+// FuzzScores scores any text against any other: all scores are fractions, and those of a text with itself are 1 or, without words, 0.
+func FuzzScores(f *testing.F) {
+	f.Add("The cats sat.\nDogs ran!", "a cat sits\n\nthe dog 12", true)
+	f.Add("\xff\u0130", "skies dying", false)
+	f.Fuzz(func(t *testing.T, a, b string, stem bool) {
+		if once := NormalizeAnswer(a); len(once) > 3*len(a) {
+			t.Fatalf("%q becomes %q", a, once)
+		}
+		for i, r := range []Rouge{ScoreSummary([]string{a}, b, stem), ScoreSummary([]string{a}, a, stem)} {
+			for _, s := range []PRF{r.R1, r.R2, r.L, r.LSum} {
+				if !(0 <= s.F1 && s.F1 <= 1 && 0 <= s.Precision && s.Precision <= 1 && 0 <= s.Recall && s.Recall <= 1) || i == 1 && s.F1 != 0 && s.F1 != 1 {
+					t.Fatalf("%q, %q: %+v", a, b, r)
+				}
+			}
+		}
 	})
 }

@@ -134,6 +134,21 @@ func summaryLevel(references, predictions [][]string) PRF {
 	return n.PRF()
 }
 
+// Lead is the first n sentences of a text, the baseline of summaries: a sentence ends with a full stop, a question mark or an exclamation mark before white
+// space, or with the line.
+func Lead(text string, n int) string {
+	text = strings.TrimSpace(text)
+	for i := 0; i < len(text); i++ {
+		last := i+1 == len(text)
+		if text[i] == '\n' && text[i-1] != '\n' && !strings.ContainsRune(".!?", rune(text[i-1])) || strings.IndexByte(".!?", text[i]) >= 0 && (last || strings.IndexByte(" \t\r\n", text[i+1]) >= 0) {
+			if n--; n <= 0 {
+				return strings.TrimSpace(text[:i+1])
+			}
+		}
+	}
+	return text
+}
+
 // Interval is a mean with the bounds that hold 95 % of the means of resampled examples.
 type Interval struct{ Low, Mean, High float64 }
 

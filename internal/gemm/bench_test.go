@@ -7,7 +7,6 @@ import (
 
 	"github.com/plinth-ml/plinth/internal/pool"
 	"github.com/plinth-ml/plinth/internal/quant"
-	"github.com/plinth-ml/plinth/internal/vec"
 )
 
 // benchProduct reports the rate of a product as its fastest call, and the share of the fastest reading of the ceiling,
@@ -133,25 +132,5 @@ func BenchmarkHalf(b *testing.B) {
 				}
 			}
 		}
-	}
-}
-
-// BenchmarkRead is the speed of memory, the ceiling of a product of one row.
-func BenchmarkRead(b *testing.B) {
-	for _, threads := range []int{1, 2} {
-		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
-			p := pool.New(threads)
-			defer p.Close()
-			x := make([]float32, 64<<20)
-			for i := range x {
-				x[i] = 1
-			}
-			sums := make([]float32, 256)
-			work := func(task, _ int) { sums[task] = vec.Max(x[task<<18 : (task+1)<<18]) }
-			b.SetBytes(int64(4 * len(x)))
-			for b.Loop() {
-				p.Run(256, work)
-			}
-		})
 	}
 }

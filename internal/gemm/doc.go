@@ -35,7 +35,7 @@
 //
 // Tried before, and what it gave (readings of one shape differ by some 3 % of the ceiling between runs): packing in runs of
 // whole rows instead of one panel after the other, packing time halved; asking for the next panel of B while a panel is
-// used, avx2 80 to 86 % at 1024. No gain seen: huge pages for operands and packed copies; asking for the next rows of A;
+// used, avx2 80 to 86 % at 1024. No gain seen: asking for the next rows of A;
 // unrolling the avx512 loop by 16 instead of 4; both phases in one Run of the pool; B packed by tasks that have all rows; asking for
 // the next rows of A, packed by their task or not; asking for the rows of C with the intent to write. A read where it lies is slower
 // than packed from 1M elements on and for more than 24 panels.

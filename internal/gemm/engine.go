@@ -11,7 +11,7 @@ import (
 type Engine struct {
 	k       *Kernel
 	p       *pool.Pool
-	job     job
+	jobs    []job     // of the loop in progress
 	scratch []Scratch // one for each worker; the first holds the packed operands
 
 	weights packing // the Pack in progress
@@ -25,8 +25,15 @@ const smallFLOPs = 1 << 20
 // New returns an engine for kernel k on pool p.
 func New(k *Kernel, p *pool.Pool) *Engine {
 	e := &Engine{k: k, p: p, scratch: make([]Scratch, p.Threads())}
-	e.packWork = func(task, worker int) { e.job.pack(task, &e.scratch[worker]) }
-	e.tileWork = func(task, worker int) { e.job.run(task, &e.scratch[worker]) }
+	e.packWork = func(task, worker int) { e.jobs[len(e.jobs)-1].pack(task, &e.scratch[worker]) }
+	e.tileWork = func(task, worker int) {
+		i := 0
+		for task >= e.jobs[i].end {
+			i++
+		}
+		j := &e.jobs[i]
+		j.run(task-(j.end-j.tasks), &e.scratch[worker])
+	}
 	e.weightWork = func(task, _ int) { e.weights.run(k, task, nil) }
 	return e
 }
@@ -34,24 +41,48 @@ func New(k *Kernel, p *pool.Pool) *Engine {
 // Kernel is the variant that the engine runs.
 func (e *Engine) Kernel() *Kernel { return e.k }
 
-// Mul computes m on all workers. It panics when sizes are inconsistent.
-func (e *Engine) Mul(m *Product) {
-	if 2*m.M*m.N*m.K < smallFLOPs {
-		e.k.Serial(&e.scratch[0], m)
+// Mul computes the products of the list, none of which reads the result of another, on all workers. Those for which no operand has to be packed
+// beforehand share one loop. It panics when sizes are inconsistent.
+func (e *Engine) Mul(list ...*Product) {
+	work := 0
+	for _, m := range list {
+		work += 2 * m.M * m.N * m.K
+	}
+	if work < smallFLOPs {
+		for _, m := range list {
+			e.k.Serial(&e.scratch[0], m)
+		}
 		return
 	}
-	all := *m
-	all.resolve(e.k.nr)
-	rows, cols := e.k.chunk(&all)
-	j := &e.job
-	for n := 0; n < all.N; n += cols {
-		for i := 0; i < all.M; i += rows {
-			j.plan(e.k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), &e.scratch[0], false)
-			e.p.Run(j.packs(), e.packWork)
-			e.p.Run(j.tasks, e.tileWork)
+	end := 0
+	e.jobs = e.jobs[:0] // a panic may have left some
+	for _, m := range list {
+		all := *m
+		all.resolve(e.k.nr)
+		rows, cols := e.k.chunk(&all)
+		for n := 0; n < all.N; n += cols {
+			for i := 0; i < all.M; i += rows {
+				e.jobs = append(e.jobs, job{})
+				j := &e.jobs[len(e.jobs)-1]
+				j.plan(e.k, all.sub(i, min(rows, all.M-i), n, min(cols, all.N-n)), &e.scratch[0], false)
+				end += j.tasks
+				j.end = end
+				if packs := j.packs(); packs > 0 { // the packed operands are of one job at a time
+					e.p.Run(packs, e.packWork)
+					e.runJobs(end)
+					end = 0
+				}
+			}
 		}
 	}
-	*j = job{} // keep no reference to the operands
+	e.runJobs(end)
+}
+
+// runJobs runs the tasks of the jobs that are planned.
+func (e *Engine) runJobs(tasks int) {
+	e.p.Run(tasks, e.tileWork)
+	clear(e.jobs) // keeps no reference to the operands
+	e.jobs = e.jobs[:0]
 }
 
 // Pack is Kernel.Pack on all workers.

@@ -341,6 +341,18 @@ func TestRows(t *testing.T) {
 	})
 }
 
+// TestOneRow: B [N,K] in whole lines of the cache, which one row reads as it lies, and about them.
+func TestOneRow(t *testing.T) {
+	each(t, func(t *testing.T, k *Kernel) {
+		var s Scratch
+		for _, depth := range []int{16, 32, 47, 48, 49, KC, KC + 16, 2*KC + 7} {
+			for n := range 50 {
+				check(t, k, &s, shape{m: 1, n: n, k: depth, tb: true, pad: n % 3, alpha: []float32{1, -0.3}[n%2], acc: n%5 == 0})
+			}
+		}
+	})
+}
+
 // TestThreads: Mul has the bits of Serial for any number of threads.
 func TestThreads(t *testing.T) {
 	each(t, func(t *testing.T, k *Kernel) {

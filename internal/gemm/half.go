@@ -3,6 +3,7 @@ package gemm
 import (
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"github.com/plinth-ml/plinth/internal/quant"
 )
@@ -11,13 +12,14 @@ import (
 // multiple of halfUnit. Meanwhile what lies ahead bytes further is fetched into the cache.
 type widenFunc func(dst *float32, src *byte, ld, k, ahead int)
 
-// dotFunc computes C = alpha·(A·B) + (C when load, else 0) for one row of A and halfRows rows of numbers of 16 bits, with the sums of a tileFunc and
-// the arguments of a widenFunc.
+// dotFunc computes C = alpha·(A·B) + (C when load, else 0) for one row of A and halfRows rows of numbers of 16 or 32 bits, with the sums of a tileFunc and
+// the arguments of a widenFunc. k is a multiple of the numbers in a line of the cache.
 type dotFunc func(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
 
 const (
-	halfUnit = 32 // numbers of 16 bits in a line of the cache
-	halfRows = 16 // more streams at once are slower: 64 rows, 8 GB/s on one thread, 32 rows 10, 16 rows 13
+	lineBytes = 64            // of a line of the cache
+	halfUnit  = lineBytes / 2 // numbers of 16 bits in it
+	halfRows  = 16            // more streams at once are slower: 64 rows, 8 GB/s on one thread, 32 rows 10, 16 rows 13
 )
 
 // half holds the functions of a variant for one format of 16 bits; nil: everything goes through quant's Decode.
@@ -50,25 +52,32 @@ func (k *Kernel) stripHalf(s *Scratch, dst []float32, src []byte, f quant.Format
 	}
 }
 
-// ahead is how many bytes behind block k0 of a row of Half lies what is needed next: the following block, or the first of the row that is so many rows
-// further.
-func (j *job) ahead(rows, k0 int) int {
+// ReadsRows tells that a product of one row with TransB reads B from memory as fast as a packed one.
+func (k *Kernel) ReadsRows() bool { return k.dot32 != nil }
+
+// ahead is how many bytes behind block k0 of a row of B, numbers of so many bytes in rows ld bytes apart, lies what is needed next: the following block, or the
+// first of the row that is so many rows further.
+func (j *job) ahead(rows, k0, size, ld int) int {
 	if k0+KC < j.K {
-		return 2 * KC
+		return size * KC
 	}
-	return 2 * (rows*j.K - k0)
+	return rows*ld - size*k0
 }
 
-// dots computes row i of C over as many rows of Half as dot takes and returns the first column that is left.
+// dots computes row i of C over as many rows of B, [N,K] in 16 or 32 bits, as dot takes and returns the first column that is left.
 func (j *job) dots(i, n0, n1 int, s *Scratch) int {
-	dot := j.k.half[j.Format].dot
+	dot, size, ld, b := j.k.dot32, 4, 4*j.LDB, unsafe.Pointer(unsafe.SliceData(j.B))
+	if j.Half != nil {
+		dot, size, ld, b = j.k.half[j.Format].dot, 2, 2*j.K, unsafe.Pointer(unsafe.SliceData(j.Half))
+	}
 	if dot == nil || j.TransA {
 		return n0
 	}
+	unit := lineBytes / size
 	for ; n0+halfRows <= n1; n0 += halfRows {
 		for k0 := 0; k0 < j.K; k0 += KC {
-			if kc := min(KC, j.K-k0); kc%halfUnit == 0 {
-				dot(&j.A[i*j.LDA+k0], &j.Half[2*(n0*j.K+k0)], 2*j.K, kc, j.ahead(halfRows, k0), &j.C[i*j.LDC+n0], j.Alpha, j.Accumulate || k0 > 0)
+			if kc := min(KC, j.K-k0); kc%unit == 0 {
+				dot(&j.A[i*j.LDA+k0], (*byte)(unsafe.Add(b, n0*ld+size*k0)), ld, kc, j.ahead(halfRows, k0, size, ld), &j.C[i*j.LDC+n0], j.Alpha, j.Accumulate || k0 > 0)
 			} else {
 				j.column(i, i+1, n0, halfRows, k0, kc, nil, s)
 			}

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// Rows of B in 16 bits, read as columns of float32: see half.go. AVX2, 16 rows at a time. Registers:
+// Rows of B in 16 bits, and in float32,, read as columns of float32: see half.go. AVX2, 16 rows at a time. Registers:
 // SI, R12, R13, BX rows 0, 4, 8 and 12; R10, R11 one and three rows in bytes; R14 bytes to what is needed next.
 
 #define FETCH4 \
@@ -123,13 +123,14 @@
 	LEAQ (R12)(R10*8), BX; \
 	HIGH
 
-#define NEXT(R, bytes) \
+// NEXT goes on by a line of each row, n numbers, and as many bytes of R.
+#define NEXT(R, bytes, n) \
 	ADDQ $64, SI; \
 	ADDQ $64, R12; \
 	ADDQ $64, R13; \
 	ADDQ $64, BX; \
 	ADDQ $bytes, R; \
-	SUBQ $32, CX
+	SUBQ $n, CX
 
 // STORE: C = alpha·(Y15, Y13) + (C or 0).
 #define STORE \
@@ -157,7 +158,7 @@ TEXT ·widenBF16AVX2(SB), NOSPLIT, $0-40
 loop:
 	FETCH
 	BF16(PUTBOTH, PUTBOTH8)
-	NEXT(DI, 2048)
+	NEXT(DI, 2048, 32)
 	JNE loop
 	VZEROUPPER
 	RET
@@ -173,7 +174,7 @@ TEXT ·dotBF16AVX2(SB), NOSPLIT, $0-53
 loop:
 	FETCH
 	BF16(ADDBOTH, ADDBOTH8)
-	NEXT(DX, 128)
+	NEXT(DX, 128, 32)
 	JNE loop
 	STORE
 
@@ -186,7 +187,7 @@ TEXT ·widenF16AVX2(SB), NOSPLIT, $0-40
 loop:
 	FETCH
 	F16(PUT, PUT8)
-	NEXT(DI, 2048)
+	NEXT(DI, 2048, 32)
 	JNE loop
 	VZEROUPPER
 	RET
@@ -202,6 +203,24 @@ TEXT ·dotF16AVX2(SB), NOSPLIT, $0-53
 loop:
 	FETCH
 	F16(ADD, ADD8)
-	NEXT(DX, 128)
+	NEXT(DX, 128, 32)
+	JNE loop
+	STORE
+
+// func dotF32AVX2(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+TEXT ·dotF32AVX2(SB), NOSPLIT, $0-53
+	MOVQ a+0(FP), DX
+	MOVQ b+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
+	VXORPS Y15, Y15, Y15
+	VXORPS Y13, Y13, Y13
+loop:
+	FETCH
+	PART(VMOVUPS, SI, R12, 0, ADD, 0)
+	PART(VMOVUPS, R13, BX, 0, ADD8, 0)
+	PART(VMOVUPS, SI, R12, 32, ADD, 8)
+	PART(VMOVUPS, R13, BX, 32, ADD8, 8)
+	NEXT(DX, 64, 16)
 	JNE loop
 	STORE

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// Rows of B in 16 bits, K next to K, read as columns of float32: see half.go. AVX-512, 16 rows at a time. Registers:
+// Rows of B in 16 bits, and in float32,, K next to K, read as columns of float32: see half.go. AVX-512, 16 rows at a time. Registers:
 // SI, R12, R13, BX rows 0, 4, 8 and 12; R10, R11 one and three rows in bytes; R14 bytes to what is needed next.
 
 #define FETCH4 \
@@ -116,13 +116,14 @@
 	LEAQ (R12)(R10*8), BX; \
 	HIGH
 
-#define NEXT(R, bytes) \
+// NEXT goes on by a line of each row, n numbers, and as many bytes of R.
+#define NEXT(R, bytes, n) \
 	ADDQ $64, SI; \
 	ADDQ $64, R12; \
 	ADDQ $64, R13; \
 	ADDQ $64, BX; \
 	ADDQ $bytes, R; \
-	SUBQ $32, CX
+	SUBQ $n, CX
 
 // STORE: C = alpha·Z30 + (C or 0).
 #define STORE \
@@ -146,7 +147,7 @@ TEXT ·widenBF16AVX512(SB), NOSPLIT, $0-40
 loop:
 	FETCH
 	BF16(PUTBOTH)
-	NEXT(DI, 4096)
+	NEXT(DI, 4096, 32)
 	JNE loop
 	VZEROUPPER
 	RET
@@ -161,7 +162,7 @@ TEXT ·dotBF16AVX512(SB), NOSPLIT, $0-53
 loop:
 	FETCH
 	BF16(ADDBOTH)
-	NEXT(DX, 128)
+	NEXT(DX, 128, 32)
 	JNE loop
 	STORE
 
@@ -174,7 +175,7 @@ TEXT ·widenF16AVX512(SB), NOSPLIT, $0-40
 loop:
 	FETCH
 	F16(PUT)
-	NEXT(DI, 4096)
+	NEXT(DI, 4096, 32)
 	JNE loop
 	VZEROUPPER
 	RET
@@ -189,6 +190,22 @@ TEXT ·dotF16AVX512(SB), NOSPLIT, $0-53
 loop:
 	FETCH
 	F16(ADD)
-	NEXT(DX, 128)
+	NEXT(DX, 128, 32)
+	JNE loop
+	STORE
+
+// func dotF32AVX512(a *float32, b *byte, ld, k, ahead int, c *float32, alpha float32, load bool)
+TEXT ·dotF32AVX512(SB), NOSPLIT, $0-53
+	MOVQ a+0(FP), DX
+	MOVQ b+8(FP), SI
+	MOVQ k+24(FP), CX
+	ARGS
+	VPXORD Z30, Z30, Z30
+loop:
+	FETCH
+	LOAD16(VMOVUPS, 0)
+	TRANSPOSE
+	EACH(ADD, 0)
+	NEXT(DX, 64, 16)
 	JNE loop
 	STORE

@@ -15,7 +15,7 @@ type Scratch struct {
 const (
 	packLimit = 8 << 20 // larger operands are taken in chunks of rows or columns
 	minTasks  = 16
-	large     = 1 << 20 // A of so many elements is better packed in parts by its users than written and read again
+	large     = 1 << 19 // A of so many elements is better packed in parts by its users than written and read again, or read where it lies
 	ownTasks  = 8       // as minTasks, where each cut along N packs A once more
 	ownRows   = 132     // rows of a task that packs its part of A, about
 	ownCols   = 1536    // most columns of such a task
@@ -33,6 +33,7 @@ type job struct {
 	cols    int       // a multiple of nr
 	blocks  int       // tasks along M
 	tasks   int
+	end     int       // of its tasks among those of a loop over several jobs
 	pa, pb  packing   // phase 1
 	ownA    bool      // tasks pack A, in parts
 	act     []float32 // where Act puts its results, when not in C
@@ -128,7 +129,7 @@ func (j *job) run(task int, s *Scratch) {
 			clear(j.C[i*j.LDC+n0 : i*j.LDC+n1])
 		}
 	}
-	if few := i1-i0 <= j.k.mr && !j.ownA; few && (j.bp != nil && i1-i0 > 1 || j.Half != nil) { // B is read once: in the order in which it lies
+	if few := i1-i0 <= j.k.mr && !j.ownA; few && (j.bp != nil && i1-i0 > 1 || j.bp == nil && (j.Half != nil || j.TransB)) { // B is read once: in the order in which it lies
 		n := n0
 		if i1-i0 == 1 {
 			n = j.dots(i0, n0, n1, s)
@@ -232,7 +233,7 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 	case j.Half != nil:
 		s.panel = grow(s.panel, KC*k.nr)
 		b = &s.panel[0]
-		k.stripHalf(s, s.panel, j.Half[2*(n*j.K+k0):], j.Format, j.K, w, kc, j.ahead(k.nr, k0))
+		k.stripHalf(s, s.panel, j.Half[2*(n*j.K+k0):], j.Format, j.K, w, kc, j.ahead(k.nr, k0, 2, 2*j.K))
 	case !j.TransB && whole && i1-i0 <= k.mr:
 		b, ldb = &j.B[k0*j.LDB+n], j.LDB
 	default:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"unsafe"
 
+	"github.com/plinth-ml/plinth/internal/pages"
 	"github.com/plinth-ml/plinth/internal/quant"
 )
 
@@ -157,7 +158,7 @@ func grow(s []float32, n int) []float32 {
 	if cap(s) >= n {
 		return s[:n]
 	}
-	s = make([]float32, n+15)
+	s = pages.Floats(n + 15)
 	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(s)))%64) / 4
 	return s[skip:][:n]
 }

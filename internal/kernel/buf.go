@@ -3,6 +3,8 @@ package kernel
 import (
 	"fmt"
 	"unsafe"
+
+	"github.com/plinth-ml/plinth/internal/pages"
 )
 
 // DType is the type of a buffer's elements.
@@ -80,7 +82,7 @@ func Alloc(d DType, n int) Buf {
 		return OfBF16(make([]uint16, n))
 	}
 	if d == F32 {
-		return OfF32(make([]float32, n))
+		return OfF32(pages.Floats(n))
 	}
 	return OfBytes(d, make([]byte, d.Bytes(n)))
 }

@@ -11,7 +11,7 @@ const KeyTile = 128
 //
 // A page holds the parts of all layers, one after the other; a part holds for each key head its keys and then its values. Keys are transposed,
 // [Width, Rows], values are [Rows, Width], so that both products of attention read along rows. In Q8_0 a value's row is blocks as ggml's;
-// of keys, each 32 rows of the transposed matrix are Rows scales, F16, and then 32 x Rows codes: the same bytes in another order.
+// of keys, each 32 rows of the transposed matrix are Rows scales, F16, and then 32 x Rows codes: the same bytes in another order. Where one of 32 numbers is not finite, the scale and so all 32 are NaN.
 type Cache struct {
 	DType          DType // F32, F16 or Q8_0; what is stored is rounded to it once
 	Layer          int   // that a call stores and reads

@@ -27,8 +27,12 @@ type Set struct {
 
 	// MatMul computes a product with its epilogue, and those that Next chains to it.
 	MatMul func(m *MatMul)
+	// ReadsRows tells that MatMul of one row with TransB reads B from memory as fast as a packed one.
+	ReadsRows bool
 	// Pack stores op(B) [K,N] in the layout that MatMul reads fastest; dst is reused when it has room.
 	Pack func(dst *Packed, b Buf, trans bool, k, n int)
+	// PackInt8 stores op(B) in 8 bits with a scale for each column; a product with it takes each row of A to 8 bits too: see MatMul.
+	PackInt8 func(dst *Packed, b Buf, trans bool, k, n int)
 
 	Fill  func(y Buf, v float64)        // Fill and Copy take I32 too
 	Copy  func(y, x Buf)                // between F32 and BF16 it converts, rounding to nearest even
@@ -116,6 +120,14 @@ func (d Dropout) Drops() uint32 { return uint32(math.Round(d.P * (1 << 16))) }
 // Scale is the factor of the elements that stay.
 func (d Dropout) Scale() float64 { return 1 / (1 - float64(d.Drops())/(1<<16)) }
 
+// Factor is what element i is multiplied by: 0 or Scale.
+func (d Dropout) Factor(i int) float64 {
+	if d.Bits(i / 8)[i%8/2]>>(i%2*16)&0xffff < d.Drops() {
+		return 0
+	}
+	return d.Scale()
+}
+
 // Bits are the random numbers of elements 8·block to 8·block+7: the lower half of each word, then the upper.
 func (d Dropout) Bits(block int) [4]uint32 { return d.Key.Bits128(uint64(block)) }
 
@@ -127,6 +139,9 @@ func (d Dropout) Bits(block int) [4]uint32 { return d.Key.Bits128(uint64(block))
 // half has no such number), 1/(127/max|a|) for blocks of 256; codes are multiplied and summed exactly, the sums of blocks, times their scales, in float32. A block with an infinity or a NaN is NaN.
 // Without TransB it is the gradient's product: C = Alpha·A·B or, with Accumulate, C += that, without Bias, Act, Pre and Residual; in float32 with
 // the numbers that B [K,N] stands for, some rows of B at a time.
+//
+// With Packed by PackInt8 (not TransA, not Accumulate) each column of op(B) and each row of A is codes c = round(127/max|x|·x), to even in ties, times the scale max|x|/127;
+// codes are multiplied and summed exactly. A row or column with an infinity or a NaN is NaN.
 type MatMul struct {
 	M, N, K        int
 	A, B, C        Buf // op(A) [M,K], op(B) [K,N], C [M,N]
@@ -180,8 +195,11 @@ func (r *Rope) Turning() int {
 // (Dao et al. 2022, FlashAttention, algorithms 1 and 4). Sequence s owns the query rows Queries[s] and the key rows
 // Keys[s]; its last query stands at its last key (query j of Tq at key position Tk-Tq+j), so that cached decoding and
 // chunked prefill are the same call. Padding and document masks are sequence boundaries: nothing outside Keys[s] is seen.
-// Neither Queries nor Keys overlap among themselves; rows in no span are neither read nor written, keys and values in one are finite.
+// Neither Queries nor Keys overlap among themselves; rows in no span are neither read nor written.
+// What a query does not see never reaches its result, whatever its bits; a NaN that it sees does, by a key all of its head's row, by a value that element. A bias of -Inf
+// takes a key's weight only. For the gradient all operands are finite.
 // A query that sees no key, or only biases of -Inf, gives zeros, an LSE of -Inf and no gradient.
+// Drop leaves out probabilities behind the softmax, whose sum they stay part of: see DropOf.
 // Query head h reads key head h*KVHeads/Heads. Key tiles start at multiples of KeyTile counted from Keys[s].Start.
 //
 // With a Cache, K and V are those of the queries' own tokens: they are stored as the last of the Keys[s].Len positions of each sequence, and all
@@ -201,6 +219,12 @@ type Attention struct {
 	Bias                    Buf    // [Heads, BiasQ, BiasK], added at (head, query position, key position), shared by all sequences; or none
 	BiasQ, BiasK            int    // BiasQ 0: Bias is [Heads, BiasK], added at column BiasK/2 + key position - query position
 	Cache                   *Cache // or nil
+	Drop                    Dropout
+}
+
+// DropOf is the dropout of the probabilities of a row of Q and a head: element i is that of key position i.
+func (a *Attention) DropOf(row, head int) Dropout {
+	return Dropout{P: a.Drop.P, Key: a.Drop.Key.At(uint64(row*a.Heads + head))}
 }
 
 // BiasFits reports whether the bias has a number for every pair of so many queries and keys.

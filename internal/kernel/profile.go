@@ -118,6 +118,11 @@ func Profile(s *Set) (*Set, *Times) {
 		s.Pack(dst, b, trans, k, n)
 		t.add(timesKey{"Pack", k, n, 0}, start, 0, 2*float64(b.Len()))
 	}
+	p.PackInt8 = func(dst *Packed, b Buf, trans bool, k, n int) {
+		start := time.Now()
+		s.PackInt8(dst, b, trans, k, n)
+		t.add(timesKey{"PackInt8", k, n, 0}, start, 0, 2*float64(b.Len()))
+	}
 	p.Attention = func(a *Attention) {
 		start := time.Now()
 		s.Attention(a)

@@ -1,6 +1,8 @@
 #include "textflag.h"
 
-// Dot products of four rows of weights at a time, lane r of a register for row r, with one row of activations. AVX2.
+// Dot products of four rows of weights at a time, lane r of a register for row r, with one row of activations. AVX2. The four rows lie apart, so that each is the
+// beginning of a stream through many rows: what a core gets from memory is limited by how much is asked for ahead, and the processor itself asks ahead in
+// streams longer than a row.
 
 DATA words<>+0x00(SB)/8, $0x0100010001000100
 DATA words<>+0x08(SB)/8, $0x0100010001000100
@@ -51,19 +53,21 @@ DATA splitHalves<>+0x00(SB)/8, $0x0d0c090805040100
 DATA splitHalves<>+0x08(SB)/8, $0x0f0e0b0a07060302
 GLOBL splitHalves<>(SB), RODATA|NOPTR, $16
 
-// ARGS loads what all functions take: w the first row, stride bytes between rows, rows a multiple of four, blocks of a row, and of the
-// activations the codes, scales and sums, whose blocks are so many bytes apart.
-// R8-R11 rows, BX blocks, SI codes, R12 scales, R13 sums.
+// ARGS loads what all functions take: w the first row of the first of four streams, stride bytes between streams, rows of each of them one after the other,
+// blocks of a row, and of the activations the codes, scales and sums, whose blocks are so many bytes apart.
+// R8-R11 rows, BX blocks, SI codes, R12 scales, R13 sums; DX bytes between the streams of y.
 #define ARGS \
 	MOVQ y+0(FP), DI; \
 	MOVQ w+8(FP), R8; \
 	MOVQ stride+16(FP), DX; \
-	MOVQ rows+24(FP), CX
-
-#define ROWS \
+	MOVQ rows+24(FP), CX; \
 	LEAQ (R8)(DX*1), R9; \
 	LEAQ (R9)(DX*1), R10; \
 	LEAQ (R10)(DX*1), R11; \
+	LEAQ (CX*4), DX
+
+// ROWS begins a row of each stream.
+#define ROWS \
 	MOVQ blocks+32(FP), BX; \
 	MOVQ code+40(FP), SI; \
 	MOVQ scale+48(FP), R12; \
@@ -81,19 +85,23 @@ GLOBL splitHalves<>(SB), RODATA|NOPTR, $16
 	ADDQ sumStep+80(FP), R13; \
 	DECQ BX
 
-// FETCH asks for the same place of the next four rows.
+// FETCH asks for what comes later in the streams.
+#define AHEAD 1024
 #define FETCH(off) \
-	PREFETCHT0 off(R8)(DX*4); \
-	PREFETCHT0 off(R9)(DX*4); \
-	PREFETCHT0 off(R10)(DX*4); \
-	PREFETCHT0 off(R11)(DX*4)
+	PREFETCHT0 (AHEAD+off)(R8); \
+	PREFETCHT0 (AHEAD+off)(R9); \
+	PREFETCHT0 (AHEAD+off)(R10); \
+	PREFETCHT0 (AHEAD+off)(R11)
 
-// STORE ends four rows: R11 is behind the last.
+// STORE ends a row of each stream.
 #define STORE \
-	VMOVUPS X12, (DI); \
-	ADDQ $16, DI; \
-	MOVQ R11, R8; \
-	SUBQ $4, CX
+	LEAQ (DX)(DX*2), R14; \
+	VMOVSS X12, (DI); \
+	VEXTRACTPS $1, X12, (DI)(DX*1); \
+	VEXTRACTPS $2, X12, (DI)(DX*2); \
+	VEXTRACTPS $3, X12, (DI)(R14*1); \
+	ADDQ $4, DI; \
+	DECQ CX
 
 // HALVES puts the scales at off of the four blocks into X4.
 #define HALVES(off) \
@@ -169,24 +177,25 @@ rows:
 	ROWS
 loop:
 	FETCH(0)
-	VMOVDQU (SI), Y4
-#define ROW(R, ACC) \
+	VBROADCASTI128 (SI), Y4
+	VBROADCASTI128 16(SI), Y7
+#define PAIR(R, S, ACC) \
 	VMOVDQU 2(R), X5; \
-	VPSRLW $4, X5, X6; \
-	VINSERTI128 $1, X6, Y5, Y5; \
+	VINSERTI128 $1, 2(S), Y5, Y5; \
+	VPAND Y14, Y5, Y6; \
+	VPSRLW $4, Y5, Y5; \
 	VPAND Y14, Y5, Y5; \
-	VPMADDUBSW Y4, Y5, ACC
-	ROW(R8, Y0)
-	ROW(R9, Y1)
-	ROW(R10, Y2)
-	ROW(R11, Y3)
-#undef ROW
-	VPHADDW Y1, Y0, Y0 // 4 products each
-	VPHADDW Y3, Y2, Y2
-	VPHADDW Y2, Y0, Y0 // 8: at most 30480
-	VPMADDWD Y15, Y0, Y0
+	VPMADDUBSW Y4, Y6, Y6; \
+	VPMADDUBSW Y7, Y5, Y5; \
+	VPADDW Y6, Y5, ACC; \
+	VPMADDWD Y15, ACC, ACC
+	PAIR(R8, R9, Y0) // a half of a register for a row
+	PAIR(R10, R11, Y1)
+#undef PAIR
+	VPHADDD Y1, Y0, Y0
+	VPHADDD Y0, Y0, Y0 // rows 0, 2, 0, 2; 1, 3, 1, 3
 	VEXTRACTI128 $1, Y0, X1
-	VPADDD X1, X0, X0
+	VPUNPCKLDQ X1, X0, X0
 	VPBROADCASTD (R13), X1
 	VPADDD X1, X0, X0
 	HALVES(0)
@@ -198,9 +207,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// SCALESK makes the scales and minima of a block of Q4_K or Q5_K words: the scales in both halves of Y5, and the products of minima and sums in MIN; see
-// unpacked.scalesK.
-#define SCALESK(R, MIN) \
+// SPLITK makes the scales and minima of a block of Q4_K or Q5_K bytes of X5, scales first; see unpacked.scalesK.
+#define SPLITK(R) \
 	VMOVDQU (R), X4; \
 	VPSHUFD $0xed, X4, X5; \
 	VPSRLVD shiftK<>(SB), X5, X5; \
@@ -208,7 +216,11 @@ loop:
 	VPSHUFD $0x95, X4, X6; \
 	VPSRLD $2, X6, X6; \
 	VPAND highK<>(SB), X6, X6; \
-	VPOR X6, X5, X5; \
+	VPOR X6, X5, X5
+
+// SCALESK makes the scales of a block words, in both halves of Y5, and MIN the products of minima and sums.
+#define SCALESK(R, MIN) \
+	SPLITK(R); \
 	VPMOVZXBW X5, Y5; \
 	VEXTRACTI128 $1, Y5, X6; \
 	VPMADDWD (R13), X6, MIN; \
@@ -397,5 +409,28 @@ loop:
 	JNE loop
 	STORE
 	JNE rows
+	VZEROUPPER
+	RET
+
+// func scalesK(scale *int32, pair *int16, w *byte, step, blocks int)
+// The 8 scales and the 8 minima of each block of a row of Q4_K or Q5_K, int32 and int16.
+TEXT ·scalesK(SB), NOSPLIT, $0-40
+	MOVQ scale+0(FP), DI
+	MOVQ pair+8(FP), R8
+	MOVQ w+16(FP), SI
+	MOVQ step+24(FP), DX
+	MOVQ blocks+32(FP), CX
+loop:
+	SPLITK(SI)
+	VPMOVZXBD X5, Y6
+	VPSRLDQ $8, X5, X5
+	VPMOVZXBW X5, X5
+	VMOVDQU Y6, (DI)
+	VMOVDQU X5, (R8)
+	ADDQ DX, SI
+	ADDQ $32, DI
+	ADDQ $16, R8
+	DECQ CX
+	JNE loop
 	VZEROUPPER
 	RET

@@ -13,13 +13,23 @@ type Kernel struct {
 	dot      [Formats]dotFunc // few rows of activations; nil: everything in Go
 	tile     [Formats]tileFunc
 	codes    [Formats]codesFunc
+	int8     *int8Kernel // nil: in Go
 }
 
-// dotFunc computes y[r] for rows of weights, a multiple of dotRows, stride bytes apart, with one row of activations, whose blocks have their codes,
+// dotFunc computes y[s*rows+r], row r of stream s of dotRows streams of weights, stride bytes apart, with one row of activations, whose blocks have their codes,
 // scales and sums so many bytes apart.
 type dotFunc func(y *float32, w *byte, stride, rows, blocks int, code *int8, scale *float32, sum unsafe.Pointer, codeStep, scaleStep, sumStep int)
 
-// dotRows is the number of weight rows that a dotFunc takes at once.
+// tileFunc computes out [groupRows, panelRows] from all blocks of a panel and of a group of activations; aSum is their start for blocks of 32, else their sum.
+type tileFunc func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+// codesFunc writes the codes of a row of weights to dst.
+type codesFunc func(dst *uint8, w *byte, blocks int)
+
+// panelRows is the number of weight rows in a panel.
+const panelRows = 16
+
+// dotRows is the number of weight rows that a dotFunc takes at once, each of a stream of its own.
 const dotRows = 4
 
 // Scratch is a worker's memory for products. The zero value is ready.
@@ -27,6 +37,9 @@ type Scratch struct {
 	sums  []float32
 	block unpacked
 	panel panel
+
+	tile       [int8Rows * int8Cols]float32 // of 8 bits, at the edges
+	bias, none [int8Cols]float32            // none stays 0
 }
 
 // Product is C = A·Wᵀ for some of the rows of each. C[i, n] is C[i*LDC+n].
@@ -98,15 +111,15 @@ func (k *Kernel) mulFew(p *Product) {
 		for i := p.From; i < p.To; i++ {
 			at := a.slot(i, 0)
 			sum, size := a.sums(at)
-			run := func(y *float32, n, stride, rows int) {
+			run := func(y *float32, n, stride, rows int) { // rows of each stream
 				dot(y, &p.W[n*p.weightRow], stride, rows, p.blocks, &a.code[at*sh.elements], &a.scale[at], sum, a.group*sh.elements, a.group*4, a.group*size)
 			}
 			if whole > 0 {
-				run(&p.C[i*p.LDC+n], n, p.weightRow, whole)
+				run(&p.C[i*p.LDC+n], n, whole/dotRows*p.weightRow, whole/dotRows)
 			}
 			for r := whole; r < rows; r++ {
 				var y [dotRows]float32
-				run(&y[0], n+r, 0, dotRows)
+				run(&y[0], n+r, 0, 1)
 				p.C[i*p.LDC+n+r] = y[0]
 			}
 		}

@@ -40,6 +40,15 @@ func codesQ6_K(dst *uint8, w *byte, blocks int)
 func interleave(dst, src *uint8, stride, chunks int)
 
 //go:noescape
+func halves16(dst *float32, w *byte, stride, step, blocks int)
+
+//go:noescape
+func scalesK(scale *int32, pair *int16, w *byte, step, blocks int)
+
+//go:noescape
+func scales6(scale *int32, pair *int16, w *byte, blocks int)
+
+//go:noescape
 func tile512(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
 
 //go:noescape
@@ -68,6 +77,15 @@ func quantize32(code *int8, scale *float32, sum *int32, x *float32, blocks, code
 
 //go:noescape
 func quantize256(code *int8, scale *float32, sum *int16, x *float32, blocks, codeStep, scaleStep, sumStep int, sixteens bool)
+
+//go:noescape
+func int8Magnitude512(x *float32, n int) uint32
+
+//go:noescape
+func int8Codes512(code *int8, x *float32, n int, inverse float32) int32
+
+//go:noescape
+func int8Tile512(c *float32, ldc, depth int, w *uint8, a *int8, start *int32, aScale, wScale, bias *float32)
 
 func (a *Activations) quantizeAVX2(i int, x []float32) {
 	if a.blocks == 0 {
@@ -98,6 +116,7 @@ func simdKernels() []*Kernel {
 		avx512 := avx2
 		avx512.name = "avx512"
 		avx512.tile = [Formats]tileFunc{Q8_0: tile512, Q4_0: tile512, Q4_K: tileMin512, Q5_K: tileMin512, Q6_K: tileSub512}
+		avx512.int8 = &int8Kernel{int8Magnitude512, int8Codes512, int8Tile512}
 		list = append(list, &avx512)
 	}
 	return list

@@ -2,6 +2,9 @@
 
 package quant
 
+// panel would hold rows of weights taken apart for a tile; there is none.
+type panel struct{}
+
 func simdKernels() []*Kernel { return nil }
 
-func interleave(dst, src *uint8, stride, chunks int) { panic("quant: no panels in Go") }
+func (k *Kernel) mulPanels(*Scratch, *Product) { panic("quant: no tiles in Go") }

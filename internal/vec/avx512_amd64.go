@@ -13,6 +13,12 @@ func geluTanhAVX512(y, x []float32)
 func geluTanhGradAVX512(dx, dy, x []float32)
 
 //go:noescape
+func geluAVX512(y, x []float32)
+
+//go:noescape
+func geluGradAVX512(dx, dy, x []float32)
+
+//go:noescape
 func softmaxTileAVX512(p *float32, ld, width int, seen *int32, top, sum *float32, rows int)
 
 //go:noescape

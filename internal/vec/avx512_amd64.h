@@ -23,6 +23,32 @@ done: \
 	VZEROUPPER; \
 	RET
 
+// MAP16 is LOOP16 for a BODY (Z0, Z1 to Z0) over SI and R8.
+#define MAP16(BODY) \
+loop: \
+	CMPQ CX, $16; \
+	JLT tail; \
+	VMOVUPS (SI), Z0; \
+	VMOVUPS (R8), Z1; \
+	BODY; \
+	VMOVUPS Z0, (DI); \
+	ADDQ $64, SI; \
+	ADDQ $64, R8; \
+	ADDQ $64, DI; \
+	SUBQ $16, CX; \
+	JMP loop; \
+tail: \
+	TESTQ CX, CX; \
+	JE done; \
+	MASK16; \
+	VMOVUPS.Z (SI), K1, Z0; \
+	VMOVUPS.Z (R8), K1, Z1; \
+	BODY; \
+	VMOVUPS Z0, K1, (DI); \
+done: \
+	VZEROUPPER; \
+	RET
+
 // MASK16 sets K1 to the first CX lanes, 0 < CX < 16. It uses AX.
 #define MASK16 \
 	MOVL $1, AX; \

@@ -48,7 +48,7 @@ func avx512Variant() *variant {
 	v := avx2Variant()
 	v.name = "avx512"
 	v.exp, v.expSum = expAVX512, expSumAVX512
-	v.geluTanh, v.geluTanhGrad = geluTanhAVX512, geluTanhGradAVX512
+	v.gelu, v.geluGrad, v.geluTanh, v.geluTanhGrad = geluAVX512, geluGradAVX512, geluTanhAVX512, geluTanhGradAVX512
 	v.softmaxTile, v.softmaxTileGrad = softmaxTileAVX512, softmaxTileGradAVX512
 	return v
 }

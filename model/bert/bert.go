@@ -84,7 +84,7 @@ func New(c Config) (*Model, error) {
 	for range c.Layers {
 		m.Bert.Layers = append(m.Bert.Layers, &Layer{
 			Attn: &Attention{Q: linear(C, C), K: linear(C, C), V: linear(C, C), Out: linear(C, C), Norm: nn.NewLayerNorm(C, c.Eps), drop: c.Dropout,
-				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: C / c.Heads}},
+				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: C / c.Heads, Drop: c.AttnDropout}},
 			Up: linear(C, c.Hidden), Down: linear(c.Hidden, C), Norm: nn.NewLayerNorm(C, c.Eps), act: act, drop: c.Dropout,
 		})
 	}
@@ -159,10 +159,8 @@ func (l *Layer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs) *tensor
 func (a *Attention) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs) *tensor.Tensor {
 	spec := a.spec
 	spec.Queries = seqs.Spans
-	q := a.Q.Forward(t, x, tensor.Identity, nil) // [N, H·D]
-	k := a.K.Forward(t, x, tensor.Identity, nil)
-	v := a.V.Forward(t, x, tensor.Identity, nil)
-	y := t.Attention(tensor.Of(q), tensor.Of(k), tensor.Of(v), spec) // [N, H·D]
+	qkv := nn.Together(t, x, a.Q, a.K, a.V)                                         // each [N, H·D]
+	y := t.Attention(tensor.Of(qkv[0]), tensor.Of(qkv[1]), tensor.Of(qkv[2]), spec) // [N, H·D]
 	return a.Norm.Forward(t, a.Out.ForwardDrop(t, y, a.drop, x))
 }
 

@@ -31,12 +31,13 @@ type Config struct {
 	Eps         float64 `json:"layer_norm_eps"`
 	InitStd     float64 `json:"initializer_range"`
 	Dropout     float64 `json:"hidden_dropout_prob"`          // behind the embeddings, attention and MLP, in training
-	AttnDropout float64 `json:"attention_probs_dropout_prob"` // of attention's probabilities: kept in the file, not applied
+	AttnDropout float64 `json:"attention_probs_dropout_prob"` // of attention's probabilities, in training
 
 	Head        Head     `json:"-"` // what architectures says
 	Labels      int      `json:"-"` // scores of a task's head: the length of id2label
 	HeadDropout *float64 `json:"-"` // classifier_dropout; nil: Dropout
 	Pad         *int     `json:"-"` // pad_token_id: of RoBERTa also where positions start
+	MeanPool    bool     `json:"-"` // classifier_pooling is mean: Classification reads the mean over the tokens, of BERT without the pooler
 }
 
 // Head is what stands on the body; the value is the end of the name in architectures.
@@ -91,6 +92,7 @@ type more struct {
 	HeadDropout   *float64          `json:"classifier_dropout"`
 	SeqDropout    *float64          `json:"seq_classif_dropout"` // DistilBERT's name
 	Pad           *int              `json:"pad_token_id"`
+	Pooling       string            `json:"classifier_pooling"`
 }
 
 // Parse reads a config.json. A key that it does not know is an error, because it may change the arithmetic. Without architectures it is a Body.
@@ -115,7 +117,7 @@ func Parse(data []byte) (Config, error) {
 	if err := model.ParseConfig(data, &c, model.Keys{Neutral: neutral, Fixed: fixed}); err != nil {
 		return c, fmt.Errorf("bert: %w", err)
 	}
-	c.HeadDropout, c.Pad = m.HeadDropout, m.Pad
+	c.HeadDropout, c.Pad, c.MeanPool = m.HeadDropout, m.Pad, m.Pooling == model.MeanPooling
 	switch name {
 	case TypeDistilBERT:
 		c.Segments = 0
@@ -183,6 +185,9 @@ func (c Config) Marshal() ([]byte, error) {
 	dropout := "classifier_dropout"
 	if c.ModelType == TypeDistilBERT {
 		dropout = "seq_classif_dropout"
+	}
+	if c.MeanPool && c.Head == Classification {
+		extra["classifier_pooling"] = model.MeanPooling
 	}
 	if c.HeadDropout != nil {
 		extra[dropout] = *c.HeadDropout
@@ -257,8 +262,10 @@ func (c Config) pooled() bool {
 	switch c.Head {
 	case Body:
 		return c.ModelType != TypeDistilBERT
-	case PreTraining, Classification:
+	case PreTraining:
 		return c.ModelType == TypeBERT
+	case Classification:
+		return c.ModelType == TypeBERT && !c.MeanPool
 	}
 	return false
 }

@@ -9,7 +9,9 @@ import (
 )
 
 // Tasked is a BERT with a head for a task: see model.Tasked.
-type Tasked struct{ *Model }
+type Tasked struct {
+	*Model `name:""` // its layers are the model's, under the same paths
+}
 
 var tasks = map[Head]model.Task{Classification: model.SequenceTask, Tagging: model.TokenTask, Answers: model.SpanTask}
 
@@ -37,21 +39,31 @@ func (m *Model) WithTask(task model.Task, k int) (model.Tasked, error) {
 // Task is what the head is for.
 func (m Tasked) Task() model.Task { return tasks[m.Config.Head] }
 
-// Read returns what the head reads: of a SequenceTask the pooler's vectors [B, C], otherwise the features [N, C].
+// Read returns what the head reads: of a SequenceTask the pooler's vectors [B, C], or with MeanPool what takes their place; otherwise the features [N, C].
 func (m Tasked) Read(t *tensor.Tape, in model.Input) *tensor.Tensor {
 	x, drop := m.Encode(t, in), m.Config.headDropout()
 	switch {
 	case m.Config.Head == Answers:
 		return x
 	case m.Config.Head == Tagging:
+	case m.Config.ModelType == TypeBERT && m.Config.MeanPool:
+		x = m.text(t, x, in.Seqs)
 	case m.Config.ModelType == TypeBERT:
-		x = m.Pool(t, m.first(t, x, in.Seqs))
+		x = m.Pool(t, m.text(t, x, in.Seqs))
 	case m.Config.ModelType == TypeRoBERTa:
-		x = m.Dense.Forward(t, t.Dropout(m.first(t, x, in.Seqs), drop), tensor.Tanh, nil)
+		x = m.Dense.Forward(t, t.Dropout(m.text(t, x, in.Seqs), drop), tensor.Tanh, nil)
 	default: // DistilBERT
-		x = m.Dense.Forward(t, m.first(t, x, in.Seqs), tensor.ReLU, nil)
+		x = m.Dense.Forward(t, m.text(t, x, in.Seqs), tensor.ReLU, nil)
 	}
 	return t.Dropout(x, drop)
+}
+
+// text returns one row of features for each text [B, C]: the first token's, or the mean.
+func (m Tasked) text(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs) *tensor.Tensor {
+	if m.Config.MeanPool {
+		return t.SeqMean(x, model.Mean.Spans(nil, seqs))
+	}
+	return m.first(t, x, seqs)
 }
 
 // Scorer maps what is read to scores.

@@ -112,5 +112,5 @@ func (m *Model) Head() nn.Head {
 // Sizes are the facts that callers plan with.
 func (m *Model) Sizes() model.Sizes {
 	c := m.Config
-	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: c.Window}
+	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: c.Window, Switch: c.Rope.Switch(c.Context)}
 }

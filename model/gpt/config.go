@@ -29,6 +29,10 @@ type Config struct {
 	BOS          *int    `json:"bos_token_id"`
 	EOS          *int    `json:"eos_token_id"`
 
+	AttnDropout  float64 `json:"attn_pdrop"`  // of attention's probabilities, in training; a file without the key means 0
+	EmbdDropout  float64 `json:"embd_pdrop"`  // of the embeddings
+	ResidDropout float64 `json:"resid_pdrop"` // of what attention and MLP add
+
 	HeadDim int `json:"head_dim,omitempty"` // GPT-3 only: where heads x head_dim is not n_embd; 0 means n_embd/n_head
 	Window  int `json:"window,omitempty"`   // GPT-3 only: band of odd layers
 
@@ -66,11 +70,8 @@ func (c Config) Marshal() ([]byte, error) {
 	out := struct {
 		Architectures []string `json:"architectures,omitempty"`
 		plain
-		AttnDropout  float64 `json:"attn_pdrop"`
-		EmbdDropout  float64 `json:"embd_pdrop"`
-		ResidDropout float64 `json:"resid_pdrop"`
-		Tied         bool    `json:"tie_word_embeddings"`
-		DType        string  `json:"torch_dtype"`
+		Tied  bool   `json:"tie_word_embeddings"`
+		DType string `json:"torch_dtype"`
 	}{plain: plain(c), Tied: true, DType: "float32"}
 	if c.ModelType == TypeGPT2 {
 		out.Architectures = []string{"GPT2LMHeadModel"}
@@ -99,6 +100,11 @@ func (c Config) Check() error {
 		return fmt.Errorf("gpt: config.json: window is %d", c.Window)
 	case !(c.LayerNormEps > 0) || !(c.InitStd > 0):
 		return fmt.Errorf("gpt: config.json: layer_norm_epsilon %v and initializer_range %v must be positive", c.LayerNormEps, c.InitStd)
+	}
+	for key, p := range map[string]float64{"attn_pdrop": c.AttnDropout, "embd_pdrop": c.EmbdDropout, "resid_pdrop": c.ResidDropout} {
+		if !(p >= 0 && p < 0.999) {
+			return fmt.Errorf("gpt: config.json: %s is %v, not from 0 to below 1", key, p)
+		}
 	}
 	if err := model.CheckActivation(c.Activation); err != nil {
 		return fmt.Errorf("gpt: config.json: activation_function: %w", err)

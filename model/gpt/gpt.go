@@ -38,6 +38,7 @@ type Attention struct {
 	QKV  *nn.Linear `name:"c_attn"` // [C, 3·H·D]
 	Proj *nn.Linear `name:"c_proj"` // [H·D, C]
 	spec tensor.Attention
+	drop float64
 }
 
 // MLP is two linear layers with a GELU between.
@@ -45,6 +46,7 @@ type MLP struct {
 	Up   *nn.Linear `name:"c_fc"`   // [C, F]
 	Down *nn.Linear `name:"c_proj"` // [F, C]
 	act  tensor.Act
+	drop float64
 }
 
 // New returns a model of shapes without memory; nn.Init or a loader gives it values. The first values are GPT-2's: N(0, 0.02²),
@@ -66,10 +68,11 @@ func New(c Config) (*Model, error) {
 			Attn: &Attention{
 				QKV:  c.linear(C, 3*inner, std),
 				Proj: c.linear(inner, C, residual),
-				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Window: shape.LayerWindow(l)},
+				spec: tensor.Attention{Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.headDim(), Window: shape.LayerWindow(l), Drop: c.AttnDropout},
+				drop: c.ResidDropout,
 			},
 			Norm2: nn.NewLayerNorm(C, c.LayerNormEps),
-			MLP:   &MLP{Up: c.linear(C, F, std), Down: c.linear(F, C, residual), act: model.Activations[c.Activation]},
+			MLP:   &MLP{Up: c.linear(C, F, std), Down: c.linear(F, C, residual), act: model.Activations[c.Activation], drop: c.ResidDropout},
 		})
 	}
 	return m, nil
@@ -88,7 +91,8 @@ func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Embed adds token and position embeddings: ids I32 [N] to [N, C].
 func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
-	return t.Embed(tensor.Lookup{Table: m.Transformer.Tokens.Weight.T(), IDs: ids}, tensor.Lookup{Table: m.Transformer.Positions.Weight.T(), IDs: seqs.Positions})
+	x := t.Embed(tensor.Lookup{Table: m.Transformer.Tokens.Weight.T(), IDs: ids}, tensor.Lookup{Table: m.Transformer.Positions.Weight.T(), IDs: seqs.Positions})
+	return t.Dropout(x, m.Config.EmbdDropout)
 }
 
 // Body runs blocks [from, to) on x [N, C].
@@ -109,12 +113,12 @@ func (a *Attention) Forward(t *tensor.Tape, x, residual *tensor.Tensor, seqs *nn
 	spec.Queries = seqs.Spans
 	q, k, v := tensor.QKV(qkv, spec)
 	y := nn.Attend(t, q, k, v, spec, kv, layer) // [N, H·D]
-	return a.Proj.Forward(t, y, tensor.Identity, residual)
+	return a.Proj.ForwardDrop(t, y, a.drop, residual)
 }
 
 // Forward returns the MLP of x [N, C] plus residual [N, C].
 func (m *MLP) Forward(t *tensor.Tape, x, residual *tensor.Tensor) *tensor.Tensor {
-	return m.Down.Forward(t, m.Up.Forward(t, x, m.act, nil), tensor.Identity, residual)
+	return m.Down.ForwardDrop(t, m.Up.Forward(t, x, m.act, nil), m.drop, residual)
 }
 
 // Norm is the final norm on x [N, C].

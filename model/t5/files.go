@@ -51,6 +51,9 @@ func (e *Encoder) Cost(seq int) model.Cost { return e.Config.EncoderCost(seq) }
 // Cost counts the arithmetic per token, on average over a source of seq tokens and a target of as many.
 func (m *Model) Cost(seq int) model.Cost { return m.Config.Cost(seq, seq) }
 
+// PairCost is the arithmetic of a source and a target, divided by the tokens of both.
+func (m *Model) PairCost(source, target int) model.Cost { return m.Config.Cost(source, target) }
+
 // stack is the matrices of a stack's layers, [in, out] multiplied, and its other parameters.
 func (c Config) stack(layers, attentions int) (matrices, rest int64) {
 	C, inner, ff := int64(c.Width), int64(c.Heads*c.HeadDim), int64(2)

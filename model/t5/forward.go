@@ -24,7 +24,7 @@ func (e *Encoder) Encode(t *tensor.Tape, in model.Input) *tensor.Tensor {
 func (l *SelfLayer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, bias *tensor.Tensor, kv *nn.KV, layer int, drop float64) *tensor.Tensor {
 	a, h := l.Attention, l.Norm.Forward(t, x)
 	spec := a.spec
-	spec.Queries, spec.Bias = seqs.Spans, bias
+	spec.Queries, spec.Bias, spec.Drop = seqs.Spans, bias, drop
 	q := a.Q.Forward(t, h, tensor.Identity, nil) // [N, H·D]
 	k, v := a.keys(t, h)
 	var y *tensor.Tensor // [N, H·D]
@@ -38,9 +38,10 @@ func (l *SelfLayer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, bia
 
 // Forward is attention of x [N, C] to the sources of seqs, added to x.
 func (l *CrossLayer) Forward(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, layer int, drop float64) *tensor.Tensor {
-	a := l.Attention
+	a, spec := l.Attention, l.Attention.spec
+	spec.Drop = drop
 	q := a.Q.Forward(t, l.Norm.Forward(t, x), tensor.Identity, nil) // [N, H·D]
-	y := nn.CrossAttend(t, tensor.Of(q), func(memory *tensor.Tensor) (k, v tensor.Cols) { return a.keys(t, memory) }, a.spec, seqs, layer)
+	y := nn.CrossAttend(t, tensor.Of(q), func(memory *tensor.Tensor) (k, v tensor.Cols) { return a.keys(t, memory) }, spec, seqs, layer)
 	return add(t, a.O, y, x, drop)
 }
 

@@ -14,7 +14,7 @@ import (
 // Encoder is T5's encoder with the token embedding. Its tags are Hugging Face's tensor names.
 type Encoder struct {
 	Config Config
-	// Dropout is the probability with which a recording tape drops elements of embeddings, of what layers add, of the MLP's inside and of what a
+	// Dropout is the probability with which a recording tape drops elements of embeddings, of attention's probabilities, of what layers add, of the MLP's inside and of what a
 	// stack returns; 0: nothing is dropped.
 	Dropout float64
 

@@ -120,13 +120,28 @@ func greedy(t *testing.T, path, prompt string, n int) (ids []int32, start int) {
 	return append(ids, out[0].IDs...), start
 }
 
+// writeBlocks writes a model to a GGUF file with weights of type d. Rows that are not whole blocks of Q8_0 stay F32, for llama.cpp rounds the activations of products with F16 and
+// Plinth does not.
+func writeBlocks(t *testing.T, dir, path string, d checkpoint.DType) {
+	t.Helper()
+	pick := zoo.PickType(d)
+	if _, err := zoo.WriteGGUF(dir, path, 0, 0, func(t checkpoint.Info) (checkpoint.DType, error) {
+		if d, err := pick(t); d != checkpoint.F16 || err != nil {
+			return d, err
+		}
+		return checkpoint.F32, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // greedyPrompts begin as stories of stories260K do.
 var greedyPrompts = []string{"Once upon a time", "Lily", "Tom and his dog", "The sun", "One day, a little girl", "There was a big tree", "A boy named Ben", "Mommy said", "The cat", "In the park",
 	"It was a rainy day", "Sara had a red ball", "\"Hello\", said", "A small bird", "Dad and Tim went", "The old man", "Every night", "She was very sad", "They played", "Look! A"}
 
 // With F32, llama.cpp's first choice behind every one of 256 tokens of a greedy text is ours, for twenty prompts: the texts are the same. With Q8_0 the logits are 2e-6 apart until a
 // float that differs in its last bit falls to the other side of a rounding to codes; from then on keys and values differ and the logits are some tenths apart, so one choice in a hundred may differ where
-// the lead is small. Rows that are not whole blocks of Q8_0 stay F32 here, for llama.cpp rounds the activations of products with F16 and Plinth does not. PLINTH_RUN may name a model trained here to be compared as well.
+// the lead is small. PLINTH_RUN may name a model trained here to be compared as well.
 func TestLlamaGreedy(t *testing.T) {
 	llamaTool(t, "llama-simple")
 	dirs := []string{stories(t)}
@@ -136,15 +151,7 @@ func TestLlamaGreedy(t *testing.T) {
 	for _, dir := range dirs {
 		for _, d := range []checkpoint.DType{checkpoint.F32, checkpoint.Q8_0} {
 			path := filepath.Join(t.TempDir(), "m.gguf")
-			pick := zoo.PickType(d)
-			if _, err := zoo.WriteGGUF(dir, path, 0, 0, func(t checkpoint.Info) (checkpoint.DType, error) {
-				if d, err := pick(t); d != checkpoint.F16 || err != nil {
-					return d, err
-				}
-				return checkpoint.F32, nil
-			}); err != nil {
-				t.Fatal(err)
-			}
+			writeBlocks(t, dir, path, d)
 			var questions []question
 			var starts []int
 			for _, prompt := range greedyPrompts {

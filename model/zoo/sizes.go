@@ -67,23 +67,21 @@ func Sizes() []Size {
 		}})
 	}
 	for _, s := range t5.Sizes {
-		list = append(list, Size{"t5", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
-			c := s.Config
-			c.Vocab, c.Context = vocab, context
-			if end >= 0 {
-				c.EOS = ids(end)
-			}
-			return t5.New(c)
-		}})
+		list = append(list, T5Size(s))
 	}
 	for _, s := range bert.Sizes {
-		list = append(list, Size{"bert", s.Name, s.Config.Vocab, s.Config.Sizes().Context, s.LR, s.Batch, func(vocab, context, _ int) (Stored, error) {
-			c := s.Config
-			c.Vocab, c.Context = vocab, c.Context-c.Sizes().Context+context
-			return bert.New(c)
-		}})
+		list = append(list, BERTSize(s))
 	}
 	return list
+}
+
+// BERTSize is a BERT's size as a row of the table.
+func BERTSize(s bert.Size) Size {
+	return Size{"bert", s.Name, s.Config.Vocab, s.Config.Sizes().Context, s.LR, s.Batch, func(vocab, context, _ int) (Stored, error) {
+		c := s.Config
+		c.Vocab, c.Context = vocab, c.Context-c.Sizes().Context+context
+		return bert.New(c)
+	}}
 }
 
 // GPTSize is a GPT's size as a row of the table.
@@ -95,6 +93,18 @@ func GPTSize(s gpt.Size) Size {
 			c.BOS, c.EOS = &end, &end
 		}
 		return gpt.New(c)
+	}}
+}
+
+// T5Size is a T5's size as a row of the table. A context below the size's is not taken over: nothing in the model knows it.
+func T5Size(s t5.Size) Size {
+	return Size{"t5", s.Name, s.Config.Vocab, s.Config.Context, s.LR, s.Batch, func(vocab, context, end int) (Stored, error) {
+		c := s.Config
+		c.Vocab, c.Context = vocab, max(c.Context, context)
+		if end >= 0 {
+			c.EOS = ids(end)
+		}
+		return t5.New(c)
 	}}
 }
 

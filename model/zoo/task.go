@@ -13,6 +13,7 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/bert"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -40,6 +41,7 @@ type taskConfig struct {
 	ID2Label      map[string]string `json:"id2label"`
 	NumLabels     int               `json:"num_labels"`
 	Problem       string            `json:"problem_type"`
+	Pooling       string            `json:"classifier_pooling"`
 }
 
 // task returns what the head is for; ok is false for a model without.
@@ -100,7 +102,7 @@ func withHead(m Stored, config []byte) (Stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newHeaded(d, kind, len(l.Names))
+	return newHeaded(d, kind, len(l.Names), c.Pooling == model.MeanPooling)
 }
 
 // headed is a decoder with a head.
@@ -109,11 +111,15 @@ type headed struct {
 	base Model
 }
 
-func newHeaded(d Model, kind model.Task, k int) (*headed, error) {
+func newHeaded(d Model, kind model.Task, k int, mean bool) (*headed, error) {
 	if kind == model.SpanTask {
 		return nil, errors.New("answers are found by encoders: a decoder with a head for spans is not implemented")
 	}
-	return &headed{model.NewHeaded(d, kind, model.Last, k, kind == model.TokenTask), d}, nil
+	pool := model.Last
+	if mean {
+		pool = model.Mean
+	}
+	return &headed{model.NewHeaded(d, kind, pool, k, kind == model.TokenTask || mean), d}, nil
 }
 
 // ConfigJSON is the decoder's, with the head in architectures.
@@ -130,7 +136,11 @@ func (h *headed) ConfigJSON() ([]byte, error) {
 	if len(c.Architectures) > 0 {
 		name = strings.TrimSuffix(strings.TrimSuffix(c.Architectures[0], "LMHeadModel"), "ForCausalLM")
 	}
-	return patch(b, map[string]any{"architectures": []string{name + suffixes[h.Kind]}})
+	more := map[string]any{"architectures": []string{name + suffixes[h.Kind]}}
+	if h.Kind == model.SequenceTask && h.Pool == model.Mean {
+		more["classifier_pooling"] = model.MeanPooling
+	}
+	return patch(b, more)
 }
 
 // headName is the head's first name in files of this family: GPT-2's and NeoX's taggers have another than Llama's.
@@ -192,7 +202,7 @@ func NewTask(path string, kind model.Task, k int, seed uint64, o Options) (TaskM
 	if err != nil {
 		return nil, err
 	}
-	t, err := freshHead(m, kind, k)
+	t, err := freshHead(m, kind, k, o.MeanPool)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), src.Close())
 	}
@@ -265,9 +275,15 @@ func isOldHead(m Stored, t TaskModel, s checkpoint.Scheme, tensor string) bool {
 	return false
 }
 
-func freshHead(m Stored, kind model.Task, k int) (TaskModel, error) {
+func freshHead(m Stored, kind model.Task, k int, mean bool) (TaskModel, error) {
 	if h, ok := m.(*headed); ok {
 		m = h.base
+	}
+	switch b := m.(type) {
+	case *bert.Model:
+		b.Config.MeanPool = mean
+	case bert.Tasked:
+		b.Config.MeanPool = mean
 	}
 	switch m := m.(type) {
 	case headable:
@@ -277,7 +293,7 @@ func freshHead(m Stored, kind model.Task, k int) (TaskModel, error) {
 		}
 		return t.(TaskModel), nil
 	case Model:
-		return newHeaded(m, kind, k)
+		return newHeaded(m, kind, k, mean)
 	}
 	return nil, errors.New("this family has no heads for tasks")
 }

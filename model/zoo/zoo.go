@@ -273,6 +273,10 @@ func refuseQuantised(config []byte) error {
 type Options struct {
 	Train bool // parameters are float32 and get gradients
 	F32   bool // parameters are float32 memory of their own, whatever the file holds
+
+	// MeanPool is for NewTask: a fresh head for whole texts reads the mean over their tokens, not what the published classifiers of the family read. The
+	// folder says so in a key that transformers does not know for these families: there it would read the other.
+	MeanPool bool
 }
 
 // Open is OpenAny for a decoder.

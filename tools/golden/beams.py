@@ -24,6 +24,8 @@ SETTINGS = [
     dict(num_beams=4, max_new_tokens=24, no_repeat_ngram_size=2),
     dict(num_beams=2, max_new_tokens=10, early_stopping="never", length_penalty=1.5, no_repeat_ngram_size=1),
     dict(num_beams=1, max_new_tokens=12),
+    dict(num_beams=4, max_new_tokens=14, min_new_tokens=9),
+    dict(num_beams=1, max_new_tokens=8, min_new_tokens=5, no_repeat_ngram_size=2),
 ]
 STOPS = ([1], [1, 7, 20])  # one id, and several
 LENGTHS = (11, 3, 1, 17)

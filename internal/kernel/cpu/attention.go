@@ -293,15 +293,69 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 					t.online(p[i*keyTile:][:n], o.row(at+i, D), &top[at+i], &sum[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
 				}
 			}
-			if few {
-				t.fewValues(e, o, p, at, m, n, b.seq, kv, k0)
-				continue
+			if t.call.Drop.P != 0 {
+				t.dropTile(p, p, m, n, b.seq, kv, r0, k0)
 			}
-			w.mul(e, gemm.Product{M: m, N: D, K: n, A: p, LDA: keyTile, C: o.from(at), LDC: o.ld, Accumulate: true}, &v)
+			t.values(e, w, o, p, at, block{b.seq, r0, r1, k0, end}, kv, &v)
 		}
 	}
 	t.finish(o, top, sum, b, kv)
 	t.store(o, oBuf, t.o, t.ldo, b.seq, kv, b.q0, b.q1)
+}
+
+// dropTile sets the m rows of y to those of x, of queries from q0 on against n keys from k0 on, with the dropout of their probabilities.
+func (t *attn) dropTile(y, x []float32, m, n, s, kv, q0, k0 int) {
+	for i := range m {
+		d := t.call.DropOf(t.queries[s].Start+q0+i/t.group, kv*t.group+i%t.group)
+		dropTo(d, y[i*keyTile:][:n], x[i*keyTile:][:n], k0, false)
+	}
+}
+
+// values adds to the rows of o from at on the products of p, the probabilities that queries [b.q0, b.q1) have for keys [b.k0, b.k1), with the values v of these
+// keys; where v is empty, with those in the cache as they are stored. A value has probability 0 for a query that does not see it, which hides what is finite: where one
+// that some query does not see is not, each query takes those that it sees. The bits are the same.
+func (t *attn) values(e *engine, w *scratch, o view, p []float32, at int, b block, kv int, v *operand) {
+	add := func(q0, q1, k0, k1 int, v operand) {
+		row, m, p := at+(q0-b.q0)*t.group, (q1-q0)*t.group, p[(q0-b.q0)*t.group*keyTile+k0-b.k0:]
+		if v.b == nil {
+			t.fewValues(e, o, p, row, m, k1-k0, b.seq, kv, k0)
+			return
+		}
+		if k0 > b.k0 {
+			v.b, v.packed = v.b[(k0-b.k0)*v.ld:], nil
+		}
+		w.mul(e, gemm.Product{M: m, N: t.d, K: k1 - k0, A: p, LDA: keyTile, C: o.from(row), LDC: o.ld, Accumulate: true}, &v)
+	}
+	lo, all1 := t.sees(b.seq, b.q0, b.k0, b.k1)
+	all0, _ := t.sees(b.seq, b.q1-1, b.k0, b.k1) // all queries see keys [all0, all1)
+	if v.packed != nil {
+		lo = b.k0
+	}
+	if all1 = max(lo, all1); t.finite(v, b, kv, lo, min(all0, b.k1)) && t.finite(v, b, kv, all1, b.k1) {
+		add(b.q0, b.q1, lo, b.k1, *v)
+		return
+	}
+	for q := b.q0; q < b.q1; q++ {
+		if k0, k1 := t.sees(b.seq, q, b.k0, b.k1); k0 < k1 {
+			add(q, q+1, k0, k1, *v)
+		}
+	}
+}
+
+// finite reports whether the values of keys [k0, k1), a part of block b's, are finite; v is as for values.
+func (t *attn) finite(v *operand, b block, kv, k0, k1 int) bool {
+	if k0 >= k1 {
+		return true
+	}
+	if v.b == nil {
+		return t.fewFinite(b.seq, kv, k0, k1)
+	}
+	for k := k0 - b.k0; k < k1-b.k0; k++ {
+		if !vec.AllFinite(v.b[k*v.ld:][:t.d]) {
+			return false
+		}
+	}
+	return true
 }
 
 // plain reports whether a score is only scaled, and what a query sees of a tile of keys begins with the first.

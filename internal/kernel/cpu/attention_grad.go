@@ -95,13 +95,18 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 	R := (b.q1 - b.q0) * G
 	step := t.perTile(queryTile)
 	S := step * G * keyTile
-	buf := w.floats(3*R*D + R + step*G + 2*S + keyTile)
+	drops := 0 // room for the factors of the dropout
+	if t.call.Drop.P != 0 {
+		drops = S
+	}
+	buf := w.floats(3*R*D + R + step*G + 2*S + drops + keyTile)
 	qBuf, buf := buf[:R*D], buf[R*D:]
 	doBuf, buf := buf[:R*D], buf[R*D:]
 	dqBuf, buf := buf[:R*D], buf[R*D:]
 	delta, buf := buf[:R], buf[R:]
 	lse, buf := buf[:step*G], buf[step*G:]
 	p, buf := buf[:S], buf[S:]                                 // [step*G, keyTile]
+	factors, buf := buf[:drops], buf[drops:]                   // [step*G, keyTile]
 	ds, slope := buf[:S], buf[S:]                              // [step*G, keyTile], [keyTile]
 	q := t.view(qBuf, t.q, t.ldq, b.seq, kv, b.q0, b.q1, true) // [R, D]
 	do := t.view(doBuf, t.do, t.ldo, b.seq, kv, b.q0, b.q1, true)
@@ -144,12 +149,20 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 			m := (r1 - r0) * G
 			w.mul(e, gemm.Product{M: m, N: n, K: D, A: q.from(at), LDA: q.ld, C: p, LDC: keyTile, Alpha: t.scale}, &kT)
 			w.mul(e, gemm.Product{M: m, N: n, K: D, A: do.from(at), LDA: do.ld, C: ds, LDC: keyTile}, &vT)
+			if drops > 0 {
+				vec.Fill(factors, 1)
+				t.dropTile(factors, factors, m, n, b.seq, kv, r0, k0)
+				mulTile(ds, factors, m, n)
+			}
 			if t.plain() {
 				t.gradTile(p, ds, n, lse, delta[at:], t.seen(w, b.seq, r0, r1, k0, end), b.seq, kv, r0)
 			} else {
 				for i := range m {
 					t.gradRow(p[i*keyTile:][:n], ds[i*keyTile:][:n], slope, delta[at+i], b.seq, kv*G+i%G, r0+i/G, k0)
 				}
+			}
+			if drops > 0 {
+				mulTile(p, factors, m, n)
 			}
 			if wantQ {
 				w.mul(e, gemm.Product{M: m, N: D, K: n, A: ds, LDA: keyTile, C: dq.from(at), LDC: dq.ld, Accumulate: true, Alpha: t.scale}, &right)
@@ -164,6 +177,13 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 	}
 	if wantQ {
 		t.store(dq, dqBuf, t.dq, t.ldq, b.seq, kv, b.q0, b.q1)
+	}
+}
+
+// mulTile multiplies m rows of n elements by those of x.
+func mulTile(y, x []float32, m, n int) {
+	for i := range m {
+		vec.Mul(y[i*keyTile:][:n], y[i*keyTile:][:n], x[i*keyTile:][:n])
 	}
 }
 

@@ -12,8 +12,20 @@ import (
 
 func TestCeilings(t *testing.T) {
 	c := Ceilings(Options{Threads: 2}, time.Millisecond)
-	if c.Threads != 2 || c.FMA1 <= 0 || c.FMA <= 0 || c.Read <= 0 || c.Copy <= 0 {
+	if c.Threads != 2 || c.FMA1 <= 0 || c.FMA <= 0 || c.Read1 <= 0 || c.Read <= 0 || c.Copy <= 0 {
 		t.Fatalf("%+v", c)
+	}
+}
+
+// A sweep looks at every line: a bit set in any one of them comes back.
+func TestReadLines(t *testing.T) {
+	x := make([]uint64, 64*lineWords)
+	for i := 0; i < len(x); i += lineWords {
+		x[i] = 4
+		if got := readLines(x); got != 4 {
+			t.Fatalf("line %d: %d", i/lineWords, got)
+		}
+		x[i] = 0
 	}
 }
 

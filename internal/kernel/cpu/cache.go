@@ -1,7 +1,9 @@
 package cpu
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"unsafe"
 
 	"github.com/plinth-ml/plinth/internal/gemm"
@@ -22,6 +24,16 @@ func codes(b []byte) []int8 {
 // halves returns b, whose address is even, as half-precision bits.
 func halves(b []byte) []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/2)
+}
+
+// encodeQ8 stores 32 numbers as a block of Q8_0. Codes cannot say that one of them is not finite: then all are NaN, by their scale.
+func encodeQ8(block []byte, x []float32) {
+	if !vec.AllFinite(x[:32]) {
+		clear(block)
+		binary.LittleEndian.PutUint16(block, vec.ToF16(float32(math.NaN())))
+		return
+	}
+	quant.Q8_0.Encode(block, x[:32])
 }
 
 // remember stores the new keys and values of sequence s and one key head in the cache. A key is rounded in the place of its value.
@@ -51,14 +63,14 @@ func (t *attn) remember(w *scratch, s, kv int) {
 			for col := 0; col < t.d; col += 32 {
 				block := values.Bytes()[(row*W+col)/32*34:][:34]
 				clear(x[copy(x, k[col:]):])
-				quant.Q8_0.Encode(block, x)
+				encodeQ8(block, x)
 				group := keys.Bytes()[col/32*34*c.Rows:]
 				copy(group[2*row:], block[:2])
 				for j, code := range block[2:] {
 					group[(2+j)*c.Rows+row] = code
 				}
 				clear(x[copy(x, v[col:]):])
-				quant.Q8_0.Encode(block, x)
+				encodeQ8(block, x)
 			}
 		default:
 			panic(fmt.Sprintf("cpu: Attention: a cache of %s", c.DType))
@@ -141,4 +153,23 @@ func (t *attn) fewValues(e *engine, o view, p []float32, at, m, n, s, kv, k0 int
 		x.Stored = gemm.F16
 	}
 	e.kern.Few(&x)
+}
+
+// fewFinite reports whether the values of keys [k0, k1) of one tile are finite. The scale of a block tells for its codes.
+func (t *attn) fewFinite(s, kv, k0, k1 int) bool {
+	const infinite = 0x7c00 // the exponent of half precision that infinities and NaN have
+	c := t.cache
+	_, values := c.Head(c.Tables[s][k0/c.Rows], kv)
+	row := c.DType.Bytes(c.Width())
+	b := values.Bytes()[k0%c.Rows*row:][:(k1-k0)*row]
+	step := 2
+	if c.DType == kernel.Q8_0 {
+		step = 34
+	}
+	for ; len(b) > 0; b = b[step:] {
+		if binary.LittleEndian.Uint16(b)&infinite == infinite {
+			return false
+		}
+	}
+	return true
 }

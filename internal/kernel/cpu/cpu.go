@@ -34,7 +34,8 @@ func New(o Options) *kernel.Set {
 	e := newEngine(o)
 	return &kernel.Set{
 		Name: "cpu " + e.kern.Name(), Threads: e.pool.Threads(),
-		MatMul: e.matMul, Pack: e.pack,
+		ReadsRows: e.kern.ReadsRows(),
+		MatMul:    e.matMul, Pack: e.pack, PackInt8: e.packInt8,
 		Fill: e.fill, Copy: e.copy, Add: e.add, Mul: e.mul, MulTo: e.mulTo, Axpy: e.axpy, Scale: e.scale,
 		Act: e.act, ActGrad: e.actGrad, SwiGLU: e.swiGLU, SwiGLUGrad: e.swiGLUGrad, Dropout: e.dropout,
 		Softmax: e.softmax, SoftmaxGrad: e.softmaxGrad,
@@ -54,6 +55,8 @@ type engine struct {
 	work    func(task, worker int) // runs the tasks of job; stored once, so that starting a job allocates nothing
 	job     job
 	product gemm.Product
+	chain   []gemm.Product // of plainMatMul, with list
+	list    []*gemm.Product
 	scratch []scratch // per worker
 	partial []float32 // partial sums of row blocks
 	decoded []float32 // rows of a weight of a storage type
@@ -61,6 +64,7 @@ type engine struct {
 	attn    attn
 	entropy entropy
 	stored  stored
+	int8    int8Mul
 }
 
 // scratch is one worker's memory.
@@ -100,6 +104,12 @@ func (o Options) kernel() *gemm.Kernel {
 	return k
 }
 
+// Prepare checks the variants of this machine, which the first New would otherwise do: some ten milliseconds that may pass beside the opening of a model.
+func Prepare() {
+	gemm.Variants()
+	quant.Variants()
+}
+
 func newEngine(o Options) *engine {
 	kern := o.kernel()
 	useVec(kern.Name())
@@ -112,6 +122,7 @@ func newEngine(o Options) *engine {
 		j.body(e, j, lo, min(j.n, lo+j.chunk), worker)
 	}
 	e.initStored()
+	e.initInt8()
 	runtime.AddCleanup(e, (*pool.Pool).Close, e.pool)
 	return e
 }

@@ -248,3 +248,20 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		t.Fatalf("a step allocates %v times", n)
 	}
 }
+
+// Every type that products take as stored is the format of its name, with the same blocks.
+func TestFormats(t *testing.T) {
+	for d := range kernel.DTypes {
+		f, ok := formats[d]
+		if ok != d.Stored() {
+			t.Errorf("%s: a format %v, stored %v", d, ok, d.Stored())
+		}
+		if !ok {
+			continue
+		}
+		elements, bytes := d.Block()
+		if n, size := f.Block(); f.String() != d.String() || n != elements || size != bytes {
+			t.Errorf("%s in blocks of %d in %d bytes is read as %s in blocks of %d in %d", d, elements, bytes, f, n, size)
+		}
+	}
+}

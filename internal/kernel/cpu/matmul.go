@@ -7,56 +7,83 @@ import (
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
 
+// matMul computes m and what is chained to it: neighbours of one kind in one loop.
 func (e *engine) matMul(m *kernel.MatMul) {
 	for m != nil {
-		next := m.Next
-		if m.Packed == nil && !m.TransB && m.B.DType().Stored() {
-			e.decodedMatMul(m)
-		} else if isBlocks(m) {
-			for next != nil && isBlocks(next) {
-				next = next.Next
-			}
-			e.storedMatMul(m, next)
-		} else {
-			e.plainMatMul(m)
+		kind, end := kindOf(m), m.Next
+		for end != nil && kind != decodedProduct && kindOf(end) == kind {
+			end = end.Next
 		}
-		m = next
+		switch kind {
+		case decodedProduct:
+			e.decodedMatMul(m)
+		case blocksProduct:
+			e.storedMatMul(m, end)
+		case int8Product:
+			e.int8MatMul(m, end)
+		default:
+			e.plainMatMul(m, end)
+		}
+		m = end
 	}
 }
 
-// isBlocks tells whether the right side of m is read as blocks of codes.
-func isBlocks(m *kernel.MatMul) bool {
+// productKind is how the right side of a product is read.
+type productKind uint8
+
+const (
+	plainProduct   productKind = iota // as float32, or as 16-bit floats that are widened on the way
+	blocksProduct                     // as blocks of codes
+	decodedProduct                    // decoded to float32 first
+	int8Product                       // packed in 8 bits
+)
+
+func kindOf(m *kernel.MatMul) productKind {
 	right := m.B.DType()
-	return m.Packed == nil && m.TransB && right.Stored() && right != kernel.F16 && right != kernel.BF16
+	switch {
+	case isInt8(m):
+		return int8Product
+	case m.Packed != nil || !right.Stored():
+		return plainProduct
+	case !m.TransB:
+		return decodedProduct
+	case right == kernel.F16 || right == kernel.BF16:
+		return plainProduct
+	}
+	return blocksProduct
 }
 
-// plainMatMul is a product of float32, or of float32 with 16-bit floats.
-func (e *engine) plainMatMul(m *kernel.MatMul) {
+// plainMatMul computes the products from m up to end on float32, or on 16-bit floats.
+func (e *engine) plainMatMul(m, end *kernel.MatMul) {
+	e.chain, e.list = e.chain[:0], e.list[:0]
+	for ; m != end; m = m.Next {
+		e.chain = append(e.chain, plain(m))
+	}
+	for i := range e.chain {
+		e.list = append(e.list, &e.chain[i])
+	}
+	e.gemm.Mul(e.list...)
+	clear(e.chain) // keeps no reference to the operands
+}
+
+// plain is m as package gemm takes it.
+func plain(m *kernel.MatMul) gemm.Product {
 	const op = "MatMul"
-	right := m.B.DType()
-	if m.Packed == nil && right.Stored() && !m.TransB {
-		e.decodedMatMul(m)
-		return
-	}
-	half := m.Packed == nil && (right == kernel.F16 || right == kernel.BF16)
-	if half {
-		checkStored(m)
-	}
-	e.product = gemm.Product{
+	p := gemm.Product{
 		M: m.M, N: m.N, K: m.K, LDA: m.LDA, LDB: m.LDB, LDC: m.LDC, TransA: m.TransA, TransB: m.TransB,
 		A: f32(op, m.A), C: f32(op, m.C), Alpha: float32(m.Alpha), Accumulate: m.Accumulate,
 		Bias: f32(op, m.Bias), Act: actFunc(m.Act), Pre: f32(op, m.Pre), Residual: f32(op, m.Residual),
 	}
-	switch {
+	switch right := m.B.DType(); {
 	case m.Packed != nil:
-		e.product.Packed = packed(m)
-	case half:
-		e.product.Half, e.product.Format = m.B.Bytes(), formats[right]
+		p.Packed = packed(m)
+	case right.Stored():
+		checkStored(m)
+		p.Half, p.Format = m.B.Bytes(), formats[right]
 	default:
-		e.product.B = f32(op, m.B)
+		p.B = f32(op, m.B)
 	}
-	e.gemm.Mul(&e.product)
-	e.product = gemm.Product{} // keeps no reference to the operands
+	return p
 }
 
 func packed(m *kernel.MatMul) *gemm.Packed {

@@ -46,6 +46,7 @@ type storedPart struct {
 type storedScratch struct {
 	quant   quant.Scratch
 	product quant.Product
+	int8    quant.Int8Product
 }
 
 // checkStored panics unless B is of a storage type in the one layout that products take.
@@ -133,7 +134,7 @@ func (e *engine) tasks(n int, work func(task, worker int)) {
 }
 
 const (
-	taskBytes = 1 << 16 // of weights in a task that has one row: some microseconds from memory
+	taskBytes = 1 << 17 // of weights in a task that has one row: less than ten microseconds from memory, in four streams
 	panelCols = 16      // tasks are whole panels of so many rows of B
 
 	cacheBytes = 1 << 20 // of quantised activations that stay in the second-level cache while weights pass

@@ -43,13 +43,19 @@ func newHeads[T float](op string, a *kernel.Attention) *heads[T] {
 	return h
 }
 
+// sees reports whether query j of sequence s sees its key i.
+func (h *heads[T]) sees(s, j, i int) bool {
+	apart := h.Keys[s].Len - h.Queries[s].Len + j - i
+	return !(h.Causal && apart < 0 || h.Window > 0 && max(apart, -apart) >= h.Window)
+}
+
 // probs sets p [Tk] to the softmax of the scores of query j of sequence s in a head, and returns their log-sum-exp.
 func (h *heads[T]) probs(p []float64, s, head, j int) float64 {
 	D, Q, K := h.HeadDim, h.Queries[s], h.Keys[s]
 	at := K.Len - Q.Len + j // the query's position
 	q := h.q[(Q.Start+j)*h.ldq+head*D:][:D]
 	for i := range p {
-		if h.Causal && i > at || h.Window > 0 && max(at-i, i-at) >= h.Window {
+		if !h.sees(s, j, i) {
 			p[i] = math.Inf(-1)
 			continue
 		}
@@ -59,6 +65,16 @@ func (h *heads[T]) probs(p []float64, s, head, j int) float64 {
 		}
 	}
 	return softmaxRow(p)
+}
+
+// drop sets factors [Tk] to what the dropout multiplies the probabilities of query j of sequence s in a head by.
+func (h *heads[T]) drop(factors []float64, s, head, j int) {
+	d := h.DropOf(h.Queries[s].Start+j, head)
+	for i := range factors {
+		if factors[i] = 1; h.Drop.P != 0 {
+			factors[i] = d.Factor(i)
+		}
+	}
 }
 
 // cap bounds a score.
@@ -124,14 +140,18 @@ func attention[T float](a *kernel.Attention) {
 		if lse != nil {
 			wantRows("Attention", "LSE", a.LSE, Q.End(), a.Heads, a.Heads)
 		}
-		p := make([]float64, a.Keys[s].Len)
+		p, kept := make([]float64, a.Keys[s].Len), make([]float64, a.Keys[s].Len)
 		for head := range a.Heads {
 			for j := range Q.Len {
 				l := h.probs(p, s, head, j)
+				h.drop(kept, s, head, j)
 				clear(sum)
 				for i, w := range p {
-					if w != 0 {
-						axpyRow(sum, w, h.value(s, head, i))
+					if kept[i] == 0 {
+						w = 0 // whatever it was
+					}
+					if h.sees(s, j, i) {
+						axpyRow(sum, w*kept[i], h.value(s, head, i))
 					}
 				}
 				row := Q.Start + j
@@ -144,8 +164,8 @@ func attention[T float](a *kernel.Attention) {
 	}
 }
 
-// attentionGrad recomputes the probabilities P. With dP = dO·Vᵀ: dBias = P (dP - Σ P dP), dS = dBias cap', dQ = dS K scale,
-// dK = dSᵀ Q scale, dV = Pᵀ dO.
+// attentionGrad recomputes the probabilities P and the factors M of their dropout. With dP = M (dO·Vᵀ): dBias = P (dP - Σ P dP), dS = dBias cap',
+// dQ = dS K scale, dK = dSᵀ Q scale, dV = (M P)ᵀ dO.
 func attentionGrad[T float](a *kernel.Attention, g *kernel.AttentionGrad) {
 	const op = "AttentionGrad"
 	h, D := newHeads[T](op, a), a.HeadDim
@@ -159,13 +179,14 @@ func attentionGrad[T float](a *kernel.Attention, g *kernel.AttentionGrad) {
 		wantRows(op, "DQ", g.DQ, Q.End(), a.Heads*D, h.ldq)
 		wantRows(op, "DK", g.DK, K.End(), a.KVHeads*D, h.ldk)
 		wantRows(op, "DV", g.DV, K.End(), a.KVHeads*D, h.ldv)
-		p, dp, sumQ := make([]float64, K.Len), make([]float64, K.Len), make([]float64, D)
+		p, dp, kept, sumQ := make([]float64, K.Len), make([]float64, K.Len), make([]float64, K.Len), make([]float64, D)
 		width := a.KVHeads * D
 		sumK, sumV := make([]float64, K.Len*width), make([]float64, K.Len*width)
 		for head := range a.Heads {
 			col := h.kvHead(head) * D
 			for j := range Q.Len {
 				h.probs(p, s, head, j)
+				h.drop(kept, s, head, j)
 				row := Q.Start + j
 				doRow, q := do[row*h.ldo+head*D:][:D], h.q[row*h.ldq+head*D:][:D]
 				mean := 0.0
@@ -173,7 +194,7 @@ func attentionGrad[T float](a *kernel.Attention, g *kernel.AttentionGrad) {
 					if w == 0 {
 						continue
 					}
-					dp[i] = dot(doRow, h.value(s, head, i))
+					dp[i] = kept[i] * dot(doRow, h.value(s, head, i))
 					mean += w * dp[i]
 				}
 				clear(sumQ)
@@ -188,7 +209,7 @@ func attentionGrad[T float](a *kernel.Attention, g *kernel.AttentionGrad) {
 					ds *= h.slope(h.scale * dot(q, h.key(s, head, i)))
 					axpyRow(sumQ, ds*h.scale, h.key(s, head, i))
 					axpyRow(sumK[i*width+col:][:D], ds*h.scale, q)
-					axpyRow(sumV[i*width+col:][:D], w, doRow)
+					axpyRow(sumV[i*width+col:][:D], w*kept[i], doRow)
 				}
 				store(dq[row*h.ldq+head*D:][:D], sumQ)
 			}

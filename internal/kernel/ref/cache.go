@@ -2,6 +2,7 @@ package ref
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/quant"
@@ -62,6 +63,17 @@ func (s sheet) get(row, col int) float64 {
 	panic(fmt.Sprintf("ref: Attention: a cache of %s", s.DType()))
 }
 
+// encodeQ8 stores x [32] as a block of Q8_0; where a number is not finite, all become NaN.
+func encodeQ8(block []byte, x []float32) {
+	quant.Q8_0.Encode(block, x)
+	for _, v := range x {
+		if v-v != 0 {
+			clear(block)
+			quant.F16.Encode(block[:2], []float32{float32(math.NaN())})
+		}
+	}
+}
+
 // put stores x as a row.
 func (s sheet) put(row int, x []float64) {
 	whole, b := make([]float32, s.width), make([]byte, 34)
@@ -78,7 +90,7 @@ func (s sheet) put(row int, x []float64) {
 			quant.F16.Encode(s.Bytes()[2*at:][:2], whole[col:col+1])
 		case kernel.Q8_0:
 			if col%32 == 0 {
-				quant.Q8_0.Encode(b, whole[col:col+32])
+				encodeQ8(b, whole[col:col+32])
 				scale, code, step := s.block(row, col/32)
 				copy(s.Bytes()[scale:], b[:2])
 				for i, c := range b[2:] {

@@ -47,9 +47,9 @@ func dropout[T float](d kernel.Dropout, y, x buf, acc bool) {
 	want("Dropout", "x", x, y.Len())
 	ys, xs := of[T](y), of[T](x)
 	for i, v := range xs {
-		kept := float64(v) * d.Scale()
-		if random := d.Bits(i / 8)[i%8/2] >> (i % 2 * 16) & 0xffff; random < d.Drops() {
-			kept = 0
+		f, kept := d.Factor(i), 0.0
+		if f != 0 {
+			kept = float64(v) * f
 		}
 		put(&ys[i], kept, acc)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	counter "github.com/plinth-ml/plinth/internal/random"
 )
 
 // random returns n float64 values of unit size.
@@ -157,11 +158,14 @@ func TestGradientsOfAttention(t *testing.T) {
 	queries := []kernel.Span{{Start: 0, Len: 4}, {Start: 4, Len: 1}, {Start: 5, Len: 0}, {Start: 5, Len: 2}}
 	keys := []kernel.Span{{Start: 0, Len: 4}, {Start: 4, Len: 5}, {Start: 9, Len: 0}, {Start: 9, Len: 3}}
 	const NQ, NK, B = 7, 12, 5
-	for mode := range 8 {
+	for mode := range 16 {
 		a := &kernel.Attention{Heads: H, KVHeads: KV, HeadDim: D, Q: random(r, NQ*H*D), K: random(r, NK*KV*D), V: random(r, NK*KV*D),
 			O: zeros(NQ * H * D), LSE: zeros(NQ * H), Queries: queries, Keys: keys, Causal: mode&1 != 0}
 		if mode&2 != 0 {
 			a.Window, a.Scale = 2, 0.9
+		}
+		if mode&8 != 0 {
+			a.Drop = kernel.Dropout{P: 0.3, Key: counter.NewKey(uint64(mode))}
 		}
 		start := random(r, H*B*B).F64()
 		g := &kernel.AttentionGrad{DO: random(r, NQ*H*D), DQ: random(r, NQ*H*D), DK: random(r, NK*KV*D), DV: random(r, NK*KV*D)}
@@ -174,7 +178,7 @@ func TestGradientsOfAttention(t *testing.T) {
 		f := func() []float64 { s.Attention(a); return a.O.F64() }
 		f()
 		s.AttentionGrad(a, g)
-		central(t, fmt.Sprintf("Attention causal=%v window=%d bias=%v", a.Causal, a.Window, mode&4 != 0), g.DO, f, start, operands...)
+		central(t, fmt.Sprintf("Attention causal=%v window=%d bias=%v drop=%v", a.Causal, a.Window, mode&4 != 0, a.Drop.P), g.DO, f, start, operands...)
 	}
 }
 

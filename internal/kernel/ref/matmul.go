@@ -30,6 +30,11 @@ func matMul[T float](m *kernel.MatMul) {
 	if block := m.B.DType().ActivationBlock(); m.Packed == nil && m.TransB && block > 0 {
 		a = quantized(a, M, K, lda, block)
 	}
+	if m.Packed != nil {
+		if _, ok := m.Packed.Data.(int8Packed); ok {
+			a = quantized(a, M, K, lda, wholeRow)
+		}
+	}
 	alpha := m.Alpha
 	if alpha == 0 {
 		alpha = 1
@@ -71,6 +76,9 @@ func operandB[T float](m *kernel.MatMul) []float64 {
 		if p.K != m.K || p.N != m.N {
 			panic(fmt.Sprintf("ref: MatMul: packed [%d,%d], want [%d,%d]", p.K, p.N, m.K, m.N))
 		}
+		if w, ok := p.Data.(int8Packed); ok {
+			return w
+		}
 		return p.Data.([]float64)
 	}
 	if m.B.DType().Stored() {
@@ -89,6 +97,26 @@ func operandB[T float](m *kernel.MatMul) []float64 {
 func pack[T float](dst *kernel.Packed, b buf, trans bool, k, n int) {
 	old, _ := dst.Data.([]float64)
 	*dst = kernel.Packed{K: k, N: n, Data: widen(old, "Pack", of[T](b), b, trans, k, n, 0)}
+}
+
+// int8Packed is op(B) [K,N], rounded to 8 bits.
+type int8Packed []float64
+
+func packInt8[T float](dst *kernel.Packed, b buf, trans bool, k, n int) {
+	w := widen(nil, "PackInt8", of[T](b), b, trans, k, n, 0)
+	columns := make([]T, k*n) // [n, k]
+	for i := range k {
+		for j := range n {
+			columns[j*k+i] = T(w[i*n+j])
+		}
+	}
+	columns = quantized(columns, n, k, k, wholeRow)
+	for i := range k {
+		for j := range n {
+			w[i*n+j] = float64(columns[j*k+i])
+		}
+	}
+	*dst = kernel.Packed{K: k, N: n, Data: int8Packed(w)}
 }
 
 // widen returns op(B) [K,N] in float64, in dst where it has room.

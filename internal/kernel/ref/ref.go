@@ -25,6 +25,9 @@ func New() *kernel.Set {
 		Pack: func(dst *kernel.Packed, b buf, trans bool, k, n int) {
 			pick(b, pack[float32], pack[float64])(dst, b, trans, k, n)
 		},
+		PackInt8: func(dst *kernel.Packed, b buf, trans bool, k, n int) {
+			pick(b, packInt8[float32], packInt8[float64])(dst, b, trans, k, n)
+		},
 		Fill: func(y buf, v float64) {
 			if y.DType() == kernel.I32 {
 				fill[int32](y, v)

@@ -21,9 +21,17 @@ func stored[T float](b buf) []T {
 	return s
 }
 
+// wholeRow is the block of quantized that is a row, with a scale in float32.
+const wholeRow = 0
+
 // quantized returns a copy of a, rows of K numbers, ld apart, in which each block stands for its codes times its scale; see kernel.MatMul.
 func quantized[T float](a []T, M, K, ld, block int) []T {
 	q := make([]T, len(a))
+	scaleOf := func(top float32) float32 { return activationScale(top, block) }
+	if block == wholeRow {
+		block = max(K, 1)
+		scaleOf = func(top float32) float32 { return top / 127 }
+	}
 	for i := range M {
 		for k := 0; k < K; k += block {
 			from, to := a[i*ld+k:][:block], q[i*ld+k:][:block]
@@ -32,7 +40,7 @@ func quantized[T float](a []T, M, K, ld, block int) []T {
 				top = max(top, math.Abs(float64(v))) // NaN wins
 			}
 			inverse := 127 / float32(top)
-			scale := activationScale(float32(top), block)
+			scale := scaleOf(float32(top))
 			for j, v := range from {
 				switch {
 				case math.IsNaN(top) || math.IsInf(top, 0):

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/random"
 )
 
 // pieces lays spans out one after the other, with a gap of rows that belong to nothing before each.
@@ -74,8 +75,11 @@ func attention(t *testing.T, s *kernel.Set, d *data) {
 			if (i+j)%2 == 1 { // q, k, v side by side in one row of a product, as models have them
 				a.LDQ, a.LDK, a.LDV, a.LDO = h.H*h.D+3, h.KV*h.D+1, h.KV*h.D+2, h.H*h.D+5
 			}
-			attend(t, s, d, a, fmt.Sprintf("%d/%d heads of %d, queries %v keys %v causal=%v window=%d cap=%v bias=%v", h.H, h.KV, h.D,
-				l.queries, l.keys, a.Causal, a.Window, a.SoftCap, !a.Bias.None()))
+			if (i+j)%3 == 1 {
+				a.Drop = kernel.Dropout{P: 0.3, Key: random.NewKey(uint64(i), uint64(j))}
+			}
+			attend(t, s, d, a, fmt.Sprintf("%d/%d heads of %d, queries %v keys %v causal=%v window=%d cap=%v bias=%v drop=%v", h.H, h.KV, h.D,
+				l.queries, l.keys, a.Causal, a.Window, a.SoftCap, !a.Bias.None(), a.Drop.P))
 		}
 	}
 	// More queries than keys: the first stand before all keys.
@@ -210,10 +214,20 @@ func (p *plainAttention) compute(a *kernel.Attention, do []float64, mask []bool)
 					continue
 				}
 				p.lse[i*H+h] = math.Log(sum)
+				// What the dropout multiplies each probability by.
+				M := make([]float64, nk)
+				for j := range nk {
+					if M[j] = 1; a.Drop.P != 0 && mask[i*nk+j] {
+						bits := a.Drop.Key.At(uint64(i*H + h)).Bits128(uint64(posK[j] / 8))
+						if M[j] = a.Drop.Scale(); bits[posK[j]%8/2]>>(posK[j]%2*16)&0xffff < a.Drop.Drops() {
+							M[j] = 0
+						}
+					}
+				}
 				mean := 0.0 // Σ P dP = do · o
 				for c := range D {
 					for j := range nk {
-						p.o[i*ldo+h*D+c] += P[j] / sum * v[j*ldv+g*D+c]
+						p.o[i*ldo+h*D+c] += M[j] * P[j] / sum * v[j*ldv+g*D+c]
 					}
 					mean += do[i*ldo+h*D+c] * p.o[i*ldo+h*D+c]
 				}
@@ -223,7 +237,7 @@ func (p *plainAttention) compute(a *kernel.Attention, do []float64, mask []bool)
 					}
 					ds := -mean
 					for c := range D {
-						ds += do[i*ldo+h*D+c] * v[j*ldv+g*D+c]
+						ds += M[j] * do[i*ldo+h*D+c] * v[j*ldv+g*D+c]
 					}
 					ds *= P[j] / sum
 					if p.dbias != nil {
@@ -233,7 +247,7 @@ func (p *plainAttention) compute(a *kernel.Attention, do []float64, mask []bool)
 					for c := range D {
 						p.dq[i*ldq+h*D+c] += ds * scale * k[j*ldk+g*D+c]
 						p.dk[j*ldk+g*D+c] += ds * scale * q[i*ldq+h*D+c]
-						p.dv[j*ldv+g*D+c] += P[j] / sum * do[i*ldo+h*D+c]
+						p.dv[j*ldv+g*D+c] += M[j] * P[j] / sum * do[i*ldo+h*D+c]
 					}
 				}
 			}

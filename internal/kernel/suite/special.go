@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -98,6 +99,76 @@ func nonFinite(t *testing.T, s *kernel.Set) {
 		a.Q.F32()[(2+T/2)*H*D] = nan // one query, one head
 		s.Attention(a)
 		nanRows(t, "attention with a NaN query", a.O, D, (2+T/2)*H)
+	}
+}
+
+// hidden: a key or value with a NaN or an infinity in it changes no query that does not see it, with and without a cache, and every query that sees a NaN: by a key all of
+// its row, by a value that column (or block of Q8_0).
+func hidden(t *testing.T, s *kernel.Set) {
+	steps := []int{131, 7, 1, 30} // so many queries at once
+	modes := []kernel.Attention{{Causal: true}, {Causal: true, Window: 20}, {Window: 20}, {Causal: true, SoftCap: 2}, {Causal: true, Window: 140, BiasK: 1023}}
+	for i, h := range []struct{ H, KV, D int }{{2, 2, 32}, {4, 1, 32}, {3, 1, 5}, {1, 1, 40}, {2, 1, 32}} {
+		for j, dtype := range cacheTypes {
+			for k := range 2 {
+				base := modes[(i+j+2*k)%len(modes)]
+				base.Heads, base.KVHeads, base.HeadDim = h.H, h.KV, h.D
+				d := newData(kernel.F32)
+				if base.BiasK > 0 {
+					base.Bias = d.in(h.H * base.BiasK)
+				}
+				x, wide, narrow := newTokens(d, h, 169), h.H*h.D, h.KV*h.D
+				run := func() []float64 {
+					m := newMemory(h, dtype, kernel.KeyTile, 1)
+					var o []float64
+					for _, n := range steps {
+						o = append(o, floats(m.step(s, newData(kernel.F32), base, x, n)[0])...)
+					}
+					if dtype == kernel.F32 { // and without a cache, all at once
+						a := base
+						a.Q, a.K, a.V, a.O = x.q[0], x.k[0], x.v[0], kernel.Alloc(kernel.F32, 169*wide)
+						a.Queries, a.Keys = pieces(0, 169), pieces(0, 169)
+						s.Attention(&a)
+						o = append(o, floats(a.O)...)
+					}
+					return o
+				}
+				clean := run()
+				for n, bad := range []float64{math.NaN(), inf(1 - 2*k)} {
+					for _, at := range []int{60, 130, 134}[n:] {
+						head, col := (i+at)%h.KV, (3*at+k)%h.D
+						for which, buf := range []kernel.Buf{x.k[0], x.v[0]} {
+							place := &buf.F32()[at*narrow+head*h.D+col]
+							kept := *place
+							*place = float32(bad)
+							got := run()
+							*place = kept
+							name := fmt.Sprintf("%+v, %s, mode %d, %v at %d, column %d of head %d of %s", h, dtype, k, bad, at, col, head, []string{"k", "v"}[which])
+							length, step := 0, 0
+							for q := range len(got) / wide { // at the end all 169 again, without a cache
+								if q == 169 {
+									length = 169
+								} else if q < 169 && q == length {
+									length += steps[step]
+									step++
+								}
+								apart := q%169 - at
+								sees := at < length && (!base.Causal || apart >= 0) && (base.Window == 0 || max(apart, -apart) < base.Window)
+								for c := range wide {
+									mine := c/h.D*h.KV/h.H == head
+									touched := sees && mine && (which == 0 || c%h.D == col || dtype == kernel.Q8_0 && c%h.D/32 == col/32)
+									switch v := got[q*wide+c]; {
+									case !touched && v != clean[q*wide+c]:
+										t.Fatalf("%s: element %d of query %d is %v instead of %v", name, c, q, v, clean[q*wide+c])
+									case touched && (n == 0 || dtype == kernel.Q8_0) && !math.IsNaN(v):
+										t.Fatalf("%s: element %d of query %d is %v", name, c, q, v)
+									}
+								}
+							}
+						}
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -50,6 +50,7 @@ var groups = []group{
 	{"rope", pointwise, small, rope},
 	{"matmul", summed, small, matMul},
 	{"stored", summed, small, stored},
+	{"int8", summed, small, int8Products},
 	{"attention", summed, 0.25, attention},
 	{"cache", summed, 0.25, caches},
 	{"crossentropy", summed, small, crossEntropy},
@@ -88,6 +89,7 @@ func Run(t *testing.T, s *kernel.Set, o Options) {
 	t.Run("cache rows", func(t *testing.T) { cacheRows(t, s) })
 	t.Run("masks", func(t *testing.T) { masks(t, s) })
 	t.Run("non-finite", func(t *testing.T) { nonFinite(t, s) })
+	t.Run("hidden", func(t *testing.T) { hidden(t, s) })
 	t.Run("golden", func(t *testing.T) { golden(t, s) })
 }
 

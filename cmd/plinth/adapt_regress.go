@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+	"github.com/plinth-ml/plinth/tokenizer"
+	"github.com/plinth-ml/plinth/train"
+)
+
+// regressTask gives texts, or pairs of texts, a number.
+type regressTask struct {
+	*adaptCmd
+	sets *exampleSets[scoredRow]
+	m    zoo.TaskModel
+	tok  *tokenizer.Tokenizer
+}
+
+// scoredRow is texts with the number that is said of them.
+type scoredRow struct {
+	where   string
+	texts   []string
+	number  float64
+	example adapt.Example
+}
+
+func (row *scoredRow) made() adapt.Example { return row.example }
+
+func (r *regressTask) read(ctx context.Context, seed uint64) (err error) {
+	if r.Multi != "" || r.Balance {
+		return usagef("--multi and --balance are for --task classify")
+	}
+	r.sets, err = readSets(r.adaptCmd, seed, func(path string) ([]scoredRow, error) { return r.scored(ctx, path, r.Label) })
+	return err
+}
+
+// scored reads texts with the numbers of a column.
+func (a *adaptCmd) scored(ctx context.Context, path, column string) ([]scoredRow, error) {
+	var list []scoredRow
+	err := a.rows(ctx, path, column, func(where string, texts []string, label string) error {
+		x, err := strconv.ParseFloat(strings.TrimSpace(label), 64)
+		if err != nil || math.IsNaN(x) || math.Abs(x) > math.MaxFloat32 {
+			return fmt.Errorf("%s: column %s holds %q, which is no number", where, column, label)
+		}
+		list = append(list, scoredRow{where: where, texts: texts, number: x})
+		return nil
+	})
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("%s holds no examples", path)
+	}
+	return list, err
+}
+
+func (r *regressTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.Options) (_ *subject, err error) {
+	r.tok = tok
+	if r.m, err = zoo.NewTask(path, model.SequenceTask, 1, seed, o); err != nil {
+		return nil, err
+	}
+	x := &adapt.Texts{Tokenizer: tok, Limit: r.m.Sizes().Context}
+	for _, set := range r.sets.all() {
+		for i := range set.rows {
+			row := &set.rows[i]
+			if row.example, err = x.Example(row.texts...); err != nil {
+				return nil, fmt.Errorf("%s: %w", row.where, err)
+			}
+			row.example.Targets = []float32{float32(row.number)}
+		}
+	}
+	s := withHead(r.m)
+	s.examples, s.cut, s.validated = len(r.sets.train.rows), x.Cut, r.sets.validation != nil
+	return s, nil
+}
+
+func (r *regressTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
+	f := &adapt.FineTuning{Model: r.m, Loss: adapt.Regression, Examples: r.sets.train.examples((*scoredRow).made), Batch: batch, Trained: trained, Seed: seed}
+	return f, f.Check()
+}
+
+// numberScores is how predicted numbers agree with given ones on one set.
+type numberScores struct {
+	Set      string `json:"set"`
+	Examples int    `json:"examples"`
+	task.SimilarityScores
+	predicted []float64
+}
+
+func (s numberScores) text(b *strings.Builder) {
+	fmt.Fprintf(b, "\n%s: %d examples, Pearson %.4f, Spearman %.4f, mean squared error %.4f\n", s.Set, s.Examples, s.Pearson, s.Spearman, s.MSE)
+}
+
+// scoreNumbers compares what is predicted of a set with what is given. Where the correlations have no value, one side being constant, they are 0.
+func scoreNumbers(set *exampleSet[scoredRow], predicted []float64) (numberScores, error) {
+	gold := make([]float64, len(set.rows))
+	for i, row := range set.rows {
+		gold[i] = row.number
+	}
+	scores, err := task.Similarity(gold, predicted)
+	for _, v := range []*float64{&scores.Pearson, &scores.Spearman, &scores.R2} {
+		if math.IsNaN(*v) || math.IsInf(*v, 0) {
+			*v = 0
+		}
+	}
+	return numberScores{Set: set.name, Examples: len(gold), SimilarityScores: scores, predicted: predicted}, err
+}
+
+func (r *regressTask) score(ctx context.Context, t *tensor.Tape, set *exampleSet[scoredRow]) (numberScores, error) {
+	all, err := adapt.Scores(ctx, t, r.m, set.examples((*scoredRow).made))
+	if err != nil {
+		return numberScores{}, err
+	}
+	predicted := make([]float64, len(all))
+	for i, z := range all {
+		predicted[i] = float64(z[0])
+	}
+	return scoreNumbers(set, predicted)
+}
+
+func (r *regressTask) measure(ctx context.Context, t *tensor.Tape) (loss, score float64, err error) {
+	s, err := r.score(ctx, t, r.sets.validation)
+	return s.MSE, s.Spearman, err
+}
+
+func (r *regressTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error) {
+	var list []taskScores
+	for _, set := range r.sets.tests() {
+		s, err := r.score(ctx, t, set)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+		if err := writeNumbers(filepath.Join(dir, r.sets.predictions(set, ".csv")), set, s); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func writeNumbers(path string, set *exampleSet[scoredRow], s numberScores) error {
+	rows := [][]string{{"example", "text", "number", "predicted"}}
+	for i, row := range set.rows {
+		rows = append(rows, []string{row.where, strings.Join(row.texts, " | "), strconv.FormatFloat(row.number, 'g', -1, 64), fmt.Sprintf("%.5f", s.predicted[i])})
+	}
+	return writeCSV(path, rows)
+}
+
+func (r *regressTask) save(dir string) error {
+	return zoo.SaveTask(dir, r.m, r.tok, zoo.Labels{Names: []string{"number"}, Problem: string(adapt.Regression)})
+}
+
+func (*regressTask) next(dir string) string {
+	return fmt.Sprintf("plinth classify --model %s \"a text\"", dir)
+}

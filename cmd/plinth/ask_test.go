@@ -1,0 +1,167 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/plinth-ml/plinth/internal/random"
+)
+
+// holdings writes n questions of the form "what has red ?" on contexts that say what each of three colours has; with none, every fourth question is of a
+// colour that the context does not name.
+func holdings(t *testing.T, path string, n int, seed uint64, none bool) {
+	t.Helper()
+	next := draw(seed)
+	colours, things := strings.Fields("red blue green grey"), strings.Fields("apples boats coins dogs eggs forks")
+	type answer struct {
+		Text  string `json:"text"`
+		Start int    `json:"answer_start"`
+	}
+	type qa struct {
+		ID         string   `json:"id"`
+		Question   string   `json:"question"`
+		Impossible bool     `json:"is_impossible,omitempty"`
+		Answers    []answer `json:"answers"`
+	}
+	var paragraphs []map[string]any
+	for i := range n {
+		context, order, asked := "“é” ", random.NewPerm(4, random.NewKey(seed, uint64(i))), next(3)
+		q := qa{ID: fmt.Sprint("q", i), Answers: []answer{}}
+		for j := range 3 {
+			colour, thing := colours[order.At(uint64(j))], things[next(6)]+" "+things[next(6)]
+			if j == asked {
+				q.Question = "what has " + colour + " ?"
+				q.Answers = []answer{{thing, len([]rune(context + colour + " has "))}}
+			}
+			context += colour + " has " + thing + " . "
+		}
+		if none && i%4 == 0 {
+			q.Question, q.Impossible, q.Answers = "what has "+colours[order.At(3)]+" ?", true, []answer{}
+		}
+		paragraphs = append(paragraphs, map[string]any{"context": context, "qas": []qa{q}})
+	}
+	b, err := json.Marshal(map[string]any{"version": "1.1", "data": []any{map[string]any{"title": "t", "paragraphs": paragraphs}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, string(b))
+}
+
+// readerText is text with the words of holdings.
+func readerText(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "x.json")
+	holdings(t, path, 200, 77, true)
+	return strings.NewReplacer(`"`, " ", "{", " ", "}", " ", ",", " ").Replace(read(t, path))
+}
+
+func TestAdaptQAAndAsk(t *testing.T) {
+	freshBERT(t, readerText(t), 2, 64)
+	holdings(t, "train.json", 800, 1, true)
+	holdings(t, "dev.json", 40, 2, true)
+	holdings(t, "test.json", 40, 3, true)
+	holdings(t, "other.json", 20, 4, false)
+	r := object(t, args("adapt --task qa --model bert --data train.json --validation dev.json --test test.json --shifted other.json --out out --epochs 14 --lr 2e-3")...)
+	keys(t, r, "cut examples lr method model out params results seconds steps task trained_params validated")
+	result := r["results"].([]any)[0].(map[string]any)
+	keys(t, result, "set examples loss exact f1 has_answer no_answer best_exact best_f1")
+	if result["f1"].(float64) < 80 {
+		t.Errorf("F1 %v: %v", result["f1"], r["validated"])
+	}
+	if other := r["results"].([]any)[1].(map[string]any); other["no_answer"] != nil || other["exact"].(float64) < 70 {
+		t.Errorf("without impossible questions: %v", other)
+	}
+	// The verb answers as the report counted, and writes the same predictions.
+	said := object(t, args("ask --model out --data test.json --no-answer --out said")...)
+	if got := said["scores"].(map[string]any)["f1"].(float64); math.Abs(got-result["f1"].(float64)) > 1e-9 {
+		t.Errorf("ask finds F1 %v, the report %v", got, result["f1"])
+	}
+	if read(t, "said/predictions.json") != read(t, "out/predictions.json") || read(t, "said/null_odds.json") != read(t, "out/predictions-null-odds.json") {
+		t.Error("the predictions of ask and of adapt differ")
+	}
+	context := "“é” blue has boats dogs . red has coins eggs . grey has forks apples . "
+	long := strings.Repeat("green has nothing at all . ", 12) + context // longer than the model's context
+	for _, text := range []string{context, long} {
+		one := object(t, "ask", "--model", "out", "--context", text, "--top", "3", "what has red ?")["results"].([]any)[0].(map[string]any)
+		answers := one["answers"].([]any)
+		best := answers[0].(map[string]any)
+		if best["text"] != "coins eggs" || len(answers) != 3 || one["no_answer"] != nil {
+			t.Errorf("on %d bytes: %v", len(text), one)
+		}
+		for _, a := range answers {
+			a := a.(map[string]any)
+			if got := string([]rune(text)[int(a["start"].(float64)):int(a["end"].(float64))]); got != a["text"] {
+				t.Errorf("%v is %q", a, got)
+			}
+		}
+	}
+	write(t, "context.txt", context)
+	if line := ok(t, "ask", "--model", "out", "--file", "context.txt", "what has grey ?"); !strings.HasPrefix(line, "forks apples\t") || !strings.HasSuffix(line, "\t55-67\twhat has grey ?\n") {
+		t.Errorf("ask: %q", line)
+	}
+	if line := ok(t, "ask", "--model", "out", "--context", context, "--no-answer", "what has green ?"); !strings.HasPrefix(line, "(no answer)\t") {
+		t.Errorf("a question without an answer: %q", line)
+	}
+	if line := ok(t, "ask", "--model", "out", "--context", context, "--no-answer", "--threshold", "1e6", "what has green ?"); strings.HasPrefix(line, "(no answer)\t") {
+		t.Errorf("a threshold that nothing exceeds: %q", line)
+	}
+	fails(t, 1, "plinth ask", args("tag --model out text")...)
+	fails(t, 2, "one of them", args("ask --model out what")...)
+	fails(t, 2, "no question", args("ask --model out --context a")...)
+	fails(t, 2, "its own questions", args("ask --model out --data test.json what")...)
+	fails(t, 2, "--stride", args("ask --model out --context a --stride -1 what")...)
+	fails(t, 1, "no room", args("ask --model out --context a --window 8", strings.Repeat("what ", 9))...)
+}
+
+func TestAdaptQATables(t *testing.T) {
+	freshBERT(t, readerText(t), 1, 48)
+	var b strings.Builder
+	b.WriteString("question,context,answer,answer_start\n")
+	for range 12 {
+		b.WriteString("what has red ?,red has eggs . blue has eggs .,eggs,8\nwhat has blue ?,red has eggs . blue has eggs .,eggs,24\n")
+	}
+	write(t, "train.csv", b.String())
+	for method, flags := range map[string]string{"frozen": "--method frozen"} {
+		r := object(t, args("adapt --task qa --model bert --data train.csv --epochs 1 --out out-"+method+" "+flags)...)
+		if r["trained_params"].(float64) >= r["params"].(float64) {
+			t.Errorf("%s trains %v of %v", method, r["trained_params"], r["params"])
+		}
+	}
+	write(t, "hf.jsonl", `{"id": "a", "q": "what has red ?", "text": "red has eggs .", "answers": {"text": ["eggs"], "answer_start": [8]}}`+"\n"+
+		`{"id": "b", "q": "what has blue ?", "text": "red has eggs .", "answers": {"text": [], "answer_start": []}}`+"\n")
+	o := object(t, args("ask --model out-frozen --data hf.jsonl --question-column q --context-column text")...)
+	if s := o["scores"].(map[string]any); s["no_answer"].(map[string]any)["examples"] != 1.0 || o["results"].([]any)[1].(map[string]any)["id"] != "b" {
+		t.Errorf("a table as Hugging Face has it: %v", o)
+	}
+	write(t, "open.tsv", "question\tcontext\nwhat has red ?\tred has eggs .\n")
+	if o := object(t, args("ask --model out-frozen --data open.tsv")...); o["scores"] != nil || len(o["results"].([]any)) != 1 {
+		t.Errorf("questions without answers: %v", o)
+	}
+	for text, want := range map[string]string{
+		`{"question": "q", "context": "a b", "answer": "c"}`:                                               "does not stand in the context",
+		`{"question": "q", "context": "a b", "answer": "b", "answer_start": 1}`:                            "character 1",
+		`{"question": "q", "context": "a b", "answer": "b", "answer_start": "x"}`:                          "is no number",
+		`{"question": "q", "context": "a b", "answer": "b", "answer_start": -1}`:                           "character -1",
+		`{"question": "q", "context": "", "answer": "b"}`:                                                  "is empty",
+		`{"question": "q", "context": "a b", "answers": ["b"]}`:                                            `"answer_start": [...]`,
+		`{"question": "q", "context": "a b", "answers": {"text": ["b"], "answer_start": [0, 1]}}`:          "one length",
+		`{"question": "q", "context": "a b", "answers": {"text": ["b"], "answer_start": [4]}}`:             "character 4",
+		`{"question": "q", "context": "a b"}`:                                                              "no question has an answer",
+		`{"question": "q", "text": "a b"}`:                                                                 "--context-column",
+		`{"question": "` + strings.Repeat("what ", 60) + `", "context": "red has eggs", "answer": "eggs"}`: "no room",
+	} {
+		write(t, "bad.jsonl", text+"\n")
+		fails(t, 1, want, args("adapt --task qa --model bert --validation 0 --out out --data bad.jsonl")...)
+		fails(t, 1, "bad.jsonl", args("adapt --task qa --model bert --validation 0 --out out --data bad.jsonl")...)
+	}
+	write(t, "twice.jsonl", strings.Repeat(`{"id": "x", "question": "q", "context": "a b", "answer": "b"}`+"\n", 2))
+	fails(t, 1, `id "x"`, args("ask --model out-frozen --data twice.jsonl")...)
+	write(t, "bad.json", `{"data": [{"paragraphs": [{"context": "a b", "qas": [{"id": "q7", "question": "q", "answers": [{"text": "b", "answer_start": 0}]}]}]}]}`)
+	fails(t, 1, "question q7", args("adapt --task qa --model bert --out out --data bad.json")...)
+	fails(t, 1, "bad.json", args("adapt --task qa --model bert --out out --data bad.json")...)
+	fails(t, 1, "--answer-column", args("adapt --task qa --model bert --out out --data train.csv --answer-column reply")...)
+	fails(t, 2, "--balance", args("adapt --task qa --model bert --out out --data train.csv --balance")...)
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plinth-ml/plinth/embed"
+	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/model/zoo"
+)
+
+type embedCmd struct {
+	Texts      []string `arg:"" optional:"" help:"Texts."`
+	Model      string   `required:"" help:"Folder of sentence-transformers, or any model: folder, GGUF file or model of the store." placeholder:"DIR|NAME"`
+	Data       string   `help:"Table of texts: .csv, .tsv, .jsonl or .parquet, or - for standard input with --format." placeholder:"FILE"`
+	Out        string   `help:"Write the vectors to a file: .npy, .jsonl or .csv. Without it they are printed as JSON lines." placeholder:"FILE"`
+	Search     string   `help:"Rank the texts of this table for each text, by the cosine of their vectors." placeholder:"FILE"`
+	Top        int      `default:"5" help:"Of --search: texts shown, the nearest first; 0 means all." placeholder:"N"`
+	Pool       string   `help:"How tokens become a vector: mean, cls, last, max, mean_sqrt_len_tokens or weightedmean. Default: what the folder says, or mean." placeholder:"NAME"`
+	Normalize  bool     `help:"Scale vectors to length 1; what a folder's 2_Normalize does anyway."`
+	Prefix     *string  `help:"What stands before each text, such as 'query: '. Default: the folder's default prompt, and with --search its prompt query." placeholder:"TEXT"`
+	DocPrefix  *string  `name:"search-prefix" help:"What stands before each text of --search, such as 'passage: '. Default: the folder's prompt document or passage." placeholder:"TEXT"`
+	Dimensions int      `default:"0" help:"Numbers of a vector that are kept, from the front, for models trained so; 0 means all." placeholder:"N"`
+	MaxTokens  int      `default:"0" help:"Most tokens of a text, special ones included; 0 means what the folder says, or the model's context." placeholder:"N"`
+	Int8       bool     `name:"int8" help:"Linear layers with numbers of 8 bits: about twice as fast, vectors a little off."`
+	Text       string   `default:"text" help:"Column of the text: its name, or its number from 1." placeholder:"COL" group:"Table"`
+	Format     string   `enum:",csv,tsv,jsonl,parquet" default:"" help:"Format of the tables; without it their names tell it." placeholder:"NAME" group:"Table"`
+	NoHeader   bool     `help:"The first record is data: columns go by their numbers." group:"Table"`
+}
+
+func (*embedCmd) Help() string {
+	return `Vectors of texts. Examples: plinth embed --model all-MiniLM-L6-v2 --data texts.csv --out vectors.npy; plinth embed --model all-MiniLM-L6-v2 --search docs.csv "how do I return it?"`
+}
+
+// found is a text of --search for a query.
+type found struct {
+	Row    int     `json:"row"` // of the table, from 1
+	Text   string  `json:"text"`
+	Cosine float64 `json:"cosine"`
+}
+
+func (v *embedCmd) Run(ctx context.Context, c *common) error {
+	switch {
+	case (len(v.Texts) == 0) == (v.Data == ""):
+		return usagef("give texts or --data FILE, one of them")
+	case v.Out != "" && v.Search != "":
+		return usagef("--out is for vectors: with --search the ranking is printed")
+	case v.Out != "" && v.writer() == nil:
+		return usagef("--out %s: want a name that ends in .npy, .jsonl or .csv", v.Out)
+	}
+	e, err := v.open(c)
+	if err != nil {
+		return err
+	}
+	texts := v.Texts
+	if v.Data != "" {
+		if texts, err = v.read(ctx, v.Data); err != nil {
+			return err
+		}
+	}
+	kind := ""
+	if v.Search != "" {
+		kind = "query"
+	}
+	began := time.Now()
+	vectors, cut, err := v.embed(ctx, e, v.Prefix, kind, "--prefix", v.Data, texts)
+	if err != nil {
+		return err
+	}
+	seconds := time.Since(began).Seconds()
+	if cut > 0 {
+		c.say("note: %d texts are longer than the limit of tokens and lost their ends", cut)
+	}
+	if v.Search != "" {
+		return v.search(ctx, c, e, texts, vectors)
+	}
+	if v.Out != "" {
+		if err := file.WriteAtomic(v.Out, 0o644, func(w io.Writer) error { return v.writer()(w, texts, vectors) }); err != nil {
+			return err
+		}
+		o := map[string]any{"model": v.Model, "texts": len(texts), "dimensions": e.Size(), "cut": cut, "seconds": seconds, "out": v.Out}
+		return c.finish(o, fmt.Sprintf("%d vectors of %d numbers in %.1f s: %s\n", len(texts), e.Size(), seconds, v.Out))
+	}
+	if c.JSON {
+		return c.finish(map[string]any{"model": v.Model, "texts": len(texts), "dimensions": e.Size(), "cut": cut, "seconds": seconds, "embeddings": vectors}, "")
+	}
+	return writeJSONLines(c.out, texts, vectors)
+}
+
+// open reads the model and applies the flags.
+func (v *embedCmd) open(c *common) (*embed.Embedder, error) {
+	path, err := modelPath(v.Model)
+	if err != nil {
+		return nil, err
+	}
+	e, err := embed.Open(path, zoo.Options{F32: v.Int8})
+	if err != nil {
+		return nil, err
+	}
+	if v.Pool != "" {
+		p, err := embed.ParsePool(v.Pool)
+		if err != nil {
+			return nil, usagef("--pool: %v", err)
+		}
+		e.Pools = []embed.Pool{p}
+	}
+	switch size, context := e.Size(), e.Model.Sizes().Context; {
+	case v.Dimensions < 0 || v.Dimensions > size:
+		return nil, usagef("--dimensions %d is not within 0 to the model's %d", v.Dimensions, size)
+	case v.MaxTokens < 0 || v.MaxTokens > context:
+		return nil, usagef("--max-tokens %d is not within 0 to the model's context of %d", v.MaxTokens, context)
+	}
+	e.Normalize = e.Normalize || v.Normalize
+	e.Dimensions, e.Int8, e.Threads = v.Dimensions, v.Int8, c.Threads
+	e.Limit = cmp.Or(v.MaxTokens, e.Limit)
+	return e, nil
+}
+
+// read returns the texts of a table.
+func (v *embedCmd) read(ctx context.Context, path string) ([]string, error) {
+	flags := columnFlags{tableFlags: tableFlags{Text: v.Text, Format: v.Format, NoHeader: v.NoHeader}}
+	var texts []string
+	err := flags.rows(ctx, path, "", func(_ string, row []string, _ string) error {
+		texts = append(texts, row[0])
+		return nil
+	})
+	if err == nil && len(texts) == 0 {
+		err = fmt.Errorf("%s holds no texts", path)
+	}
+	return texts, err
+}
+
+// embed returns the vectors of texts, after prefix where it is given, else after the folder's prompt of a kind where there is one.
+func (v *embedCmd) embed(ctx context.Context, e *embed.Embedder, prefix *string, kind, flag, from string, texts []string) ([][]float32, int, error) {
+	var vectors [][]float32
+	var cut int
+	var err error
+	if prefix != nil {
+		vectors, cut, err = e.EmbedAfter(ctx, *prefix, texts)
+	} else {
+		if _, ok := e.Prompts[kind]; !ok {
+			kind = ""
+		}
+		vectors, cut, err = e.Embed(ctx, texts, kind)
+	}
+	if err != nil && from != "" {
+		err = fmt.Errorf("%s: %w", from, err)
+	}
+	return vectors, cut, err
+}
+
+func (v *embedCmd) search(ctx context.Context, c *common, e *embed.Embedder, queries []string, vectors [][]float32) error {
+	texts, err := v.read(ctx, v.Search)
+	if err != nil {
+		return err
+	}
+	kind := "document"
+	if _, ok := e.Prompts[kind]; !ok {
+		kind = "passage"
+	}
+	docs, cut, err := v.embed(ctx, e, v.DocPrefix, kind, "--search-prefix", v.Search, texts)
+	if err != nil {
+		return err
+	}
+	if cut > 0 {
+		c.say("note: %d texts of %s are longer than the limit of tokens and lost their ends", cut, v.Search)
+	}
+	type answer struct {
+		Query   string  `json:"query"`
+		Results []found `json:"results"`
+	}
+	var all []answer
+	var b strings.Builder
+	for i, q := range vectors {
+		scores := make([]float64, len(docs))
+		for j, d := range docs {
+			scores[j] = task.Cosine(q, d)
+		}
+		order := task.Rank(scores)
+		if v.Top > 0 && v.Top < len(order) {
+			order = order[:v.Top]
+		}
+		a := answer{Query: queries[i]}
+		fmt.Fprintf(&b, "%s\n", oneLine(queries[i]))
+		for _, j := range order {
+			a.Results = append(a.Results, found{j + 1, texts[j], scores[j]})
+			fmt.Fprintf(&b, "  %.4f\t%d\t%s\n", scores[j], j+1, oneLine(texts[j]))
+		}
+		all = append(all, a)
+	}
+	return c.finish(map[string]any{"model": v.Model, "search": v.Search, "texts": len(texts), "results": all}, b.String())
+}
+
+// writer is what writes --out, nil for a name of another kind.
+func (v *embedCmd) writer() func(w io.Writer, texts []string, vectors [][]float32) error {
+	switch strings.ToLower(filepath.Ext(v.Out)) {
+	case ".npy":
+		return writeNPY
+	case ".jsonl":
+		return writeJSONLines
+	case ".csv":
+		return writeVectorsCSV
+	}
+	return nil
+}
+
+// writeNPY writes a float32 array [texts, numbers] in NumPy's format, version 1.0.
+func writeNPY(w io.Writer, _ []string, vectors [][]float32) error {
+	const magic = "\x93NUMPY\x01\x00"
+	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(vectors), len(vectors[0]))
+	pad := 63 - (len(magic)+2+len(header))%64
+	header += strings.Repeat(" ", pad) + "\n"
+	out := bufio.NewWriter(w)
+	out.WriteString(magic)
+	binary.Write(out, binary.LittleEndian, uint16(len(header)))
+	out.WriteString(header)
+	for _, v := range vectors {
+		if err := binary.Write(out, binary.LittleEndian, v); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+func writeJSONLines(w io.Writer, texts []string, vectors [][]float32) error {
+	out := bufio.NewWriter(w)
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	for i, v := range vectors {
+		if err := e.Encode(struct {
+			Text      string    `json:"text"`
+			Embedding []float32 `json:"embedding"`
+		}{texts[i], v}); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+func writeVectorsCSV(w io.Writer, texts []string, vectors [][]float32) error {
+	out := csv.NewWriter(w)
+	row := []string{"text"}
+	for i := range vectors[0] {
+		row = append(row, "e"+strconv.Itoa(i))
+	}
+	for i, v := range vectors {
+		if i == 0 {
+			if err := out.Write(row); err != nil {
+				return err
+			}
+		}
+		row = append(row[:0], texts[i])
+		for _, x := range v {
+			row = append(row, strconv.FormatFloat(float64(x), 'g', -1, 32))
+		}
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
