@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -161,7 +163,7 @@ func TestAdaptTagMethods(t *testing.T) {
 	named(t, "train.conll", 60, 1)
 	named(t, "dev.conll", 20, 2)
 	for method, flags := range map[string]string{"frozen": "--method frozen --balance --lr 1e-2", "full": "--patience 1 --batch 4", "lora": "--method lora --targets query,value --lr 1e-2"} {
-		r := object(t, args("adapt --task tag --model bert --data train.conll --validation dev.conll --epochs 3 --out out-"+method+" "+flags)...)
+		r := object(t, args("adapt --task tag --model bert --data train.conll --validation dev.conll --epochs 6 --out out-"+method+" "+flags)...)
 		if trained, all := r["trained_params"].(float64), r["params"].(float64); (method == "full") != (trained == all) {
 			t.Errorf("%s trains %v of %v parameters", method, trained, all)
 		}
@@ -171,7 +173,7 @@ func TestAdaptTagMethods(t *testing.T) {
 		}
 		// The verb finds what the report counted, also with an adapter that was merged.
 		want := micro(r["results"].([]any)[0])
-		if got := micro(object(t, "tag", "--model", "out-"+method, "--data", "dev.conll")["scores"]); got != want {
+		if got := micro(object(t, "tag", "--model", "out-"+method, "--data", "dev.conll")["scores"]); got != want || want == 0 {
 			t.Errorf("%s: tag finds F1 %v, the report %v", method, got, want)
 		}
 	}
@@ -190,6 +192,50 @@ func TestAdaptTagMethods(t *testing.T) {
 	}
 	if got := ok(t, args("tag --model pos the dog")...); strings.Count(got, "\n") < 2 {
 		t.Errorf("tags of two texts: %q", got)
+	}
+}
+
+// breaker ends a context when the n-th line about a validation is written.
+type breaker struct {
+	n    int
+	stop context.CancelCauseFunc
+}
+
+func (s *breaker) Write(b []byte) (int, error) {
+	if s.n -= strings.Count(string(b), "validation"); s.n <= 0 {
+		s.stop(interrupted{os.Interrupt})
+	}
+	return len(b), nil
+}
+
+// A run that Ctrl-C ended and that went on has the bits of one that was never interrupted.
+func TestAdaptTagResumed(t *testing.T) {
+	dir := t.TempDir()
+	freshBERT(t, strings.Join(named(t, filepath.Join(dir, "x"), 300, 9), "\n"), 2, 24)
+	named(t, "train.conll", 60, 1)
+	for method, flags := range map[string]string{"lora": "--method lora --dropout 0.2 --lr 1e-2", "full": "--lr 3e-3 --layer-decay 0.9"} {
+		run := func(out string) []string {
+			return args("adapt --task tag --model bert --data train.conll --validation 0.2 --epochs 4 " + flags + " --out " + out)
+		}
+		whole := object(t, run("whole-"+method)...)
+		ctx, stop := context.WithCancelCause(t.Context())
+		var c cli
+		c.out, c.err = io.Discard, &breaker{2, stop}
+		if code := c.run(ctx, run("parts-"+method)); code != exitInterrupted+2 {
+			t.Fatalf("%s: exit code %d", method, code)
+		}
+		if _, err := os.Stat("parts-" + method + "/model.safetensors"); err == nil {
+			t.Fatalf("%s: the interrupted run is finished", method)
+		}
+		parts := object(t, append(run("parts-"+method), "--resume")...)
+		if fmt.Sprint(parts["validated"], parts["steps"]) != fmt.Sprint(whole["validated"], whole["steps"]) {
+			t.Errorf("%s: %v, without interruption %v", method, parts, whole)
+		}
+		for _, name := range []string{"model.safetensors", "predictions.conll"} {
+			if read(t, "parts-"+method+"/"+name) != read(t, "whole-"+method+"/"+name) {
+				t.Errorf("%s: %s differs from that of the run without interruption", method, name)
+			}
+		}
 	}
 }
 
