@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,6 +40,8 @@ type adaptCmd struct {
 	Alpha      float64 `default:"16" help:"Of lora." placeholder:"F"`
 	Dropout    float64 `default:"0.05" help:"Of lora." placeholder:"F"`
 	Targets    string  `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj." placeholder:"NAMES"`
+	KeepTypes  bool    `help:"Of lora: the matrices of --model stay in memory as its file has them (BF16, F16, or the block types of a GGUF file), and OUT/adapter is the result, for --adapter of plinth classify, tag and ask."`
+	Merge      bool    `help:"Of --keep-types: write the merged model too, its matrices as float32."`
 	Resume     bool    `help:"Go on with an interrupted run; do nothing on a finished one."`
 	curveFlags
 	columnFlags
@@ -64,7 +67,7 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if _, err := os.Stat(filepath.Join(a.Out, train.StateDir)); err == nil && !a.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", a.Out)
 	}
-	if err := a.checkClassify(); err != nil {
+	if err := errors.Join(a.checkTypes(), a.checkClassify()); err != nil {
 		return err
 	}
 	tok, err := zoo.Tokenizer(path, nil)
@@ -75,7 +78,7 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if err := task.read(ctx, c.Seed); err != nil {
 		return err
 	}
-	s, err := task.open(path, tok, c.Seed, zoo.Options{Train: a.Method == "full", F32: true, MeanPool: a.Pool == "mean"})
+	s, err := task.open(path, tok, c.Seed, zoo.Options{Train: a.Method == "full", F32: !a.KeepTypes, MeanPool: a.Pool == "mean"})
 	if err != nil {
 		return err
 	}
@@ -85,7 +88,22 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if s.cut > 0 {
 		c.say("note: %d texts are longer than the model's context of %d tokens and lose their ends", s.cut, s.model.Sizes().Context)
 	}
+	s.tok = tok
 	return a.tune(ctx, c, path, task, s)
+}
+
+// checkTypes refuses --keep-types and --merge where they do not fit.
+func (a *adaptCmd) checkTypes() error {
+	headless := a.Task == "summarize" || a.Task == "embed"
+	switch {
+	case a.KeepTypes && a.Method != "lora":
+		return usagef("--keep-types is for --method lora: other methods train or write the matrices")
+	case a.Merge && !a.KeepTypes:
+		return usagef("--merge is for --keep-types: without it the adapter is merged into the model anyway")
+	case a.KeepTypes && !a.Merge && headless:
+		return usagef("--keep-types leaves an adapter alone, which no verb reads for --task %s: add --merge", a.Task)
+	}
+	return nil
 }
 
 // tune trains, tests and writes the folder.
@@ -146,21 +164,50 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		}
 	}
 	if adapter != nil {
-		if err := adapter.Save(filepath.Join(a.Out, "adapter"), path, s.kind); err != nil {
-			return err
-		}
-		if err := adapter.Merge(k); err != nil {
+		if err := s.saveAdapter(filepath.Join(a.Out, "adapter"), path, adapter); err != nil {
 			return err
 		}
 	}
-	if err := task.save(a.Out); err != nil {
-		return err
+	next := a.Out
+	if a.KeepTypes && !a.Merge {
+		next = fmt.Sprintf("%s --adapter %s", a.Model, filepath.Join(a.Out, "adapter"))
+	} else {
+		if err := merge(k, s.model, adapter); err != nil {
+			return err
+		}
+		if err := task.save(a.Out); err != nil {
+			return err
+		}
 	}
-	text := report.String() + "Try next: " + task.next(a.Out) + "\n"
+	text := report.String() + "Try next: " + task.next(next) + "\n"
 	if err := report.write(a.Out, text); err != nil {
 		return err
 	}
 	return c.finish(report, text)
+}
+
+// merge puts the adapter, where there is one, into the model's matrices, which become float32.
+func merge(k *kernel.Set, m zoo.Stored, adapter *adapt.Adapter) error {
+	if adapter == nil {
+		return nil
+	}
+	t := tensor.Evaluation(k)
+	for _, p := range m.Params() {
+		t.Widen(p.T())
+		t.Reset()
+	}
+	return adapter.Merge(k)
+}
+
+// saveAdapter writes the adapter as PEFT does and beside it, where there is a head, config.json, which says what the head is for.
+func (s *subject) saveAdapter(dir, base string, adapter *adapt.Adapter) error {
+	if err := adapter.Save(dir, base, s.kind); err != nil {
+		return err
+	}
+	if t, ok := s.model.(zoo.TaskModel); ok {
+		return zoo.SaveTaskConfig(dir, t, s.tok, s.labelling)
+	}
+	return nil
 }
 
 // choose sets what is trained. The adapter is nil but for lora.

@@ -132,7 +132,10 @@ func (c *classifyTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, 
 			}
 		}
 	}
-	s := withHead(c.m)
+	s, err := withHead(path, c.m, c.labelling())
+	if err != nil {
+		return nil, err
+	}
 	s.labels, s.examples, s.cut, s.validated = c.labels, len(c.sets.train.rows), x.Cut, c.sets.validation != nil
 	return s, nil
 }
@@ -229,10 +232,15 @@ func (c *classifyTask) results(ctx context.Context, t *tensor.Tape, dir string) 
 	return list, nil
 }
 
-func (c *classifyTask) save(dir string) error {
-	return zoo.SaveTask(dir, c.m, c.tok, zoo.Labels{Names: c.labels, Problem: string(c.loss)})
+// labelling is what the scores mean.
+func (c *classifyTask) labelling() zoo.Labels {
+	return zoo.Labels{Names: c.labels, Problem: string(c.loss)}
 }
 
-func (*classifyTask) next(dir string) string {
-	return fmt.Sprintf("plinth classify --model %s \"a text\"", dir)
+func (c *classifyTask) save(dir string) error {
+	return zoo.SaveTask(dir, c.m, c.tok, c.labelling())
+}
+
+func (*classifyTask) next(model string) string {
+	return fmt.Sprintf("plinth classify --model %s \"a text\"", model)
 }

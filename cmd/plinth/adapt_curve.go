@@ -192,7 +192,11 @@ func (u *curve) run(ctx context.Context, method string, drawn []adapt.Example, r
 			return 0, 0, err
 		}
 	}
-	trained, _, err := a.choose(u.k, withHead(m), seed)
+	s, err := withHead(u.path, m, u.labelling())
+	if err != nil {
+		return 0, 0, err
+	}
+	trained, _, err := a.choose(u.k, s, seed)
 	if err != nil {
 		return 0, 0, err
 	}

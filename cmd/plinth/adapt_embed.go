@@ -167,6 +167,6 @@ func (p *embedTask) save(dir string) error {
 	return embed.SaveSettings(dir, embed.Settings{Normalize: true, Limit: p.m.Sizes().Context}, p.m.Sizes().Width)
 }
 
-func (*embedTask) next(dir string) string {
-	return fmt.Sprintf("plinth embed --model %s --search texts.csv \"a question\"", dir)
+func (*embedTask) next(model string) string {
+	return fmt.Sprintf("plinth embed --model %s --search texts.csv \"a question\"", model)
 }

@@ -74,7 +74,10 @@ func (q *qaTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.
 			}
 		}
 	}
-	s := withHead(q.m)
+	s, err := withHead(path, q.m, q.labelling())
+	if err != nil {
+		return nil, err
+	}
 	s.examples, s.validated = len(q.sets.train.rows), q.sets.validation != nil
 	return s, nil
 }
@@ -129,14 +132,19 @@ func (q *qaTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]tas
 	return all, nil
 }
 
-func (q *qaTask) save(dir string) error {
-	return zoo.SaveTask(dir, q.m, q.tok, zoo.Labels{Names: []string{"LABEL_0", "LABEL_1"}}) // transformers counts the scores by the labels
+// labelling is what the scores mean.
+func (q *qaTask) labelling() zoo.Labels {
+	return zoo.Labels{Names: []string{"LABEL_0", "LABEL_1"}} // transformers counts the scores by the labels
 }
 
-func (q *qaTask) next(dir string) string {
+func (q *qaTask) save(dir string) error {
+	return zoo.SaveTask(dir, q.m, q.tok, q.labelling())
+}
+
+func (q *qaTask) next(model string) string {
 	more := ""
 	if q.noAnswer {
 		more = " --no-answer"
 	}
-	return fmt.Sprintf("plinth ask --model %s%s --context \"a text\" \"a question?\"", dir, more)
+	return fmt.Sprintf("plinth ask --model %s%s --context \"a text\" \"a question?\"", model, more)
 }

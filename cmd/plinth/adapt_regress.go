@@ -76,7 +76,10 @@ func (r *regressTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o
 			row.example.Targets = []float32{float32(row.number)}
 		}
 	}
-	s := withHead(r.m)
+	s, err := withHead(path, r.m, r.labelling())
+	if err != nil {
+		return nil, err
+	}
 	s.examples, s.cut, s.validated = len(r.sets.train.rows), x.Cut, r.sets.validation != nil
 	return s, nil
 }
@@ -153,10 +156,15 @@ func writeNumbers(path string, set *exampleSet[scoredRow], s numberScores) error
 	return writeCSV(path, rows)
 }
 
-func (r *regressTask) save(dir string) error {
-	return zoo.SaveTask(dir, r.m, r.tok, zoo.Labels{Names: []string{"number"}, Problem: string(adapt.Regression)})
+// labelling is what the scores mean.
+func (r *regressTask) labelling() zoo.Labels {
+	return zoo.Labels{Names: []string{"number"}, Problem: string(adapt.Regression)}
 }
 
-func (*regressTask) next(dir string) string {
-	return fmt.Sprintf("plinth classify --model %s \"a text\"", dir)
+func (r *regressTask) save(dir string) error {
+	return zoo.SaveTask(dir, r.m, r.tok, r.labelling())
+}
+
+func (*regressTask) next(model string) string {
+	return fmt.Sprintf("plinth classify --model %s \"a text\"", model)
 }

@@ -211,6 +211,6 @@ func (s *summarizeTask) save(dir string) error {
 	return s.settings.write(dir)
 }
 
-func (*summarizeTask) next(dir string) string {
-	return fmt.Sprintf("plinth summarize --model %s --file TEXT", dir)
+func (*summarizeTask) next(model string) string {
+	return fmt.Sprintf("plinth summarize --model %s --file TEXT", model)
 }

@@ -133,7 +133,10 @@ func (a *tagTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo
 			}
 		}
 	}
-	s := withHead(a.m)
+	s, err := withHead(path, a.m, a.labelling())
+	if err != nil {
+		return nil, err
+	}
 	s.labels, s.examples, s.validated = a.labels, len(a.sets.train.rows), a.sets.validation != nil
 	return s, nil
 }
@@ -215,8 +218,15 @@ func (a *tagTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]ta
 	return list, nil
 }
 
-func (a *tagTask) save(dir string) error {
-	return zoo.SaveTask(dir, a.m, a.tok, zoo.Labels{Names: a.labels})
+// labelling is what the scores mean.
+func (a *tagTask) labelling() zoo.Labels {
+	return zoo.Labels{Names: a.labels}
 }
 
-func (*tagTask) next(dir string) string { return fmt.Sprintf("plinth tag --model %s \"a text\"", dir) }
+func (a *tagTask) save(dir string) error {
+	return zoo.SaveTask(dir, a.m, a.tok, a.labelling())
+}
+
+func (*tagTask) next(model string) string {
+	return fmt.Sprintf("plinth tag --model %s \"a text\"", model)
+}

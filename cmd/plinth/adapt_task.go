@@ -62,8 +62,8 @@ type adaptTask interface {
 	results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error)
 	// save writes the model's folder.
 	save(dir string) error
-	// next is a command to try on the folder.
-	next(dir string) string
+	// next is a command to try; model is what its --model says.
+	next(model string) string
 }
 
 // taskScores is how a task does on one set of examples; report.json holds it as it is.
@@ -75,18 +75,21 @@ type taskScores interface {
 // subject is the model that a task adapts, and what it is adapted from.
 type subject struct {
 	model     zoo.Stored
-	head      []nn.Named // trained beside an adapter or a frozen body; nil where the task needs no head
+	head      []nn.Named // trained beside an adapter or a frozen body: what the pre-trained model lacks; nil where the task needs no head
+	labelling zoo.Labels // what the scores of the head mean
 	kind      string     // of the task, as PEFT names it
 	labels    []string   // of the classes, nil where there are none
 	examples  int        // of training
-	cut       int        // texts that lost their ends
-	validated bool       // there is a validation
+	tok       *tokenizer.Tokenizer
+	cut       int  // texts that lost their ends
+	validated bool // there is a validation
 }
 
-// withHead is the subject of a model with a head.
-func withHead(m zoo.TaskModel) *subject {
+// withHead is the subject of a model with a head for the pre-trained model of path.
+func withHead(path string, m zoo.TaskModel, l zoo.Labels) (*subject, error) {
+	head, err := zoo.Drawn(path, m)
 	kinds := map[model.Task]string{model.SequenceTask: "SEQ_CLS", model.TokenTask: "TOKEN_CLS", model.SpanTask: "QUESTION_ANS"}
-	return &subject{model: m, head: m.HeadParams(), kind: kinds[m.Task()]}
+	return &subject{model: m, head: head, labelling: l, kind: kinds[m.Task()]}, err
 }
 
 // exampleSet is the examples of one file.

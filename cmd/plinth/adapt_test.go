@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/csv"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +87,71 @@ func TestAdaptAndClassify(t *testing.T) {
 	}
 	fails(t, 1, "--resume", args("adapt --task classify --model base --data train.csv --out out-full")...)
 	fails(t, 1, "plinth classify", args("generate --model out-full a")...)
+}
+
+// said are the labels that classify gives the test's texts with their probabilities; wrong is how many the report has otherwise.
+func said(t *testing.T, out string, words ...string) (answers []any, wrong int) {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(read(t, filepath.Join(out, "predictions.csv")))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range object(t, append(args("classify --data test.csv"), words...)...)["results"].([]any) {
+		label := r.(map[string]any)["labels"].([]any)[0].(map[string]any)
+		answers = append(answers, label["label"], label["probability"])
+		if label["label"] != rows[i+1][3] {
+			wrong++
+		}
+	}
+	return answers, wrong
+}
+
+// An adapter beside its base says what the report counted, and what it says merged; on a base of float32, and on one of 8 bits, which stays as it is.
+func TestAdaptKeepTypes(t *testing.T) {
+	base(t)
+	reviews(t, "train.csv", 90, "good", "bad", "odd")
+	reviews(t, "test.csv", 30, "odd", "good", "bad")
+	ok(t, args("quantize --model base --out base.gguf --type q8_0")...)
+	const run = "adapt --task classify --data train.csv --test test.csv --method lora --lr 5e-3 --epochs 40 --dropout 0 "
+	for _, c := range []struct {
+		flags, model, out string
+		merged            bool
+		near              float64 // how far probabilities of the merged model may be
+	}{
+		{"--model base", "base", "plain", true, 1e-4},
+		{"--model base --pool mean --keep-types", "base", "mean", false, 0},
+		{"--model base.gguf --keep-types", "base.gguf", "small", false, 0},
+		{"--model base.gguf --keep-types --merge", "base.gguf", "both", true, 0.1}, // the product with 8 bits rounds activations
+	} {
+		r := object(t, args(run+c.flags+" --out "+c.out)...)
+		if a := r["results"].([]any)[0].(map[string]any)["accuracy"].(float64); a < 0.8 {
+			t.Errorf("%s: accuracy %v", c.flags, a)
+		}
+		apart, wrong := said(t, c.out, "--model", c.model, "--adapter", c.out+"/adapter")
+		if wrong > 0 || len(apart) != 60 {
+			t.Errorf("%s: %d of %d answers beside the base are not the report's", c.flags, wrong, len(apart)/2)
+		}
+		if !c.merged {
+			fails(t, 1, "config.json", args("classify a --model "+c.out)...)
+			continue
+		}
+		merged, _ := said(t, c.out, "--model", c.out)
+		for i := 0; i < len(apart); i += 2 {
+			if far := math.Abs(apart[i+1].(float64) - merged[i+1].(float64)); merged[i] != apart[i] || far > c.near {
+				t.Errorf("%s, text %d: merged %v, beside the base %v", c.flags, i/2, merged[i:i+2], apart[i:i+2])
+			}
+		}
+	}
+	if text := read(t, "small/report.txt"); !strings.Contains(text, "classify --model base.gguf --adapter "+filepath.Join("small", "adapter")) {
+		t.Errorf("report.txt: %s", text)
+	}
+	fails(t, 1, "plinth classify", args("tag a --model base.gguf --adapter small/adapter")...)
+	fails(t, 1, "config.json", args("classify a --model base --adapter nowhere")...)
+	fails(t, 2, "--adapter", args("classify a --model base --adapter small/adapter --labels a,b")...)
+	for want, flags := range map[string]string{"--method lora": "--keep-types", "anyway": "--method lora --merge"} {
+		fails(t, 2, want, args("adapt --task classify --model base --data train.csv --out no "+flags)...)
+	}
+	fails(t, 2, "add --merge", args("adapt --task embed --model base --data train.csv --out no --method lora --keep-types")...)
 }
 
 func TestAdaptSeveralLabels(t *testing.T) {

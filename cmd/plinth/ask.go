@@ -29,6 +29,7 @@ type askCmd struct {
 	NoAnswer  bool     `help:"The context may hold no answer: none is given where its score exceeds that of the best answer by more than --threshold."`
 	Threshold float64  `default:"0" help:"Of --no-answer." placeholder:"F"`
 	Out       string   `help:"Folder for predictions.json, as SQuAD's evaluation reads it, and null_odds.json." placeholder:"DIR"`
+	adapterFlags
 	readingFlags
 }
 
@@ -95,7 +96,7 @@ func (v *askCmd) Run(ctx context.Context, c *common) error {
 	if err := v.check(); err != nil {
 		return err
 	}
-	m, tok, _, err := openTask(v.Model, model.SpanTask)
+	m, tok, _, err := v.open(c, v.Model, model.SpanTask)
 	if err != nil {
 		return err
 	}

@@ -7,16 +7,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/plinth-ml/plinth/internal/random"
 )
 
-// holdings writes n questions of the form "what has red ?" on contexts that say what each of three colours has; with none, every fourth question is of a
-// colour that the context does not name.
+// The four kinds of holdings: a question, and the first and the second words of its answers.
+var kinds = [4][3]string{{"who ?", "ada bob carl", "stone wood hill"}, {"where ?", "north south east", "paris rome oslo"}, {"what ?", "red blue green", "apples boats coins"}, {"when ?", "late early next", "june monday spring"}}
+
+// holdings writes n questions such as "who ?" on contexts of up to seven answers, one of them to it; with none, every fourth question is of a kind that the context
+// does not have.
 func holdings(t *testing.T, path string, n int, seed uint64, none bool) {
 	t.Helper()
 	next := draw(seed)
-	colours, things := strings.Fields("red blue green grey"), strings.Fields("apples boats coins dogs eggs forks")
 	type answer struct {
 		Text  string `json:"text"`
 		Start int    `json:"answer_start"`
@@ -29,18 +29,21 @@ func holdings(t *testing.T, path string, n int, seed uint64, none bool) {
 	}
 	var paragraphs []map[string]any
 	for i := range n {
-		context, order, asked := "“é” ", random.NewPerm(4, random.NewKey(seed, uint64(i))), next(3)
-		q := qa{ID: fmt.Sprint("q", i), Answers: []answer{}}
-		for j := range 3 {
-			colour, thing := colours[order.At(uint64(j))], things[next(6)]+" "+things[next(6)]
-			if j == asked {
-				q.Question = "what has " + colour + " ?"
-				q.Answers = []answer{{thing, len([]rune(context + colour + " has "))}}
+		kind, context := next(4), "“é” "
+		impossible := none && i%4 == 0
+		q := qa{ID: fmt.Sprint("q", i), Question: kinds[kind][0], Impossible: impossible, Answers: []answer{}}
+		phrases := 2 + next(6)
+		at := next(phrases)
+		for j := range phrases {
+			k := (kind + 1 + next(3)) % 4
+			if j == at && !impossible {
+				k = kind
 			}
-			context += colour + " has " + thing + " . "
-		}
-		if none && i%4 == 0 {
-			q.Question, q.Impossible, q.Answers = "what has "+colours[order.At(3)]+" ?", true, []answer{}
+			text := strings.Fields(kinds[k][1])[next(3)] + " " + strings.Fields(kinds[k][2])[next(3)]
+			if k == kind {
+				q.Answers = []answer{{text, len([]rune(context))}}
+			}
+			context += text + " . "
 		}
 		paragraphs = append(paragraphs, map[string]any{"context": context, "qas": []qa{q}})
 	}
@@ -59,12 +62,12 @@ func readerText(t *testing.T) string {
 }
 
 func TestAdaptQAAndAsk(t *testing.T) {
-	freshBERT(t, readerText(t), 2, 64)
-	holdings(t, "train.json", 800, 1, true)
+	freshBERT(t, readerText(t), 2, 32)
+	holdings(t, "train.json", 400, 1, true)
 	holdings(t, "dev.json", 40, 2, true)
 	holdings(t, "test.json", 40, 3, true)
 	holdings(t, "other.json", 20, 4, false)
-	r := object(t, args("adapt --task qa --model bert --data train.json --validation dev.json --test test.json --shifted other.json --out out --epochs 14 --lr 2e-3")...)
+	r := object(t, args("adapt --task qa --model bert --data train.json --validation dev.json --test test.json --shifted other.json --out out --epochs 8 --lr 3e-3")...)
 	keys(t, r, "cut examples lr method model out params results seconds steps task trained_params validated")
 	result := r["results"].([]any)[0].(map[string]any)
 	keys(t, result, "set examples loss exact f1 has_answer no_answer best_exact best_f1")
@@ -82,13 +85,13 @@ func TestAdaptQAAndAsk(t *testing.T) {
 	if read(t, "said/predictions.json") != read(t, "out/predictions.json") || read(t, "said/null_odds.json") != read(t, "out/predictions-null-odds.json") {
 		t.Error("the predictions of ask and of adapt differ")
 	}
-	context := "“é” blue has boats dogs . red has coins eggs . grey has forks apples . "
-	long := strings.Repeat("green has nothing at all . ", 12) + context // longer than the model's context
+	context := "“é” north oslo . ada wood . red coins . "
+	long := strings.Repeat("next june . green boats . ", 12) + context // longer than the model's context
 	for _, text := range []string{context, long} {
-		one := object(t, "ask", "--model", "out", "--context", text, "--top", "3", "what has red ?")["results"].([]any)[0].(map[string]any)
+		one := object(t, "ask", "--model", "out", "--context", text, "--top", "3", "who ?")["results"].([]any)[0].(map[string]any)
 		answers := one["answers"].([]any)
 		best := answers[0].(map[string]any)
-		if best["text"] != "coins eggs" || len(answers) != 3 || one["no_answer"] != nil {
+		if best["text"] != "ada wood" || len(answers) != 3 || one["no_answer"] != nil {
 			t.Errorf("on %d bytes: %v", len(text), one)
 		}
 		for _, a := range answers {
@@ -99,13 +102,13 @@ func TestAdaptQAAndAsk(t *testing.T) {
 		}
 	}
 	write(t, "context.txt", context)
-	if line := ok(t, "ask", "--model", "out", "--file", "context.txt", "what has grey ?"); !strings.HasPrefix(line, "forks apples\t") || !strings.HasSuffix(line, "\t55-67\twhat has grey ?\n") {
+	if line := ok(t, "ask", "--model", "out", "--file", "context.txt", "what ?"); !strings.HasPrefix(line, "red coins\t") || !strings.HasSuffix(line, "\t28-37\twhat ?\n") {
 		t.Errorf("ask: %q", line)
 	}
-	if line := ok(t, "ask", "--model", "out", "--context", context, "--no-answer", "what has green ?"); !strings.HasPrefix(line, "(no answer)\t") {
+	if line := ok(t, "ask", "--model", "out", "--context", context, "--no-answer", "when ?"); !strings.HasPrefix(line, "(no answer)\t") {
 		t.Errorf("a question without an answer: %q", line)
 	}
-	if line := ok(t, "ask", "--model", "out", "--context", context, "--no-answer", "--threshold", "1e6", "what has green ?"); strings.HasPrefix(line, "(no answer)\t") {
+	if line := ok(t, "ask", "--model", "out", "--context", context, "--no-answer", "--threshold", "1e6", "when ?"); strings.HasPrefix(line, "(no answer)\t") {
 		t.Errorf("a threshold that nothing exceeds: %q", line)
 	}
 	fails(t, 1, "plinth ask", args("tag --model out text")...)
@@ -124,11 +127,21 @@ func TestAdaptQATables(t *testing.T) {
 		b.WriteString("what has red ?,red has eggs . blue has eggs .,eggs,8\nwhat has blue ?,red has eggs . blue has eggs .,eggs,24\n")
 	}
 	write(t, "train.csv", b.String())
-	for method, flags := range map[string]string{"frozen": "--method frozen"} {
-		r := object(t, args("adapt --task qa --model bert --data train.csv --epochs 1 --out out-"+method+" "+flags)...)
+	for method, flags := range map[string]string{"frozen": "--method frozen", "lora": "--method lora"} {
+		r := object(t, args("adapt --task qa --model bert --data train.csv --validation train.csv --epochs 1 --out out-"+method+" "+flags)...)
 		if r["trained_params"].(float64) >= r["params"].(float64) {
 			t.Errorf("%s trains %v of %v", method, r["trained_params"], r["params"])
 		}
+		ok(t, args("ask --data train.csv --out said --model out-"+method)...) // also with an adapter that was merged
+		if read(t, "said/predictions.json") != read(t, "out-"+method+"/predictions.json") {
+			t.Errorf("%s: the predictions of ask and of adapt differ", method)
+		}
+	}
+	var adapter struct {
+		Kind string `json:"task_type"`
+	}
+	if err := json.Unmarshal([]byte(read(t, "out-lora/adapter/adapter_config.json")), &adapter); err != nil || adapter.Kind != "QUESTION_ANS" {
+		t.Errorf("adapter_config.json: %+v, %v", adapter, err)
 	}
 	write(t, "hf.jsonl", `{"id": "a", "q": "what has red ?", "text": "red has eggs .", "answers": {"text": ["eggs"], "answer_start": [8]}}`+"\n"+
 		`{"id": "b", "q": "what has blue ?", "text": "red has eggs .", "answers": {"text": [], "answer_start": []}}`+"\n")

@@ -22,6 +22,7 @@ type classifyCmd struct {
 	Top   int      `default:"1" help:"Labels shown of each text, the most probable first; 0 means all." placeholder:"N"`
 	Label string   `help:"Column of the right label: how many are right is told." placeholder:"COL" group:"Table"`
 	Sep   string   `default:"," help:"What stands between several labels in that column." placeholder:"SEP" group:"Table"`
+	adapterFlags
 	tableFlags
 	zeroShotFlags
 }
@@ -127,7 +128,7 @@ func (v *classifyCmd) open(ctx context.Context, c *common, path string) (classif
 	if v.asked() {
 		return v.zeroShot(ctx, c, path)
 	}
-	m, labels, err := openHead(path)
+	m, labels, err := v.openHead(c, path, model.SequenceTask)
 	if err != nil {
 		return nil, labels, err
 	}
@@ -136,15 +137,6 @@ func (v *classifyCmd) open(ctx context.Context, c *common, path string) (classif
 		return nil, labels, err
 	}
 	return &headClassifier{m, labels, &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context}, tensor.Evaluation(c.kernels())}, labels, nil
-}
-
-// openHead opens a model with a head for whole texts.
-func openHead(path string) (zoo.TaskModel, zoo.Labels, error) {
-	m, labels, err := zoo.OpenTask(path, zoo.Options{})
-	if err == nil && m.Task() != model.SequenceTask {
-		err = fmt.Errorf("%s has a head for %ss, not for whole texts", path, m.Task())
-	}
-	return m, labels, err
 }
 
 // headClassifier is a head's own labels.

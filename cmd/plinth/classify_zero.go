@@ -11,6 +11,7 @@ import (
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/eval"
 	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tensor"
 	"github.com/plinth-ml/plinth/tokenizer"
@@ -35,6 +36,8 @@ func (v *classifyCmd) check() error {
 	switch {
 	case !v.asked() && (v.Template != "" || v.Multi || v.Calibrate):
 		return usagef("--template, --multi and --calibrate are for labels of your own: --labels A,B")
+	case v.asked() && v.Adapter != "":
+		return usagef("--adapter %s: labels of your own are for a model without an adapter", v.Adapter)
 	case v.asked() && v.Pair != "":
 		return usagef("--pair %s: labels of your own are for single texts", v.Pair)
 	case v.Shots != "" && v.PerLabel < 1:
@@ -130,7 +133,7 @@ type entailed struct {
 }
 
 func (v *classifyCmd) entailment(c *common, path string, tok *tokenizer.Tokenizer, labels []string) (*entailed, error) {
-	m, own, err := openHead(path)
+	m, own, err := v.openHead(c, path, model.SequenceTask)
 	if err != nil {
 		return nil, err
 	}

@@ -43,10 +43,14 @@ func TestTransformersTagsAndAnswers(t *testing.T) {
 	testkit.Python(t, modules...)
 	script := filepath.Join(testkit.Root(), "cmd", "plinth", "testdata", "heads.py")
 	freshBERT(t, readerText(t)+" Ada Lovelace lived in London, didn't she? naïve façade", 2, 48)
-	taggers := []string{"tagger", "kinds"}
+	taggers, readers := []string{"tagger", "kinds", "adapted-tagger"}, []string{"reader", "adapted-reader"}
 	drawnHead(t, taggers[0], model.TokenTask, "O", "B-person", "I-person", "B-place", "I-place")
 	drawnHead(t, taggers[1], model.TokenTask, "NOUN", "VERB", "O")
-	drawnHead(t, "reader", model.SpanTask, "LABEL_0", "LABEL_1")
+	drawnHead(t, readers[0], model.SpanTask, "LABEL_0", "LABEL_1")
+	named(t, "train.conll", 60, 1)
+	holdings(t, "train.json", 60, 1, true)
+	ok(t, args("adapt --task tag --model bert --data train.conll --steps 20 --lr 3e-3 --method lora --out", taggers[2])...)
+	ok(t, args("adapt --task qa --model bert --data train.json --steps 20 --lr 3e-3 --out", readers[1])...)
 	texts := []string{"Ada Lovelace lived in London, didn't she?", "  red has eggs;blue\thas “boats” … ", "naïve façade of 世界 coins", "unbelievable apples antidisestablishmentarianism"}
 	words := [][]string{{"Ada", "didn't", "live", "in", "London."}, {"U.S.", "red-blue", "eggs"}}
 	long := strings.Repeat("red has eggs boats . blue has “coins” … grey has é dogs . ", 6)
@@ -74,7 +78,9 @@ func TestTransformersTagsAndAnswers(t *testing.T) {
 	for _, dir := range taggers {
 		jobs = append(jobs, map[string]any{"dir": filepath.Join(root, dir), "texts": texts, "words": words})
 	}
-	jobs = append(jobs, map[string]any{"dir": filepath.Join(root, "reader"), "questions": questions, "window": 40, "stride": 10})
+	for _, dir := range readers {
+		jobs = append(jobs, map[string]any{"dir": filepath.Join(root, dir), "questions": questions, "window": 40, "stride": 10})
+	}
 	testkit.Ask(t, script, modules, jobs, &answers)
 
 	// said decodes what a verb says into x.
@@ -132,33 +138,35 @@ func TestTransformersTagsAndAnswers(t *testing.T) {
 	if found < 10 {
 		t.Errorf("only %d entities: the test shows little", found)
 	}
-	for i, q := range questions {
-		var r struct {
-			Results []struct {
-				Answers []span
+	for j, dir := range readers {
+		for i, q := range questions {
+			var r struct {
+				Results []struct {
+					Answers []span
+				}
 			}
-		}
-		said(&r, append(args("ask --model reader --window 40 --stride 10 --top 20 --context"), q[1], "--", q[0])...)
-		want := answers[2].Answers[i]
-		got := r.Results[0].Answers
-		if len(got) != len(want.Best) {
-			t.Errorf("%q: %d answers, transformers has %d", q[0], len(got), len(want.Best))
-			continue
-		}
-		for k := range got {
-			same(q[0], got[k], want.Best[k])
-		}
-		var none struct {
-			Results []struct {
-				NoAnswer float64 `json:"no_answer"`
+			said(&r, append(args("ask --model "+dir+" --window 40 --stride 10 --top 20 --context"), q[1], "--", q[0])...)
+			want := answers[len(taggers)+j].Answers[i]
+			got := r.Results[0].Answers
+			if len(got) != len(want.Best) {
+				t.Errorf("%q: %d answers, transformers has %d", q[0], len(got), len(want.Best))
+				continue
 			}
-		}
-		said(&none, append(args("ask --no-answer --model reader --window 40 --stride 10 --context"), q[1], "--", q[0])...)
-		if d := none.Results[0].NoAnswer; math.Abs(d-want.Difference) > 1e-4*math.Max(1, math.Abs(d)) {
-			t.Errorf("%q: no answer scores %v above the best, transformers says %v", q[0], d, want.Difference)
+			for k := range got {
+				same(q[0], got[k], want.Best[k])
+			}
+			var none struct {
+				Results []struct {
+					NoAnswer float64 `json:"no_answer"`
+				}
+			}
+			said(&none, append(args("ask --no-answer --model "+dir+" --window 40 --stride 10 --context"), q[1], "--", q[0])...)
+			if d := none.Results[0].NoAnswer; math.Abs(d-want.Difference) > 1e-4*math.Max(1, math.Abs(d)) {
+				t.Errorf("%q: no answer scores %v above the best, transformers says %v", q[0], d, want.Difference)
+			}
 		}
 	}
-	if answers[2].Answers[1].Windows < 3 {
-		t.Errorf("%d windows: the test shows little", answers[2].Answers[1].Windows)
+	if answers[len(taggers)].Answers[1].Windows < 3 {
+		t.Errorf("%d windows: the test shows little", answers[len(taggers)].Answers[1].Windows)
 	}
 }

@@ -99,10 +99,14 @@ func run(args []string, out, errw io.Writer) int {
 		<-signals // a second signal ends at once
 		os.Exit(exitInterrupted + number(s))
 	}()
+	return c.run(ctx, args)
+}
 
-	exit := -1
+// run reads the command line and runs its verb, until ctx ends; it returns the exit code.
+func (c *cli) run(ctx context.Context, args []string) int {
+	exit, out, errw := -1, c.out, c.err
 	tasks, taskHelp := adaptHelp()
-	parser, err := kong.New(&c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train a model, adapt it, evaluate it, write with it."),
+	parser, err := kong.New(c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train a model, adapt it, evaluate it, write with it."),
 		kong.Writers(out, errw), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&c.common), kong.Configuration(openRecipe), kong.Vars{"templates": strings.Join(chat.Names(), ", "), "adapt_tasks": tasks, "adapt_help": taskHelp})
 	if err != nil {

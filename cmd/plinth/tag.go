@@ -13,7 +13,6 @@ import (
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tensor"
-	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 type tagCmd struct {
@@ -25,6 +24,7 @@ type tagCmd struct {
 	NoHeader bool     `help:"The first record is data: columns go by their numbers."`
 	Words    bool     `help:"Print a word and its tag a line, an empty line between texts, instead of the entities."`
 	Stride   int      `default:"128" help:"Tokens that the windows of a text share which is longer than the model's context." placeholder:"N"`
+	adapterFlags
 }
 
 func (*tagCmd) Help() string {
@@ -59,7 +59,7 @@ func (v *tagCmd) Run(ctx context.Context, c *common) error {
 	if v.Data == "-" && v.Format == "" {
 		return usagef("standard input needs --format")
 	}
-	m, tok, labels, err := openTask(v.Model, model.TokenTask)
+	m, tok, labels, err := v.open(c, v.Model, model.TokenTask)
 	if err != nil {
 		return err
 	}
@@ -226,22 +226,4 @@ func (j *tagJob) finish() error {
 		out.Results = []tagged{}
 	}
 	return j.c.finish(out, "")
-}
-
-// openTask opens a model with a head of a kind, its tokenizer and its labels.
-func openTask(name string, kind model.Task) (zoo.TaskModel, *tokenizer.Tokenizer, zoo.Labels, error) {
-	path, err := modelPath(name)
-	if err != nil {
-		return nil, nil, zoo.Labels{}, err
-	}
-	m, labels, err := zoo.OpenTask(path, zoo.Options{})
-	if err != nil {
-		return nil, nil, labels, err
-	}
-	if m.Task() != kind {
-		verb := map[model.Task]string{model.SequenceTask: "classify", model.TokenTask: "tag", model.SpanTask: "ask"}[m.Task()]
-		return nil, nil, labels, fmt.Errorf("%s has a head for %ss, not for %ss: plinth %s is the verb for it", path, m.Task(), kind, verb)
-	}
-	tok, err := zoo.Tokenizer(path, nil)
-	return m, tok, labels, err
 }

@@ -180,19 +180,44 @@ func OpenTask(dir string, o Options) (TaskModel, Labels, error) {
 	if !ok {
 		return nil, Labels{}, fmt.Errorf("%s has no head for a task: give it one with plinth adapt", dir)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, ConfigFile))
+	_, l, err := readTaskConfig(dir)
 	if err != nil {
 		return nil, Labels{}, err
 	}
+	return t, l, nil
+}
+
+// readTaskConfig reads what a folder's config.json says of its head.
+func readTaskConfig(dir string) (taskConfig, Labels, error) {
 	var c taskConfig
+	path := filepath.Join(dir, ConfigFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return c, Labels{}, err
+	}
 	if err := json.Unmarshal(b, &c); err != nil {
-		return nil, Labels{}, fmt.Errorf("%s: %w", filepath.Join(dir, ConfigFile), err)
+		return c, Labels{}, fmt.Errorf("%s: %w", path, err)
 	}
 	l, err := c.labels()
 	if err != nil {
-		return nil, Labels{}, fmt.Errorf("%s: %w", dir, err)
+		return c, Labels{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return t, l, nil
+	return c, l, nil
+}
+
+// NewTaskLike is NewTask with a fresh head of the kind that the config.json of the folder dir describes, as SaveTaskConfig wrote it beside an adapter.
+func NewTaskLike(path, dir string, o Options) (TaskModel, Labels, error) {
+	c, l, err := readTaskConfig(dir)
+	if err != nil {
+		return nil, l, err
+	}
+	kind, ok := c.task()
+	if !ok {
+		return nil, l, fmt.Errorf("%s describes no model with a head for a task", filepath.Join(dir, ConfigFile))
+	}
+	o.MeanPool = c.Pooling == model.MeanPooling
+	m, err := NewTask(path, kind, len(l.Names), 0, o)
+	return m, l, err
 }
 
 // NewTask reads the body of a pre-trained model and gives it a fresh head of k scores, drawn with seed. What the folder has of other heads is left
@@ -211,13 +236,8 @@ func NewTask(path string, kind model.Task, k int, seed uint64, o Options) (TaskM
 		nn.Alloc(t.Params(), o.Train)
 	}
 	isHead := map[string]bool{}
-	for _, p := range t.HeadParams() {
+	for _, p := range drawn(src, scheme, t) {
 		isHead[p.Name] = true
-	}
-	if l, ok := t.(lacking); ok {
-		for _, p := range l.MayLack() {
-			isHead[p.Name] = !holds(src, t.Places(scheme, p.Name))
-		}
 	}
 	bindings := slices.DeleteFunc(Bindings(t, scheme), func(b checkpoint.Binding) bool { return isHead[b.Name] })
 	used := map[string]bool{}
@@ -246,6 +266,27 @@ func Parts(m TaskModel) (body Stored, head []nn.Named) {
 		return h.base, h.HeadParams()
 	}
 	return m, nil
+}
+
+// Drawn lists the parameters that NewTask drew because the pre-trained model of path does not have them: those of the head, and what else it lacks.
+func Drawn(path string, m TaskModel) ([]nn.Named, error) {
+	src, _, scheme, err := openSource(path)
+	if err != nil {
+		return nil, err
+	}
+	return drawn(src, scheme, m), src.Close()
+}
+
+func drawn(src checkpoint.Source, s checkpoint.Scheme, m TaskModel) []nn.Named {
+	list := m.HeadParams()
+	if l, ok := m.(lacking); ok {
+		for _, p := range l.MayLack() {
+			if !holds(src, m.Places(s, p.Name)) {
+				list = append(list, p)
+			}
+		}
+	}
+	return list
 }
 
 // lacking is a model some of whose parameters a pre-trained body may have or not; those that it has not are drawn as the head's are.
@@ -303,8 +344,12 @@ func SaveTask(dir string, m TaskModel, tok *tokenizer.Tokenizer, l Labels) error
 	if err := Save(dir, m, tok); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, ConfigFile)
-	b, err := os.ReadFile(path)
+	return SaveTaskConfig(dir, m, tok, l)
+}
+
+// SaveTaskConfig writes SaveTask's config.json alone, into a folder that exists: beside an adapter it says what the adapter's head is for.
+func SaveTaskConfig(dir string, m TaskModel, tok *tokenizer.Tokenizer, l Labels) error {
+	b, err := m.ConfigJSON()
 	if err != nil {
 		return err
 	}
@@ -324,7 +369,7 @@ func SaveTask(dir string, m TaskModel, tok *tokenizer.Tokenizer, l Labels) error
 	if b, err = patch(b, more); err != nil {
 		return err
 	}
-	return file.WriteFile(path, b, 0o644)
+	return file.WriteFile(filepath.Join(dir, ConfigFile), b, 0o644)
 }
 
 // patch sets keys of a JSON object; the others stay as they are written. pad_token_id is set only where there is none.

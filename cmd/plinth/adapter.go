@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/tokenizer"
+)
+
+// adapterFlags are those of verbs whose model may be a pre-trained one with an adapter beside it.
+type adapterFlags struct {
+	Adapter string `help:"Folder of an adapter with a head, such as OUT/adapter of plinth adapt --method lora: --model is then the model that it was trained on." placeholder:"DIR"`
+}
+
+// openHead opens a model with a head of a kind and the meaning of its scores. With --adapter path is the model below.
+func (f adapterFlags) openHead(c *common, path string, kind model.Task) (m zoo.TaskModel, l zoo.Labels, err error) {
+	where := path
+	if f.Adapter == "" {
+		m, l, err = zoo.OpenTask(path, zoo.Options{})
+	} else {
+		where = f.Adapter
+		if m, l, err = zoo.NewTaskLike(path, f.Adapter, zoo.Options{}); err == nil {
+			body, head := zoo.Parts(m)
+			_, err = adapt.OpenLoRA(c.kernels(), f.Adapter, body, head)
+		}
+	}
+	if err == nil && m.Task() != kind {
+		verb := map[model.Task]string{model.SequenceTask: "classify", model.TokenTask: "tag", model.SpanTask: "ask"}[m.Task()]
+		err = fmt.Errorf("%s has a head for %ss, not for %ss: plinth %s is the verb for it", where, m.Task(), kind, verb)
+	}
+	return m, l, err
+}
+
+// open is openHead for the model of a name, with its tokenizer.
+func (f adapterFlags) open(c *common, name string, kind model.Task) (zoo.TaskModel, *tokenizer.Tokenizer, zoo.Labels, error) {
+	path, err := modelPath(name)
+	if err != nil {
+		return nil, nil, zoo.Labels{}, err
+	}
+	m, l, err := f.openHead(c, path, kind)
+	if err != nil {
+		return nil, nil, l, err
+	}
+	tok, err := zoo.Tokenizer(path, nil)
+	return m, tok, l, err
+}
