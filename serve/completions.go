@@ -201,7 +201,7 @@ func (s *Server) completionJob(q *completionRequest) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{m: m, stops: q.Stop}
+	j := &job{m: m, stops: q.Stop, continues: true}
 	if j.options, j.n, err = q.options(m); err != nil {
 		return nil, err
 	}

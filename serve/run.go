@@ -46,6 +46,8 @@ type job struct {
 	options generate.Options
 	stops   []string
 	marks   []string // of tool calls
+
+	continues bool // the text goes on where the prompt's ends: it may begin with a space
 }
 
 // check refuses a job while too much waits already.
@@ -86,7 +88,13 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 			o.Seed += uint64(i)
 			o.StopFunc = chat.Stopper(j.m.Tokenizer, j.stops)
 			reqs = append(reqs, generate.Request{Prompt: ids, Scope: j.scope, Options: o})
-			choices = append(choices, &choice{prompt: p, answer: chat.Answer{Stream: j.m.Tokenizer.NewStream(), Ends: j.options.Stop, Stops: j.stops, Marks: j.marks}})
+			stream := j.m.Tokenizer.NewStream()
+			if j.continues {
+				for _, id := range ids {
+					stream.Push(id)
+				}
+			}
+			choices = append(choices, &choice{prompt: p, answer: chat.Answer{Stream: stream, Ends: j.options.Stop, Stops: j.stops, Marks: j.marks}})
 		}
 	}
 	start, first := time.Now(), time.Time{}

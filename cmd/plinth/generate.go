@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/plinth-ml/plinth/chat"
@@ -87,6 +88,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 		if err != nil {
 			return err
 		}
+		ids = begun(tok, ids)
 		if eos, ok := tok.EOS(); len(ids) == 0 && ok {
 			ids = []int32{eos} // an empty prompt begins a document
 		}
@@ -101,7 +103,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	show := g.live(c, tok, len(reqs))
+	show := g.live(c, tok, reqs)
 	results, err := engine.Generate(ctx, reqs, show.token)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -120,7 +122,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	}{Model: g.Model, Stats: engine.Stats()}
 	var b strings.Builder
 	for i, r := range results {
-		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: cmp.Or(r.Finish, "interrupted"), LogProbs: r.LogProbs, Top: r.Top, Usage: r.Usage, Text: g.text(tok, reqs[i].Prompt, r.IDs)}
+		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: cmp.Or(r.Finish, "interrupted"), LogProbs: r.LogProbs, Top: r.Top, Usage: r.Usage, Text: g.text(tok, g.Prompt[i/g.N], reqs[i].Prompt, r.IDs)}
 		if g.Echo {
 			s.PromptIDs, s.PromptLogProbs, s.PromptTop = reqs[i].Prompt, r.PromptLogProbs, r.PromptTop
 		}
@@ -150,20 +152,39 @@ func (g *generateCmd) options(c *common, tok *tokenizer.Tokenizer) (generate.Opt
 }
 
 // text is what is printed of a sequence: without the end-of-text token, up to the first stop text.
-func (g *generateCmd) text(tok *tokenizer.Tokenizer, prompt, ids []int32) string {
+func (g *generateCmd) text(tok *tokenizer.Tokenizer, asked string, prompt, ids []int32) string {
 	if eos, ok := tok.EOS(); ok && !g.IgnoreEOS && len(ids) > 0 && ids[len(ids)-1] == eos {
 		ids = ids[:len(ids)-1]
 	}
-	text := tok.Decode(ids)
+	text := continuation(tok, prompt, ids)
 	for _, s := range g.Stop {
 		if i := strings.Index(text, s); i >= 0 {
 			text = text[:i]
 		}
 	}
 	if g.Echo {
-		return tok.Decode(prompt) + text
+		return asked + text
 	}
 	return text
+}
+
+// begun puts the tokens in front of a prompt with which the tokenizer's file begins a text, such as BOS, unless they stand there.
+func begun(tok *tokenizer.Tokenizer, ids []int32) []int32 {
+	whole := tok.AddSpecial(ids)
+	for n := 1; n+len(ids) <= len(whole); n++ {
+		if slices.Equal(whole[n:n+len(ids)], ids) && !slices.Equal(whole[:n], ids[:min(n, len(ids))]) {
+			return whole[:n+len(ids)]
+		}
+	}
+	return ids
+}
+
+// continuation is the text of ids behind those of a prompt: alone they may lose a space at their beginning.
+func continuation(tok *tokenizer.Tokenizer, prompt, ids []int32) string {
+	if text, ok := strings.CutPrefix(tok.Decode(slices.Concat(prompt, ids)), tok.Decode(prompt)); ok {
+		return text
+	}
+	return tok.Decode(ids)
 }
 
 // liveText shows a single sequence on stdout as it is written.
@@ -175,10 +196,15 @@ type liveText struct {
 }
 
 // live streams when there is one sequence, no --json and nothing that is only known at the end.
-func (g *generateCmd) live(c *common, tok *tokenizer.Tokenizer, sequences int) *liveText {
-	l := &liveText{streaming: sequences == 1 && !c.JSON && len(g.Stop) == 0, c: c, stream: tok.NewStream(), eos: -1}
+func (g *generateCmd) live(c *common, tok *tokenizer.Tokenizer, reqs []generate.Request) *liveText {
+	l := &liveText{streaming: len(reqs) == 1 && !c.JSON && len(g.Stop) == 0, c: c, stream: tok.NewStream(), eos: -1}
 	if eos, ok := tok.EOS(); ok && !g.IgnoreEOS {
 		l.eos = eos
+	}
+	if l.streaming {
+		for _, id := range reqs[0].Prompt {
+			l.stream.Push(id) // what follows is a continuation of this
+		}
 	}
 	if l.streaming && g.Echo {
 		fmt.Fprint(c.out, strings.Join(g.Prompt, ""))
