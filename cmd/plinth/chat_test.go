@@ -156,7 +156,7 @@ func TestChatTemplate(t *testing.T) {
 func TestChatGGUF(t *testing.T) {
 	dir, _ := talkative(t)
 	path := filepath.Join(t.TempDir(), "m.gguf")
-	if _, err := zoo.WriteGGUF(dir, path, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+	if _, err := zoo.WriteGGUF(t.Context(), dir, path, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 		t.Fatal(err)
 	}
 	flags := []string{"--max-tokens", "8", "--temperature", "0", "one and"}

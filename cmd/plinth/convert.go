@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -27,7 +28,7 @@ var dtypes = map[string]struct {
 	fileType uint32
 }{"f32": {checkpoint.F32, 0}, "f16": {checkpoint.F16, 1}, "bf16": {checkpoint.BF16, 32}, "q8_0": {checkpoint.Q8_0, 7}}
 
-func (v *convertCmd) Run(c *common) error {
+func (v *convertCmd) Run(ctx context.Context, c *common) error {
 	path, err := modelPath(v.Model)
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func (v *convertCmd) Run(c *common) error {
 	d := dtypes[v.DType]
 	switch {
 	case zoo.IsGGUF(v.Out):
-		list, err := zoo.WriteGGUF(path, v.Out, d.fileType, c.Threads, zoo.PickType(d.dtype))
+		list, err := zoo.WriteGGUF(ctx, path, v.Out, d.fileType, c.Threads, zoo.PickType(d.dtype))
 		if err != nil {
 			return err
 		}
@@ -48,7 +49,7 @@ func (v *convertCmd) Run(c *common) error {
 	case d.dtype == checkpoint.Q8_0:
 		return usagef("--dtype q8_0 is for a GGUF file")
 	}
-	if err := zoo.WriteDir(path, v.Out, zoo.DirOptions{DType: d.dtype, ShardBytes: v.Shard, Threads: c.Threads}); err != nil {
+	if err := zoo.WriteDir(ctx, path, v.Out, zoo.DirOptions{DType: d.dtype, ShardBytes: v.Shard, Threads: c.Threads}); err != nil {
 		return err
 	}
 	return c.finish(map[string]string{"out": v.Out}, v.Out+"\n")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ func (*quantizeCmd) Help() string {
 	return "Types are chosen for each tensor as llama-quantize chooses them, and blocks have the bits of ggml's reference.\nExample: plinth quantize --model runs/quickstart --out quickstart-q4_k_m.gguf --type q4_k_m"
 }
 
-func (v *quantizeCmd) Run(c *common) error {
+func (v *quantizeCmd) Run(ctx context.Context, c *common) error {
 	if !zoo.IsGGUF(v.Out) {
 		return usagef("--out %s is no name of a GGUF file: it must end in .gguf", v.Out)
 	}
@@ -34,7 +35,7 @@ func (v *quantizeCmd) Run(c *common) error {
 	if err := mayWrite(path, v.Out, v.Force); err != nil {
 		return err
 	}
-	list, err := zoo.Quantize(path, v.Out, typ, c.Threads)
+	list, err := zoo.Quantize(ctx, path, v.Out, typ, c.Threads)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func everyType(t *testing.T, kind string) map[string]string {
 	}
 	for _, mix := range []string{"q8_0", "q4_k_m"} {
 		path := filepath.Join(t.TempDir(), "m.gguf")
-		if _, err := zoo.Quantize(paths["f32"], path, mix, 0); err != nil {
+		if _, err := zoo.Quantize(t.Context(), paths["f32"], path, mix, 0); err != nil {
 			if kind != "mistral" { // GGUF has no window for it
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package zoo
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,16 +33,17 @@ type content struct {
 }
 
 // WriteGGUF writes the model at in, a folder or a GGUF file, with its tokenizer and chat template, to the GGUF file out. pick chooses each tensor's type; fileType is
-// what general.file_type says. It returns the tensors in their order. A tensor is in memory at a time, not the model. threads is the most workers; 0 means all CPUs.
-func WriteGGUF(in, out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
+// what general.file_type says. It returns the tensors in their order. A tensor is in memory at a time, not the model. When ctx ends
+// nothing is left of the file. threads is the most workers; 0 means all CPUs.
+func WriteGGUF(ctx context.Context, in, out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
 	c, err := contentOf(in)
 	if err != nil {
 		return nil, err
 	}
-	return c.write(out, fileType, threads, pick)
+	return c.write(ctx, out, fileType, threads, pick)
 }
 
-func (c *content) write(out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
+func (c *content) write(ctx context.Context, out string, fileType uint32, threads int, pick func(t checkpoint.Info) (checkpoint.DType, error)) ([]Written, error) {
 	if !IsGGUF(out) {
 		return nil, errors.Join(fmt.Errorf("%s: the name of a GGUF file ends in .gguf", out), c.close())
 	}
@@ -56,6 +58,9 @@ func (c *content) write(out string, fileType uint32, threads int, pick func(t ch
 		elements, size := t.DType.Block()
 		written = append(written, Written{t, t.Elements() / elements * size})
 		list = append(list, gguf.Tensor{Info: t, Data: func() ([]byte, error) {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
 			values, err := c.read(i)
 			if err != nil {
 				return nil, err

@@ -2,6 +2,7 @@ package zoo
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,16 +25,16 @@ type DirOptions struct {
 }
 
 // WriteDir writes the model at in, a folder or a GGUF file, to a new folder with Hugging Face's files. Of a folder, every other text beside the weights comes along as
-// it is, but for the type in config.json. A tensor is in memory at a time, not the model.
-func WriteDir(in, dir string, o DirOptions) error {
+// it is, but for the type in config.json. A tensor is in memory at a time, not the model. When ctx ends nothing is left of the folder.
+func WriteDir(ctx context.Context, in, dir string, o DirOptions) error {
 	src, m, scheme, err := openSource(in)
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeDir(in, dir, m, src, scheme, o), src.Close())
+	return errors.Join(writeDir(ctx, in, dir, m, src, scheme, o), src.Close())
 }
 
-func writeDir(in, dir string, m Stored, src checkpoint.Source, scheme checkpoint.Scheme, o DirOptions) error {
+func writeDir(ctx context.Context, in, dir string, m Stored, src checkpoint.Source, scheme checkpoint.Scheme, o DirOptions) error {
 	files := texts
 	if f, ok := src.(*gguf.File); ok {
 		files = func(in string) (map[string][]byte, error) { return textsOf(f, m) }
@@ -54,6 +55,9 @@ func writeDir(in, dir string, m Stored, src checkpoint.Source, scheme checkpoint
 		info := t.Info
 		info.DType = o.DType
 		tensors = append(tensors, checkpoint.Deferred{Info: info, Data: func() ([]byte, error) {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
 			values, err := t.Values()
 			if err != nil {
 				return nil, err

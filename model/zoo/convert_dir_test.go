@@ -1,6 +1,8 @@
 package zoo_test
 
 import (
+	"context"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -57,7 +59,7 @@ func TestConvertDir(t *testing.T) {
 		{bf16, f16, zoo.DirOptions{DType: checkpoint.F16, Threads: 1}},
 		{f16, f32, zoo.DirOptions{DType: checkpoint.F32}},
 	} {
-		if err := zoo.WriteDir(step.in, step.out, step.o); err != nil {
+		if err := zoo.WriteDir(t.Context(), step.in, step.out, step.o); err != nil {
 			t.Fatal(err)
 		}
 		f, err := checkpoint.Open(step.out)
@@ -83,7 +85,7 @@ func TestConvertDir(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(f32, "README.md")); err == nil {
 		t.Error("README.md came along")
 	}
-	if err := zoo.WriteDir(dir, filepath.Join(base, "q"), zoo.DirOptions{DType: checkpoint.Q8_0}); err == nil || !strings.Contains(err.Error(), "Q8_0") {
+	if err := zoo.WriteDir(t.Context(), dir, filepath.Join(base, "q"), zoo.DirOptions{DType: checkpoint.Q8_0}); err == nil || !strings.Contains(err.Error(), "Q8_0") {
 		t.Errorf("Q8_0: %v", err)
 	}
 }
@@ -108,13 +110,19 @@ func TestConvertMemory(t *testing.T) {
 		name string
 		run  func() error
 	}{
-		{"to GGUF", func() error { _, err := zoo.WriteGGUF(dir, gguf, 0, 0, zoo.PickType(checkpoint.F32)); return err }},
-		{"quantize", func() error { _, err := zoo.Quantize(dir, filepath.Join(t.TempDir(), "q.gguf"), "q8_0", 0); return err }},
+		{"to GGUF", func() error {
+			_, err := zoo.WriteGGUF(t.Context(), dir, gguf, 0, 0, zoo.PickType(checkpoint.F32))
+			return err
+		}},
+		{"quantize", func() error {
+			_, err := zoo.Quantize(t.Context(), dir, filepath.Join(t.TempDir(), "q.gguf"), "q8_0", 0)
+			return err
+		}},
 		{"from GGUF", func() error {
-			return zoo.WriteDir(gguf, filepath.Join(t.TempDir(), "d"), zoo.DirOptions{DType: checkpoint.BF16})
+			return zoo.WriteDir(t.Context(), gguf, filepath.Join(t.TempDir(), "d"), zoo.DirOptions{DType: checkpoint.BF16})
 		}},
 		{"folder to folder", func() error {
-			return zoo.WriteDir(dir, filepath.Join(t.TempDir(), "d"), zoo.DirOptions{DType: checkpoint.F16})
+			return zoo.WriteDir(t.Context(), dir, filepath.Join(t.TempDir(), "d"), zoo.DirOptions{DType: checkpoint.F16})
 		}},
 	} {
 		least := uint64(math.MaxUint64) // what is allocated while the collector runs counts as in use: on a busy machine that may be much, but not every time
@@ -151,4 +159,24 @@ func peak(t *testing.T, name string, f func() error) uint64 {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return most - min(most, before)
+}
+
+// TestConversionsInterrupted: a conversion whose context has ended tells why and leaves nothing.
+func TestConversionsInterrupted(t *testing.T) {
+	dir := made(t, "2", "24")
+	why := errors.New("enough")
+	ctx, stop := context.WithCancelCause(t.Context())
+	stop(why)
+	out := t.TempDir()
+	_, quantized := zoo.Quantize(ctx, dir, filepath.Join(out, "q.gguf"), "q8_0", 0)
+	_, written := zoo.WriteGGUF(ctx, dir, filepath.Join(out, "w.gguf"), 0, 0, zoo.PickType(checkpoint.F32))
+	folder := zoo.WriteDir(ctx, dir, filepath.Join(out, "d"), zoo.DirOptions{DType: checkpoint.F32})
+	for i, err := range []error{quantized, written, folder} {
+		if !errors.Is(err, why) {
+			t.Errorf("conversion %d: %v", i, err)
+		}
+	}
+	if left, err := os.ReadDir(out); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
 }

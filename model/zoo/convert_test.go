@@ -13,7 +13,7 @@ import (
 // A folder made of a GGUF file says the same in chat as the file, tokens that the template names included.
 func TestTemplateTravels(t *testing.T) {
 	plain := filepath.Join(t.TempDir(), "plain.gguf")
-	if _, err := zoo.WriteGGUF(stories(t), plain, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+	if _, err := zoo.WriteGGUF(t.Context(), stories(t), plain, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 		t.Fatal(err)
 	}
 	f, err := gguf.Open(plain)
@@ -30,7 +30,7 @@ func TestTemplateTravels(t *testing.T) {
 	if err := gguf.Write(path, f.Meta, list); err != nil {
 		t.Fatal(err)
 	}
-	if err := zoo.WriteDir(path, dir, zoo.DirOptions{DType: checkpoint.F32}); err != nil {
+	if err := zoo.WriteDir(t.Context(), path, dir, zoo.DirOptions{DType: checkpoint.F32}); err != nil {
 		t.Fatal(err)
 	}
 	want, err := zoo.ChatTemplate(path)
@@ -50,7 +50,7 @@ func TestTemplateTravels(t *testing.T) {
 		t.Errorf("the folder renders %q, %v; tokens are %q and %q", text, err, want.BOS, want.EOS)
 	}
 	again := filepath.Join(t.TempDir(), "again.gguf")
-	if _, err := zoo.WriteGGUF(dir, again, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+	if _, err := zoo.WriteGGUF(t.Context(), dir, again, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := zoo.ChatTemplate(again); got != want || err != nil {
@@ -69,7 +69,7 @@ func TestConvertScalar(t *testing.T) {
 	if err := gguf.Write(in, meta, []gguf.Tensor{{Info: info, Data: func() ([]byte, error) { return scalar.Data, nil }}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := zoo.Quantize(in, out, "q4_k", 0); err != nil {
+	if _, err := zoo.Quantize(t.Context(), in, out, "q4_k", 0); err != nil {
 		t.Fatal(err)
 	}
 	f, err := gguf.Open(out)

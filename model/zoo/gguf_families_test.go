@@ -79,7 +79,7 @@ func TestGoldenGGUF(t *testing.T) {
 			dir, file, back := c.Folder(), filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "back")
 			ids, want := c.I32("input_ids.0"), c.F32("logits.0")
 			if not, ok := inGGUF[name]; ok {
-				_, err := zoo.WriteGGUF(dir, file, 0, 0, zoo.PickType(checkpoint.F32))
+				_, err := zoo.WriteGGUF(t.Context(), dir, file, 0, 0, zoo.PickType(checkpoint.F32))
 				if err == nil || !strings.Contains(err.Error(), not.refused) {
 					t.Fatalf("error %v, want one about %s", err, not.refused)
 				}
@@ -89,12 +89,12 @@ func TestGoldenGGUF(t *testing.T) {
 				editConfig(t, dir, not.change)
 				want = allLogits(t, dir, ids)
 			}
-			if _, err := zoo.WriteGGUF(dir, file, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+			if _, err := zoo.WriteGGUF(t.Context(), dir, file, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 				t.Fatal(err)
 			}
 			testkit.Close(t, "logits of the GGUF", allLogits(t, file, ids), want, 1e-4, 0)
 			testkit.Close(t, "against the folder's", allLogits(t, file, ids), allLogits(t, dir, ids), 1e-5, 0)
-			if err := zoo.WriteDir(file, back, zoo.DirOptions{DType: checkpoint.F32}); err != nil {
+			if err := zoo.WriteDir(t.Context(), file, back, zoo.DirOptions{DType: checkpoint.F32}); err != nil {
 				t.Fatal(err)
 			}
 			testkit.Close(t, "logits of the folder again", allLogits(t, back, ids), want, 1e-4, 0)
@@ -115,7 +115,7 @@ func TestLlamaLogits(t *testing.T) {
 	var questions []question
 	one := func(name string, bound float64, dir string, ids []int32) {
 		file := filepath.Join(t.TempDir(), "m.gguf")
-		if _, err := zoo.WriteGGUF(dir, file, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+		if _, err := zoo.WriteGGUF(t.Context(), dir, file, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		jobs = append(jobs, job{name, bound, allLogits(t, file, ids)})
@@ -246,7 +246,7 @@ func TestGGUFDefaults(t *testing.T) {
 		if err := zoo.Save(dir, m, nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := zoo.WriteGGUF(dir, file, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+		if _, err := zoo.WriteGGUF(t.Context(), dir, file, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 			t.Fatal(err)
 		}
 		f, err := gguf.Open(file)

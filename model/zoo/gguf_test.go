@@ -133,10 +133,10 @@ func replaceSpaces(s string) string {
 func TestConvert(t *testing.T) {
 	dir := stories(t)
 	file, back := filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "back")
-	if _, err := zoo.WriteGGUF(dir, file, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+	if _, err := zoo.WriteGGUF(t.Context(), dir, file, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 		t.Fatal(err)
 	}
-	if err := zoo.WriteDir(file, back, zoo.DirOptions{DType: checkpoint.F32}); err != nil {
+	if err := zoo.WriteDir(t.Context(), file, back, zoo.DirOptions{DType: checkpoint.F32}); err != nil {
 		t.Fatal(err)
 	}
 	sameTensors(t, dir, back)

@@ -50,17 +50,17 @@ func TestLlamaQuantize(t *testing.T) {
 		t.Fatal(err)
 	}
 	untied := filepath.Join(dir, "untied.gguf")
-	if _, err := zoo.WriteGGUF(dir, untied, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+	if _, err := zoo.WriteGGUF(t.Context(), dir, untied, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 		t.Fatal(err)
 	}
 	for _, source := range []string{stories(t), untied} {
 		in := filepath.Join(t.TempDir(), "in.gguf")
-		if _, err := zoo.WriteGGUF(source, in, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+		if _, err := zoo.WriteGGUF(t.Context(), source, in, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 			t.Fatal(err)
 		}
 		for _, kind := range zoo.Mixtures() {
 			ours, theirs := filepath.Join(t.TempDir(), "ours.gguf"), filepath.Join(t.TempDir(), "theirs.gguf")
-			if _, err := zoo.Quantize(source, ours, kind, 0); err != nil {
+			if _, err := zoo.Quantize(t.Context(), source, ours, kind, 0); err != nil {
 				t.Fatal(err)
 			}
 			name := strings.ToUpper(kind)
@@ -125,7 +125,7 @@ func greedy(t *testing.T, path, prompt string, n int) (ids []int32, start int) {
 func writeBlocks(t *testing.T, dir, path string, d checkpoint.DType) {
 	t.Helper()
 	pick := zoo.PickType(d)
-	if _, err := zoo.WriteGGUF(dir, path, 0, 0, func(t checkpoint.Info) (checkpoint.DType, error) {
+	if _, err := zoo.WriteGGUF(t.Context(), dir, path, 0, 0, func(t checkpoint.Info) (checkpoint.DType, error) {
 		if d, err := pick(t); d != checkpoint.F16 || err != nil {
 			return d, err
 		}
@@ -226,7 +226,7 @@ func TestLlamaTokens(t *testing.T) {
 	}
 	for name, dir := range map[string]string{"gpt2": dir, "stories": stories(t)} {
 		path := filepath.Join(t.TempDir(), "m.gguf")
-		if _, err := zoo.WriteGGUF(dir, path, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
+		if _, err := zoo.WriteGGUF(t.Context(), dir, path, 0, 0, zoo.PickType(checkpoint.F32)); err != nil {
 			t.Fatal(err)
 		}
 		in, err := json.Marshal(map[string]any{"file": path, "texts": texts})

@@ -1,6 +1,7 @@
 package zoo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,8 +29,9 @@ var mixtures = map[string]mixture{
 func Mixtures() []string { return slices.Sorted(maps.Keys(mixtures)) }
 
 // Quantize writes the model at in, a folder or a GGUF file of F32, F16 or BF16, to the GGUF file out in a mixture of types, chosen for each tensor as
-// llama-quantize does. It returns the tensors in their order. threads is the most workers; 0 means all CPUs. q4_k is what llama-quantize calls Q4_K_S.
-func Quantize(in, out, kind string, threads int) ([]Written, error) {
+// llama-quantize does. It returns the tensors in their order. When ctx ends nothing is left of
+// the file. threads is the most workers; 0 means all CPUs. q4_k is what llama-quantize calls Q4_K_S.
+func Quantize(ctx context.Context, in, out, kind string, threads int) ([]Written, error) {
 	mix, ok := mixtures[kind]
 	if !ok {
 		return nil, fmt.Errorf("type %q is none of %s", kind, strings.Join(Mixtures(), ", "))
@@ -54,7 +56,7 @@ func Quantize(in, out, kind string, threads int) ([]Written, error) {
 			r.values++
 		}
 	}
-	return c.write(out, mix.fileType, threads, r.pick)
+	return c.write(ctx, out, mix.fileType, threads, r.pick)
 }
 
 // recipe is what the types depend on.
