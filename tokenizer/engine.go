@@ -154,7 +154,7 @@ func (t *Tokenizer) setEngine() error {
 				tokens[id].Kind = t.tokenKinds[id]
 			}
 			if t.IsSpecial(int32(id)) {
-				tokens[id].Kind = unigram.Reserved
+				tokens[id] = unigram.Token{Score: s.score, Kind: unigram.Reserved} // without a text it is found in none: only EncodeSpecial makes it
 			}
 		}
 		o := unigram.Options{Unk: t.unigramUnk, ByteFallback: t.byteFallback}

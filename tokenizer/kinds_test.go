@@ -172,3 +172,15 @@ func TestWithSpecial(t *testing.T) {
 		}
 	}
 }
+
+// TestControlText: a control token that stands in plain text is text; only EncodeSpecial makes its id.
+func TestControlText(t *testing.T) {
+	tok, err := TrainUnigram(t.Context(), texts(sample(t)), WordOptions{VocabSize: 500, Special: []string{"<pad>", "</s>", "<unk>", "<s>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, ok := tok.ID("<s>")
+	if !ok || slices.Contains(tok.Encode("a<s>b <s>"), id) || !slices.Contains(tok.EncodeSpecial("a<s>b"), id) {
+		t.Errorf("<s> is %d: text gives %v, with special tokens %v", id, tok.Encode("a<s>b <s>"), tok.EncodeSpecial("a<s>b"))
+	}
+}
