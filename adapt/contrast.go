@@ -26,12 +26,7 @@ type Contrast struct {
 }
 
 // Params are what is trained.
-func (o *Contrast) Params() []nn.Named {
-	if o.Trained != nil {
-		return o.Trained
-	}
-	return o.Model.Params()
-}
+func (o *Contrast) Params() []nn.Named { return trainedOf(o.Trained, o.Model) }
 
 // Sizes are the model's.
 func (o *Contrast) Sizes() model.Sizes { return o.Model.Sizes() }

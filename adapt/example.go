@@ -71,10 +71,8 @@ func checkTexts(s model.Sizes, texts []Example) error {
 		if x.Segments != nil && len(x.Segments) != len(x.IDs) {
 			return fmt.Errorf("adapt: text %d has %d tokens and %d segments", i, len(x.IDs), len(x.Segments))
 		}
-		for _, id := range x.IDs {
-			if id < 0 || int(id) >= s.Vocab {
-				return fmt.Errorf("adapt: text %d: id %d is not within the vocabulary of %d", i, id, s.Vocab)
-			}
+		if err := checkIDs(x.IDs, s.Vocab); err != nil {
+			return fmt.Errorf("adapt: text %d: %w", i, err)
 		}
 	}
 	return nil

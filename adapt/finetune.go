@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
-	"github.com/plinth-ml/plinth/internal/random"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/train"
@@ -50,12 +49,7 @@ func (o *FineTuning) Check() error {
 }
 
 // Params are what is trained.
-func (o *FineTuning) Params() []nn.Named {
-	if o.Trained != nil {
-		return o.Trained
-	}
-	return o.Model.Params()
-}
+func (o *FineTuning) Params() []nn.Named { return trainedOf(o.Trained, o.Model) }
 
 // Sizes are the model's, with the longest example as the context: that bounds how much is computed at once.
 func (o *FineTuning) Sizes() model.Sizes {
@@ -84,10 +78,8 @@ func (o *FineTuning) Part(reuse train.Part, step, from, to int) (train.Part, err
 		p = &part{o: o}
 	}
 	p.texts = p.texts[:0]
-	N := uint64(len(o.Examples))
 	for i := from; i < to; i++ {
-		n := uint64(step*o.Batch + i)
-		p.texts = append(p.texts, o.Examples[random.NewPerm(N, random.NewKey(o.Seed, n/N).Named("order")).At(n%N)])
+		p.texts = append(p.texts, o.Examples[turn(o.Seed, step*o.Batch+i, len(o.Examples))])
 	}
 	p.set(p.texts)
 	return p, nil

@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 
 	"github.com/plinth-ml/plinth/data"
-	"github.com/plinth-ml/plinth/internal/random"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
@@ -45,23 +44,14 @@ func checkPair(m model.Seq2Seq, p Pair) error {
 	if len(p.Source) == 0 || len(p.Target) == 0 || len(p.Target) > size.Context {
 		return fmt.Errorf("%d source tokens and %d target tokens; both must be there, and the decoder's context is %d", len(p.Source), len(p.Target), size.Context)
 	}
-	for _, list := range [][]int32{p.Source, p.Target} {
-		for _, id := range list {
-			if id < 0 || int(id) >= size.Vocab {
-				return fmt.Errorf("id %d is not in the vocabulary of %d", id, size.Vocab)
-			}
-		}
+	if err := checkIDs(p.Source, size.Vocab); err != nil {
+		return err
 	}
-	return nil
+	return checkIDs(p.Target, size.Vocab)
 }
 
 // Params are what is trained.
-func (o *Writing) Params() []nn.Named {
-	if o.Trained != nil {
-		return o.Trained
-	}
-	return o.Model.Params()
-}
+func (o *Writing) Params() []nn.Named { return trainedOf(o.Trained, o.Model) }
 
 // Sizes are the model's, with the longest pair as the context: that bounds how much is computed at once.
 func (o *Writing) Sizes() model.Sizes {
@@ -84,10 +74,8 @@ func (o *Writing) Fingerprint() string {
 func (o *Writing) Part(reuse train.Part, step, from, to int) (train.Part, error) {
 	p := pairsPart(reuse, o.Model)
 	p.start()
-	N := uint64(len(o.Pairs))
 	for i := from; i < to; i++ {
-		n := uint64(step*o.Batch + i)
-		p.add(&o.Pairs[random.NewPerm(N, random.NewKey(o.Seed, n/N).Named("order")).At(n%N)])
+		p.add(&o.Pairs[turn(o.Seed, step*o.Batch+i, len(o.Pairs))])
 	}
 	p.end()
 	return p, nil

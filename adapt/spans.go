@@ -75,11 +75,8 @@ func (o *SpanCorruption) Part(reuse train.Part, step, from, to int) (train.Part,
 
 // add adds the source and the target of p.text.
 func (o *SpanCorruption) add(p *pairs, key random.Key) error {
-	vocab := o.Model.Sizes().Vocab
-	for _, id := range p.text.IDs {
-		if id < 0 || int(id) >= vocab {
-			return fmt.Errorf("adapt: id %d is not in the vocabulary of %d", id, vocab)
-		}
+	if err := checkIDs(p.text.IDs, o.Model.Sizes().Vocab); err != nil {
+		return fmt.Errorf("adapt: %w", err)
 	}
 	p.sources, p.targets = o.Spans.Corrupt(p.sources, p.targets, p.text.IDs, key.Named("spans"))
 	p.next()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 
-	"github.com/plinth-ml/plinth/internal/random"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
@@ -58,12 +57,12 @@ func (d Demonstration) check(s model.Sizes) error {
 	if len(d.Learn) != len(d.IDs) {
 		return fmt.Errorf("%d tokens, of %d is said whether they are to be learned", len(d.IDs), len(d.Learn))
 	}
+	if err := checkIDs(d.IDs, s.Vocab); err != nil {
+		return err
+	}
 	learned := 0
-	for i, id := range d.IDs {
-		if id < 0 || int(id) >= s.Vocab {
-			return fmt.Errorf("id %d is not in the vocabulary of %d", id, s.Vocab)
-		}
-		if d.Learn[i] {
+	for _, learn := range d.Learn {
+		if learn {
 			learned++
 		}
 	}
@@ -74,12 +73,7 @@ func (d Demonstration) check(s model.Sizes) error {
 }
 
 // Params are what is trained.
-func (o *Supervised) Params() []nn.Named {
-	if o.Trained != nil {
-		return o.Trained
-	}
-	return o.Model.Params()
-}
+func (o *Supervised) Params() []nn.Named { return trainedOf(o.Trained, o.Model) }
 
 // Sizes are the model's, with the longest demonstration as the context: that bounds how much is computed at once.
 func (o *Supervised) Sizes() model.Sizes {
@@ -105,10 +99,8 @@ func (o *Supervised) Part(reuse train.Part, step, from, to int) (train.Part, err
 		p = &demonstrated{m: o.Model}
 	}
 	p.start()
-	N := uint64(len(o.Demonstrations))
 	for i := from; i < to; i++ {
-		n := uint64(step*o.Batch + i)
-		p.add(&o.Demonstrations[random.NewPerm(N, random.NewKey(o.Seed, n/N).Named("order")).At(n%N)])
+		p.add(&o.Demonstrations[turn(o.Seed, step*o.Batch+i, len(o.Demonstrations))])
 	}
 	p.end()
 	return p, nil

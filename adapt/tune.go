@@ -2,8 +2,11 @@ package adapt
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/random"
+	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/train"
 )
 
@@ -23,6 +26,30 @@ func Defaults(t train.Options, examples, batch int, epochs float64) train.Option
 	set(&t.Beta2, 0.999)
 	set(&t.WeightDecay, 0.01)
 	return t
+}
+
+// turn is the place, among N, of the n-th example that a run takes: each pass has an order of its own.
+func turn(seed uint64, n, N int) int {
+	pass, at := uint64(n/N), uint64(n%N)
+	return int(random.NewPerm(uint64(N), random.NewKey(seed, pass).Named("order")).At(at))
+}
+
+// trainedOf is what of a model is trained: all, where nothing else is said.
+func trainedOf(trained []nn.Named, m interface{ Params() []nn.Named }) []nn.Named {
+	if trained != nil {
+		return trained
+	}
+	return m.Params()
+}
+
+// checkIDs reports the first id that is not in a vocabulary.
+func checkIDs(ids []int32, vocab int) error {
+	for _, id := range ids {
+		if id < 0 || int(id) >= vocab {
+			return fmt.Errorf("id %d is not in the vocabulary of %d", id, vocab)
+		}
+	}
+	return nil
 }
 
 func set[T comparable](p *T, v T) {

@@ -244,62 +244,42 @@ func (s *Server) calls(j *job, c *choice) (string, []chatCall) {
 
 // streamChat answers with pieces.
 func (s *Server) streamChat(w http.ResponseWriter, r *http.Request, q *chatRequest, j *job, a *chatAnswer) error {
-	if err := s.check(j); err != nil {
-		return err
-	}
-	ctx, cut := context.WithCancel(r.Context())
-	defer cut()
 	a.Object = "chat.completion.chunk"
-	e := s.stream(w)
-	piece := func(c chatChoice) {
+	of := func(c chatChoice) *chatAnswer {
 		a.Choices = []chatChoice{c}
-		if e.send("", a); e.err != nil {
-			cut()
-		}
+		return a
 	}
-	empty := ""
-	for i := range j.n {
-		piece(chatChoice{Index: i, Delta: &chatDelta{Role: "assistant", Content: &empty}})
-	}
-	choices, _, u, err := s.run(ctx, j, func(i int, t generate.Token, text string) {
-		c := chatChoice{Index: i, Delta: &chatDelta{Content: &text}}
-		if q.LogProbs && !j.ends(t.ID) {
-			c.LogProbs = &chatLogProbs{Content: []tokenLogProb{j.m.logProbs(t)}}
-		}
-		if text != "" || c.LogProbs != nil {
-			piece(c)
-		}
-	})
-	if e.err != nil {
-		return e.err
-	}
-	if err != nil {
-		s.streamError(e, err)
-		return nil
-	}
-	for i, c := range choices {
-		rest := c.answer.End()
-		if _, calls := s.calls(j, c); len(calls) > 0 {
-			c.finish = "tool_calls"
-			for n := range calls {
-				calls[n].Index = &n
+	return s.answerInPieces(w, r, j, q.StreamOptions, inPieces{
+		begin: func(send func(any)) {
+			for i := range j.n {
+				send(of(chatChoice{Index: i, Delta: &chatDelta{Role: "assistant", Content: new(string)}}))
 			}
-			piece(chatChoice{Index: i, Delta: &chatDelta{ToolCalls: calls}})
-		} else if rest += c.answer.Hidden(); rest != "" {
-			piece(chatChoice{Index: i, Delta: &chatDelta{Content: &rest}})
-		}
-		piece(chatChoice{Index: i, Delta: &chatDelta{}, Finish: &c.finish})
-	}
-	if q.StreamOptions != nil && q.StreamOptions.IncludeUsage {
-		a.Choices, a.Usage = []chatChoice{}, &u
-		e.send("", a)
-	}
-	e.send("", "[DONE]")
-	return e.err
-}
-
-// streamError tells of an error in the midst of a stream.
-func (s *Server) streamError(e *events, err error) {
-	s.log("error", "error", err.Error())
-	e.send("", map[string]*apiError{"error": {Message: "the server failed in the midst of the answer", Type: "server_error"}})
+		},
+		token: func(send func(any), i int, t generate.Token, text string) {
+			c := chatChoice{Index: i, Delta: &chatDelta{Content: &text}}
+			if q.LogProbs && !j.ends(t.ID) {
+				c.LogProbs = &chatLogProbs{Content: []tokenLogProb{j.m.logProbs(t)}}
+			}
+			if text != "" || c.LogProbs != nil {
+				send(of(c))
+			}
+		},
+		end: func(send func(any), i int, c *choice) {
+			rest := c.answer.End()
+			if _, calls := s.calls(j, c); len(calls) > 0 {
+				c.finish = "tool_calls"
+				for n := range calls {
+					calls[n].Index = &n
+				}
+				send(of(chatChoice{Index: i, Delta: &chatDelta{ToolCalls: calls}}))
+			} else if rest += c.answer.Hidden(); rest != "" {
+				send(of(chatChoice{Index: i, Delta: &chatDelta{Content: &rest}}))
+			}
+			send(of(chatChoice{Index: i, Delta: &chatDelta{}, Finish: &c.finish}))
+		},
+		usage: func(u usage) any {
+			a.Choices, a.Usage = []chatChoice{}, &u
+			return a
+		},
+	})
 }

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -254,50 +253,37 @@ func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, q *com
 	if q.Echo && q.LogProbs != nil {
 		return badRequest("stream", "the log-probabilities of a prompt are not streamed")
 	}
-	if err := s.check(j); err != nil {
-		return err
-	}
-	ctx, cut := context.WithCancel(r.Context())
-	defer cut()
-	e := s.stream(w)
-	piece := func(c completionChoice) {
+	of := func(c completionChoice) *completionAnswer {
 		a.Choices = []completionChoice{c}
-		if e.send("", a); e.err != nil {
-			cut()
-		}
+		return a
 	}
 	offsets := make([]int, len(j.prompts)*j.n)
-	if q.Echo {
-		for i := range offsets {
-			piece(completionChoice{Index: i, Text: j.m.Tokenizer.Decode(j.prompts[i/j.n])})
-		}
-	}
-	choices, _, u, err := s.run(ctx, j, func(i int, t generate.Token, text string) {
-		c := completionChoice{Index: i, Text: text}
-		if q.LogProbs != nil && !j.ends(t.ID) {
-			lp := max(t.LogProb, -9999)
-			c.LogProbs = &completionLogProbs{at: offsets[i]}
-			c.LogProbs.add(j.m, t.ID, &lp, t.Top)
-			offsets[i] = c.LogProbs.at
-		}
-		if text != "" || c.LogProbs != nil {
-			piece(c)
-		}
+	return s.answerInPieces(w, r, j, q.StreamOptions, inPieces{
+		begin: func(send func(any)) {
+			for i := range offsets {
+				if q.Echo {
+					send(of(completionChoice{Index: i, Text: j.m.Tokenizer.Decode(j.prompts[i/j.n])}))
+				}
+			}
+		},
+		token: func(send func(any), i int, t generate.Token, text string) {
+			c := completionChoice{Index: i, Text: text}
+			if q.LogProbs != nil && !j.ends(t.ID) {
+				lp := max(t.LogProb, -9999)
+				c.LogProbs = &completionLogProbs{at: offsets[i]}
+				c.LogProbs.add(j.m, t.ID, &lp, t.Top)
+				offsets[i] = c.LogProbs.at
+			}
+			if text != "" || c.LogProbs != nil {
+				send(of(c))
+			}
+		},
+		end: func(send func(any), i int, c *choice) {
+			send(of(completionChoice{Index: i, Text: c.answer.End(), Finish: &c.finish}))
+		},
+		usage: func(u usage) any {
+			a.Choices, a.Usage = []completionChoice{}, &u
+			return a
+		},
 	})
-	if e.err != nil {
-		return e.err
-	}
-	if err != nil {
-		s.streamError(e, err)
-		return nil
-	}
-	for i, c := range choices {
-		piece(completionChoice{Index: i, Text: c.answer.End(), Finish: &c.finish})
-	}
-	if q.StreamOptions != nil && q.StreamOptions.IncludeUsage {
-		a.Choices, a.Usage = []completionChoice{}, &u
-		e.send("", a)
-	}
-	e.send("", "[DONE]")
-	return e.err
 }

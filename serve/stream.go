@@ -1,9 +1,12 @@
 package serve
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"github.com/plinth-ml/plinth/generate"
 )
 
 // events writes server-sent events. After an error nothing more is written.
@@ -49,4 +52,45 @@ func (e *events) send(name string, data any) {
 	if _, e.err = e.w.Write(e.buf); e.err == nil {
 		e.err = e.c.Flush()
 	}
+}
+
+// inPieces says what an answer sends while a job is written.
+type inPieces struct {
+	begin func(send func(piece any))
+	token func(send func(piece any), i int, t generate.Token, text string)
+	end   func(send func(piece any), i int, c *choice)
+	usage func(u usage) any // the last piece, where it is asked for
+}
+
+// answerInPieces runs a job and sends its choices as they are written. A client that goes away ends the job.
+func (s *Server) answerInPieces(w http.ResponseWriter, r *http.Request, j *job, o *streamOptions, p inPieces) error {
+	if err := s.check(j); err != nil {
+		return err
+	}
+	ctx, cut := context.WithCancel(r.Context())
+	defer cut()
+	e := s.stream(w)
+	send := func(piece any) {
+		if e.send("", piece); e.err != nil {
+			cut()
+		}
+	}
+	p.begin(send)
+	choices, _, u, err := s.run(ctx, j, func(i int, t generate.Token, text string) { p.token(send, i, t, text) })
+	if e.err != nil {
+		return e.err
+	}
+	if err != nil {
+		s.log("error", "error", err.Error())
+		e.send("", map[string]*apiError{"error": {Message: "the server failed in the midst of the answer", Type: "server_error"}})
+		return nil
+	}
+	for i, c := range choices {
+		p.end(send, i, c)
+	}
+	if o != nil && o.IncludeUsage {
+		send(p.usage(u))
+	}
+	e.send("", "[DONE]")
+	return e.err
 }

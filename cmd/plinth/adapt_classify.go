@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -113,9 +112,6 @@ func (c *classifyTask) table(ctx context.Context, path string) ([]classRow, erro
 		list = append(list, classRow{where: where, texts: texts, labels: labels})
 		return nil
 	})
-	if err == nil && len(list) == 0 {
-		err = fmt.Errorf("%s holds no examples", path)
-	}
 	return list, err
 }
 
@@ -125,19 +121,15 @@ func (c *classifyTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, 
 		return nil, err
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: c.m.Sizes().Context}
-	for _, set := range c.sets.all() {
-		for i := range set.rows {
-			if err := c.encode(x, &set.rows[i]); err != nil {
-				return nil, err
-			}
-		}
+	if err := c.sets.each(func(row *classRow) error { return c.encode(x, row) }); err != nil {
+		return nil, err
 	}
 	s, err := withHead(path, c.m, c.labelling())
 	if err != nil {
 		return nil, err
 	}
-	s.labels, s.examples, s.cut, s.validated = c.labels, len(c.sets.train.rows), x.Cut, c.sets.validation != nil
-	return s, nil
+	s.labels = c.labels
+	return c.sets.of(s, x.Cut), nil
 }
 
 // encode makes the example of a row.
@@ -188,21 +180,13 @@ func startFromProbe(ctx context.Context, k *kernel.Set, m zoo.TaskModel, example
 func (c *classifyTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
 	f := &adapt.FineTuning{Model: c.m, Loss: c.loss, Examples: c.sets.train.examples((*classRow).made), Batch: batch, Trained: trained, Seed: seed}
 	if c.Balance {
-		f.ClassWeights = c.weights()
+		count := make([]float64, len(c.labels))
+		for _, row := range c.sets.train.rows {
+			count[row.example.Label]++
+		}
+		f.ClassWeights = balanced(count)
 	}
 	return f, f.Check()
-}
-
-// weights are those of the classes: the inverse of how often they occur, 1 on average over the examples.
-func (c *classifyTask) weights() []float64 {
-	count := make([]float64, len(c.labels))
-	for _, row := range c.sets.train.rows {
-		count[row.example.Label]++
-	}
-	for i, n := range count {
-		count[i] = float64(len(c.sets.train.rows)) / (math.Max(n, 1) * float64(len(count)))
-	}
-	return count
 }
 
 func (c *classifyTask) measure(ctx context.Context, t *tensor.Tape) (loss, score float64, err error) {
@@ -214,22 +198,17 @@ func (c *classifyTask) measure(ctx context.Context, t *tensor.Tape) (loss, score
 }
 
 func (c *classifyTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error) {
-	var list []taskScores
-	for _, set := range c.sets.tests() {
+	return c.sets.tested(func(set *exampleSet[classRow]) (taskScores, error) {
 		s, err := c.score(ctx, t, set)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, s)
 		rows := [][]string{{"example", "text", "label", "predicted", "confidence"}}
 		for i, row := range set.rows {
 			rows = append(rows, []string{row.where, strings.Join(row.texts, " | "), strings.Join(row.labels, "; "), s.predictions[i], fmt.Sprintf("%.4f", s.confidence[i])})
 		}
-		if err := writeCSV(filepath.Join(dir, c.sets.predictions(set, ".csv")), rows); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+		return s, writeCSV(filepath.Join(dir, c.sets.predictions(set, ".csv")), rows)
+	})
 }
 
 // labelling is what the scores mean.

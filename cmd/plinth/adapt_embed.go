@@ -69,17 +69,17 @@ func (p *embedTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o zoo.
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: p.m.Sizes().Context}
-	for _, set := range p.sets.all() {
-		for i := range set.rows {
-			row := &set.rows[i]
-			for side, text := range row.texts {
-				if row.pair[side], err = x.Example(text); err != nil {
-					return nil, fmt.Errorf("%s: %w", row.where, err)
-				}
+	if err := p.sets.each(func(row *pairRow) (err error) {
+		for side, text := range row.texts {
+			if row.pair[side], err = x.Example(text); err != nil {
+				return fmt.Errorf("%s: %w", row.where, err)
 			}
 		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
-	return &subject{model: p.m, kind: "FEATURE_EXTRACTION", examples: len(p.sets.train.rows), cut: x.Cut, validated: p.sets.validation != nil}, nil
+	return p.sets.of(&subject{model: p.m, kind: "FEATURE_EXTRACTION"}, x.Cut), nil
 }
 
 func (p *embedTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
@@ -142,22 +142,17 @@ func (p *embedTask) measure(ctx context.Context, t *tensor.Tape) (loss, score fl
 }
 
 func (p *embedTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error) {
-	var list []taskScores
-	for _, set := range p.sets.tests() {
+	return p.sets.tested(func(set *exampleSet[pairRow]) (taskScores, error) {
 		s, err := p.score(ctx, t, set)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, s)
 		rows := [][]string{{"example", "text", "pair", "nearest"}}
 		for i, row := range set.rows {
 			rows = append(rows, []string{row.where, row.texts[0], row.texts[1], set.rows[s.first[i]].texts[1]})
 		}
-		if err := writeCSV(filepath.Join(dir, p.sets.predictions(set, ".csv")), rows); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+		return s, writeCSV(filepath.Join(dir, p.sets.predictions(set, ".csv")), rows)
+	})
 }
 
 func (p *embedTask) save(dir string) error {

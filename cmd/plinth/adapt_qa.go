@@ -66,20 +66,19 @@ func (q *qaTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.
 		return nil, err
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: q.m.Sizes().Context}
-	for _, set := range q.sets.all() {
-		for i := range set.rows {
-			row := &set.rows[i]
-			if row.in, err = q.flags.prepare(x, &row.Question); err != nil {
-				return nil, fmt.Errorf("%s: %w", row.where, err)
-			}
+	if err := q.sets.each(func(row *qaRow) (err error) {
+		if row.in, err = q.flags.prepare(x, &row.Question); err != nil {
+			return fmt.Errorf("%s: %w", row.where, err)
 		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	s, err := withHead(path, q.m, q.labelling())
 	if err != nil {
 		return nil, err
 	}
-	s.examples, s.validated = len(q.sets.train.rows), q.sets.validation != nil
-	return s, nil
+	return q.sets.of(s, 0), nil
 }
 
 func (q *qaTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
@@ -118,18 +117,13 @@ func (q *qaTask) test(ctx context.Context, t *tensor.Tape, set *exampleSet[qaRow
 }
 
 func (q *qaTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error) {
-	var all []taskScores
-	for _, set := range q.sets.tests() {
+	return q.sets.tested(func(set *exampleSet[qaRow]) (taskScores, error) {
 		s, list, found, err := q.test(ctx, t, set)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, s)
-		if err := writeAnswers(filepath.Join(dir, q.sets.predictions(set, ".json")), filepath.Join(dir, q.sets.predictions(set, "-null-odds.json")), list, found); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+		return s, writeAnswers(filepath.Join(dir, q.sets.predictions(set, ".json")), filepath.Join(dir, q.sets.predictions(set, "-null-odds.json")), list, found)
+	})
 }
 
 // labelling is what the scores mean.

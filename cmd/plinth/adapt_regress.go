@@ -55,9 +55,6 @@ func (a *adaptCmd) scored(ctx context.Context, path, column string) ([]scoredRow
 		list = append(list, scoredRow{where: where, texts: texts, number: x})
 		return nil
 	})
-	if err == nil && len(list) == 0 {
-		err = fmt.Errorf("%s holds no examples", path)
-	}
 	return list, err
 }
 
@@ -67,21 +64,20 @@ func (r *regressTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o
 		return nil, err
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: r.m.Sizes().Context}
-	for _, set := range r.sets.all() {
-		for i := range set.rows {
-			row := &set.rows[i]
-			if row.example, err = x.Example(row.texts...); err != nil {
-				return nil, fmt.Errorf("%s: %w", row.where, err)
-			}
-			row.example.Targets = []float32{float32(row.number)}
+	if err := r.sets.each(func(row *scoredRow) (err error) {
+		if row.example, err = x.Example(row.texts...); err != nil {
+			return fmt.Errorf("%s: %w", row.where, err)
 		}
+		row.example.Targets = []float32{float32(row.number)}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	s, err := withHead(path, r.m, r.labelling())
 	if err != nil {
 		return nil, err
 	}
-	s.examples, s.cut, s.validated = len(r.sets.train.rows), x.Cut, r.sets.validation != nil
-	return s, nil
+	return r.sets.of(s, x.Cut), nil
 }
 
 func (r *regressTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
@@ -134,18 +130,13 @@ func (r *regressTask) measure(ctx context.Context, t *tensor.Tape) (loss, score 
 }
 
 func (r *regressTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error) {
-	var list []taskScores
-	for _, set := range r.sets.tests() {
+	return r.sets.tested(func(set *exampleSet[scoredRow]) (taskScores, error) {
 		s, err := r.score(ctx, t, set)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, s)
-		if err := writeNumbers(filepath.Join(dir, r.sets.predictions(set, ".csv")), set, s); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+		return s, writeNumbers(filepath.Join(dir, r.sets.predictions(set, ".csv")), set, s)
+	})
 }
 
 func writeNumbers(path string, set *exampleSet[scoredRow], s numberScores) error {

@@ -186,22 +186,17 @@ func (s *summarizeTask) score(ctx context.Context, t *tensor.Tape, set *exampleS
 }
 
 func (s *summarizeTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error) {
-	var list []taskScores
-	for _, set := range s.sets.tests() {
+	return s.sets.tested(func(set *exampleSet[summaryRow]) (taskScores, error) {
 		r, written, err := s.score(ctx, t, set, 0)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, r)
 		rows := [][]string{{"example", "text", "summary", "predicted"}}
 		for i, row := range set.rows {
 			rows = append(rows, []string{row.where, row.text, strings.Join(row.references, " | "), written[i].Text})
 		}
-		if err := writeCSV(filepath.Join(dir, s.sets.predictions(set, ".csv")), rows); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+		return r, writeCSV(filepath.Join(dir, s.sets.predictions(set, ".csv")), rows)
+	})
 }
 
 func (s *summarizeTask) save(dir string) error {

@@ -118,32 +118,32 @@ func (a *tagTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo
 		return nil, err
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: a.m.Sizes().Context}
-	for _, set := range a.sets.all() {
-		for i := range set.rows {
-			row := &set.rows[i]
-			if row.in, err = x.Words(row.words, tagStride(a.Stride, x.Limit)); err != nil {
-				return nil, fmt.Errorf("%s: %w", row.where, err)
-			}
-			for _, tag := range row.tags {
-				id, ok := a.ids[tag]
-				if !ok {
-					return nil, fmt.Errorf("%s: tag %q does not occur in the examples that are trained on", row.where, tag)
-				}
-				row.classes = append(row.classes, id)
-			}
+	if err := a.sets.each(func(row *tagRow) (err error) {
+		if row.in, err = x.Words(row.words, tagStride(a.Stride, x.Limit)); err != nil {
+			return fmt.Errorf("%s: %w", row.where, err)
 		}
+		for _, tag := range row.tags {
+			id, ok := a.ids[tag]
+			if !ok {
+				return fmt.Errorf("%s: tag %q does not occur in the examples that are trained on", row.where, tag)
+			}
+			row.classes = append(row.classes, id)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	s, err := withHead(path, a.m, a.labelling())
 	if err != nil {
 		return nil, err
 	}
-	s.labels, s.examples, s.validated = a.labels, len(a.sets.train.rows), a.sets.validation != nil
-	return s, nil
+	s.labels = a.labels
+	return a.sets.of(s, 0), nil
 }
 
 func (a *tagTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
 	f := &adapt.FineTuning{Model: a.m, Loss: adapt.Tagging, Batch: batch, Trained: trained, Seed: seed}
-	count, all := make([]float64, len(a.labels)), 0.0
+	count := make([]float64, len(a.labels))
 	for _, row := range a.sets.train.rows {
 		windows, err := row.in.Examples(row.classes)
 		if err != nil {
@@ -152,14 +152,10 @@ func (a *tagTask) objective(trained []nn.Named, batch int, seed uint64) (train.O
 		f.Examples = append(f.Examples, windows...)
 		for _, class := range row.classes {
 			count[class]++
-			all++
 		}
 	}
 	if a.Balance {
-		for i, n := range count {
-			count[i] = all / (max(n, 1) * float64(len(count)))
-		}
-		f.ClassWeights = count
+		f.ClassWeights = balanced(count)
 	}
 	return f, f.Check()
 }
@@ -197,13 +193,11 @@ func (a *tagTask) score(ctx context.Context, t *tensor.Tape, set *exampleSet[tag
 }
 
 func (a *tagTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error) {
-	var list []taskScores
-	for _, set := range a.sets.tests() {
+	return a.sets.tested(func(set *exampleSet[tagRow]) (taskScores, error) {
 		s, predicted, err := a.score(ctx, t, set)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, s)
 		var b strings.Builder
 		for i, row := range set.rows {
 			for j, word := range row.words {
@@ -211,11 +205,8 @@ func (a *tagTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]ta
 			}
 			b.WriteByte('\n')
 		}
-		if err := file.WriteFile(filepath.Join(dir, a.sets.predictions(set, ".conll")), []byte(b.String()), 0o644); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+		return s, file.WriteFile(filepath.Join(dir, a.sets.predictions(set, ".conll")), []byte(b.String()), 0o644)
+	})
 }
 
 // labelling is what the scores mean.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,6 +124,50 @@ func (s *exampleSets[E]) tests() []*exampleSet[E] {
 	return those(s.test, s.shifted)
 }
 
+// each calls f with every row of every set.
+func (s *exampleSets[E]) each(f func(*E) error) error {
+	for _, set := range s.all() {
+		for i := range set.rows {
+			if err := f(&set.rows[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tested is what test finds on each set that the report is about. test writes what is predicted too.
+func (s *exampleSets[E]) tested(test func(*exampleSet[E]) (taskScores, error)) ([]taskScores, error) {
+	var list []taskScores
+	for _, set := range s.tests() {
+		scores, err := test(set)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, scores)
+	}
+	return list, nil
+}
+
+// of tells a subject how many examples it is adapted from, how many of their texts were cut, and whether there is a validation.
+func (s *exampleSets[E]) of(to *subject, cut int) *subject {
+	to.examples, to.cut, to.validated = len(s.train.rows), cut, s.validation != nil
+	return to
+}
+
+// balanced are weights of classes from how often each occurs: the inverse of that, 1 on average over what was counted.
+func balanced(count []float64) []float64 {
+	all := 0.0
+	for _, n := range count {
+		all += n
+	}
+	weights := make([]float64, len(count))
+	for i, n := range count {
+		weights[i] = all / (max(n, 1) * float64(len(count)))
+	}
+	return weights
+}
+
 // predictions is the name of the file of what is predicted of a set.
 func (s *exampleSets[E]) predictions(set *exampleSet[E], ext string) string {
 	if set == s.shifted {
@@ -155,6 +200,9 @@ func readSets[E any](a *adaptCmd, seed uint64, read func(path string) ([]E, erro
 		rows, err := read(f.path)
 		if err != nil {
 			return nil, err
+		}
+		if len(rows) == 0 {
+			return nil, fmt.Errorf("%s holds no examples", f.path)
 		}
 		*f.set = &exampleSet[E]{f.path, rows}
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
-	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -94,12 +93,7 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if err != nil {
 		return nil, err
 	}
-	go cpu.Prepare()
-	m, err := zoo.Open(path, zoo.Options{})
-	if err != nil {
-		return nil, err
-	}
-	tok, err := zoo.Tokenizer(path, m)
+	m, tok, err := openWriter(path)
 	if err != nil {
 		return nil, err
 	}

@@ -6,9 +6,11 @@ import (
 
 	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // engineFlags say how a model is run. None but --kv changes what it writes.
@@ -51,6 +53,17 @@ func (f *engineFlags) engine(c *common, m model.Decoder, slots int) (*generate.E
 		o.Draft = draft
 	}
 	return generate.New(m, c.kernels(), o), nil
+}
+
+// openWriter opens a model that writes text, and its tokenizer.
+func openWriter(path string) (zoo.Model, *tokenizer.Tokenizer, error) {
+	go cpu.Prepare()
+	m, err := zoo.Open(path, zoo.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	tok, err := zoo.Tokenizer(path, m)
+	return m, tok, err
 }
 
 // speed says what an engine did and how fast.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/eval"
-	"github.com/plinth-ml/plinth/model/zoo"
 )
 
 type evalCmd struct {
@@ -29,11 +28,7 @@ func (e *evalCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	m, err := zoo.Open(path, zoo.Options{})
-	if err != nil {
-		return err
-	}
-	tok, err := zoo.Tokenizer(path, m)
+	m, tok, err := openWriter(path)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,6 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
-	"github.com/plinth-ml/plinth/internal/kernel/cpu"
-	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
@@ -56,12 +54,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	go cpu.Prepare()
-	m, err := zoo.Open(path, zoo.Options{})
-	if err != nil {
-		return err
-	}
-	tok, err := zoo.Tokenizer(path, m)
+	m, tok, err := openWriter(path)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/plinth-ml/plinth/chat"
-	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/serve"
 )
 
@@ -116,11 +115,7 @@ func (s *serveCmd) open(ctx context.Context, c *common, arg string) (*serve.Mode
 			name = strings.TrimSuffix(filepath.Base(path), ".gguf")
 		}
 	}
-	m, err := zoo.Open(path, zoo.Options{})
-	if err != nil {
-		return nil, err
-	}
-	tok, err := zoo.Tokenizer(path, m)
+	m, tok, err := openWriter(path)
 	if err != nil {
 		return nil, err
 	}

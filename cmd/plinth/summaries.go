@@ -139,32 +139,25 @@ type summaryRow struct {
 
 // summaries calls each with every record of a table. Its summaries are those columns of --summary that it has; where they are needed, a record without is an error.
 func (f *summaryFlags) summaries(ctx context.Context, t tableFlags, path string, need bool, each func(summaryRow) error) error {
-	table, err := data.OpenTable(path, data.TableOptions{Format: t.Format, NoHeader: t.NoHeader})
-	if err != nil {
-		return err
-	}
-	defer table.Close()
 	names := f.Summary
 	if names == nil {
 		names = []string{"summary"}
 	}
-	columns := []data.Column{{For: "--text", Name: t.Text}}
-	for _, name := range names {
-		if table.Has(name) {
-			columns = append(columns, data.Column{For: "--summary", Name: name, Optional: true})
+	summaries := 0 // columns
+	choose := func(table *data.Table) []data.Column {
+		columns := []data.Column{{For: "--text", Name: t.Text}}
+		for _, name := range names {
+			if table.Has(name) {
+				columns = append(columns, data.Column{For: "--summary", Name: name, Optional: true})
+			}
 		}
-	}
-	if len(columns) == 1 && need {
-		columns = append(columns, data.Column{For: "--summary", Name: names[0]})
-	}
-	rows, err := table.Select(ctx, columns...)
-	if err != nil {
-		return err
-	}
-	for row, err := range rows {
-		if err != nil {
-			return err
+		if len(columns) == 1 && need {
+			columns = append(columns, data.Column{For: "--summary", Name: names[0]})
 		}
+		summaries = len(columns) - 1
+		return columns
+	}
+	return records(ctx, path, data.TableOptions{Format: t.Format, NoHeader: t.NoHeader}, choose, func(row data.Row) error {
 		r := summaryRow{where: row.Name, text: row.Fields[0]}
 		for _, s := range row.Fields[1:] {
 			if s = strings.TrimSpace(s); s != "" {
@@ -174,14 +167,11 @@ func (f *summaryFlags) summaries(ctx context.Context, t tableFlags, path string,
 		if strings.TrimSpace(r.text) == "" {
 			return fmt.Errorf("%s: column %q is empty: no text to summarise", r.where, t.Text)
 		}
-		if len(r.references) == 0 && len(columns) > 1 {
+		if len(r.references) == 0 && summaries > 0 {
 			return fmt.Errorf("%s: column %q is empty: no summary", r.where, strings.Join(names, `", "`))
 		}
-		if err := each(r); err != nil {
-			return err
-		}
-	}
-	return nil
+		return each(r)
+	})
 }
 
 // rougeScores are F1 scores of stemmed words, as rouge_score's with use_stemmer.

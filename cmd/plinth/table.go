@@ -24,11 +24,6 @@ type columnFlags struct {
 
 // rows calls f with the texts and, where label is not "", the label of each record of a table.
 func (t *columnFlags) rows(ctx context.Context, path string, label string, f func(where string, texts []string, label string) error) error {
-	table, err := data.OpenTable(path, data.TableOptions{Format: t.Format, NoHeader: t.NoHeader})
-	if err != nil {
-		return err
-	}
-	defer table.Close()
 	columns := []data.Column{{For: "--text", Name: t.Text}}
 	if t.Pair != "" {
 		columns = append(columns, data.Column{For: "--pair", Name: t.Pair})
@@ -37,7 +32,19 @@ func (t *columnFlags) rows(ctx context.Context, path string, label string, f fun
 	if label != "" {
 		columns = append(columns, data.Column{For: "--label", Name: label, Optional: t.Multi != ""})
 	}
-	rows, err := table.Select(ctx, columns...)
+	return records(ctx, path, data.TableOptions{Format: t.Format, NoHeader: t.NoHeader}, func(*data.Table) []data.Column { return columns }, func(row data.Row) error {
+		return f(row.Name, row.Fields[:texts], strings.Join(row.Fields[texts:], ""))
+	})
+}
+
+// records calls f with every record of a table; columns says what of it is read.
+func records(ctx context.Context, path string, o data.TableOptions, columns func(*data.Table) []data.Column, f func(data.Row) error) error {
+	table, err := data.OpenTable(path, o)
+	if err != nil {
+		return err
+	}
+	defer table.Close()
+	rows, err := table.Select(ctx, columns(table)...)
 	if err != nil {
 		return err
 	}
@@ -45,7 +52,7 @@ func (t *columnFlags) rows(ctx context.Context, path string, label string, f fun
 		if err != nil {
 			return err
 		}
-		if err := f(row.Name, row.Fields[:texts], strings.Join(row.Fields[texts:], "")); err != nil {
+		if err := f(row); err != nil {
 			return err
 		}
 	}

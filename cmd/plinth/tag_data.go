@@ -91,30 +91,22 @@ func readCoNLL(path string, f func(where, text string, s task.Sentence) error) e
 
 // readWordTable reads a table whose column holds texts, or JSON lists of words.
 func readWordTable(ctx context.Context, path string, o data.TableOptions, text, tags string, f func(where, text string, s task.Sentence) error) error {
-	table, err := data.OpenTable(path, o)
-	if err != nil {
-		return err
-	}
-	defer table.Close()
-	if text == "" {
-		if text = "text"; table.Has("words") {
-			text = "words"
+	var columns []data.Column
+	choose := func(table *data.Table) []data.Column {
+		if text == "" {
+			if text = "text"; table.Has("words") {
+				text = "words"
+			}
 		}
-	}
-	columns := []data.Column{{For: "--text", Name: text}}
-	if tags != "" {
-		columns = append(columns, data.Column{For: "--tags", Name: tags})
-	} else if table.Has("tags") && text == "words" {
-		columns = append(columns, data.Column{Name: "tags", Optional: true})
-	}
-	rows, err := table.Select(ctx, columns...)
-	if err != nil {
-		return err
-	}
-	for row, err := range rows {
-		if err != nil {
-			return err
+		columns = []data.Column{{For: "--text", Name: text}}
+		if tags != "" {
+			columns = append(columns, data.Column{For: "--tags", Name: tags})
+		} else if table.Has("tags") && text == "words" {
+			columns = append(columns, data.Column{Name: "tags", Optional: true})
 		}
+		return columns
+	}
+	return records(ctx, path, o, choose, func(row data.Row) error {
 		var s task.Sentence
 		plain := row.Fields[0]
 		if words, ok := wordList(plain); ok {
@@ -132,11 +124,8 @@ func readWordTable(ctx context.Context, path string, o data.TableOptions, text, 
 			}
 			s.Tags = tags
 		}
-		if err := f(row.Name, plain, s); err != nil {
-			return err
-		}
-	}
-	return nil
+		return f(row.Name, plain, s)
+	})
 }
 
 // wordList reads a JSON list of strings.
