@@ -90,18 +90,19 @@ func (e *Engine) drive(c *call) {
 		if !whole { // a panic goes by: nobody shall wait for ever
 			e.endAll(errBroken)
 		}
-		e.tell()
+		for _, c := range e.calls {
+			e.say(c, false)
+		}
+		e.publish(time.Time{})
 		<-e.turn
 	}()
-	e.mu.Lock()
-	e.load.Since = time.Now()
-	e.mu.Unlock()
 	e.receive()
 	if !slices.Contains(e.calls, c) {
 		whole = true
 		return
 	}
 	e.fill()
+	e.publish(time.Now())
 	if len(e.active) > 0 {
 		if err := e.step(); err != nil {
 			e.endAll(fmt.Errorf("generate: %w", err))
@@ -210,12 +211,9 @@ func (e *Engine) say(c *call, done bool) {
 	}
 }
 
-// tell hands over what is fresh, and publishes the load.
-func (e *Engine) tell() {
-	for _, c := range e.calls {
-		e.say(c, false)
-	}
-	l := Load{Active: len(e.active), Waiting: len(e.waiting), Stats: e.stats}
+// publish tells the load; since is when the step began, zero between steps.
+func (e *Engine) publish(since time.Time) {
+	l := Load{Active: len(e.active), Waiting: len(e.waiting), Since: since, Stats: e.stats}
 	for _, s := range e.waiting {
 		l.Tokens += len(s.ids)
 	}

@@ -55,7 +55,7 @@ type Engine struct {
 	load    Load
 }
 
-// Load is how busy an engine is, as of its last step.
+// Load is how busy an engine is, as of the beginning or the end of its last step; calls that came since are counted among those that wait.
 type Load struct {
 	Active     int       `json:"active"`         // sequences that are computed
 	Waiting    int       `json:"waiting"`        // sequences that wait for a slot

@@ -74,12 +74,9 @@ func (s *Server) check(j *job) error {
 	return nil
 }
 
-// run writes the choices of a job. token is told each token and what of the text can be shown with it; end, of each choice that is done, the rest.
+// run writes the choices of a job that was checked. token, unless nil, is told each token and what of the text can be shown with it.
 func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.Token, text string)) ([]*choice, []generate.Result, usage, error) {
 	var u usage
-	if err := s.check(j); err != nil {
-		return nil, nil, u, err
-	}
 	var reqs []generate.Request
 	var choices []*choice
 	for p, ids := range j.prompts {
