@@ -58,6 +58,9 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
+	if g.TopLogProbs > 0 && !c.JSON {
+		return usagef("--top-logprobs %d is for --json: text has no place for them", g.TopLogProbs)
+	}
 	options, err := g.options(c, tok)
 	if err != nil {
 		return err
