@@ -23,6 +23,7 @@ type generateCmd struct {
 
 	samplingFlags
 	IgnoreEOS bool `help:"Go on past the end of the document." name:"ignore-eos"`
+	constraintFlags
 
 	engineFlags
 
@@ -63,6 +64,9 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	}
 	options, err := g.options(c, tok)
 	if err != nil {
+		return err
+	}
+	if options.Constraint, err = g.constraint(tok); err != nil {
 		return err
 	}
 	if err := options.Check(m.Sizes().Vocab); err != nil {
