@@ -30,9 +30,9 @@ type adaptCmd struct {
 	Method     string      `enum:"full,lora,prompt,frozen" default:"full" help:"What is trained: all weights; adapters of low rank and the head; virtual tokens in front of each text and the head (of classify, regress and summarize); or the head alone."`
 	Pool       string      `enum:"published,mean" default:"published" help:"Of classify: the head reads what the family's published classifiers read (the first token, of a decoder the last), or the mean over the tokens, which is better with few labels and which transformers does not know." placeholder:"NAME"`
 	Head       string      `enum:"fresh,probe" default:"fresh" help:"Of classify: the head starts from small random weights, or, with --pool mean, as logistic regression on the frozen features, so that training begins where the probe ends." placeholder:"NAME"`
-	Epochs     float64     `default:"3" help:"Passes over the examples." placeholder:"F"`
+	Epochs     float64     `default:"3" help:"Passes over the examples, of tag and qa over their windows." placeholder:"F"`
 	Steps      int         `help:"Optimiser steps; 0 means what --epochs says." placeholder:"N"`
-	Batch      int         `default:"16" help:"Examples per step." placeholder:"N"`
+	Batch      int         `default:"16" help:"Examples per step, of tag and qa windows." placeholder:"N"`
 	LR         float64     `name:"lr" help:"Peak learning rate; 0 means 5e-5 · 768/width, ten times that for lora and frozen, and a hundred times for prompt." placeholder:"F"`
 	Patience   int         `default:"0" help:"Validations without a better score after which training ends; 0: it goes on." placeholder:"N"`
 	LayerDecay float64     `default:"1" help:"Of full: factor of the learning rate from each block to the one below." placeholder:"F"`
@@ -147,7 +147,11 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		return err
 	}
 	defer unlock()
-	o := adapt.Defaults(train.Options{Steps: a.Steps, LR: rate, RunDir: a.Out, Resume: a.Resume, Seed: c.Seed}, s.examples, batch, a.Epochs)
+	pass := s.examples
+	if f, ok := objective.(*adapt.FineTuning); ok {
+		pass = len(f.Examples) // windows, of tag and qa
+	}
+	o := adapt.Defaults(train.Options{Steps: a.Steps, LR: rate, RunDir: a.Out, Resume: a.Resume, Seed: c.Seed}, pass, batch, a.Epochs)
 	var v *adapt.Validation
 	if s.validated {
 		v = &adapt.Validation{Patience: a.Patience, Measure: task.measure}
@@ -158,6 +162,9 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 	}
 	report := adaptReport{Task: a.Task, Method: a.Method, Model: a.Model, Labels: s.labels, Examples: s.examples, Cut: s.cut,
 		Params: nn.Count(s.model.Params()), Trained: nn.Count(trained), Steps: r.Steps, Seconds: r.Seconds, LR: rate, Out: a.Out}
+	if pass != s.examples {
+		report.Windows = pass
+	}
 	if v != nil {
 		report.Validated = v.List()
 	}
