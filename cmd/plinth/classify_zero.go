@@ -137,7 +137,8 @@ func (v *classifyCmd) entailment(c *common, path string, tok *tokenizer.Tokenize
 	if err != nil {
 		return nil, err
 	}
-	e := &entailed{m: m, multi: v.Multi, t: tensor.Evaluation(c.kernels()), texts: &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context, KeepSecond: true}}
+	e := &entailed{m: m, multi: v.Multi, t: tensor.Evaluation(c.kernels()), texts: textsFor(m, tok)}
+	e.texts.KeepSecond = true
 	if e.classes, err = task.EntailmentOf(own.Names); err != nil {
 		return nil, fmt.Errorf("%s: %w; without --labels texts get these", path, err)
 	}
