@@ -30,14 +30,14 @@ const maxLabels = 256
 // classifyRequest is the body of POST /v1/classify.
 type classifyRequest struct {
 	Model     string    `json:"model"`
-	Input     textPairs `json:"input"`       // a text, or a list of texts and of pairs
-	Labels    []string  `json:"labels"`      // of one's own; without them the model's
-	Template  string    `json:"template"`    // for those: what is said of a text, with {} in the label's place
-	Multi     bool      `json:"multi_label"` // for those: any number may be true
-	Calibrate bool      `json:"calibrate"`   // for those, of a model that writes text
-	TopN      *int      `json:"top_n"`       // labels of each text, the most probable ones; all
-	Truncate  bool      `json:"truncate"`    // cut the ends of texts that are too long
-	User      string    `json:"user"`        // told to nobody
+	Input     textPairs `json:"input" doc:"a text, or a list of texts and of pairs"`
+	Labels    []string  `json:"labels" doc:"of one's own; without them the model's"`
+	Template  string    `json:"template" doc:"for those: what is said of a text, with {} in the label's place"`
+	Multi     bool      `json:"multi_label" doc:"for those: any number may be true"`
+	Calibrate bool      `json:"calibrate" doc:"for those, of a model that writes text"`
+	TopN      *int      `json:"top_n" doc:"labels of each text, the most probable ones; all"`
+	Truncate  bool      `json:"truncate" doc:"cut the ends of texts that are too long"`
+	User      string    `json:"user" doc:"told to nobody"`
 }
 
 // textPairs is a text or a list, of texts and of lists of two texts.
@@ -69,16 +69,16 @@ type classifyAnswer struct {
 	Model     string       `json:"model"`
 	Data      []classified `json:"data"`
 	Usage     inputUsage   `json:"usage"`
-	Truncated int          `json:"truncated,omitempty"` // texts that lost their ends
+	Truncated int          `json:"truncated,omitempty" doc:"texts that lost their ends"`
 }
 
 // classified is what is said of one text.
 type classified struct {
 	Index   int           `json:"index"`
-	Label   string        `json:"label,omitempty"`  // the most probable one
-	Number  *float64      `json:"number,omitempty"` // of a model that says numbers
+	Label   string        `json:"label,omitempty" doc:"the most probable one"`
+	Number  *float64      `json:"number,omitempty" doc:"of a model that says numbers"`
 	Classes int           `json:"num_classes"`
-	Probs   []float64     `json:"probs,omitempty"` // in the order of the model's labels, or of those given
+	Probs   []float64     `json:"probs,omitempty" doc:"in the order of the model's labels, or of those given"`
 	Labels  []probability `json:"labels,omitempty"`
 }
 

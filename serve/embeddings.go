@@ -14,11 +14,11 @@ const maxInputs = 2048
 type embeddingRequest struct {
 	Model      string `json:"model"`
 	Input      inputs `json:"input"`
-	Format     string `json:"encoding_format"` // float or base64
-	Dimensions *int   `json:"dimensions"`      // numbers that are kept, from the front; the rest is scaled to length 1
-	InputType  string `json:"input_type"`      // query or document, for models that tell them apart
-	Truncate   bool   `json:"truncate"`        // cut the ends of texts that are too long
-	User       string `json:"user"`            // told to nobody
+	Format     string `json:"encoding_format" doc:"float or base64"`
+	Dimensions *int   `json:"dimensions" doc:"numbers that are kept, from the front; the rest is scaled to length 1"`
+	InputType  string `json:"input_type" doc:"query or document, for models that tell them apart"`
+	Truncate   bool   `json:"truncate" doc:"cut the ends of texts that are too long"`
+	User       string `json:"user" doc:"told to nobody"`
 }
 
 // inputs is one text or several; ids stand for their text.
@@ -39,7 +39,7 @@ type embeddingAnswer struct {
 	Data      []embedding `json:"data"`
 	Model     string      `json:"model"`
 	Usage     inputUsage  `json:"usage"`
-	Truncated int         `json:"truncated,omitempty"` // texts that lost their ends
+	Truncated int         `json:"truncated,omitempty" doc:"texts that lost their ends"`
 }
 
 // inputUsage counts the tokens of texts that are read only.

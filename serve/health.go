@@ -18,8 +18,19 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 			return &apiError{Status: http.StatusServiceUnavailable, Type: "server_error", Message: "a step of the engine does not end"}
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	writeJSON(w, http.StatusOK, healthAnswer{"ok"})
 	return nil
+}
+
+// healthAnswer is the answer of GET /health.
+type healthAnswer struct {
+	Status string `json:"status"`
+}
+
+// modelList is the answer of GET /v1/models.
+type modelList struct {
+	Object string      `json:"object"`
+	Data   []modelInfo `json:"data"`
 }
 
 // modelInfo describes a model as GET /v1/models does.
@@ -45,7 +56,7 @@ func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
 	for _, m := range s.o.Models {
 		list = append(list, m.info())
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": list})
+	writeJSON(w, http.StatusOK, modelList{"list", list})
 	return nil
 }
 

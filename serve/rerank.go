@@ -13,10 +13,10 @@ type rerankRequest struct {
 	Model           string     `json:"model"`
 	Query           string     `json:"query"`
 	Documents       []document `json:"documents"`
-	TopN            *int       `json:"top_n"`            // documents of the answer; all
-	ReturnDocuments *bool      `json:"return_documents"` // true
-	Truncate        bool       `json:"truncate"`         // cut the ends of texts that are too long
-	User            string     `json:"user"`             // told to nobody
+	TopN            *int       `json:"top_n" doc:"documents of the answer; all"`
+	ReturnDocuments *bool      `json:"return_documents" doc:"true"`
+	Truncate        bool       `json:"truncate" doc:"cut the ends of texts that are too long"`
+	User            string     `json:"user" doc:"told to nobody"`
 }
 
 // document is a text, or an object with a text.
@@ -43,8 +43,8 @@ type rerankAnswer struct {
 	ID        string     `json:"id"`
 	Model     string     `json:"model"`
 	Usage     inputUsage `json:"usage"`
-	Results   []ranked   `json:"results"`             // the most relevant first
-	Truncated int        `json:"truncated,omitempty"` // texts that lost their ends
+	Results   []ranked   `json:"results" doc:"the most relevant first"`
+	Truncated int        `json:"truncated,omitempty" doc:"texts that lost their ends"`
 }
 
 type ranked struct {

@@ -36,30 +36,9 @@ type Server struct {
 	mux      *http.ServeMux
 	started  time.Time
 	metrics  *metrics
+	kept     kept          // answers of /v1/responses
 	requests atomic.Uint64 // numbers ids
 	draining atomic.Bool
-}
-
-// route is one of the server's.
-type route struct {
-	pattern string
-	open    bool // asks for no key
-	handle  func(*Server, http.ResponseWriter, *http.Request) error
-}
-
-// routes are all there are; each but the open ones wants a key where there are keys.
-var routes = []route{
-	{"GET /health", true, (*Server).health},
-	{"GET /metrics", false, (*Server).serveMetrics},
-	{"GET /v1/models", false, (*Server).listModels},
-	{"GET /v1/models/{name...}", false, (*Server).getModel},
-	{"POST /v1/chat/completions", false, (*Server).chatCompletions},
-	{"POST /v1/completions", false, (*Server).completions},
-	{"POST /v1/embeddings", false, (*Server).embeddings},
-	{"POST /v1/classify", false, (*Server).classify},
-	{"POST /v1/rerank", false, (*Server).rerank},
-	{"POST /tokenize", false, (*Server).tokenize},
-	{"POST /detokenize", false, (*Server).detokenize},
 }
 
 // New returns a server of models.
@@ -92,7 +71,7 @@ func New(o Options) (*Server, error) {
 		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
 	}
 	s.metrics = newMetrics(s)
-	for _, r := range routes {
+	for _, r := range routes() {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.answer(w, req, r) })
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
@@ -144,7 +123,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route) {
 			}
 			s.log("panic", "route", to.pattern, "panic", fmt.Sprint(p))
 			if rec.status == 0 {
-				s.writeError(rec, errors.New("panic"))
+				s.writeError(rec, errors.New("panic"), to.shape)
 			}
 		}
 		s.metrics.request(to.pattern, rec.status, time.Since(start))
@@ -163,7 +142,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route) {
 		return
 	}
 	if rec.status == 0 {
-		s.writeError(rec, err)
+		s.writeError(rec, err, to.shape)
 	}
 }
 

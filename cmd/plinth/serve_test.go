@@ -107,7 +107,7 @@ func TestServe(t *testing.T) {
 		}
 	}
 	labels(args("--model head"), map[string]any{"model": "head"})
-	labels(append(args("--model base --labels and,make --calibrate --template"), "{text} {}"), map[string]any{"model": "base", "labels": []string{"and", "make"}, "calibrate": true, "template": "{text} {}"})
+	labels(append(args("--model base --labels and,make --template"), "{text} {}"), map[string]any{"model": "base", "labels": []string{"and", "make"}, "template": "{text} {}"})
 
 	ranked := ask(t, url+"/v1/rerank", map[string]any{"model": "base", "query": "seven", "documents": []string{"one and two", "seven"}})["results"].([]any)
 	if first := ranked[0].(map[string]any); first["index"] != 1.0 || first["relevance_score"].(float64) < 0.999 {

@@ -15,6 +15,7 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/packages/param"
+	"github.com/openai/openai-go/v3/responses"
 	"github.com/openai/openai-go/v3/shared"
 )
 
@@ -38,7 +39,7 @@ func main() {
 		run  func() error
 	}{
 		{"models", models}, {"chat", chatWhole}, {"chat streamed", chatStreamed}, {"seeds", seeds}, {"stops", stops}, {"log-probabilities", logProbs},
-		{"tools", tools}, {"completions", completions}, {"embeddings", embeddings}, {"errors", failures}, {"cancels", cancels},
+		{"tools", tools}, {"completions", completions}, {"embeddings", embeddings}, {"responses", responding}, {"errors", failures}, {"cancels", cancels},
 	} {
 		if err := c.run(); err != nil {
 			log.Fatalf("%s: %v", c.name, err)
@@ -197,6 +198,21 @@ func embeddings() error {
 		return err
 	}
 	return want("vectors", fmt.Sprint(r.Data[0].Embedding, r.Data[1].Embedding), "[2 1 0] [0 1 0]")
+}
+
+func responding() error {
+	q := responses.ResponseNewParams{Model: "taught", Input: responses.ResponseNewParamsInputUnion{OfString: param.NewOpt("hi")}}
+	r, err := client.Responses.New(ctx, q)
+	if err != nil {
+		return err
+	}
+	text, last, s := "", "", client.Responses.NewStreaming(ctx, q)
+	for s.Next() {
+		if last = s.Current().Type; last == "response.output_text.delta" {
+			text += s.Current().Delta
+		}
+	}
+	return errors.Join(s.Err(), want("text", r.OutputText(), plain), want("pieces", text, plain), want("last event", last, "response.completed"))
 }
 
 func failures() error {
