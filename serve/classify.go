@@ -19,7 +19,7 @@ type OwnLabels struct {
 
 // Classes are what a model says of texts.
 type Classes struct {
-	Labels        []string    // nil: the one number of a text is no probability, but what it was trained to say
+	Labels        []string    // none: the one number of a text is no probability, but what it was trained to say
 	Probabilities [][]float64 // [texts][labels]
 	Cut           int         // texts that lost their ends
 }
@@ -159,7 +159,7 @@ func (q *classifyRequest) own(m *Model) (*OwnLabels, error) {
 
 // classified is what is said of text i.
 func (c *Classes) classified(i int, p []float64, top *int) classified {
-	if c.Labels == nil {
+	if len(c.Labels) == 0 {
 		return classified{Index: i, Number: &p[0], Classes: 1}
 	}
 	a := classified{Index: i, Classes: len(p), Probs: p}

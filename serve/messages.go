@@ -230,7 +230,7 @@ type messagesTokens struct {
 }
 
 // versions are the values of the header anthropic-version that this API is known under.
-var versions = []string{"", "2023-01-01", "2023-06-01"}
+var versions = []string{"", "2023-01-01", "2023-06-01", "2026-10-21"}
 
 // messagesJob reads a request.
 func (s *Server) messagesJob(r *http.Request) (*messagesRequest, *job, error) {

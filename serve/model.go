@@ -32,7 +32,7 @@ type Model struct {
 	Rerank   func(ctx context.Context, query string, documents []string) (scores []float64, cut int, err error) // how well each document answers
 
 	Dimensions int      // of a vector that Embed makes
-	Labels     []string // Classify's own; nil: it wants OwnLabels
+	Labels     []string // Classify's own; empty: it says numbers; nil: it wants OwnLabels
 
 	turn turn
 }

@@ -80,8 +80,9 @@ func (s *serveCmd) openClassifier(c *common, path string) (*serve.Model, error) 
 	}
 	one := &serve.Model{Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: m.Sizes().Context}
 	number := labels.Problem == string(adapt.Regression)
-	if !number {
-		one.Labels = labels.Names
+	one.Labels = labels.Names
+	if number {
+		one.Labels = []string{}
 	}
 	classes, noEntailment := task.EntailmentOf(labels.Names)
 	one.Classify = func(ctx context.Context, texts [][]string, own *serve.OwnLabels) (*serve.Classes, error) {
