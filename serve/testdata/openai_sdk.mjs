@@ -70,6 +70,20 @@ const checks = {
     for await (const p of await client.completions.create({ ...one, stream: true })) text += p.choices[0].text;
     assert.equal(text, (await client.completions.create(one)).choices[0].text);
   },
+  async embeddings() {
+    const r = await client.embeddings.create({ model: "reader", input: ["aab", "b"] });
+    assert.deepEqual(r.data.map((d) => Array.from(d.embedding)), [[2, 1, 0], [0, 1, 0]]);
+  },
+  async responses() {
+    const r = await client.responses.create({ model: "taught", input: "hi" });
+    assert.equal(r.output_text, plain);
+    const tools = [{ type: "function", name: "get_weather", strict: false, parameters: { type: "object", properties: { city: { type: "string" } } } }];
+    const s = client.responses.stream({ model: "taught", input: "both", tools });
+    assert.deepEqual((await s.finalResponse()).output.map((o) => o.name), ["get_weather", "get_time"]);
+    let text = "";
+    for await (const e of await client.responses.create({ model: "taught", input: "hi", stream: true })) if (e.type === "response.output_text.delta") text += e.delta;
+    assert.equal(text, plain);
+  },
   async errors() {
     await assert.rejects(chat({ temperature: -1 }), (e) => e instanceof OpenAI.BadRequestError && e.param === "temperature");
     await assert.rejects(chat({ model: "nothing" }), (e) => e instanceof OpenAI.NotFoundError && e.code === "model_not_found");

@@ -37,7 +37,7 @@ def fails(kind, f):
 @check
 def models():
     ids = [m.id for m in client.models.list()]
-    assert {"taught", "tiny"} <= set(ids), ids
+    assert {"taught", "tiny", "reader"} <= set(ids), ids
     assert client.models.retrieve("tiny").object == "model"
 
 
@@ -112,6 +112,49 @@ def completions():
     assert r.choices[0].logprobs.token_logprobs[0] is None and len(r.choices[0].logprobs.tokens) == len(r.choices[0].logprobs.text_offset)
     whole = client.completions.create(model="tiny", prompt=[100, 101], max_tokens=6, seed=3).choices[0].text
     assert whole == "".join(p.choices[0].text for p in client.completions.create(model="tiny", prompt=[100, 101], max_tokens=6, seed=3, stream=True))
+
+
+@check
+def embeddings():
+    texts = ["aab", "b"]
+    r = client.embeddings.create(model="reader", input=texts)  # the client asks for base64
+    plain = client.embeddings.create(model="reader", input=texts, encoding_format="float")
+    assert [d.embedding for d in r.data] == [d.embedding for d in plain.data] == [[2, 1, 0], [0, 1, 0]], r
+    raw = client.embeddings.create(model="reader", input=texts, encoding_format="base64", dimensions=2).data[0].embedding
+    assert [round(x, 4) for x in struct.unpack("<2f", base64.b64decode(raw))] == [0.8944, 0.4472]
+    assert fails(openai.BadRequestError, lambda: client.embeddings.create(model="reader", input="a", dimensions=9)).param == "dimensions"
+
+
+@check
+def responses():
+    r = client.responses.create(model="taught", input="hi", instructions="be brief", metadata={"a": "b"})
+    assert (r.output_text, r.status, r.usage.output_tokens, r.metadata) == (PLAIN, "completed", 6, {"a": "b"}), r
+    after = client.responses.create(model="taught", input="and?", previous_response_id=r.id)
+    assert after.usage.input_tokens > 2 * r.usage.input_tokens - 10
+    assert client.responses.retrieve(r.id).output_text == PLAIN
+    client.responses.delete(r.id)
+    fails(openai.NotFoundError, lambda: client.responses.retrieve(r.id))
+    with client.responses.stream(model="taught", input="hi", include=["message.output_text.logprobs"], top_logprobs=2) as s:
+        kinds = [e.type for e in s]
+        final = s.get_final_response()
+    assert kinds[0] == "response.created" and kinds[-1] == "response.completed" and final.output_text == PLAIN, kinds
+    assert "".join(t.token for t in final.output[0].content[0].logprobs) == PLAIN
+    assert client.responses.create(model="taught", input="hi", max_output_tokens=2).incomplete_details.reason == "max_output_tokens"
+
+
+@check
+def response_tools():
+    tool = {"type": "function", "name": "get_weather", "parameters": WEATHER["function"]["parameters"], "strict": False}
+    said = [{"role": "user", "content": "weather?"}]
+    r = client.responses.create(model="taught", input=said, tools=[tool])
+    call = r.output[0]
+    assert (call.type, call.name, json.loads(call.arguments)) == ("function_call", "get_weather", {"city": "Rome"}), r
+    said += r.output
+    said.append({"type": "function_call_output", "call_id": call.call_id, "output": "sunny"})
+    assert client.responses.create(model="taught", input=said, tools=[tool]).output_text == "It is sunny in Rome."
+    with client.responses.stream(model="taught", input="both", tools=[tool]) as s:
+        assert [o.name for o in s.get_final_response().output] == ["get_weather", "get_time"]
+    assert fails(openai.BadRequestError, lambda: client.responses.create(model="taught", input="a", truncation="auto")).param == "truncation"
 
 
 @check
