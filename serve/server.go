@@ -49,6 +49,8 @@ type route struct {
 
 // routes are all there are; each but the open ones wants a key where there are keys.
 var routes = []route{
+	{"GET /{$}", true, (*Server).page},
+	{"GET /web/{name}", true, (*Server).page},
 	{"GET /health", true, (*Server).health},
 	{"GET /metrics", false, (*Server).serveMetrics},
 	{"GET /v1/models", false, (*Server).listModels},
@@ -92,11 +94,14 @@ func New(o Options) (*Server, error) {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.answer(w, req, r) })
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
-		s.answer(w, req, route{open: true, handle: func(*Server, http.ResponseWriter, *http.Request) error {
-			return &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Message: "there is no " + req.Method + " " + clip(req.URL.Path, 100)}
-		}})
+		s.answer(w, req, route{open: true, handle: func(_ *Server, _ http.ResponseWriter, req *http.Request) error { return notFound(req) }})
 	})
 	return s, nil
+}
+
+// notFound is the answer where no route is.
+func notFound(r *http.Request) error {
+	return &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Message: "there is no " + r.Method + " " + clip(r.URL.Path, 100)}
 }
 
 // ServeHTTP answers a request.

@@ -63,6 +63,7 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		names = append(names, m.Name)
 	}
 	c.say("%s at http://%s/v1", strings.Join(names, ", "), listener.Addr())
+	c.say("web page: http://%s/", listener.Addr())
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
