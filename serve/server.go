@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type Options struct {
 	Models []*Model
 	Keys   []string // any of these as "Authorization: Bearer KEY" or "X-Api-Key: KEY"; none: everybody may ask
 	Hosts  []string // names that requests may be addressed to beside loopback ones; "*": any
+	Runs   *os.Root // folder with run directories of train, which are shown; nil: none
 
 	MaxBody     int64         // bytes of a request; 0: 8 MiB
 	QueueTokens int           // most prompt tokens that wait for a model; 0: four times its context, at least 32768
@@ -51,6 +53,9 @@ type route struct {
 var routes = []route{
 	{"GET /{$}", true, (*Server).page},
 	{"GET /web/{name}", true, (*Server).page},
+	{"GET /runs", false, (*Server).listRuns},
+	{"GET /runs/{name}/options", false, (*Server).runOptions},
+	{"GET /runs/{name}/metrics", false, (*Server).runMetrics},
 	{"GET /health", true, (*Server).health},
 	{"GET /metrics", false, (*Server).serveMetrics},
 	{"GET /v1/models", false, (*Server).listModels},
