@@ -4,9 +4,12 @@ import type { Message, Sampling, Stats, Token } from "./tree.ts";
 export interface Model {
   id: string;
   max_model_len?: number;
-  chat?: boolean;
-  kind?: string; // absent: it writes text
+  capabilities: Ability[];
+  labels?: string[]; // of a classifier
+  dimensions?: number; // of its vectors
 }
+
+export type Ability = "completions" | "chat" | "embeddings" | "classify" | "rerank";
 
 /** An answer of the server that is an error, in its words. */
 export class ServerError extends Error {
@@ -168,6 +171,31 @@ export async function score(model: string, prompt: string, top: number, signal?:
   const response = await ask("v1/completions", { model, prompt, max_tokens: 0, echo: true, logprobs: top, temperature: 0 }, signal);
   const choice = ((await response.json()) as Piece).choices?.[0];
   return choice?.logprobs ? tokensOf(choice.logprobs) : [];
+}
+
+export interface Classified {
+  label?: string;
+  number?: number; // of a model that says numbers
+  labels?: { label: string; probability: number }[];
+}
+
+/** The labels of texts; `own` are labels for models that take any. */
+export async function classify(model: string, input: string[], own: { labels: string[]; multi_label: boolean } | undefined, signal: AbortSignal): Promise<Classified[]> {
+  return ((await (await ask("v1/classify", { model, input, ...(own ?? {}), truncate: true }, signal)).json()) as { data: Classified[] }).data;
+}
+
+/** The vectors of texts. */
+export async function embed(model: string, input: string[], kind: "query" | "document", signal: AbortSignal): Promise<number[][]> {
+  const body = { model, input, input_type: kind, encoding_format: "float", truncate: true };
+  return ((await (await ask("v1/embeddings", body, signal)).json()) as { data: { embedding: number[] }[] }).data.map((d) => d.embedding);
+}
+
+/** How well documents answer a query, by a model made for that. */
+export async function rerank(model: string, query: string, documents: string[], signal: AbortSignal): Promise<number[]> {
+  const answer = (await (await ask("v1/rerank", { model, query, documents, return_documents: false, truncate: true }, signal)).json()) as { results: { index: number; relevance_score: number }[] };
+  const scores: number[] = [];
+  for (const r of answer.results) scores[r.index] = r.relevance_score;
+  return scores;
 }
 
 /** Tokens a second after the first; undefined where the time is too short to say. */

@@ -3,12 +3,16 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { apiKey, setApiKey } from "./api.ts";
 import { Chat, readFile, Sidebar } from "./chat.tsx";
+import { Classify } from "./classify.tsx";
+import { Complete } from "./complete.tsx";
+import { Embed } from "./embed.tsx";
 import { t, type Word } from "./i18n.ts";
+import { Runs } from "./runs.tsx";
 import { store } from "./store.ts";
 import { path } from "./tree.ts";
 import { Dialog, IconButton, useStore } from "./ui.tsx";
 
-const tabs = ["chat"] as const;
+const tabs = ["chat", "complete", "classify", "embed", "runs"] as const;
 type Tab = (typeof tabs)[number];
 
 const tabOf = (): Tab => tabs.find((name) => location.hash === "#" + name) ?? "chat";
@@ -126,6 +130,10 @@ function App() {
           <Chat settings={settings} showSettings={showSettings} menu={() => showMenu(!menu)} />
         </div>
       )}
+      {s.state === "ready" && tab === "complete" && <Complete />}
+      {s.state === "ready" && tab === "classify" && <Classify />}
+      {s.state === "ready" && tab === "embed" && <Embed />}
+      {s.state === "ready" && tab === "runs" && <Runs />}
       {s.notice && <div class="notice" role="status" onClick={() => { s.notice = ""; s.changed(); }}>{s.notice}</div>}
       {help && <Shortcuts close={() => showHelp(false)} />}
     </div>

@@ -63,7 +63,7 @@ export function Sidebar({ close }: { close: () => void }) {
 function Models() {
   const s = useStore();
   const c = s.current;
-  const all = s.chatModels();
+  const all = s.able("chat");
   const toggle = (id: string) => {
     const next = c.models.includes(id) ? c.models.filter((m) => m !== id) : [...c.models, id];
     c.models = next.length ? next : [id];
@@ -71,10 +71,10 @@ function Models() {
     s.touch(c);
   };
   if (all.length === 0) return <span class="hint">{t("noModels")}</span>;
-  if (all.length === 1) return <span class="only-model">{all[0]!.id}</span>;
+  if (all.length === 1) return <span class="only-model">{all[0]}</span>;
   return (
     <div class="models" role="group" aria-label={t("models")} title={t("modelsHint")}>
-      {all.map((m) => <button aria-pressed={c.models.includes(m.id)} onClick={() => toggle(m.id)}>{m.id}</button>)}
+      {all.map((id) => <button aria-pressed={c.models.includes(id)} onClick={() => toggle(id)}>{id}</button>)}
     </div>
   );
 }
@@ -113,7 +113,7 @@ function Composer({ onEditLast }: { onEditLast: () => void }) {
   const s = useStore();
   const [text, set] = useState("");
   const busy = s.busy();
-  const ready = s.state === "ready" && s.current.models.some((id) => s.model(id)?.chat);
+  const ready = s.state === "ready" && s.current.models.some((id) => s.able("chat").includes(id));
   const send = () => {
     if (!text.trim() || busy || !ready) return;
     const shown = path(s.current);
@@ -168,7 +168,7 @@ export function Chat({ settings, showSettings, menu }: { settings: boolean; show
       </div>
       <div class="scroll" ref={scroller} onScroll={scrolled}>
         <div class={"conversation" + (wide ? " wide" : "")} role="log" aria-live="off">
-          {shown.length === 0 && <div class="hello"><h1>{t("hello")}</h1><p>{t("helloHint")}</p>{s.models.filter((m) => m.chat === false).map((m) => <p class="hint">{m.id} {t("noChat")}</p>)}</div>}
+          {shown.length === 0 && <div class="hello"><h1>{t("hello")}</h1><p>{t("helloHint")}</p>{s.able("completions").filter((id) => !s.able("chat").includes(id)).map((id) => <p class="hint">{id} {t("noChat")}</p>)}</div>}
           {shown.map((turn) => (turn.answers ? <Answers key={turn.id} c={c} turn={turn} /> : <Said key={turn.id} c={c} turn={turn} editing={editing === turn.id} edit={(on) => edit(on ? turn.id : "")} />))}
         </div>
       </div>

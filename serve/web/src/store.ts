@@ -105,14 +105,15 @@ export class Store {
     return this.models.find((m) => m.id === id);
   }
 
-  /** The models that hold conversations. */
-  chatModels(): api.Model[] {
-    return this.models.filter((m) => m.chat);
+  /** The models that are able to do something. */
+  able(what: api.Ability): string[] {
+    return this.models.filter((m) => m.capabilities.includes(what)).map((m) => m.id);
   }
 
   private startModels(): string[] {
-    const last = this.choices.models.filter((id) => this.model(id)?.chat);
-    return last.length ? last : this.chatModels().slice(0, 1).map((m) => m.id);
+    const able = this.able("chat");
+    const last = this.choices.models.filter((id) => able.includes(id));
+    return last.length ? last : able.slice(0, 1);
   }
 
   newChat(): void {
@@ -122,7 +123,7 @@ export class Store {
 
   show(c: Conversation): void {
     this.current = c;
-    if (this.state === "ready" && !c.models.some((id) => this.model(id)?.chat)) c.models = this.startModels();
+    if (this.state === "ready" && !c.models.some((id) => this.able("chat").includes(id))) c.models = this.startModels();
     this.changed();
   }
 

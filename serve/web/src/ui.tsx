@@ -1,6 +1,7 @@
 // Small pieces that every tab uses.
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Ability } from "./api.ts";
 import { t } from "./i18n.ts";
 import { store, type Store } from "./store.ts";
 import type { Sampling } from "./tree.ts";
@@ -100,7 +101,49 @@ export function Area({ value, set, onKeyDown, placeholder, label, focus, most = 
   return <textarea ref={ref} rows={1} value={value} aria-label={label} placeholder={placeholder ?? ""} onInput={(e) => set(e.currentTarget.value)} onKeyDown={onKeyDown} />;
 }
 
-/** A choice of one model; says plainly when there is none of the wanted kind. */
-export function ModelSelect({ ids, value, set }: { ids: string[]; value: string; set: (id: string) => void }) {
-  return <select aria-label={t("models")} value={value} onChange={(e) => set(e.currentTarget.value)}>{ids.map((id) => <option value={id}>{id}</option>)}</select>;
+const kept = new Map<string, unknown>();
+
+/** State that is still there when a tab is come back to. */
+export function useKept<T>(name: string, first: T): [T, (v: T) => void] {
+  const [value, set] = useState<T>(kept.has(name) ? (kept.get(name) as T) : first);
+  const keep = (v: T) => {
+    kept.set(name, v);
+    set(v);
+  };
+  return [value, keep];
+}
+
+/** A choice of one model among those that are able to do something. */
+export function useModel(...able: Ability[]): { id: string; select: VNode | null } {
+  const s = useStore();
+  const ids = [...new Set(able.flatMap((a) => s.able(a)))];
+  const [wanted, want] = useKept("model of " + able.join(), "");
+  const id = ids.includes(wanted) ? wanted : (ids[0] ?? "");
+  const select = ids.length ? <select aria-label={t("models")} value={id} onChange={(e) => want(e.currentTarget.value)}>{ids.map((i) => <option value={i}>{i}</option>)}</select> : null;
+  return { id, select };
+}
+
+/** What a tab shows where the server has no model for it. */
+export function Nothing({ title, why }: { title: string; why: string }) {
+  return <main class="tab"><div class="empty"><h1>{title}</h1><p class="hint">{why}</p></div></main>;
+}
+
+/** A question to the server that is asked one at a time and can be stopped. */
+export function useWork(): { busy: boolean; error: string; start: (run: (signal: AbortSignal) => Promise<void>) => void; stop: () => void } {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState("");
+  const controller = useRef<AbortController | undefined>(undefined);
+  const start = (run: (signal: AbortSignal) => Promise<void>) => {
+    controller.current?.abort();
+    const mine = (controller.current = new AbortController());
+    setBusy(true);
+    setError("");
+    run(mine.signal)
+      .catch((err: unknown) => {
+        if (!mine.signal.aborted) setError(err instanceof Error ? err.message : String(err));
+      })
+      .finally(() => controller.current === mine && setBusy(false));
+  };
+  useEffect(() => () => controller.current?.abort(), []);
+  return { busy, error, start, stop: () => controller.current?.abort() };
 }
