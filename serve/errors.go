@@ -20,6 +20,9 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.Message }
 
+// Refuse is an error of Model's functions that is the request's fault: the server answers 400, and names the field.
+func Refuse(field string, err error) error { return badRequest(field, "%v", err) }
+
 // badRequest is a field that cannot be as it is.
 func badRequest(param, format string, args ...any) error {
 	return &apiError{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: param, Message: param + ": " + fmt.Sprintf(format, args...)}

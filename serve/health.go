@@ -11,6 +11,9 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 		return &apiError{Status: http.StatusServiceUnavailable, Type: "server_error", Message: "stopping"}
 	}
 	for _, m := range s.o.Models {
+		if m.Engine == nil {
+			continue
+		}
 		if since := m.Engine.Load().Since; !since.IsZero() && time.Since(since) > s.o.Stuck {
 			return &apiError{Status: http.StatusServiceUnavailable, Type: "server_error", Message: "a step of the engine does not end"}
 		}
@@ -27,10 +30,14 @@ type modelInfo struct {
 	OwnedBy string `json:"owned_by"`
 	Context int    `json:"max_model_len"`
 	Chat    bool   `json:"chat"`
+
+	Capabilities []ability `json:"capabilities"`
+	Dimensions   int       `json:"dimensions,omitempty"`
+	Labels       []string  `json:"labels,omitempty"`
 }
 
 func (m *Model) info() modelInfo {
-	return modelInfo{m.Name, "model", m.Created.Unix(), "plinth", m.Context, m.Dialogue != nil}
+	return modelInfo{m.Name, "model", m.Created.Unix(), "plinth", m.Context, m.Dialogue != nil, m.abilities(), m.Dimensions, m.Labels}
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
@@ -43,7 +50,7 @@ func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) getModel(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.model(r.PathValue("name"))
+	m, err := s.model(r.PathValue("name"), "")
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ func newMetrics(s *Server) *metrics {
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.counted)
 	for _, model := range s.o.Models {
+		if model.Engine == nil {
+			continue
+		}
 		for _, g := range []struct {
 			name, help string
 			value      func() float64

@@ -62,6 +62,9 @@ var routes = []route{
 	{"GET /v1/models/{name...}", false, (*Server).getModel},
 	{"POST /v1/chat/completions", false, (*Server).chatCompletions},
 	{"POST /v1/completions", false, (*Server).completions},
+	{"POST /v1/embeddings", false, (*Server).embeddings},
+	{"POST /v1/classify", false, (*Server).classify},
+	{"POST /v1/rerank", false, (*Server).rerank},
 	{"POST /tokenize", false, (*Server).tokenize},
 	{"POST /detokenize", false, (*Server).detokenize},
 }
@@ -86,6 +89,7 @@ func New(o Options) (*Server, error) {
 		if m.Name == "" || names[m.Name] {
 			return nil, fmt.Errorf("serve: model name %q is empty or there twice", m.Name)
 		}
+		m.turn = newTurn()
 		names[m.Name] = true
 	}
 	for i, k := range o.Keys {
@@ -245,12 +249,18 @@ func clip(text string, n int) string {
 	return text
 }
 
-// model is the one that a request names; "" is the only one, or the first.
-func (s *Server) model(name string) (*Model, error) {
+// model is the one that a request names; "" is the first that can do what is asked for.
+func (s *Server) model(name string, to ability) (*Model, error) {
 	for _, m := range s.o.Models {
-		if m.Name == name || name == "" {
+		if name == "" && m.can(to) || m.Name == name && (m.can(to) || to == chats) {
 			return m, nil
 		}
+		if m.Name == name {
+			return nil, badRequest("model", "%q is not for this route (%s): it can do %v", clip(name, 100), to, m.abilities())
+		}
+	}
+	if name == "" {
+		return nil, badRequest("model", "no model of this server is for this route (%s)", to)
 	}
 	return nil, &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found", Message: fmt.Sprintf("The model %q does not exist; GET /v1/models lists those that do.", clip(name, 100))}
 }

@@ -14,7 +14,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model)
+	m, err := s.model(q.Model, "")
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model)
+	m, err := s.model(q.Model, "")
 	if err != nil {
 		return err
 	}

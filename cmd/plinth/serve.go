@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/serve"
 )
 
@@ -125,44 +124,13 @@ func (s *serveCmd) open(ctx context.Context, c *common, arg string) (*serve.Mode
 			name = strings.TrimSuffix(filepath.Base(path), ".gguf")
 		}
 	}
-	m, tok, err := openWriter(path)
+	one, err := s.openKind(ctx, c, name, path)
 	if err != nil {
 		return nil, err
 	}
-	engine, err := s.engine(c, m, s.Slots)
-	if err != nil {
-		return nil, err
-	}
-	one := &serve.Model{Name: name, Engine: engine, Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: s.Context}
-	if one.Context == 0 {
-		one.Context = m.Sizes().Context
-	}
+	one.Name = name
 	if info, err := os.Stat(path); err == nil {
 		one.Created = info.ModTime()
 	}
-	if eos, ok := tok.EOS(); ok {
-		one.Stops = []int32{eos}
-	}
-	source, err := chatSource(path, tok, m.Sizes().Vocab)
-	if err != nil {
-		return nil, err
-	}
-	template, err := s.template(source)
-	switch {
-	case errors.Is(err, chat.ErrNoTemplate):
-		c.say("note: %s has no chat template: it only continues texts (--template NAME)", name)
-	case err != nil:
-		return nil, err
-	default:
-		one.Dialogue = chat.NewDialogue(ctx, source, template, tok)
-	}
 	return one, nil
-}
-
-// template is the model's, or that of --template.
-func (s *serveCmd) template(source *chat.Source) (*chat.Template, error) {
-	if s.Template != "" {
-		return chat.Named(s.Template, source.BOS, source.EOS)
-	}
-	return source.Open(false)
 }

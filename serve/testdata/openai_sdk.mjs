@@ -70,6 +70,10 @@ const checks = {
     for await (const p of await client.completions.create({ ...one, stream: true })) text += p.choices[0].text;
     assert.equal(text, (await client.completions.create(one)).choices[0].text);
   },
+  async embeddings() {
+    const r = await client.embeddings.create({ model: "reader", input: ["aab", "b"] });
+    assert.deepEqual(r.data.map((d) => Array.from(d.embedding)), [[2, 1, 0], [0, 1, 0]]);
+  },
   async errors() {
     await assert.rejects(chat({ temperature: -1 }), (e) => e instanceof OpenAI.BadRequestError && e.param === "temperature");
     await assert.rejects(chat({ model: "nothing" }), (e) => e instanceof OpenAI.NotFoundError && e.code === "model_not_found");

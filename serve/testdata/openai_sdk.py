@@ -37,7 +37,7 @@ def fails(kind, f):
 @check
 def models():
     ids = [m.id for m in client.models.list()]
-    assert {"taught", "tiny"} <= set(ids), ids
+    assert {"taught", "tiny", "reader"} <= set(ids), ids
     assert client.models.retrieve("tiny").object == "model"
 
 
@@ -112,6 +112,17 @@ def completions():
     assert r.choices[0].logprobs.token_logprobs[0] is None and len(r.choices[0].logprobs.tokens) == len(r.choices[0].logprobs.text_offset)
     whole = client.completions.create(model="tiny", prompt=[100, 101], max_tokens=6, seed=3).choices[0].text
     assert whole == "".join(p.choices[0].text for p in client.completions.create(model="tiny", prompt=[100, 101], max_tokens=6, seed=3, stream=True))
+
+
+@check
+def embeddings():
+    texts = ["aab", "b"]
+    r = client.embeddings.create(model="reader", input=texts)  # the client asks for base64
+    plain = client.embeddings.create(model="reader", input=texts, encoding_format="float")
+    assert [d.embedding for d in r.data] == [d.embedding for d in plain.data] == [[2, 1, 0], [0, 1, 0]], r
+    raw = client.embeddings.create(model="reader", input=texts, encoding_format="base64", dimensions=2).data[0].embedding
+    assert [round(x, 4) for x in struct.unpack("<2f", base64.b64decode(raw))] == [0.8944, 0.4472]
+    assert fails(openai.BadRequestError, lambda: client.embeddings.create(model="reader", input="a", dimensions=9)).param == "dimensions"
 
 
 @check

@@ -38,7 +38,7 @@ func main() {
 		run  func() error
 	}{
 		{"models", models}, {"chat", chatWhole}, {"chat streamed", chatStreamed}, {"seeds", seeds}, {"stops", stops}, {"log-probabilities", logProbs},
-		{"tools", tools}, {"completions", completions}, {"errors", failures}, {"cancels", cancels},
+		{"tools", tools}, {"completions", completions}, {"embeddings", embeddings}, {"errors", failures}, {"cancels", cancels},
 	} {
 		if err := c.run(); err != nil {
 			log.Fatalf("%s: %v", c.name, err)
@@ -72,7 +72,7 @@ func models() error {
 	if err != nil {
 		return err
 	}
-	if err := want("number of models", len(all.Data), 2); err != nil {
+	if err := want("number of models", len(all.Data), 3); err != nil {
 		return err
 	}
 	one, err := client.Models.Get(ctx, "tiny")
@@ -189,6 +189,14 @@ func completions() error {
 		text += s.Current().Choices[0].Text
 	}
 	return errors.Join(s.Err(), want("pieces", text, whole.Choices[0].Text))
+}
+
+func embeddings() error {
+	r, err := client.Embeddings.New(ctx, openai.EmbeddingNewParams{Model: "reader", Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfStrings: []string{"aab", "b"}}})
+	if err != nil {
+		return err
+	}
+	return want("vectors", fmt.Sprint(r.Data[0].Embedding, r.Data[1].Embedding), "[2 1 0] [0 1 0]")
 }
 
 func failures() error {
