@@ -103,7 +103,7 @@ export function ticks(lo: number, hi: number, log: boolean): number[] {
   const unit = 10 ** Math.floor(Math.log10(raw));
   const step = unit * ([1, 2, 5, 10].find((m) => m * unit >= raw) ?? 10);
   const out: number[] = [];
-  for (let i = Math.ceil(lo / step - 1e-9); i * step <= hi + step * 1e-9; i++) out.push(i * step);
+  for (let i = Math.ceil(lo / step - 1e-9); i * step <= hi + step * 1e-9; i++) out.push(i * step + 0); // no -0
   return out;
 }
 
