@@ -23,6 +23,7 @@ type serveCmd struct {
 	Host     []string `help:"Names that requests may be addressed to, beside this machine's own; * for any." placeholder:"NAME"`
 	Slots    int      `default:"8" help:"Sequences of one model that are written at once." placeholder:"N"`
 	Template string   `help:"Chat template instead of the models': one of ${templates}." placeholder:"NAME"`
+	Runs     string   `type:"existingdir" help:"Folder with run directories of plinth train, which the web page shows." placeholder:"DIR"`
 	Drain    int      `default:"30" help:"Seconds that answers in progress may take after Ctrl-C or SIGTERM." placeholder:"S"`
 	engineFlags
 }
@@ -47,6 +48,14 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		}
 		o.Models = append(o.Models, m)
 	}
+	if s.Runs != "" {
+		root, err := os.OpenRoot(s.Runs)
+		if err != nil {
+			return fmt.Errorf("--runs: %w", err)
+		}
+		defer root.Close()
+		o.Runs = root
+	}
 	server, err := serve.New(o)
 	if err != nil {
 		return usageError{err}
@@ -62,6 +71,7 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		names = append(names, m.Name)
 	}
 	c.say("%s at http://%s/v1", strings.Join(names, ", "), listener.Addr())
+	c.say("web page: http://%s/", listener.Addr())
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
