@@ -26,6 +26,7 @@ type chatCmd struct {
 
 	MaxTokens int `default:"0" help:"Most tokens of an answer; 0 means as many as the context holds." placeholder:"N"`
 	samplingFlags
+	constraintFlags
 	engineFlags
 }
 
@@ -99,6 +100,9 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 		return nil, err
 	}
 	s.options.MaxTokens = t.MaxTokens
+	if s.options.Constraint, err = t.constraint(tok); err != nil {
+		return nil, err
+	}
 	if err := s.options.Check(m.Sizes().Vocab); err != nil {
 		return nil, flagError(err)
 	}

@@ -103,7 +103,7 @@ func (f *summaryFlags) summarizer(k *tensor.Kernels, m zoo.Stored, tok *tokenize
 		}
 		w, beams = adapt.NewPromptedSummarizer(d, tok, k), 1
 	}
-	w.Prefix, w.Suffix, w.MaxSource = s.Prefix, s.Suffix, s.MaxSource
+	w.Prefix, w.Suffix, w.MaxSource, w.Virtual = s.Prefix, s.Suffix, s.MaxSource, m.Sizes().VirtualIDs()
 	w.Search.MaxTokens, w.Search.Beams = s.MaxTokens, cmp.Or(f.Beams, beams)
 	return w, nil
 }
