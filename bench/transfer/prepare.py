@@ -171,7 +171,8 @@ def agnews():
 
 
 def mmlu():
-    """The subject of an exam question, without its answers: of the six subjects whose test questions are there, two thirds to learn from."""
+    """The subject of an exam question, without its answers: of the six subjects whose test questions are there, two thirds to learn from. Pre-training reads these, and
+    the questions of the other subjects."""
     train, test, dev, others = [], [], [], []
     with tarfile.open(path("tasks/mmlu/mmlu_dev_val.tar.gz")) as archive:
         members = {os.path.basename(m.name): m for m in archive.getmembers()}
