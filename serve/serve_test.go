@@ -92,8 +92,8 @@ type answer struct {
 	Choices []struct {
 		Index    int
 		Text     string
-		Message  struct{ Content string }
-		Delta    struct{ Content string }
+		Message  said
+		Delta    said
 		LogProbs struct {
 			Tokens        []string
 			TokenLogProbs []*float64 `json:"token_logprobs"`
@@ -108,6 +108,14 @@ type answer struct {
 		Prompt     int `json:"prompt_tokens"`
 		Completion int `json:"completion_tokens"`
 	}
+}
+
+// said is a message, or a piece of one.
+type said struct {
+	Content   string
+	ToolCalls []struct {
+		Function struct{ Name, Arguments string }
+	} `json:"tool_calls"`
 }
 
 func parse(t testing.TB, body string) answer {

@@ -133,7 +133,7 @@ func (s *serveCmd) open(ctx context.Context, c *common, arg string) (*serve.Mode
 	if eos, ok := tok.EOS(); ok {
 		one.Stops = []int32{eos}
 	}
-	source, err := chatSource(path, tok)
+	source, err := chatSource(path, tok, m.Sizes().Vocab)
 	if err != nil {
 		return nil, err
 	}
