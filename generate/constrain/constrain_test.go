@@ -224,12 +224,12 @@ func TestRefusals(t *testing.T) {
 		v      *Vocabulary
 		want   string
 	}{
-		{`root ::= "a" root`, full, "root: it never ends"},
+		{`root ::= "a" root`, full, "root: nothing satisfies it, or it never ends"},
 		{"root ::= x\nx ::= (x \"a\")? \"b\"", full, "x: it begins with itself"},
 		{"root ::= y x\ny ::= \"\"*\nx ::= y root | \"a\"", full, "begins with itself"},
-		{`root ::= "abc"`, ab, `spells 'c' of "abc"`},
-		{`root ::= "abé"`, ab, `spells 'é' of "abé"`},
-		{`root ::= [x-z]`, ab, "no token of the vocabulary spells a character of 'x'-'z'"},
+		{`root ::= "abc"`, ab, `root: the vocabulary cannot spell "abc"`},
+		{`root ::= "abé"`, ab, `cannot spell "abé"`},
+		{`root ::= [x-z]`, ab, "cannot spell a character of 'x' to 'z'"},
 		{"root ::= " + strings.Repeat("[^a]{60000} ", 9), full, "too large"},
 	} {
 		g, err := ParseGBNF(c.source)
