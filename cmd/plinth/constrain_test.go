@@ -8,7 +8,7 @@ import (
 
 // TestConstraintFlags: generate keeps within a regular expression, a grammar and a schema, and names the flag of one that is wrong.
 func TestConstraintFlags(t *testing.T) {
-	trained(t)
+	world(t)
 	write := func(name, text string) string {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
