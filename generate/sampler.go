@@ -46,8 +46,11 @@ func (s *sampler) next(logits []float32, ids []int32, prompt int, o *Options, al
 		s.cand = append(s.cand, candidate{id: int32(id), logit: float64(l)})
 	}
 	from := 0
+	for from < prompt && int(ids[from]) >= len(logits) {
+		from++ // virtual tokens stand in front, and are in no text
+	}
 	if o.PenaltyWindow > 0 {
-		from = max(0, len(ids)-o.PenaltyWindow)
+		from = max(from, len(ids)-o.PenaltyWindow)
 	}
 	if o.RepetitionPenalty != 0 && o.RepetitionPenalty != 1 {
 		repetition(s.cand, ids[from:], s.count, o.RepetitionPenalty)

@@ -31,8 +31,8 @@ type sequence struct {
 
 // admit checks a request.
 func (e *Engine) admit(r *Request) (*sequence, error) {
-	vocab, context := e.target.model.Sizes().Vocab, e.opt.MaxContext
-	if err := r.Check(vocab); err != nil {
+	size, context := e.target.model.Sizes(), e.opt.MaxContext
+	if err := r.Check(size.Vocab); err != nil {
 		return nil, err
 	}
 	prompt := r.Prompt
@@ -43,8 +43,11 @@ func (e *Engine) admit(r *Request) (*sequence, error) {
 		prompt = []int32{*e.opt.BOS}
 	}
 	for i, id := range prompt {
-		if id < 0 || int(id) >= vocab {
-			return nil, fmt.Errorf("token %d of the prompt is id %d, the vocabulary has %d", i, id, vocab)
+		if id < 0 || int(id) >= size.IDs() {
+			return nil, fmt.Errorf("token %d of the prompt is id %d, the vocabulary has %d", i, id, size.Vocab)
+		}
+		if r.Echo && int(id) >= size.Vocab {
+			return nil, fmt.Errorf("token %d of the prompt is a virtual one, which has no probability: no echo", i)
 		}
 	}
 	s := &sequence{opt: &r.Options, scope: scope{name: r.Scope}, prompt: len(prompt), slot: -1, draftSlot: -1, reach: min(4, e.opt.DraftTokens)}
