@@ -9,8 +9,9 @@ import (
 
 // constraintFlags keep what is written within a language.
 type constraintFlags struct {
-	Grammar string `help:"Write only what this GBNF grammar allows." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
-	Regex   string `help:"Write only what this regular expression matches as a whole." placeholder:"RE" xor:"constraint" group:"Constraint:"`
+	Grammar    string `help:"Write only what this GBNF grammar allows." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
+	JSONSchema string `name:"json-schema" help:"Write only JSON that satisfies this schema." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
+	Regex      string `help:"Write only what this regular expression matches as a whole." placeholder:"RE" xor:"constraint" group:"Constraint:"`
 }
 
 // constraint compiles what the flags ask for; nil where they ask for nothing.
@@ -19,7 +20,7 @@ func (f *constraintFlags) constraint(tok *tokenizer.Tokenizer) (*constrain.Const
 	for _, file := range []struct {
 		flag, name string
 		parse      func(string) (*constrain.Grammar, error)
-	}{{"--grammar", f.Grammar, constrain.ParseGBNF}} {
+	}{{"--grammar", f.Grammar, constrain.ParseGBNF}, {"--json-schema", f.JSONSchema, constrain.ParseSchema}} {
 		if file.name == "" {
 			continue
 		}

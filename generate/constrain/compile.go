@@ -1,10 +1,9 @@
 package constrain
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 )
 
 // maxNodes bounds an automaton.
@@ -45,20 +44,21 @@ type Constraint struct {
 type compiler struct {
 	*Constraint
 	rules []rule
+	ends  []bool // rules that have a text
 	err   error
 }
 
 // Compile returns the automaton of a grammar over a vocabulary. Errors name the rule that has no end, calls itself before anything is read, or wants
 // what the vocabulary cannot spell.
 func (g *Grammar) Compile(v *Vocabulary) (*Constraint, error) {
-	reached, err := g.check()
+	reached, ends, err := g.check(v)
 	if err != nil {
 		return nil, fmt.Errorf("constrain: %w", err)
 	}
-	c := &compiler{Constraint: &Constraint{vocab: v, nodes: make([]node, 1), root: int32(g.root)}, rules: slices.Clone(g.rules)}
+	c := &compiler{Constraint: &Constraint{vocab: v, nodes: make([]node, 1), root: int32(g.root)}, rules: slices.Clone(g.rules), ends: ends}
 	for i := 0; i < len(c.rules) && c.err == nil; i++ { // rules are added on the way
 		c.starts = append(c.starts, 0)
-		if i >= len(g.rules) || reached[i] {
+		if i >= len(g.rules) || reached[i] && ends[i] {
 			start := c.compile(c.rules[i].body, 0)
 			c.starts[i] = start
 		}
@@ -127,9 +127,6 @@ func (c *compiler) compile(e *expr, next int32) int32 {
 }
 
 func (c *compiler) text(s string, next int32) int32 {
-	if r, ok := c.vocab.spells(s); !ok {
-		c.err = fmt.Errorf("no token of the vocabulary spells %q of %q", r, s)
-	}
 	for i := len(s) - 1; i >= 0; i-- {
 		next = c.add(node{kind: nodeSpan, lo: uint16(s[i]), hi: uint16(s[i]), next: next})
 	}
@@ -152,10 +149,7 @@ func (c *compiler) token(name string, next int32) int32 {
 
 func (c *compiler) set(spans []span, next int32) int32 {
 	if c.vocab.spelled != nil {
-		whole := spans
-		if spans = common(spans, c.vocab.spelled); len(spans) == 0 {
-			c.err = fmt.Errorf("no token of the vocabulary spells a character of %s", show(whole))
-		}
+		spans = common(spans, c.vocab.spelled)
 	}
 	var ways []int32
 	for _, s := range spans {
@@ -170,26 +164,8 @@ func (c *compiler) set(spans []span, next int32) int32 {
 	return c.split(ways)
 }
 
-// show is a class of characters as people write it.
-func show(spans []span) string {
-	var b strings.Builder
-	for i, s := range spans {
-		if i == 4 {
-			b.WriteString("...")
-			break
-		}
-		if b.WriteString(fmt.Sprintf("%+q", s.lo)); s.hi > s.lo {
-			b.WriteString(fmt.Sprintf("-%+q", s.hi))
-		}
-	}
-	return b.String()
-}
-
-// split begins all ways.
+// split begins all ways, of which there are some.
 func (c *compiler) split(ways []int32) int32 {
-	if len(ways) == 0 {
-		return 0 // after an error
-	}
 	at := ways[len(ways)-1]
 	for _, w := range slices.Backward(ways[:len(ways)-1]) {
 		at = c.add(node{kind: nodeSplit, next: w, other: at})
@@ -197,17 +173,16 @@ func (c *compiler) split(ways []int32) int32 {
 	return at
 }
 
-// alternatives begins all of subs; those that are texts share their beginnings.
+// alternatives begins all of subs that have a text; those that are texts share their beginnings.
 func (c *compiler) alternatives(subs []*expr, next int32) int32 {
 	var texts []string
 	var ways []int32
 	for _, s := range subs {
-		if s.op == opText {
-			if r, ok := c.vocab.spells(s.text); !ok {
-				c.err = fmt.Errorf("no token of the vocabulary spells %q of %q", r, s.text)
-			}
+		switch {
+		case !s.ends(c.ends, c.vocab):
+		case s.op == opText:
 			texts = append(texts, s.text)
-		} else {
+		default:
 			ways = append(ways, c.compile(s, next))
 		}
 	}
@@ -236,21 +211,10 @@ func (c *compiler) texts(texts []string, next int32) int32 {
 		for i := range rest {
 			rest[i] = texts[i][1:]
 		}
-		ways = append(ways, c.add(node{kind: nodeSpan, lo: uint16(first), hi: uint16(first), next: c.tail(rest, next)}))
+		ways = append(ways, c.add(node{kind: nodeSpan, lo: uint16(first), hi: uint16(first), next: c.texts(rest, next)}))
 		texts = texts[n:]
 	}
 	return c.split(ways)
-}
-
-// tail goes on behind a shared byte: as far as there is one text only, its bytes need no check that they are whole characters.
-func (c *compiler) tail(rest []string, next int32) int32 {
-	if len(rest) > 1 {
-		return c.texts(rest, next)
-	}
-	for i := len(rest[0]) - 1; i >= 0; i-- {
-		next = c.add(node{kind: nodeSpan, lo: uint16(rest[0][i]), hi: uint16(rest[0][i]), next: next})
-	}
-	return next
 }
 
 // Copies of a larger body, or more of them, are calls of a rule.
@@ -262,6 +226,9 @@ const (
 // repeat copies the body as often as it is counted.
 func (c *compiler) repeat(e *expr, next int32) int32 {
 	body, least, most := e.subs[0], e.min, e.max
+	if !body.ends(c.ends, c.vocab) {
+		return next
+	}
 	if most < 0 {
 		loop := c.add(node{kind: nodeSplit, other: next})
 		start := c.compile(body, loop)
@@ -279,7 +246,7 @@ func (c *compiler) repeat(e *expr, next int32) int32 {
 		next, most = start, least
 	}
 	if n := size(body); most > 1 && (n > maxInline || n*most > maxCopies) {
-		c.rules = append(c.rules, rule{"a repeated part", body})
+		c.rules, c.ends = append(c.rules, rule{"a repeated part", body}), append(c.ends, true)
 		body = &expr{op: opRule, rule: len(c.rules) - 1}
 	}
 	end := next
@@ -340,13 +307,10 @@ func size(e *expr) int {
 	return n
 }
 
-// check reports what makes a grammar useless: of the rules that the root reaches, it returns which these are.
-func (g *Grammar) check() (reached []bool, err error) {
+// check reports what makes a grammar useless. It returns the rules that the root reaches, and those that have a text that the vocabulary spells.
+func (g *Grammar) check(v *Vocabulary) (reached, ends []bool, err error) {
 	if len(g.rules) > maxRules {
-		return nil, fmt.Errorf("%d rules, at most %d", len(g.rules), maxRules)
-	}
-	if g.rules[g.root].body.isNever() {
-		return nil, errors.New("nothing satisfies it")
+		return nil, nil, fmt.Errorf("%d rules, at most %d", len(g.rules), maxRules)
 	}
 	reached = make([]bool, len(g.rules))
 	todo := []int{g.root}
@@ -361,13 +325,37 @@ func (g *Grammar) check() (reached []bool, err error) {
 			}
 		})
 	}
-	ends := g.fixpoint(reached, (*expr).ends)
-	for i, r := range g.rules {
-		if reached[i] && !ends[i] {
-			return nil, fmt.Errorf("%s: it never ends, as it always contains itself or nothing satisfies a part of it", r.name)
+	ends = g.fixpoint(reached, func(e *expr, rules []bool) bool { return e.ends(rules, v) })
+	if !ends[g.root] {
+		all := g.fixpoint(reached, func(e *expr, rules []bool) bool { return e.ends(rules, nil) })
+		for i, r := range g.rules {
+			if reached[i] && all[g.root] && !ends[i] {
+				if missing := r.body.unspelled(ends, v); missing != "" {
+					return nil, nil, fmt.Errorf("%s: the vocabulary cannot spell %s", r.name, missing)
+				}
+			}
+		}
+		return nil, nil, fmt.Errorf("%s: nothing satisfies it, or it never ends as it always contains itself", g.rules[g.root].name)
+	}
+	return reached, ends, g.leftRecursion(reached)
+}
+
+// unspelled shows a part of e, which has no text for a lack of characters in the vocabulary; "" where it is for a lack in other rules.
+func (e *expr) unspelled(rules []bool, v *Vocabulary) string {
+	switch e.op {
+	case opText, opToken:
+		return strconv.Quote(e.text)
+	case opClass:
+		return fmt.Sprintf("a character of %+q to %+q", e.set[0].lo, e.set[len(e.set)-1].hi)
+	}
+	for _, s := range e.subs {
+		if !s.ends(rules, v) {
+			if missing := s.unspelled(rules, v); missing != "" {
+				return missing
+			}
 		}
 	}
-	return reached, g.leftRecursion(reached)
+	return ""
 }
 
 // fixpoint is the least set of rules that holds whatever is true of a body given the set.
@@ -394,10 +382,16 @@ func (e *expr) calls(told func(rule int)) {
 	}
 }
 
-// ends reports whether e has a text, given the rules that have one.
-func (e *expr) ends(rules []bool) bool {
-	of := func(s *expr) bool { return s.ends(rules) }
+// ends reports whether e has a text that the vocabulary spells, given the rules that have one; nil spells everything.
+func (e *expr) ends(rules []bool, v *Vocabulary) bool {
+	of := func(s *expr) bool { return s.ends(rules, v) }
 	switch e.op {
+	case opText:
+		return v.spells(e.text)
+	case opToken:
+		return v.spells(e.text) || v.has(e.text)
+	case opClass:
+		return v == nil || v.spelled == nil || len(common(v.spelled, e.set)) > 0
 	case opRule:
 		return rules[e.rule]
 	case opSeq:

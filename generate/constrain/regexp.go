@@ -10,7 +10,7 @@ import (
 // ParseRegexp reads a regular expression in Go's syntax (RE2's): the language is what it matches as a whole, as if it stood between ^ and $, which may
 // be written. There are no word boundaries, and ^ and $ only at the ends.
 func ParseRegexp(pattern string) (*Grammar, error) {
-	e, err := regular(pattern)
+	e, err := regular(pattern, empty)
 	if err != nil {
 		return nil, fmt.Errorf("constrain: %w", err)
 	}
@@ -20,8 +20,8 @@ func ParseRegexp(pattern string) (*Grammar, error) {
 // maxPattern bounds a regular expression in bytes: its tree takes some hundred times as many.
 const maxPattern = 1 << 14
 
-// regular is a whole pattern.
-func regular(pattern string) (*expr, error) {
+// regular is a pattern with something on each side that is not anchored.
+func regular(pattern string, around *expr) (*expr, error) {
 	if len(pattern) > maxPattern {
 		return nil, fmt.Errorf("a regular expression of %d bytes, at most %d", len(pattern), maxPattern)
 	}
@@ -29,23 +29,41 @@ func regular(pattern string) (*expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromTree(trim(trim(tree, 0, syntax.OpBeginText, syntax.OpBeginLine), -1, syntax.OpEndText, syntax.OpEndLine))
+	return atEnds(tree, around, true, true)
 }
 
-// trim takes an anchor off an end of a concatenation: its first part for 0, its last for -1.
-func trim(tree *syntax.Regexp, at int, anchors ...syntax.Op) *syntax.Regexp {
-	of := func(r *syntax.Regexp) bool { return r.Op == anchors[0] || r.Op == anchors[1] }
-	switch n := len(tree.Sub); {
-	case of(tree):
-		return &syntax.Regexp{Op: syntax.OpEmptyMatch}
-	case tree.Op != syntax.OpConcat:
-		return tree
-	case at == 0 && of(tree.Sub[0]):
-		return &syntax.Regexp{Op: syntax.OpConcat, Sub: tree.Sub[1:]}
-	case at < 0 && of(tree.Sub[n-1]):
-		return &syntax.Regexp{Op: syntax.OpConcat, Sub: tree.Sub[:n-1]}
+// atEnds is a tree that begins the pattern, or ends it, or both: there it may be anchored.
+func atEnds(r *syntax.Regexp, around *expr, begins, ends bool) (*expr, error) {
+	before, after := empty, empty
+	if begins {
+		before = around
 	}
-	return tree
+	if ends {
+		after = around
+	}
+	switch last := len(r.Sub) - 1; {
+	case begins && (r.Op == syntax.OpBeginText || r.Op == syntax.OpBeginLine):
+		return after, nil
+	case ends && (r.Op == syntax.OpEndText || r.Op == syntax.OpEndLine):
+		return before, nil
+	case r.Op == syntax.OpCapture:
+		return atEnds(r.Sub[0], around, begins, ends)
+	case r.Op == syntax.OpConcat || r.Op == syntax.OpAlternate:
+		var subs []*expr
+		for i, s := range r.Sub {
+			e, err := atEnds(s, around, begins && (i == 0 || r.Op == syntax.OpAlternate), ends && (i == last || r.Op == syntax.OpAlternate))
+			if err != nil {
+				return nil, err
+			}
+			subs = append(subs, e)
+		}
+		if r.Op == syntax.OpAlternate {
+			return alt(subs...), nil
+		}
+		return seq(subs...), nil
+	}
+	e, err := fromTree(r)
+	return seq(before, e, after), err
 }
 
 // character is one character; what is none, as half of a surrogate pair, is never read.
@@ -61,7 +79,7 @@ func fromTree(r *syntax.Regexp) (*expr, error) {
 	for _, s := range r.Sub {
 		e, err := fromTree(s)
 		if err != nil {
-			return nil, err
+			return empty, err
 		}
 		subs = append(subs, e)
 	}
@@ -108,5 +126,5 @@ func fromTree(r *syntax.Regexp) (*expr, error) {
 	case syntax.OpRepeat:
 		return repeat(subs[0], r.Min, r.Max), nil
 	}
-	return nil, fmt.Errorf("the regular expression has %s within: only its ends can be anchored, and words have no boundaries", r)
+	return empty, fmt.Errorf("the regular expression has %s within: only its ends can be anchored, and words have no boundaries", r)
 }

@@ -120,12 +120,18 @@ func (v *Vocabulary) spell() {
 	v.spelled = tidy(spans)
 }
 
-// spells reports the first character of a text that the vocabulary lacks.
-func (v *Vocabulary) spells(s string) (rune, bool) {
+// spells reports whether the vocabulary has all characters of a text.
+func (v *Vocabulary) spells(s string) bool {
+	if v == nil || v.spelled == nil {
+		return true
+	}
 	for _, r := range s {
-		if v.spelled != nil && len(common(v.spelled, []span{{r, r}})) == 0 {
-			return r, false
+		if len(common(v.spelled, []span{{r, r}})) == 0 {
+			return false
 		}
 	}
-	return 0, true
+	return true
 }
+
+// has reports whether there is a special token of that name.
+func (v *Vocabulary) has(name string) bool { _, ok := v.special[name]; return ok }
