@@ -71,7 +71,7 @@ func checkTexts(s model.Sizes, texts []Example) error {
 		if x.Segments != nil && len(x.Segments) != len(x.IDs) {
 			return fmt.Errorf("adapt: text %d has %d tokens and %d segments", i, len(x.IDs), len(x.Segments))
 		}
-		if err := checkIDs(x.IDs, s.Vocab); err != nil {
+		if err := checkIDs(x.IDs, s.IDs()); err != nil {
 			return fmt.Errorf("adapt: text %d: %w", i, err)
 		}
 	}

@@ -145,8 +145,7 @@ type Adapted interface {
 type Adapter struct {
 	Options LoRA
 	modules []*module
-	saved   []nn.Named // of Options.Save
-	places  func(param string) []checkpoint.Place
+	saved        // of Options.Save
 	conv1D  bool // a layer is stored [in, out] in files
 }
 
@@ -168,7 +167,7 @@ type layerPart struct {
 // weights have values; they may be in any type that products take (QLoRA: Dettmers et al. 2023, with the block types of GGUF files in place of NF4), but for the
 // head of a decoder without head parameters, which becomes float32.
 func AttachLoRA(k *tensor.Kernels, m Adapted, head []nn.Named, o LoRA, seed uint64) (*Adapter, error) {
-	a, err := attach(k, m, head, o)
+	a, err := attach(k, m, head, o, false)
 	if err != nil {
 		return nil, err
 	}
@@ -191,36 +190,18 @@ func AttachLoRA(k *tensor.Kernels, m Adapted, head []nn.Named, o LoRA, seed uint
 	return a, nil
 }
 
-// attach is AttachLoRA with A and B zero.
-func attach(k *tensor.Kernels, m Adapted, head []nn.Named, o LoRA) (*Adapter, error) {
+// attach is AttachLoRA with A and B zero. Options read from a file may name modules to save that the model has not.
+func attach(k *tensor.Kernels, m Adapted, head []nn.Named, o LoRA, read bool) (*Adapter, error) {
 	o, err := o.resolve()
 	if err != nil {
 		return nil, err
 	}
-	a := &Adapter{Options: o, places: func(param string) []checkpoint.Place {
-		if slices.ContainsFunc(head, func(p nn.Named) bool { return p.Name == param }) {
-			return []checkpoint.Place{{Name: param}}
-		}
-		return m.Places(checkpoint.HuggingFace, param)
-	}}
+	a := &Adapter{Options: o, saved: saved{m: m, head: head}}
 	if err := a.find(m); err != nil {
 		return nil, err
 	}
-	params := append(m.Params(), head...)
-	for _, p := range params {
-		p.T().SetTrain(false)
-	}
-	for _, name := range o.Save {
-		found := false
-		for _, p := range params {
-			if file := a.places(p.Name)[0].Name; within(file, name) {
-				p.T().SetTrain(true)
-				a.saved, found = append(a.saved, p), true
-			}
-		}
-		if !found {
-			return nil, fmt.Errorf("adapt: modules_to_save: the model has no module %s", name)
-		}
+	if err := a.freeze(o.Save, read); err != nil {
+		return nil, err
 	}
 	t := tensor.Evaluation(k)
 	if h, ok := textHead(m); ok && len(head) == 0 {
@@ -251,9 +232,62 @@ func textHead(m any) (nn.Head, bool) {
 	return nn.Head{}, false
 }
 
-// within says whether a tensor belongs to a module of the name.
+// saved are the parameters of a model that are trained and stored as they are, beside what is attached to it.
+type saved struct {
+	m      Adapted
+	head   []nn.Named // beside those of m
+	params []nn.Named
+}
+
+// places are where a parameter stands in files, but for what stands before all names there.
+func (s *saved) places(param string) []checkpoint.Place {
+	if slices.ContainsFunc(s.head, func(p nn.Named) bool { return p.Name == param }) {
+		return []checkpoint.Place{{Name: param}}
+	}
+	return s.m.Places(checkpoint.HuggingFace, param)
+}
+
+// freeze leaves only the parameters of the named modules to be trained. Of names read from a file those that the model has not are passed over: PEFT writes
+// both classifier and score, whichever there is, and a tensor without a module is an error anyway.
+func (s *saved) freeze(modules []string, read bool) error {
+	params := append(s.m.Params(), s.head...)
+	for _, p := range params {
+		p.T().SetTrain(false)
+	}
+	for _, name := range modules {
+		found := false
+		for _, p := range params {
+			if !within(s.places(p.Name)[0].Name, name) {
+				continue
+			}
+			if found = true; !slices.ContainsFunc(s.params, func(q nn.Named) bool { return q.Param == p.Param }) {
+				p.T().SetTrain(true)
+				s.params = append(s.params, p)
+			}
+		}
+		if !found && !read {
+			return fmt.Errorf("adapt: modules_to_save: the model has no module %s", name)
+		}
+	}
+	return nil
+}
+
+// bindings connects the parameters to their places in files, whose names begin with prefix.
+func (s *saved) bindings(prefix string) []checkpoint.Binding {
+	var list []checkpoint.Binding
+	for _, p := range s.params {
+		b := checkpoint.Binding{Name: p.Name, Tensor: p.T(), Places: slices.Clone(s.places(p.Name))}
+		for i := range b.Places {
+			b.Places[i].Name = prefix + b.Places[i].Name
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+// within says whether a tensor belongs to a module whose name ends so, as PEFT counts: classifier is pre_classifier too.
 func within(tensor, module string) bool {
-	return strings.Contains("."+tensor, "."+module+".")
+	return strings.Contains(tensor, module+".")
 }
 
 // find lists the modules that the options name, with layers that have no memory yet.
@@ -375,7 +409,7 @@ func (a *Adapter) Params() []nn.Named {
 			}
 		}
 	}
-	return append(list, a.saved...)
+	return append(list, a.saved.params...)
 }
 
 // Merge puts the adapters into the model's weights, which must be float32, and Unmerge takes them out.

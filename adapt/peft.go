@@ -105,27 +105,8 @@ func ParseAdapterConfig(data []byte) (LoRA, error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return LoRA{}, err
 	}
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(data, &keys); err != nil {
+	if err := checkKeys(data, c); err != nil {
 		return LoRA{}, err
-	}
-	known, err := json.Marshal(c)
-	if err != nil {
-		return LoRA{}, err
-	}
-	var ours map[string]json.RawMessage
-	if err := json.Unmarshal(known, &ours); err != nil {
-		return LoRA{}, err
-	}
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		if _, ok := ours[k]; ok || k == "task_type" || slices.Contains(told, k) {
-			continue
-		}
-		switch v := strings.TrimSpace(string(keys[k])); v {
-		case "null", "false", "[]", "{}", `""`:
-		default:
-			return LoRA{}, fmt.Errorf("%s is %.60s, which is not implemented", k, v)
-		}
 	}
 	started, _ := c.Init.(string)
 	switch {
@@ -141,6 +122,32 @@ func ParseAdapterConfig(data []byte) (LoRA, error) {
 	o := LoRA{Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout, Targets: c.Targets, Exclude: c.Exclude, Layers: c.Layers, Blocks: c.Blocks.List,
 		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, RankStabilised: c.RankStabilised, DoRA: c.DoRA, Save: c.Save}
 	return o.resolve()
+}
+
+// checkKeys refuses keys of adapter_config.json that c does not have, unless they ask for nothing.
+func checkKeys(data []byte, c any) error {
+	var keys, ours map[string]json.RawMessage
+	if err := json.Unmarshal(data, &keys); err != nil {
+		return err
+	}
+	known, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(known, &ours); err != nil {
+		return err
+	}
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		if _, ok := ours[k]; ok || k == "task_type" || slices.Contains(told, k) {
+			continue
+		}
+		switch v := strings.TrimSpace(string(keys[k])); v {
+		case "null", "false", "[]", "{}", `""`:
+		default:
+			return fmt.Errorf("%s is %.60s, which is not implemented", k, v)
+		}
+	}
+	return nil
 }
 
 // config is adapter_config.json. Layers are listed by name where "all-linear" chose them: PEFT would choose some that are no layers here.
@@ -192,22 +199,12 @@ func (a *Adapter) bindings() []checkpoint.Binding {
 			}
 		}
 	}
-	for _, p := range a.saved {
-		b := checkpoint.Binding{Name: p.Name, Tensor: p.T(), Places: slices.Clone(a.places(p.Name))}
-		for i := range b.Places {
-			b.Places[i].Name = prefix + b.Places[i].Name
-		}
-		list = append(list, b)
-	}
-	return list
+	return append(list, a.saved.bindings(prefix)...)
 }
 
 // Save writes the folder's adapter_config.json and adapter_model.safetensors as PEFT reads them. base is the name or folder of the model that it is for, task
 // PEFT's word for what it does (CAUSAL_LM, SEQ_CLS, TOKEN_CLS, QUESTION_ANS, FEATURE_EXTRACTION), or "".
 func (a *Adapter) Save(dir, base, task string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	config, err := a.config(base, task)
 	if err != nil {
 		return err
@@ -216,31 +213,77 @@ func (a *Adapter) Save(dir, base, task string) error {
 	if err != nil {
 		return err
 	}
+	return savePEFT(dir, config, tensors)
+}
+
+// savePEFT writes the two files of an adapter's folder.
+func savePEFT(dir string, config []byte, tensors []checkpoint.Tensor) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	if err := file.WriteFile(filepath.Join(dir, AdapterConfig), append(config, '\n'), 0o644); err != nil {
 		return err
 	}
 	return checkpoint.Write(filepath.Join(dir, AdapterWeights), tensors, map[string]string{"format": "pt"})
 }
 
-// OpenLoRA attaches the adapter of a folder to m, whose weights it is for; see AttachLoRA.
-func OpenLoRA(k *tensor.Kernels, dir string, m Adapted, head []nn.Named) (*Adapter, error) {
-	path := filepath.Join(dir, AdapterConfig)
+// Tuned is what was trained on a model that stays as it is, and is stored beside it: an *Adapter or a *Prompt.
+type Tuned interface {
+	// Params lists what is trained.
+	Params() []nn.Named
+	// Save writes the two files that PEFT reads; see Adapter.Save.
+	Save(dir, base, task string) error
+	// Detach makes the model what it was, but for what was merged into it and modules that are trained as a whole.
+	Detach()
+}
+
+// Open attaches what the folder dir holds to m, whose weights it is for. head are parameters beside those of m; see AttachLoRA.
+func Open(k *tensor.Kernels, dir string, m Promptable, head []nn.Named) (Tuned, error) {
+	data, path, err := readAdapterConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	var c struct {
+		Type string `json:"peft_type"`
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("adapt: %s: %w", path, err)
+	}
+	switch c.Type {
+	case "LORA":
+		return OpenLoRA(k, dir, m, head)
+	case promptType:
+		return OpenPrompt(dir, m, head)
+	}
+	return nil, fmt.Errorf("adapt: %s: peft_type is %q; LORA and %s are implemented", path, c.Type, promptType)
+}
+
+func readAdapterConfig(dir string) (data []byte, path string, err error) {
+	path = filepath.Join(dir, AdapterConfig)
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("adapt: %w", err)
+		return nil, path, fmt.Errorf("adapt: %w", err)
 	}
 	if info.Size() > maxAdapterConfig {
-		return nil, fmt.Errorf("adapt: %s has %d bytes, more than %d", path, info.Size(), maxAdapterConfig)
+		return nil, path, fmt.Errorf("adapt: %s has %d bytes, more than %d", path, info.Size(), maxAdapterConfig)
 	}
-	data, err := os.ReadFile(path)
+	if data, err = os.ReadFile(path); err != nil {
+		err = fmt.Errorf("adapt: %w", err)
+	}
+	return data, path, err
+}
+
+// OpenLoRA attaches the adapter of a folder to m, whose weights it is for; see AttachLoRA.
+func OpenLoRA(k *tensor.Kernels, dir string, m Adapted, head []nn.Named) (*Adapter, error) {
+	data, path, err := readAdapterConfig(dir)
 	if err != nil {
-		return nil, fmt.Errorf("adapt: %w", err)
+		return nil, err
 	}
 	o, err := ParseAdapterConfig(data)
 	if err != nil {
 		return nil, fmt.Errorf("adapt: %s: %w", path, err)
 	}
-	a, err := attach(k, m, head, o)
+	a, err := attach(k, m, head, o, true)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -44,7 +44,7 @@ func checkPair(m model.Seq2Seq, p Pair) error {
 	if len(p.Source) == 0 || len(p.Target) == 0 || len(p.Target) > size.Context {
 		return fmt.Errorf("%d source tokens and %d target tokens; both must be there, and the decoder's context is %d", len(p.Source), len(p.Target), size.Context)
 	}
-	if err := checkIDs(p.Source, size.Vocab); err != nil {
+	if err := checkIDs(p.Source, size.IDs()); err != nil {
 		return err
 	}
 	return checkIDs(p.Target, size.Vocab)

@@ -24,7 +24,9 @@ type Summarizer struct {
 	Suffix string
 	// Prompt is the prompt of a decoder that expects another than Prefix, text and Suffix, such as a chat; nil: none.
 	Prompt func(text string) ([]int32, error)
-	// MaxSource is the most tokens of a source, the special ones and those around the text included. What a longer text has beyond is not read, and
+	// Virtual is what stands in front of what the model reads: see model.Sizes.VirtualIDs.
+	Virtual []int32
+	// MaxSource is the most tokens of a source, the special and virtual ones and those around the text included. What a longer text has beyond is not read, and
 	// its Summary says how much that was; 0: no limit for an encoder-decoder, and for a decoder what its context leaves of Search.MaxTokens.
 	MaxSource int
 	// Search says how summaries are searched. Stop is added to the model's own ends.
@@ -63,15 +65,15 @@ func NewPromptedSummarizer(m model.Decoder, tok *tokenizer.Tokenizer, k *kernel.
 // Source is the tokens of a text as the model reads it, the special ones included, and how many of the text's were cut off.
 func (s *Summarizer) Source(text string) (ids []int32, cut int, err error) {
 	ids, _, cut, err = s.source(text)
-	return ids, cut, err
+	return slices.Concat(s.Virtual, ids), cut, err
 }
 
-// source is Source with the number of bytes of the text that are read.
+// source is Source without Virtual, with the number of bytes of the text that are read.
 func (s *Summarizer) source(text string) (ids []int32, bytes, cut int, err error) {
 	if s.decoder != nil {
 		return s.prompt(text)
 	}
-	e, err := s.tok.EncodeOffsets(s.Prefix+text, tokenizer.EncodeOptions{AddSpecial: true, MaxTokens: s.MaxSource})
+	e, err := s.tok.EncodeOffsets(s.Prefix+text, tokenizer.EncodeOptions{AddSpecial: true, MaxTokens: s.limit()})
 	if err != nil {
 		return nil, 0, 0, err
 	}
@@ -87,12 +89,15 @@ func (s *Summarizer) source(text string) (ids []int32, bytes, cut int, err error
 	return e.IDs, bytes, e.Cut, nil
 }
 
-// limit is the most tokens of a source; 0: none.
+// limit is the most tokens of a source beside Virtual; 0: none.
 func (s *Summarizer) limit() int {
-	if s.MaxSource == 0 && s.decoder != nil {
-		return s.decoder.Sizes().Context - s.Search.MaxTokens
+	switch {
+	case s.MaxSource > 0:
+		return max(1, s.MaxSource-len(s.Virtual))
+	case s.decoder != nil:
+		return s.decoder.Sizes().Context - s.Search.MaxTokens - len(s.Virtual)
 	}
-	return s.MaxSource
+	return 0
 }
 
 // prompt is source for a decoder: the text loses its end until what is around it fits too.

@@ -57,13 +57,16 @@ func (d Demonstration) check(s model.Sizes) error {
 	if len(d.Learn) != len(d.IDs) {
 		return fmt.Errorf("%d tokens, of %d is said whether they are to be learned", len(d.IDs), len(d.Learn))
 	}
-	if err := checkIDs(d.IDs, s.Vocab); err != nil {
+	if err := checkIDs(d.IDs, s.IDs()); err != nil {
 		return err
 	}
 	learned := 0
-	for _, learn := range d.Learn {
-		if learn {
-			learned++
+	for i, learn := range d.Learn {
+		if !learn {
+			continue
+		}
+		if learned++; int(d.IDs[i]) >= s.Vocab {
+			return fmt.Errorf("token %d is to be learned and is a virtual one", i)
 		}
 	}
 	if learned == 0 || d.Learn[0] {

@@ -2,6 +2,7 @@ package adapt
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -9,9 +10,10 @@ import (
 // Texts turns texts into Examples. It counts what it cuts.
 type Texts struct {
 	Tokenizer  *tokenizer.Tokenizer
-	Limit      int  // tokens of an example, special ones included
-	KeepSecond bool // of a pair that is longer only the first text is cut
-	Cut        int  // texts that were longer, so far
+	Limit      int     // tokens of an example, special ones included
+	KeepSecond bool    // of a pair that is longer only the first text is cut
+	Virtual    []int32 // in front of each example: see model.Sizes.VirtualIDs
+	Cut        int     // texts that were longer, so far
 }
 
 // Example encodes a text, or with two texts a pair, as the tokenizer's file says for a model's input: special tokens around and segments. A text
@@ -21,11 +23,18 @@ func (x *Texts) Example(texts ...string) (Example, error) {
 	if err != nil {
 		return Example{}, err
 	}
-	return Example{IDs: e.IDs, Segments: segments(e)}, nil
+	if x.Virtual == nil {
+		return Example{IDs: e.IDs, Segments: segments(e)}, nil
+	}
+	of := segments(e)
+	if of != nil {
+		of = slices.Concat(make([]int32, len(x.Virtual)), of)
+	}
+	return Example{IDs: slices.Concat(x.Virtual, e.IDs), Segments: of}, nil
 }
 
 func (x *Texts) encode(texts []string) (e *tokenizer.Encoding, err error) {
-	o := tokenizer.EncodeOptions{AddSpecial: true, MaxTokens: x.Limit, KeepSecond: x.KeepSecond}
+	o := tokenizer.EncodeOptions{AddSpecial: true, MaxTokens: x.room(), KeepSecond: x.KeepSecond}
 	switch len(texts) {
 	case 1:
 		e, err = x.Tokenizer.EncodeOffsets(texts[0], o)
@@ -44,6 +53,14 @@ func (x *Texts) encode(texts []string) (e *tokenizer.Encoding, err error) {
 		x.Cut++
 	}
 	return e, nil
+}
+
+// room is the most tokens beside the virtual ones; 0: no limit.
+func (x *Texts) room() int {
+	if x.Limit == 0 {
+		return 0
+	}
+	return max(1, x.Limit-len(x.Virtual))
 }
 
 // segments are the type ids, nil where all are 0.

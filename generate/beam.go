@@ -159,8 +159,8 @@ func (s *Searcher) admit(r *SearchRequest) (*search, error) {
 	case math.IsNaN(x.penalty) || math.IsInf(x.penalty, 0):
 		return nil, fmt.Errorf("length_penalty is %v", x.penalty)
 	}
-	for _, id := range slices.Concat(r.Source, ids, x.Stop) {
-		if id < 0 || int(id) >= size.Vocab {
+	for i, id := range slices.Concat(x.Stop, r.Source, ids) {
+		if id < 0 || int(id) >= size.IDs() || i < len(x.Stop) && int(id) >= size.Vocab {
 			return nil, fmt.Errorf("id %d, the vocabulary has %d", id, size.Vocab)
 		}
 	}

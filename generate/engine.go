@@ -124,6 +124,8 @@ func (o *EngineOptions) check(size model.Sizes) error {
 		return errors.New("generate: a draft model and look-up exclude each other")
 	case o.Draft != nil && o.Draft.Sizes().Vocab != size.Vocab:
 		return fmt.Errorf("generate: the draft model has a vocabulary of %d, the model %d", o.Draft.Sizes().Vocab, size.Vocab)
+	case o.Draft != nil && o.Draft.Sizes().Virtual != size.Virtual:
+		return fmt.Errorf("generate: the draft model has %d virtual tokens, the model %d", o.Draft.Sizes().Virtual, size.Virtual)
 	}
 	return nil
 }

@@ -31,6 +31,19 @@ type Sizes struct {
 	Vocab, Context                         int
 	Window                                 int // of locally banded layers, 0 for none
 	Switch                                 int // longest sequence whose cache holds for its own length only: see nn.RopeConfig.Switch; 0 for none
+	Virtual                                int // tokens of a trained prompt: see nn.Embedding.Prompt; 0 for none
+}
+
+// IDs is the number of ids that the model reads: those of the vocabulary, then those of its virtual tokens, which it never writes.
+func (s Sizes) IDs() int { return s.Vocab + s.Virtual }
+
+// VirtualIDs are the ids of the virtual tokens, in the order in which they stand in front of an input.
+func (s Sizes) VirtualIDs() []int32 {
+	var ids []int32
+	for i := range s.Virtual {
+		ids = append(ids, int32(s.Vocab+i))
+	}
+	return ids
 }
 
 // Features runs the whole decoder up to the final norm: ids I32 [N] to [N, C].

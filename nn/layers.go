@@ -94,12 +94,36 @@ func (l *RMSNorm) Forward(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
 	return t.RMSNorm(x, l.Weight.T(), l.Eps)
 }
 
-// Embedding is a table of rows.
+// Embedding is a table of rows. With a prompt ids from V on name its rows: virtual tokens, which no text has (Lester et al. 2021).
 type Embedding struct {
-	Weight *Param `name:"weight"` // [V, C]
+	Weight *Param  `name:"weight"` // [V, C]
+	Prompt *Param  // [n, C], or nil: it is no parameter of the model, but of what was attached to it
+	Scale  float64 // by which the family multiplies the rows of both; 0 for 1
 }
 
 // NewEmbedding returns a table that starts as N(0, std²).
 func NewEmbedding(rows, width int, std float64) *Embedding {
 	return &Embedding{Weight: NewParam(std, rows, width)}
+}
+
+// Forward maps ids I32 [N] to their rows [N, C]. Scale is the caller's.
+func (e *Embedding) Forward(t *tensor.Tape, ids tensor.Buf) *tensor.Tensor {
+	if e.Prompt == nil {
+		return t.Gather(e.Weight.T(), ids)
+	}
+	return t.Embed(e.Lookup(ids))
+}
+
+// Lookup names the rows of ids as one term of a sum of embeddings.
+func (e *Embedding) Lookup(ids tensor.Buf) tensor.Lookup {
+	return tensor.Lookup{Table: e.Weight.T(), IDs: ids, More: e.Prompt.T()}
+}
+
+// Virtual is the number of virtual tokens.
+func (e *Embedding) Virtual() int {
+	if e.Prompt == nil {
+		return 0
+	}
+	n, _ := e.Prompt.T().Dims2()
+	return n
 }

@@ -76,6 +76,17 @@ func Linears(model any) []NamedLinear {
 	return list
 }
 
+// Embeddings lists the tables of rows of a model as Params lists its parameters.
+func Embeddings(model any) []*Embedding {
+	var list []*Embedding
+	walk(reflect.ValueOf(model), "", func(_ string, v any) {
+		if e, ok := v.(*Embedding); ok {
+			list = append(list, e)
+		}
+	})
+	return list
+}
+
 // walk visits the pointers that are reached through tagged fields, each before what it points to.
 func walk(v reflect.Value, path string, visit func(string, any)) {
 	switch v.Kind() {

@@ -36,6 +36,60 @@ type Lookup struct {
 	Table *Tensor
 	IDs   Buf
 	From  int
+	More  *Tensor // rows [n, C] behind those of the table, or nil
+}
+
+// parts calls f for rows [from, to) of the result that are neighbours in one place: with at negative those of the table, otherwise those of More from row at on.
+func (l *Lookup) parts(f func(from, to, at int)) {
+	V, _ := l.Table.Dims2()
+	ids := l.IDs.I32()
+	more := func(i int) int { return l.From + int(ids[i]) - V }
+	for from := 0; from < len(ids); {
+		to, at := from+1, max(more(from), -1)
+		for to < len(ids) && (at < 0 && more(to) < 0 || at >= 0 && more(to) == at+to-from) {
+			to++
+		}
+		f(from, to, at)
+		from = to
+	}
+}
+
+// gather adds the rows to y [N, C], or sets y to them.
+func (l *Lookup) gather(t *Tape, y Buf, add bool) {
+	_, C := l.Table.Dims2()
+	if l.More == nil {
+		t.k.Gather(y, l.rows(l.Table.Data), l.IDs, C, add)
+		return
+	}
+	l.parts(func(from, to, at int) {
+		part := y.Slice(from*C, to*C)
+		if at < 0 {
+			t.k.Gather(part, l.rows(l.Table.Data), l.IDs.Slice(from, to), C, add)
+			return
+		}
+		t.addTo(part, l.More.Data.Slice(at*C, (at+to-from)*C), add)
+	})
+}
+
+// scatter adds the rows dy [N, C] to the gradients of the rows that they came from.
+func (l *Lookup) scatter(t *Tape, dy Buf) {
+	_, C := l.Table.Dims2()
+	dw, more := t.sumGrad(l.Table), t.sumGrad(l.More)
+	if l.More == nil {
+		if !dw.None() {
+			t.k.ScatterAdd(l.rows(dw), dy, l.IDs, C)
+		}
+		return
+	}
+	l.parts(func(from, to, at int) {
+		part := dy.Slice(from*C, to*C)
+		switch {
+		case at >= 0 && !more.None():
+			t.k.Axpy(more.Slice(at*C, (at+to-from)*C), 1, part)
+		case at < 0 && !dw.None():
+			t.k.ScatterAdd(l.rows(dw), part, l.IDs.Slice(from, to), C)
+		}
+	})
 }
 
 // rows is the table's buffer b from row From on.
@@ -64,11 +118,11 @@ func (t *Tape) Embed(tables ...Lookup) *Tensor {
 	trains := false
 	for i := range o.tables[:o.n] {
 		l := &o.tables[i]
-		if _, c := l.Table.Dims2(); c != C || l.IDs.Len() != N {
+		if _, c := l.Table.Dims2(); c != C || l.IDs.Len() != N || l.More != nil && l.More.Len()%C != 0 {
 			panic(fmt.Sprintf("tensor: Embed of %v by %d ids and %v by %d", tables[0].Table.Shape(), N, l.Table.Shape(), l.IDs.Len()))
 		}
-		t.k.Gather(o.y.Data, l.rows(l.Table.Data), l.IDs, C, i > 0)
-		trains = trains || t.wants(l.Table)
+		l.gather(t, o.y.Data, i > 0)
+		trains = trains || t.wants(l.Table, l.More)
 	}
 	if trains {
 		record(t, o.y, from, o)
@@ -77,12 +131,8 @@ func (t *Tape) Embed(tables ...Lookup) *Tensor {
 }
 
 func (o *embedOp) back(t *Tape) {
-	_, C := o.y.Dims2()
 	for i := range o.tables[:o.n] {
-		l := &o.tables[i]
-		if dw := t.sumGrad(l.Table); !dw.None() {
-			t.k.ScatterAdd(l.rows(dw), o.y.Grad, l.IDs, C)
-		}
+		o.tables[i].scatter(t, o.y.Grad)
 	}
 }
 

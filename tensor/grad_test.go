@@ -94,6 +94,10 @@ func ops() []gradCase {
 		{"Embed", [][]int{{5, 3}, {6, 3}, {5, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.Embed(tensor.Lookup{Table: x[0], IDs: ids}, tensor.Lookup{Table: x[1], IDs: pos, From: 2}, tensor.Lookup{Table: x[2], IDs: ids})
 		}},
+		{"Embed with more rows", [][]int{{3, 3}, {6, 3}, {2, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			more := t.Scale(x[2], 2)
+			return t.Embed(tensor.Lookup{Table: x[1], IDs: pos}, tensor.Lookup{Table: x[0], IDs: ids, More: more}) // ids 3 and 4
+		}},
 		{"Pick", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.Pick(t.Scale(x[0], 2), tensor.IDs([]int32{3, 11, 0, 3, 5, 5}), 2)
 		}},

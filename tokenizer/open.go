@@ -189,11 +189,34 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	in := bufio.NewReader(f)
+	head, err := in.Peek(9) // of a short file what there is
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if kind := weights(head); kind != "" {
+		return nil, fmt.Errorf("tokenizer: the file is %s, and holds no tokenizer; one may be in its folder", kind)
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
 	if err == nil && len(data) > maxFile {
 		err = fmt.Errorf("tokenizer: more than %d bytes", maxFile)
 	}
 	return data, err
+}
+
+// weights says what a file of weights is by its beginning, "" of any other.
+func weights(head []byte) string {
+	switch {
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		return "a zip archive, as PyTorch's files of weights are"
+	case bytes.HasPrefix(head, []byte{0x80, 2}):
+		return "a pickle, as older files of PyTorch's weights are"
+	case bytes.HasPrefix(head, []byte("GGUF")):
+		return "a GGUF file without that ending"
+	case len(head) == 9 && head[7] == 0 && head[8] == '{':
+		return "a safetensors file of weights"
+	}
+	return ""
 }
 
 // LoadGPT2 reads vocab.json and merges.txt with GPT-2's split pattern. <|endoftext|>, where the vocabulary has it, is special.

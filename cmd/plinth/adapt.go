@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/model/zoo"
@@ -19,30 +20,31 @@ import (
 )
 
 type adaptCmd struct {
-	Task       string  `required:"" enum:"${adapt_tasks}" help:"${adapt_help}" placeholder:"NAME"`
-	Model      string  `required:"" help:"Pre-trained model: folder or model of the store." placeholder:"DIR|NAME"`
-	Data       string  `required:"" help:"Labelled examples: .csv, .tsv, .jsonl or .parquet, of tag also CoNLL, of qa also .json as SQuAD has it, or - for standard input with --format." placeholder:"FILE"`
-	Validation string  `help:"File of labelled examples for early stopping, or a share of --data such as 0.1; 0 for none." default:"0.1" placeholder:"FILE|F"`
-	Test       string  `help:"File of labelled examples for the report; without it the report is of the validation." placeholder:"FILE"`
-	Shifted    string  `help:"A second test file, from elsewhere: the report shows both." placeholder:"FILE"`
-	Out        string  `required:"" help:"Folder of the adapted model, with the report." placeholder:"DIR"`
-	Method     string  `enum:"full,lora,frozen" default:"full" help:"What is trained: all weights, adapters of low rank and the head, or the head alone."`
-	Pool       string  `enum:"published,mean" default:"published" help:"Of classify: the head reads what the family's published classifiers read (the first token, of a decoder the last), or the mean over the tokens, which is better with few labels and which transformers does not know." placeholder:"NAME"`
-	Head       string  `enum:"fresh,probe" default:"fresh" help:"Of classify: the head starts from small random weights, or, with --pool mean, as logistic regression on the frozen features, so that training begins where the probe ends." placeholder:"NAME"`
-	Epochs     float64 `default:"3" help:"Passes over the examples." placeholder:"F"`
-	Steps      int     `help:"Optimiser steps; 0 means what --epochs says." placeholder:"N"`
-	Batch      int     `default:"16" help:"Examples per step." placeholder:"N"`
-	LR         float64 `name:"lr" help:"Peak learning rate; 0 means 5e-5 · 768/width, and ten times that for lora and frozen." placeholder:"F"`
-	Patience   int     `default:"0" help:"Validations without a better score after which training ends; 0: it goes on." placeholder:"N"`
-	LayerDecay float64 `default:"1" help:"Of full: factor of the learning rate from each block to the one below." placeholder:"F"`
-	Balance    bool    `help:"Weigh classes by the inverse of how often they occur."`
-	Rank       int     `default:"8" help:"Of lora." placeholder:"N"`
-	Alpha      float64 `default:"16" help:"Of lora." placeholder:"F"`
-	Dropout    float64 `default:"0.05" help:"Of lora." placeholder:"F"`
-	Targets    string  `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj." placeholder:"NAMES"`
-	KeepTypes  bool    `help:"Of lora: the matrices of --model stay in memory as its file has them (BF16, F16, or the block types of a GGUF file), and OUT/adapter is the result, for --adapter of plinth classify, tag and ask."`
-	Merge      bool    `help:"Of --keep-types: write the merged model too, its matrices as float32."`
-	Resume     bool    `help:"Go on with an interrupted run; do nothing on a finished one."`
+	Task       string      `required:"" enum:"${adapt_tasks}" help:"${adapt_help}" placeholder:"NAME"`
+	Model      string      `required:"" help:"Pre-trained model: folder or model of the store." placeholder:"DIR|NAME"`
+	Data       string      `required:"" help:"Labelled examples: .csv, .tsv, .jsonl or .parquet, of tag also CoNLL, of qa also .json as SQuAD has it, or - for standard input with --format." placeholder:"FILE"`
+	Validation string      `help:"File of labelled examples for early stopping, or a share of --data such as 0.1; 0 for none." default:"0.1" placeholder:"FILE|F"`
+	Test       string      `help:"File of labelled examples for the report; without it the report is of the validation." placeholder:"FILE"`
+	Shifted    string      `help:"A second test file, from elsewhere: the report shows both." placeholder:"FILE"`
+	Out        string      `required:"" help:"Folder of the adapted model, with the report." placeholder:"DIR"`
+	Method     string      `enum:"full,lora,prompt,frozen" default:"full" help:"What is trained: all weights; adapters of low rank and the head; virtual tokens in front of each text and the head (of classify, regress and summarize); or the head alone."`
+	Pool       string      `enum:"published,mean" default:"published" help:"Of classify: the head reads what the family's published classifiers read (the first token, of a decoder the last), or the mean over the tokens, which is better with few labels and which transformers does not know." placeholder:"NAME"`
+	Head       string      `enum:"fresh,probe" default:"fresh" help:"Of classify: the head starts from small random weights, or, with --pool mean, as logistic regression on the frozen features, so that training begins where the probe ends." placeholder:"NAME"`
+	Epochs     float64     `default:"3" help:"Passes over the examples, of tag and qa over their windows." placeholder:"F"`
+	Steps      int         `help:"Optimiser steps; 0 means what --epochs says." placeholder:"N"`
+	Batch      int         `default:"16" help:"Examples per step, of tag and qa windows." placeholder:"N"`
+	LR         float64     `name:"lr" help:"Peak learning rate; 0 means 5e-5 · 768/width, ten times that for lora and frozen, and a hundred times for prompt." placeholder:"F"`
+	Patience   int         `default:"0" help:"Validations without a better score after which training ends; 0: it goes on." placeholder:"N"`
+	LayerDecay float64     `default:"1" help:"Of full: factor of the learning rate from each block to the one below." placeholder:"F"`
+	Balance    bool        `help:"Weigh classes by the inverse of how often they occur."`
+	Rank       int         `default:"8" help:"Of lora." placeholder:"N"`
+	Alpha      float64     `default:"16" help:"Of lora." placeholder:"F"`
+	Dropout    float64     `default:"0.05" help:"Of lora." placeholder:"F"`
+	Targets    string      `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj." placeholder:"NAMES"`
+	Prompt     promptFlags `embed:"" prefix:"prompt-"`
+	KeepTypes  bool        `help:"Of lora and prompt: the matrices of --model stay in memory as its file has them (BF16, F16, or the block types of a GGUF file), and OUT/adapter is the result, for --adapter of plinth classify, tag, ask, summarize and generate."`
+	Merge      bool        `help:"Of lora with --keep-types: write the merged model too, its matrices as float32."`
+	Resume     bool        `help:"Go on with an interrupted run; do nothing on a finished one."`
 	curveFlags
 	columnFlags
 	tagFlags
@@ -67,7 +69,7 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if _, err := os.Stat(filepath.Join(a.Out, train.StateDir)); err == nil && !a.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", a.Out)
 	}
-	if err := errors.Join(a.checkTypes(), a.checkClassify()); err != nil {
+	if err := errors.Join(a.checkTypes(), a.checkPrompt(), a.checkClassify()); err != nil {
 		return err
 	}
 	tok, err := zoo.Tokenizer(path, nil)
@@ -92,15 +94,19 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	return a.tune(ctx, c, path, task, s)
 }
 
+// beside says that the result is OUT/adapter alone, to be used beside --model.
+func (a *adaptCmd) beside() bool { return a.Method == "prompt" || a.KeepTypes && !a.Merge }
+
 // checkTypes refuses --keep-types and --merge where they do not fit.
 func (a *adaptCmd) checkTypes() error {
-	headless := a.Task == "summarize" || a.Task == "embed"
 	switch {
-	case a.KeepTypes && a.Method != "lora":
-		return usagef("--keep-types is for --method lora: other methods train or write the matrices")
+	case a.KeepTypes && a.Method != "lora" && a.Method != "prompt":
+		return usagef("--keep-types is for --method lora and prompt: other methods train or write the matrices")
+	case a.Merge && a.Method == "prompt":
+		return usagef("--merge is for --method lora: virtual tokens stay beside the model")
 	case a.Merge && !a.KeepTypes:
 		return usagef("--merge is for --keep-types: without it the adapter is merged into the model anyway")
-	case a.KeepTypes && !a.Merge && headless:
+	case a.KeepTypes && !a.Merge && a.Task == "embed":
 		return usagef("--keep-types leaves an adapter alone, which no verb reads for --task %s: add --merge", a.Task)
 	}
 	return nil
@@ -129,6 +135,9 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		if a.Method != "full" {
 			rate *= 10
 		}
+		if a.Method == "prompt" {
+			rate *= 10
+		}
 	}
 	if err := os.MkdirAll(a.Out, 0o755); err != nil {
 		return err
@@ -138,7 +147,11 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		return err
 	}
 	defer unlock()
-	o := adapt.Defaults(train.Options{Steps: a.Steps, LR: rate, RunDir: a.Out, Resume: a.Resume, Seed: c.Seed}, s.examples, batch, a.Epochs)
+	pass := s.examples
+	if f, ok := objective.(*adapt.FineTuning); ok {
+		pass = len(f.Examples) // windows, of tag and qa
+	}
+	o := adapt.Defaults(train.Options{Steps: a.Steps, LR: rate, RunDir: a.Out, Resume: a.Resume, Seed: c.Seed}, pass, batch, a.Epochs)
 	var v *adapt.Validation
 	if s.validated {
 		v = &adapt.Validation{Patience: a.Patience, Measure: task.measure}
@@ -149,6 +162,9 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 	}
 	report := adaptReport{Task: a.Task, Method: a.Method, Model: a.Model, Labels: s.labels, Examples: s.examples, Cut: s.cut,
 		Params: nn.Count(s.model.Params()), Trained: nn.Count(trained), Steps: r.Steps, Seconds: r.Seconds, LR: rate, Out: a.Out}
+	if pass != s.examples {
+		report.Windows = pass
+	}
 	if v != nil {
 		report.Validated = v.List()
 	}
@@ -169,7 +185,7 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		}
 	}
 	next := a.Out
-	if a.KeepTypes && !a.Merge {
+	if a.beside() {
 		next = fmt.Sprintf("%s --adapter %s", a.Model, filepath.Join(a.Out, "adapter"))
 	} else {
 		if err := merge(k, s.model, adapter); err != nil {
@@ -187,8 +203,9 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 }
 
 // merge puts the adapter, where there is one, into the model's matrices, which become float32.
-func merge(k *kernel.Set, m zoo.Stored, adapter *adapt.Adapter) error {
-	if adapter == nil {
+func merge(k *kernel.Set, m zoo.Stored, tuned adapt.Tuned) error {
+	adapter, ok := tuned.(*adapt.Adapter)
+	if !ok {
 		return nil
 	}
 	t := tensor.Evaluation(k)
@@ -200,28 +217,37 @@ func merge(k *kernel.Set, m zoo.Stored, adapter *adapt.Adapter) error {
 }
 
 // saveAdapter writes the adapter as PEFT does and beside it, where there is a head, config.json, which says what the head is for.
-func (s *subject) saveAdapter(dir, base string, adapter *adapt.Adapter) error {
+func (s *subject) saveAdapter(dir, base string, adapter adapt.Tuned) error {
 	if err := adapter.Save(dir, base, s.kind); err != nil {
 		return err
 	}
 	if t, ok := s.model.(zoo.TaskModel); ok {
 		return zoo.SaveTaskConfig(dir, t, s.tok, s.labelling)
 	}
+	if s.beside != nil {
+		return s.beside(dir)
+	}
 	return nil
 }
 
-// choose sets what is trained. The adapter is nil but for lora.
-func (a *adaptCmd) choose(k *kernel.Set, s *subject, seed uint64) ([]nn.Named, *adapt.Adapter, error) {
+// choose sets what is trained. There is something beside the model with lora and prompt only.
+func (a *adaptCmd) choose(k *kernel.Set, s *subject, seed uint64) ([]nn.Named, adapt.Tuned, error) {
 	if a.LayerDecay != 1 && a.Method != "full" {
 		return nil, nil, usagef("--layer-decay is for --method full")
 	}
+	body, beside := s.model, []nn.Named(nil)
+	if t, ok := s.model.(zoo.TaskModel); ok {
+		body, beside = zoo.Parts(t)
+	}
 	switch a.Method {
-	case "lora":
-		body, beside := s.model, []nn.Named(nil)
-		if t, ok := s.model.(zoo.TaskModel); ok {
-			body, beside = zoo.Parts(t)
+	case "prompt":
+		prompt, err := adapt.AttachPrompt(k, body, beside, a.Prompt.options(s.tok, s.modules()), seed)
+		if err != nil {
+			return nil, nil, err
 		}
-		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets), Save: modules(s.head)}, seed)
+		return prompt.Params(), prompt, nil
+	case "lora":
+		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets), Save: s.modules()}, seed)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -245,11 +271,15 @@ func (a *adaptCmd) choose(k *kernel.Set, s *subject, seed uint64) ([]nn.Named, *
 	return params, nil, nil
 }
 
-// modules are those that parameters belong to, as PEFT names what it stores whole.
-func modules(params []nn.Named) []string {
+// modules are those of the head, as PEFT names what it stores whole.
+func (s *subject) modules() []string {
 	var list []string
-	for _, p := range params {
-		name := p.Name[:strings.LastIndexByte(p.Name, '.')]
+	for _, p := range s.head {
+		name := s.model.Places(checkpoint.HuggingFace, p.Name)[0].Name
+		name = name[:strings.LastIndexByte(name, '.')]
+		if first, _, _ := strings.Cut(name, "."); first == "classifier" {
+			name = first // RoBERTa's, of two layers
+		}
 		if !slices.Contains(list, name) {
 			list = append(list, name)
 		}

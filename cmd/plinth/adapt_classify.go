@@ -120,7 +120,7 @@ func (c *classifyTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, 
 	if c.m, err = zoo.NewTask(path, model.SequenceTask, len(c.labels), seed, o); err != nil {
 		return nil, err
 	}
-	x := &adapt.Texts{Tokenizer: tok, Limit: c.m.Sizes().Context}
+	x := &adapt.Texts{Tokenizer: tok, Limit: c.m.Sizes().Context, Virtual: c.virtual(c.m.Sizes())}
 	if err := c.sets.each(func(row *classRow) error { return c.encode(x, row) }); err != nil {
 		return nil, err
 	}

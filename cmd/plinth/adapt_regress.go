@@ -63,7 +63,7 @@ func (r *regressTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o
 	if r.m, err = zoo.NewTask(path, model.SequenceTask, 1, seed, o); err != nil {
 		return nil, err
 	}
-	x := &adapt.Texts{Tokenizer: tok, Limit: r.m.Sizes().Context}
+	x := &adapt.Texts{Tokenizer: tok, Limit: r.m.Sizes().Context, Virtual: r.virtual(r.m.Sizes())}
 	if err := r.sets.each(func(row *scoredRow) (err error) {
 		if row.example, err = x.Example(row.texts...); err != nil {
 			return fmt.Errorf("%s: %w", row.where, err)

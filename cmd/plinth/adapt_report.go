@@ -18,7 +18,8 @@ type adaptReport struct {
 	Model     string           `json:"model"`
 	Labels    []string         `json:"labels,omitempty"`
 	Examples  int              `json:"examples"`
-	Cut       int              `json:"cut"` // texts that lost their ends
+	Windows   int              `json:"windows,omitempty"` // that the examples are trained in, where that is another number
+	Cut       int              `json:"cut"`               // texts that lost their ends
 	Params    int64            `json:"params"`
 	Trained   int64            `json:"trained_params"`
 	Steps     int              `json:"steps"`
@@ -34,6 +35,9 @@ type adaptReport struct {
 func (r *adaptReport) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s by %s: %d examples", r.Task, r.Method, r.Examples)
+	if r.Windows > 0 {
+		fmt.Fprintf(&b, " in %d windows", r.Windows)
+	}
 	if r.Labels != nil {
 		fmt.Fprintf(&b, ", %d labels", len(r.Labels))
 	}

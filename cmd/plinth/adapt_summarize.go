@@ -59,7 +59,8 @@ func (s *summarizeTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	of := &subject{model: s.m, kind: "CAUSAL_LM", validated: s.sets.validation != nil}
+	w.Virtual = s.virtual(s.m.Sizes())
+	of := &subject{model: s.m, kind: "CAUSAL_LM", validated: s.sets.validation != nil, beside: s.settings.write}
 	if _, ok := s.m.(model.Seq2Seq); ok {
 		of.kind = "SEQ_2_SEQ_LM"
 	}

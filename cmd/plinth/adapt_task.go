@@ -82,8 +82,9 @@ type subject struct {
 	labels    []string   // of the classes, nil where there are none
 	examples  int        // of training
 	tok       *tokenizer.Tokenizer
-	cut       int  // texts that lost their ends
-	validated bool // there is a validation
+	beside    func(dir string) error // writes what a verb wants beside an adapter without a head, or nil
+	cut       int                    // texts that lost their ends
+	validated bool                   // there is a validation
 }
 
 // withHead is the subject of a model with a head for the pre-trained model of path.

@@ -11,7 +11,7 @@ import (
 
 // adapterFlags are those of verbs whose model may be a pre-trained one with an adapter beside it.
 type adapterFlags struct {
-	Adapter string `help:"Folder of an adapter with a head, such as OUT/adapter of plinth adapt --method lora: --model is then the model that it was trained on." placeholder:"DIR"`
+	Adapter string `help:"Folder of an adapter, such as OUT/adapter of plinth adapt --method lora or prompt: --model is then the model that it was trained on." placeholder:"DIR"`
 }
 
 // openHead opens a model with a head of a kind and the meaning of its scores. With --adapter path is the model below.
@@ -23,14 +23,31 @@ func (f adapterFlags) openHead(c *common, path string, kind model.Task) (m zoo.T
 		where = f.Adapter
 		if m, l, err = zoo.NewTaskLike(path, f.Adapter, zoo.Options{}); err == nil {
 			body, head := zoo.Parts(m)
-			_, err = adapt.OpenLoRA(c.kernels(), f.Adapter, body, head)
+			_, err = adapt.Open(c.kernels(), f.Adapter, body, head)
 		}
+	}
+	if err == nil && m.Sizes().Virtual > 0 && m.Task() != model.SequenceTask {
+		err = fmt.Errorf("%s: virtual tokens with a head for %ss are not implemented", f.Adapter, m.Task())
 	}
 	if err == nil && m.Task() != kind {
 		verb := map[model.Task]string{model.SequenceTask: "classify", model.TokenTask: "tag", model.SpanTask: "ask"}[m.Task()]
 		err = fmt.Errorf("%s has a head for %ss, not for %ss: plinth %s is the verb for it", where, m.Task(), kind, verb)
 	}
 	return m, l, err
+}
+
+// textsFor makes the examples of a model that is open, behind its virtual tokens where it has some.
+func textsFor(m zoo.Sized, tok *tokenizer.Tokenizer) *adapt.Texts {
+	return &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context, Virtual: m.Sizes().VirtualIDs()}
+}
+
+// attach puts --adapter, where it is given, beside a model that writes text.
+func (f adapterFlags) attach(c *common, m zoo.Stored) error {
+	if f.Adapter == "" {
+		return nil
+	}
+	_, err := adapt.Open(c.kernels(), f.Adapter, m, nil)
+	return err
 }
 
 // open is openHead for the model of a name, with its tokenizer.

@@ -136,7 +136,7 @@ func (v *classifyCmd) open(ctx context.Context, c *common, path string) (classif
 	if err != nil {
 		return nil, labels, err
 	}
-	return &headClassifier{m, labels, &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context}, tensor.Evaluation(c.kernels())}, labels, nil
+	return &headClassifier{m, labels, textsFor(m, tok), tensor.Evaluation(c.kernels())}, labels, nil
 }
 
 // headClassifier is a head's own labels.

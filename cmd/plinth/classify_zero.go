@@ -151,7 +151,8 @@ func (v *classifyCmd) entailment(c *common, path string, tok *tokenizer.Tokenize
 
 // newEntailed makes a hypothesis of each label.
 func newEntailed(m zoo.TaskModel, classes task.Entailment, tok *tokenizer.Tokenizer, t *tensor.Tape, labels []string, text string, multi bool) (*entailed, error) {
-	e := &entailed{m: m, classes: classes, multi: multi, t: t, texts: &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context, KeepSecond: true}}
+	e := &entailed{m: m, classes: classes, multi: multi, t: t, texts: textsFor(m, tok)}
+	e.texts.KeepSecond = true
 	for _, l := range labels {
 		h, err := task.Hypothesis(template(text, "This example is {}."), l)
 		if err != nil {

@@ -21,8 +21,10 @@ type generateCmd struct {
 	MaxTokens int  `default:"128" help:"Most tokens to write; 0 means as many as the context holds, --max-tokens=-1 none (with --json --echo it scores the prompt)." placeholder:"N"`
 	Special   bool `help:"Recognise special tokens in the prompt."`
 
+	adapterFlags
 	samplingFlags
 	IgnoreEOS bool `help:"Go on past the end of the document." name:"ignore-eos"`
+	constraintFlags
 
 	engineFlags
 
@@ -58,8 +60,17 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
+	if g.TopLogProbs > 0 && !c.JSON {
+		return usagef("--top-logprobs %d is for --json: text has no place for them", g.TopLogProbs)
+	}
+	if err := g.attach(c, m); err != nil {
+		return err
+	}
 	options, err := g.options(c, tok)
 	if err != nil {
+		return err
+	}
+	if options.Constraint, err = g.constraint(tok); err != nil {
 		return err
 	}
 	if err := options.Check(m.Sizes().Vocab); err != nil {
@@ -75,6 +86,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 		}
 		g.Prompt = []string{text}
 	}
+	virtual := m.Sizes().VirtualIDs()
 	var reqs []generate.Request
 	for _, text := range g.Prompt {
 		ids, err := encode(tok, text, g.Special)
@@ -86,7 +98,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 			ids = []int32{eos} // an empty prompt begins a document
 		}
 		for i := range g.N {
-			r := generate.Request{Prompt: ids, Options: options}
+			r := generate.Request{Prompt: slices.Concat(virtual, ids), Options: options}
 			r.Seed = c.Seed + uint64(i)
 			r.StopFunc = chat.Stopper(tok, g.Stop)
 			reqs = append(reqs, r)
@@ -96,7 +108,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	show := g.live(c, tok, reqs)
+	show := g.live(c, tok, reqs, len(virtual))
 	results, err := engine.Generate(ctx, reqs, show.token)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -115,9 +127,10 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	}{Model: g.Model, Stats: engine.Stats()}
 	var b strings.Builder
 	for i, r := range results {
-		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: cmp.Or(r.Finish, "interrupted"), LogProbs: r.LogProbs, Top: r.Top, Usage: r.Usage, Text: g.text(tok, g.Prompt[i/g.N], reqs[i].Prompt, r.IDs)}
+		prompt := reqs[i].Prompt[len(virtual):]
+		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: cmp.Or(r.Finish, "interrupted"), LogProbs: r.LogProbs, Top: r.Top, Usage: r.Usage, Text: g.text(tok, g.Prompt[i/g.N], prompt, r.IDs)}
 		if g.Echo {
-			s.PromptIDs, s.PromptLogProbs, s.PromptTop = reqs[i].Prompt, r.PromptLogProbs, r.PromptTop
+			s.PromptIDs, s.PromptLogProbs, s.PromptTop = prompt, r.PromptLogProbs, r.PromptTop
 		}
 		if s.IDs == nil {
 			s.IDs = []int32{}
@@ -188,14 +201,14 @@ type liveText struct {
 	eos       int32
 }
 
-// live streams when there is one sequence, no --json and nothing that is only known at the end.
-func (g *generateCmd) live(c *common, tok *tokenizer.Tokenizer, reqs []generate.Request) *liveText {
+// live streams when there is one sequence, no --json and nothing that is only known at the end. The first ids of prompts, so many, are virtual.
+func (g *generateCmd) live(c *common, tok *tokenizer.Tokenizer, reqs []generate.Request, virtual int) *liveText {
 	l := &liveText{streaming: len(reqs) == 1 && !c.JSON && len(g.Stop) == 0, c: c, stream: tok.NewStream(), eos: -1}
 	if eos, ok := tok.EOS(); ok && !g.IgnoreEOS {
 		l.eos = eos
 	}
 	if l.streaming {
-		for _, id := range reqs[0].Prompt {
+		for _, id := range reqs[0].Prompt[virtual:] {
 			l.stream.Push(id) // what follows is a continuation of this
 		}
 	}

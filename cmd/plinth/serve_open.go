@@ -76,7 +76,7 @@ func (s *serveCmd) openClassifier(c *common, path string) (*serve.Model, error) 
 	}
 	t := tensor.Evaluation(c.kernels())
 	head := func() *headClassifier {
-		return &headClassifier{m, labels, &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context}, t}
+		return &headClassifier{m, labels, textsFor(m, tok), t}
 	}
 	one := &serve.Model{Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: m.Sizes().Context}
 	number := labels.Problem == string(adapt.Regression)
@@ -168,7 +168,7 @@ func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path, adapte
 	if eos, ok := tok.EOS(); ok {
 		one.Stops = []int32{eos}
 	}
-	source, err := chatSource(path, tok)
+	source, err := chatSource(path, tok, m.Sizes().Vocab)
 	if err != nil {
 		return nil, err
 	}

@@ -103,14 +103,14 @@ func (f *summaryFlags) summarizer(k *tensor.Kernels, m zoo.Stored, tok *tokenize
 		}
 		w, beams = adapt.NewPromptedSummarizer(d, tok, k), 1
 	}
-	w.Prefix, w.Suffix, w.MaxSource = s.Prefix, s.Suffix, s.MaxSource
+	w.Prefix, w.Suffix, w.MaxSource, w.Virtual = s.Prefix, s.Suffix, s.MaxSource, m.Sizes().VirtualIDs()
 	w.Search.MaxTokens, w.Search.Beams = s.MaxTokens, cmp.Or(f.Beams, beams)
 	return w, nil
 }
 
 // asChat makes w ask in a chat where the model's files have a template; it returns the texts that end an answer beside the tokens.
-func asChat(ctx context.Context, path string, tok *tokenizer.Tokenizer, w *adapt.Summarizer) (stops []string, err error) {
-	source, err := chatSource(path, tok)
+func asChat(ctx context.Context, path string, tok *tokenizer.Tokenizer, vocab int, w *adapt.Summarizer) (stops []string, err error) {
+	source, err := chatSource(path, tok, vocab)
 	if err != nil {
 		return nil, err
 	}

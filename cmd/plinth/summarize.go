@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ type summarizeCmd struct {
 	LengthPenalty *float64 `help:"Of beam search: a summary's score is its log-probability / length^F; without it 1." placeholder:"F" group:"Summaries"`
 	MinTokens     int      `help:"Fewest tokens of a summary." placeholder:"N" group:"Summaries"`
 	NoRepeat      int      `help:"No run of so many tokens occurs twice in a summary; 0: off." placeholder:"N" group:"Summaries"`
+	adapterFlags
 	summaryFlags
 	tableFlags
 }
@@ -51,7 +53,10 @@ func (v *summarizeCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	settings, adapted, err := v.settings(path, m)
+	if err := v.attach(c, m); err != nil {
+		return err
+	}
+	settings, adapted, err := v.settings(cmp.Or(v.Adapter, path), m)
 	if err != nil {
 		return err
 	}
@@ -62,7 +67,7 @@ func (v *summarizeCmd) Run(ctx context.Context, c *common) error {
 	w.Search.LengthPenalty, w.Search.MinTokens, w.Search.NoRepeat = v.LengthPenalty, v.MinTokens, v.NoRepeat
 	s := &summarizing{v: v, c: c, w: w}
 	if !adapted {
-		if s.stops, err = asChat(ctx, path, tok, w); err != nil {
+		if s.stops, err = asChat(ctx, path, tok, m.Sizes().Vocab, w); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"io"
 	"os"
 	"path/filepath"
@@ -97,7 +98,7 @@ func TestAdaptTagAndTag(t *testing.T) {
 	sentences := named(t, "test.conll", 40, 3)
 	named(t, "other.conll", 20, 4)
 	r := object(t, args("adapt --task tag --model bert --data train.conll --validation dev.conll --test test.conll --shifted other.conll --out out --epochs 12 --batch 8 --lr 3e-3")...)
-	keys(t, r, "cut examples labels lr method model out params results seconds steps task trained_params validated")
+	keys(t, r, "cut examples labels lr method model out params results seconds steps task trained_params validated windows")
 	if got := fmt.Sprint(r["labels"]); got != "[O B-person I-person B-place I-place]" {
 		t.Errorf("labels %s", got)
 	}
@@ -262,4 +263,19 @@ func TestTagRefuses(t *testing.T) {
 	fails(t, 1, "does not occur", args("adapt --task tag --scheme any --model bert --validation 0 --out out --data good.conll --test new.conll")...)
 	fails(t, 1, "no head", args("tag --model bert a")...)
 	fails(t, 2, "--format", args("tag --model bert --data -")...)
+}
+
+// An epoch is every window once: of sentences and of contexts that are longer than what the model reads.
+func TestEpochsCountWindows(t *testing.T) {
+	freshBERT(t, readerText(t), 2, 32)
+	sentence := strings.Repeat("red O\nhas O\neggs B-x\n", 30) + "\n" // 90 words and more tokens, in windows of 30
+	write(t, "train.conll", strings.Repeat(sentence, 5))
+	write(t, "table.csv", "question,context,answer\n"+strings.Repeat("what has red ?,"+strings.Repeat("red has eggs . ", 20)+"blue has boats .,boats\n", 5))
+	for task, file := range map[string]string{"tag": "train.conll", "qa": "table.csv"} {
+		r := object(t, args("adapt --model bert --validation 0 --epochs 2 --batch 4 --task "+task+" --out out-"+task+" --data "+file)...)
+		windows, steps := r["windows"].(float64), r["steps"].(float64)
+		if r["examples"] != 5.0 || windows < 15 || steps != math.Round(2*windows/4) {
+			t.Errorf("%s: %v examples in %v windows, %v steps of 4 for two epochs", task, r["examples"], windows, steps)
+		}
+	}
 }

@@ -125,7 +125,7 @@ func (m *Model) Encode(t *tensor.Tape, in model.Input) *tensor.Tensor {
 // embed returns the embeddings of the tokens of in, normed: [N, C].
 func (m *Model) embed(t *tensor.Tape, in model.Input) *tensor.Tensor {
 	e := &m.Bert.Embeddings
-	tables := [3]tensor.Lookup{{Table: e.Tokens.Weight.T(), IDs: in.IDs}, {Table: e.Positions.Weight.T(), IDs: in.Seqs.Positions, From: m.Config.firstPosition()}}
+	tables := [3]tensor.Lookup{e.Tokens.Lookup(in.IDs), {Table: e.Positions.Weight.T(), IDs: in.Seqs.Positions, From: m.Config.firstPosition()}}
 	n := 2
 	if e.Segments != nil {
 		tables[2] = tensor.Lookup{Table: e.Segments.Weight.T(), IDs: in.Segments}
@@ -195,7 +195,11 @@ func (m *Model) NextSentence() nn.Head {
 }
 
 // Sizes are the facts that callers plan with.
-func (m *Model) Sizes() model.Sizes { return m.Config.Sizes() }
+func (m *Model) Sizes() model.Sizes {
+	s := m.Config.Sizes()
+	s.Virtual = m.Bert.Embeddings.Tokens.Virtual()
+	return s
+}
 
 // Cost counts the arithmetic per token for texts of seq tokens, with a task's head among the parameters.
 func (m *Model) Cost(seq int) model.Cost {

@@ -51,6 +51,7 @@ func New(c Config) (*Model, error) {
 	}
 	norm := func(width int) *nn.RMSNorm { return nn.NewRMSNorm(width, c.NormEps) }
 	m := &Model{Config: c, Decoder: Decoder{Tokens: nn.NewEmbedding(c.Vocab, C, std), Norm: norm(C)}}
+	m.Decoder.Tokens.Scale = c.embedScale()
 	for l := range c.Layers {
 		attn := &nn.SelfAttention{
 			Q: nn.NewLinear(C, c.Heads*D, std, c.Bias), K: nn.NewLinear(C, c.KVHeads*D, std, c.Bias), V: nn.NewLinear(C, c.KVHeads*D, std, c.Bias),
@@ -81,7 +82,7 @@ func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Embed looks tokens up and scales them by sqrt(C): ids I32 [N] to [N, C].
 func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, _ *nn.Seqs) *tensor.Tensor {
-	return t.Scale(t.Gather(m.Decoder.Tokens.Weight.T(), ids), m.Config.embedScale())
+	return t.Scale(m.Decoder.Tokens.Forward(t, ids), m.Decoder.Tokens.Scale)
 }
 
 // Body runs blocks [from, to) on x [N, C].
@@ -112,5 +113,5 @@ func (m *Model) Head() nn.Head {
 // Sizes are the facts that callers plan with.
 func (m *Model) Sizes() model.Sizes {
 	c := m.Config
-	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: c.Window, Switch: c.Rope.Switch(c.Context)}
+	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: c.Window, Switch: c.Rope.Switch(c.Context), Virtual: m.Decoder.Tokens.Virtual()}
 }

@@ -91,7 +91,7 @@ func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Embed adds token and position embeddings: ids I32 [N] to [N, C].
 func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
-	x := t.Embed(tensor.Lookup{Table: m.Transformer.Tokens.Weight.T(), IDs: ids}, tensor.Lookup{Table: m.Transformer.Positions.Weight.T(), IDs: seqs.Positions})
+	x := t.Embed(m.Transformer.Tokens.Lookup(ids), tensor.Lookup{Table: m.Transformer.Positions.Weight.T(), IDs: seqs.Positions})
 	return t.Dropout(x, m.Config.EmbdDropout)
 }
 
@@ -130,7 +130,11 @@ func (m *Model) Norm(t *tensor.Tape, x *tensor.Tensor) *tensor.Tensor {
 func (m *Model) Head() nn.Head { return nn.Head{Weight: m.Transformer.Tokens.Weight.T()} }
 
 // Sizes are the facts that callers plan with.
-func (m *Model) Sizes() model.Sizes { return m.Config.Sizes() }
+func (m *Model) Sizes() model.Sizes {
+	s := m.Config.Sizes()
+	s.Virtual = m.Transformer.Tokens.Virtual()
+	return s
+}
 
 // Sizes are the facts that callers plan with.
 func (c Config) Sizes() model.Sizes {

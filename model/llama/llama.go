@@ -78,7 +78,7 @@ func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Embed looks tokens up: ids I32 [N] to [N, C].
 func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, _ *nn.Seqs) *tensor.Tensor {
-	return t.Gather(m.Decoder.Tokens.Weight.T(), ids)
+	return m.Decoder.Tokens.Forward(t, ids)
 }
 
 // Body runs blocks [from, to) on x [N, C].
@@ -114,5 +114,5 @@ func (m *Model) Sizes() model.Sizes {
 	for l := range c.Layers {
 		window = max(window, c.window(l))
 	}
-	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: window, Switch: c.Rope.Switch(c.Context)}
+	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: window, Switch: c.Rope.Switch(c.Context), Virtual: m.Decoder.Tokens.Virtual()}
 }

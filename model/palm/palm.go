@@ -61,7 +61,7 @@ func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Embed looks tokens up: ids I32 [N] to [N, C].
 func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, _ *nn.Seqs) *tensor.Tensor {
-	return t.Gather(m.Decoder.Tokens.Weight.T(), ids)
+	return m.Decoder.Tokens.Forward(t, ids)
 }
 
 // Body runs blocks [from, to) on x [N, C].
@@ -87,5 +87,5 @@ func (m *Model) Head() nn.Head { return nn.Head{Weight: m.Decoder.Tokens.Weight.
 // Sizes are the facts that callers plan with.
 func (m *Model) Sizes() model.Sizes {
 	c := m.Config
-	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: 1, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context}
+	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: 1, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Virtual: m.Decoder.Tokens.Virtual()}
 }

@@ -10,8 +10,8 @@ import (
 
 // Encode maps the N tokens of in to the features [N, C] behind the encoder's norm.
 func (e *Encoder) Encode(t *tensor.Tape, in model.Input) *tensor.Tensor {
-	bias := e.Stack.Blocks[0].Self.Attention.Bias.Of(t, in.Seqs)     // [H, 2T-1]
-	x := t.Dropout(t.Gather(e.Tokens.Weight.T(), in.IDs), e.Dropout) // [N, C]
+	bias := e.Stack.Blocks[0].Self.Attention.Bias.Of(t, in.Seqs) // [H, 2T-1]
+	x := t.Dropout(e.Tokens.Forward(t, in.IDs), e.Dropout)       // [N, C]
 	for _, b := range e.Stack.Blocks {
 		x = t.Scope(func() *tensor.Tensor {
 			return b.FF.Forward(t, b.Self.Forward(t, x, in.Seqs, bias, nil, 0, e.Dropout), e.Dropout)
@@ -83,7 +83,7 @@ type writer struct{ *Model }
 
 // Embed maps ids I32 [N] to [N, C].
 func (w writer) Embed(t *tensor.Tape, ids tensor.Buf, _ *nn.Seqs) *tensor.Tensor {
-	return t.Dropout(t.Gather(w.Tokens.Weight.T(), ids), w.Dropout)
+	return t.Dropout(w.Tokens.Forward(t, ids), w.Dropout)
 }
 
 // Body runs decoder blocks [from, to) on x [N, C].
@@ -117,7 +117,7 @@ func (w writer) Head() nn.Head {
 
 // Sizes are those of the decoder.
 func (w writer) Sizes() model.Sizes {
-	s := w.Config.Sizes()
+	s := w.Model.Sizes()
 	s.Layers = w.Config.DecoderLayers
 	return s
 }
@@ -143,7 +143,11 @@ func (m *Model) Ends() []int32 {
 }
 
 // Sizes are the facts that callers plan with; Layers are the encoder's.
-func (e *Encoder) Sizes() model.Sizes { return e.Config.Sizes() }
+func (e *Encoder) Sizes() model.Sizes {
+	s := e.Config.Sizes()
+	s.Virtual = e.Tokens.Virtual()
+	return s
+}
 
 // Sizes are the facts that callers plan with; Layers are the encoder's.
 func (c Config) Sizes() model.Sizes {

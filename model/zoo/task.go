@@ -259,13 +259,18 @@ func NewTask(path string, kind model.Task, k int, seed uint64, o Options) (TaskM
 	return t, nil
 }
 
-// Parts returns the model that a head stands on, and the parameters of the head beside it: none where they are among the model's, as in a family whose own
-// classes have heads.
+// Parts returns the model that a head stands on, and the parameters of the head beside it, under the names of Hugging Face's files: none where they are among
+// the model's, as in a family whose own classes have heads.
 func Parts(m TaskModel) (body Stored, head []nn.Named) {
-	if h, ok := m.(*headed); ok {
-		return h.base, h.HeadParams()
+	h, ok := m.(*headed)
+	if !ok {
+		return m, nil
 	}
-	return m, nil
+	for _, p := range h.HeadParams() {
+		p.Name = m.Places(checkpoint.HuggingFace, p.Name)[0].Name
+		head = append(head, p)
+	}
+	return h.base, head
 }
 
 // Drawn lists the parameters that NewTask drew because the pre-trained model of path does not have them: those of the head, and what else it lacks.

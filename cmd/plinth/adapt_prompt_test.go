@@ -1,0 +1,160 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+// twoBases changes to an empty folder with a BERT as "bert" and a GPT as "base".
+func twoBases(t *testing.T) {
+	t.Helper()
+	world(t)
+	freshBERT(t, readerText(t)+" fine great super poor dull awful weird queer eerie, 0 1 2 3 4 5 6", 2, 48)
+	if err := os.CopyFS("base", os.DirFS(shared.model)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Virtual tokens beside a base say what the report counted: classes of a decoder and of an encoder, summaries of a decoder and of an encoder-decoder.
+func TestAdaptPrompt(t *testing.T) {
+	twoBases(t)
+	smallT5(t)
+	reviews(t, "train.csv", 90, "good", "bad", "odd")
+	reviews(t, "test.csv", 30, "odd", "good", "bad")
+	for _, c := range []struct{ model, flags string }{{"base", "--prompt-tokens 4"}, {"bert", "--prompt-tokens 3 --prompt-init random --pool mean"}, {"base", "--prompt-text super --prompt-tokens 5 --keep-types"}} {
+		r := object(t, args("adapt --task classify --method prompt --data train.csv --test test.csv --epochs 10 --out out --model "+c.model+" "+c.flags)...)
+		if trained, all := r["trained_params"].(float64), r["params"].(float64); trained > all/20 {
+			t.Errorf("%s: %v of %v parameters trained", c.flags, trained, all)
+		}
+		if a := r["results"].([]any)[0].(map[string]any)["accuracy"].(float64); c.model == "base" && a < 0.4 {
+			t.Errorf("%s %s: accuracy %v", c.model, c.flags, a)
+		}
+		if answers, wrong := said(t, "out", "--model", c.model, "--adapter", "out/adapter"); wrong > 0 || len(answers) != 60 {
+			t.Errorf("%s %s: %d of %d answers are not the report's", c.model, c.flags, wrong, len(answers)/2)
+		}
+		if text := read(t, "out/report.txt"); !strings.Contains(text, fmt.Sprintf("classify --model %s --adapter %s", c.model, filepath.Join("out", "adapter"))) {
+			t.Errorf("report.txt: %s", text)
+		}
+		if err := os.RemoveAll("out"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stories(t, "stories.csv", 60, "text,summary")
+	for _, model := range []string{"base", "t5"} {
+		out := "out-" + model
+		object(t, args("adapt --task summarize --method prompt --prompt-tokens 3 --data stories.csv --test stories.csv --max-tokens 8 --epochs 1 --model "+model+" --out "+out)...)
+		rows, err := csv.NewReader(strings.NewReader(read(t, filepath.Join(out, "predictions.csv")))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, said := summaries(t, args("--data stories.csv --model "+model+" --adapter "+out+"/adapter")...)
+		for i, s := range said {
+			if s["text"] != rows[i+1][3] {
+				t.Errorf("%s, text %d: summarize says %q, the report %q", model, i, s["text"], rows[i+1][3])
+			}
+		}
+	}
+	// generate goes on behind the same tokens as summarize.
+	write(t, "a.txt", "one and")
+	want := ok(t, args("summarize --model base --adapter out-base/adapter --file a.txt --max-tokens 6")...)
+	if got := ok(t, args("generate --model base --adapter out-base/adapter --temperature 0 --max-tokens 6", "one and\nTL;DR:")...); strings.TrimSpace(got) != strings.TrimSpace(want) {
+		t.Errorf("generate %q, summarize %q", got, want)
+	}
+	fails(t, 1, "virtual", args("generate --model base --adapter out-base/adapter --echo --json a")...)
+	const run = "adapt --model base --data train.csv --out no "
+	for want, flags := range map[string]string{
+		"not for tag": "--task tag --method prompt", "are for --method prompt": "--task classify --prompt-text a", "1 at least": "--task classify --method prompt --prompt-tokens 0",
+		"exclude each other": "--task classify --method prompt --prompt-text a --prompt-init random", "--merge is for --method lora": "--task classify --method prompt --keep-types --merge",
+		"--head probe": "--task classify --method prompt --pool mean --head probe",
+	} {
+		fails(t, 2, want, args(run+flags)...)
+	}
+	fails(t, 1, "num_virtual_tokens", args(run+"--task classify --method prompt --prompt-tokens 999")...)
+}
+
+// PEFT computes with the verb's adapters and their heads what is computed here, on the base that they were trained on.
+func TestPEFTLoadsHeads(t *testing.T) {
+	modules := []string{"torch", "transformers", "peft"}
+	testkit.Python(t, modules...)
+	script := filepath.Join(testkit.Root(), "cmd", "plinth", "testdata", "peft_heads.py")
+	twoBases(t)
+	reviews(t, "train.csv", 60, "good", "bad", "odd")
+	named(t, "train.conll", 40, 1)
+	holdings(t, "train.json", 40, 1, true)
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type text struct {
+		IDs      []int32 `json:"ids"`
+		Segments []int32 `json:"segments"`
+	}
+	type job struct {
+		Model   string `json:"model"`
+		Adapter string `json:"adapter"`
+		Labels  int    `json:"labels"`
+		Texts   []text `json:"texts"`
+	}
+	var jobs []job
+	var want [][][]float32
+	k := cpu.New(cpu.Options{Threads: 2})
+	for i, c := range []struct{ model, flags string }{
+		{"base", "--task classify --data train.csv --method lora"}, {"bert", "--task classify --data train.csv --method lora --targets query,value"},
+		{"base", "--task classify --data train.csv --method prompt --prompt-tokens 3"}, {"bert", "--task classify --data train.csv --method prompt"},
+		{"base", "--task tag --data train.conll --method lora"}, {"bert", "--task tag --data train.conll --method lora"}, {"bert", "--task qa --data train.json --method lora"},
+	} {
+		out := fmt.Sprint("out", i)
+		ok(t, args("adapt --lr 1e-2 --steps 8 --model "+c.model+" --out "+out+" "+c.flags)...)
+		dir := filepath.Join(out, "adapter")
+		m, labels, err := zoo.NewTaskLike(c.model, dir, zoo.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, head := zoo.Parts(m)
+		if _, err := adapt.Open(k, dir, body, head); err != nil {
+			t.Fatal(err)
+		}
+		tok, err := zoo.Tokenizer(c.model, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := textsFor(m, tok)
+		var examples []adapt.Example
+		one := job{Model: filepath.Join(root, c.model), Adapter: filepath.Join(root, dir), Labels: len(labels.Names)}
+		for _, words := range [][]string{{"super red 3"}, {"what has red ?", "red has eggs ."}} {
+			e, err := x.Example(words...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			examples = append(examples, e)
+			n := len(x.Virtual)
+			s := text{IDs: e.IDs[n:]}
+			if e.Segments != nil && c.model == "bert" { // a decoder does not look at them; GPT-2 in transformers adds tokens of their numbers
+				s.Segments = e.Segments[n:]
+			}
+			one.Texts = append(one.Texts, s)
+		}
+		scores, err := adapt.Scores(t.Context(), tensor.Evaluation(k), m, examples)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs, want = append(jobs, one), append(want, scores)
+	}
+	var got [][][]float32
+	testkit.Ask(t, script, modules, jobs, &got)
+	for i, j := range jobs {
+		for n := range j.Texts {
+			testkit.Close(t, fmt.Sprintf("%s, text %d", j.Adapter, n), want[i][n], got[i][n], 1e-4, 0)
+		}
+	}
+}
