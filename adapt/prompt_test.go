@@ -187,7 +187,7 @@ func TestPromptRefuses(t *testing.T) {
 	const good = `"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 3`
 	for text, want := range map[string]string{
 		`{` + good + `, "prompt_tuning_init_text": null, "tokenizer_name_or_path": "x", "num_transformer_submodules": 2, "peft_version": "0.21.2"}`: "",
-		`{"peft_type": "LORA"}`: "peft_type",
+		`{"peft_type": "LORA"}`:                           "peft_type",
 		`{` + good + `, "num_transformer_submodules": 3}`: "num_transformer_submodules",
 		`{` + good + `, "cpt_mask": [1]}`:                 "cpt_mask",
 	} {
