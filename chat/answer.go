@@ -17,6 +17,7 @@ type Answer struct {
 	text   strings.Builder
 	held   string // may be the beginning of a stop text
 	ended  bool
+	stop   string // that ended it
 	shown  int  // bytes of text that were returned
 	hiding bool // the rest may be a tool call
 }
@@ -38,7 +39,7 @@ func (a *Answer) Add(s string) string {
 	cut := len(s)
 	for _, stop := range a.Stops {
 		if i := strings.Index(s, stop); i >= 0 && i <= cut {
-			cut, a.ended = i, true
+			cut, a.ended, a.stop = i, true, stop
 		}
 	}
 	if !a.ended {
@@ -85,6 +86,9 @@ func longestBeginning(s string, texts []string) int {
 
 // Ended says that a stop text was met.
 func (a *Answer) Ended() bool { return a.ended }
+
+// Stop is the stop text that was met, "" for none.
+func (a *Answer) Stop() string { return a.stop }
 
 // End ends the answer, and returns what can be shown of the rest: not a tool call.
 func (a *Answer) End() string {

@@ -11,7 +11,7 @@ import (
 // Speculation (Leviathan et al. 2022; Chen et al. 2023): tokens proposed by something cheap are rows of one step of the model. The model then chooses as
 // it would have alone, token by token, for its random numbers are keyed by position; proposals only decide how many choices a step yields.
 // So every result is that of plain decoding, bit for bit, at any temperature. A draft model draws with the request's own options and random
-// numbers, which makes its choice the model's wherever their distributions agree.
+// numbers, which makes its choice the model's wherever their distributions agree. Proposals know no constraint: those that break it are not chosen.
 
 // propose gives every sequence that decodes a draft.
 func (e *Engine) propose() error {
@@ -108,7 +108,7 @@ func (e *Engine) extend(from int, logits *tensor.Tensor) error {
 	N, V := logits.Dims2()
 	for i, w := range e.wanted[from : from+N] {
 		s := w.seq
-		id, err := e.sampler.next(logits.F32()[i*V:(i+1)*V], append(s.ids, s.draft...), s.prompt, s.opt)
+		id, err := e.sampler.next(logits.F32()[i*V:(i+1)*V], append(s.ids, s.draft...), s.prompt, s.opt, nil)
 		if err != nil {
 			s.fail(fmt.Errorf("draft model, position %d: %w", w.at, err))
 			continue

@@ -3,10 +3,12 @@ package generate
 import (
 	"fmt"
 	"math"
+
+	"github.com/plinth-ml/plinth/generate/constrain"
 )
 
 // Options say how tokens are chosen and when to stop. The zero value chooses the most probable token each time until the context
-// is full. A filter at its zero value is off. The order is: penalties, logit bias, top-k, typical, top-p, min-p, temperature.
+// is full. A filter at its zero value is off. The order is: penalties, logit bias, constraint, top-k, typical, top-p, min-p, temperature.
 type Options struct {
 	MaxTokens int `json:"max_tokens,omitempty"` // most tokens to generate; 0: as many as the context holds; -1: none (with Echo: score the prompt)
 
@@ -25,6 +27,10 @@ type Options struct {
 	Stop     []int32                `json:"stop_ids,omitempty"` // ids that end the sequence, such as end-of-text
 	StopFunc func(ids []int32) bool `json:"-"`                  // sees the generated ids after each token; true ends the sequence
 
+	// Constraint keeps the text within a language. An id of Stop may come where the text is complete and nowhere else; where it is and nothing can
+	// follow, the sequence ends without one. nil: any text.
+	Constraint *constrain.Constraint `json:"-"`
+
 	Seed uint64 `json:"seed,omitempty"` // equal requests with equal seeds give equal tokens
 
 	LogProbs    bool `json:"logprobs,omitempty"`     // return the log-probability of each generated token
@@ -41,13 +47,13 @@ type Request struct {
 
 // Why a sequence ended.
 const (
-	Stop    = "stop"    // a stop id or StopFunc
+	Stop    = "stop"    // a stop id, StopFunc, or a Constraint that nothing can follow
 	Length  = "length"  // MaxTokens
 	Context = "context" // no position is left
 )
 
 // Result is what one request gave. Log-probabilities are natural logarithms of the model's own distribution: the log-softmax of the
-// logits in float64, before penalties, bias, filters and temperature.
+// logits in float64, before penalties, bias, constraint, filters and temperature.
 type Result struct {
 	IDs            []int32       `json:"ids"`                           // generated ids; a stop id that ended the sequence is the last
 	LogProbs       []float64     `json:"logprobs,omitempty"`            // of each generated id, with LogProbs
@@ -110,6 +116,9 @@ func (o *Options) Check(vocab int) error {
 		if b != b || math.IsInf(float64(b), 1) {
 			return fmt.Errorf("logit_bias of id %d is %v", id, b)
 		}
+	}
+	if c := o.Constraint; c != nil && c.Vocab() > vocab {
+		return fmt.Errorf("the constraint is for a vocabulary of %d, the model has %d", c.Vocab(), vocab)
 	}
 	for _, id := range o.Stop {
 		if id < 0 || int(id) >= vocab {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/plinth-ml/plinth/generate/constrain"
 	"github.com/plinth-ml/plinth/internal/random"
 )
 
@@ -29,10 +30,11 @@ type sampler struct {
 var (
 	errNaN    = errors.New("the model's logits are not numbers")
 	errBanned = errors.New("logit_bias leaves no token to choose")
+	errNone   = errors.New("the model gives no token that the constraint allows any probability")
 )
 
-// next chooses the token that follows ids, of which the first prompt were given. logits is [V].
-func (s *sampler) next(logits []float32, ids []int32, prompt int, o *Options) (int32, error) {
+// next chooses the token that follows ids, of which the first prompt were given, among those that are allowed; nil: all. logits is [V].
+func (s *sampler) next(logits []float32, ids []int32, prompt int, o *Options, allowed constrain.Mask) (int32, error) {
 	if s.count == nil {
 		s.count = make([]int32, len(logits))
 	}
@@ -59,12 +61,21 @@ func (s *sampler) next(logits []float32, ids []int32, prompt int, o *Options) (i
 	for id, b := range o.LogitBias {
 		s.cand[id].logit += float64(b)
 	}
+	if allowed != nil {
+		s.cand = slices.DeleteFunc(s.cand, func(c candidate) bool { return !allowed.Has(c.id) })
+		if len(s.cand) == 0 {
+			return 0, errNone
+		}
+	}
 	best := slices.MinFunc(s.cand, func(a, b candidate) int {
 		if a.before(b) {
 			return -1
 		}
 		return 1
 	})
+	if math.IsInf(best.logit, -1) && allowed != nil {
+		return 0, errNone
+	}
 	if math.IsInf(best.logit, -1) {
 		return 0, errBanned
 	}

@@ -134,18 +134,18 @@ func TestNext(t *testing.T) {
 		var s sampler
 		for seed := range uint64(20) {
 			c.o.Seed = seed
-			if got, err := s.next(logits, ids, 2, &c.o); err != nil || got != c.want {
+			if got, err := s.next(logits, ids, 2, &c.o, nil); err != nil || got != c.want {
 				t.Errorf("%s: %d, %v, want %d", c.name, got, err, c.want)
 				break
 			}
 		}
 	}
 	for _, l := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
-		if _, err := new(sampler).next([]float32{0, l}, nil, 0, &Options{}); err != errNaN {
+		if _, err := new(sampler).next([]float32{0, l}, nil, 0, &Options{}, nil); err != errNaN {
 			t.Errorf("logit %v: error %v", l, err)
 		}
 	}
-	if _, err := new(sampler).next([]float32{0, inf}, nil, 0, &Options{LogitBias: map[int32]float32{0: inf}}); err != errBanned {
+	if _, err := new(sampler).next([]float32{0, inf}, nil, 0, &Options{LogitBias: map[int32]float32{0: inf}}, nil); err != errBanned {
 		t.Errorf("all banned: error %v", err)
 	}
 }
@@ -177,7 +177,7 @@ func TestDistribution(t *testing.T) {
 		ids := make([]int32, 100) // a draw for each of 200 seeds at each of 100 positions
 		for i := range draws {
 			c.o.Seed = uint64(i / 100)
-			id, err := s.next(logits, ids[:i%100], 0, &c.o)
+			id, err := s.next(logits, ids[:i%100], 0, &c.o, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

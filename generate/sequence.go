@@ -3,6 +3,8 @@ package generate
 import (
 	"fmt"
 	"slices"
+
+	"github.com/plinth-ml/plinth/generate/constrain"
 )
 
 // sequence is a request in progress.
@@ -15,6 +17,7 @@ type sequence struct {
 	prompt int
 	limit  int // most ids, the output included
 	out    *Result
+	match  *constrain.Matcher // behind ids; nil: no constraint
 
 	slot  int  // of the model's cache, -1 while it waits
 	begun bool // some of its tokens are in the cache
@@ -48,6 +51,9 @@ func (e *Engine) admit(r *Request) (*sequence, error) {
 		}
 	}
 	s := &sequence{opt: &r.Options, scope: scope{name: r.Scope}, prompt: len(prompt), slot: -1, draftSlot: -1, reach: min(4, e.opt.DraftTokens)}
+	if r.Constraint != nil {
+		s.match = r.Constraint.Start()
+	}
 	s.limit = context + 1 // the last token needs no position
 	switch {
 	case r.MaxTokens < 0 && len(prompt) > context+1:
@@ -119,8 +125,16 @@ func (e *Engine) accept(s *sequence, id int32, row []float32) {
 	if s.call.told {
 		s.call.fresh = append(s.call.fresh, t)
 	}
+	stopped := slices.Contains(s.opt.Stop, id)
+	if s.match != nil && !stopped {
+		if err := s.match.Advance(id); err != nil {
+			s.fail(err)
+			return
+		}
+		stopped = s.match.Ended()
+	}
 	switch {
-	case slices.Contains(s.opt.Stop, id), s.opt.StopFunc != nil && s.opt.StopFunc(s.out.IDs):
+	case stopped, s.opt.StopFunc != nil && s.opt.StopFunc(s.out.IDs):
 		s.out.Finish = Stop
 	case s.opt.MaxTokens > 0 && len(s.out.IDs) == s.opt.MaxTokens:
 		s.out.Finish = Length

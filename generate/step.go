@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plinth-ml/plinth/generate/constrain"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
@@ -128,7 +129,15 @@ func (e *Engine) take(from int, logits *tensor.Tensor) error {
 		if s.missed || s.out.Finish != "" || s.call.err != nil {
 			continue // behind a token that was proposed and not chosen, behind the end, or behind an error
 		}
-		id, err := e.sampler.next(row, s.ids, s.prompt, s.opt)
+		var allowed constrain.Mask
+		var err error
+		if s.match != nil {
+			allowed, err = s.match.Mask(s.opt.Stop)
+		}
+		var id int32
+		if err == nil {
+			id, err = e.sampler.next(row, s.ids, s.prompt, s.opt, allowed)
+		}
 		if err != nil {
 			s.fail(fmt.Errorf("position %d: %w", w.at, err))
 			continue

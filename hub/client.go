@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,10 +25,15 @@ type Client struct {
 	Endpoint string                                           // scheme and host of the hub, and a path where a mirror has one; empty: DefaultEndpoint
 	Token    string                                           // sent to that very host and to no other
 	HTTP     http.Client                                      // its CheckRedirect is not used
-	Tries    int                                              // attempts without progress before a download fails; 0: 6
-	Stall    time.Duration                                    // a connection that brings nothing for so long is given up; 0: 30 s
+	Tries    int                                              // attempts that together bring less than 16 KiB before a download fails; 0: 6
+	Stall    time.Duration                                    // a connection that takes longer for 16 KiB, or for what is left, is given up; 0: 30 s
 	Wait     func(ctx context.Context, d time.Duration) error // between attempts; nil: a timer
+
+	variable string // of the environment, which gave Endpoint
 }
+
+// floor is the progress that keeps a download going: 16 KiB in Tries attempts, and in the time of Stall.
+const floor = 16 << 10
 
 // Environment returns the store and the client that Hugging Face's variables describe, read by getenv: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME,
 // HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH and, under HF_HOME, the file token. With HF_HUB_OFFLINE set the client is nil: nothing may be fetched.
@@ -52,6 +58,9 @@ func Environment(getenv func(string) string) (Store, *Client, error) {
 		return s, nil, nil
 	}
 	c := &Client{Endpoint: getenv("HF_ENDPOINT"), Token: strings.TrimSpace(getenv("HF_TOKEN"))}
+	if c.Endpoint != "" {
+		c.variable = "HF_ENDPOINT"
+	}
 	if c.Token == "" {
 		at := getenv("HF_TOKEN_PATH")
 		if at == "" {
@@ -93,23 +102,23 @@ func (c *Client) listing(ctx context.Context, r Ref) (commit string, files []rem
 		} `json:"siblings"`
 	}
 	what := fmt.Sprintf("hub: %s@%s", r.Repo, r.revision())
-	err = c.retry(ctx, func() (bool, error) {
+	err = c.retry(ctx, func() (int64, error) {
 		body, err := c.get(ctx, "/api/models/"+r.Repo+"/revision/"+url.PathEscape(r.revision())+"?blobs=true", 0)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		defer body.Close()
 		data, err := io.ReadAll(io.LimitReader(body, maxListing+1))
 		if err != nil {
-			return false, temporary{err}
+			return 0, temporary{fmt.Errorf("%s: the list of files: %w", body.host, err)}
 		}
 		if len(data) > maxListing {
-			return false, fmt.Errorf("the list of files has more than %d bytes", maxListing)
+			return 0, fmt.Errorf("%s: the list of files has more than %d bytes", body.host, maxListing)
 		}
 		if err := json.Unmarshal(data, &answer); err != nil {
-			return false, fmt.Errorf("the list of files: %w", err)
+			return 0, fmt.Errorf("%s: the list of files: %w", body.host, err)
 		}
-		return false, nil
+		return 0, nil
 	})
 	if err != nil {
 		return "", nil, fmt.Errorf("%s: %w", what, err)
@@ -142,17 +151,26 @@ func (c *Client) listing(ctx context.Context, r Ref) (commit string, files []rem
 // cut shortens foreign text in a message.
 func cut(s string) string { return s[:min(len(s), 80)] }
 
-// get requests a path of the hub from byte `from` on and follows its redirects. The body begins at that byte.
-func (c *Client) get(ctx context.Context, path string, from int64) (io.ReadCloser, error) {
+// host names the server at u in messages, without its path: the address of a redirect may hold a signature. What gave the address is told where it may be wrong.
+func (c *Client) host(u, home *url.URL) string {
+	name := u.Scheme + "://" + u.Host
+	if c.variable != "" && u.Host == home.Host {
+		name += " (" + c.variable + ")"
+	}
+	return name
+}
+
+// get requests a path of the hub from byte `from` on and follows its redirects. The body begins at that byte. Errors name the host.
+func (c *Client) get(ctx context.Context, path string, from int64) (*watched, error) {
 	endpoint := strings.TrimSuffix(c.Endpoint, "/")
 	if endpoint == "" {
 		endpoint = DefaultEndpoint
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+path, nil)
-	if err != nil {
+	if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		cancel(nil)
-		return nil, fmt.Errorf("endpoint %s: %w", endpoint, err)
+		return nil, fmt.Errorf("%s %q is no address of a hub: want one such as %s", cmp.Or(c.variable, "endpoint"), cut(endpoint), DefaultEndpoint)
 	}
 	req.Header.Set("User-Agent", "plinth")
 	req.Header.Set("Accept-Encoding", "identity") // sizes and ranges are those of the file
@@ -180,44 +198,53 @@ func (c *Client) get(ctx context.Context, path string, from int64) (io.ReadClose
 	if stall == 0 {
 		stall = 30 * time.Second
 	}
-	watch := time.AfterFunc(stall, func() { cancel(fmt.Errorf("nothing came for %v", stall)) })
+	watch := time.AfterFunc(stall, func() { cancel(fmt.Errorf("less than %d bytes came in %v", floor, stall)) })
 	res, err := client.Do(req)
 	if err != nil {
 		watch.Stop()
 		cause := context.Cause(ctx)
 		cancel(nil)
-		if cause != nil {
-			return nil, temporary{cause}
+		host := c.host(&home, &home)
+		if u := (*url.Error)(nil); errors.As(err, &u) {
+			if at, e := url.Parse(u.URL); e == nil && at.Host != "" {
+				host = c.host(at, &home) // of a redirect
+			}
+			err = u.Err
 		}
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // the address of a redirect may hold a signature
+		switch {
+		case cause != nil:
+			return nil, temporary{fmt.Errorf("%s: %w", host, cause)}
+		case strings.Contains(err.Error(), "redirect"), strings.Contains(err.Error(), "unsupported protocol"):
+			return nil, fmt.Errorf("%s: %w", host, err)
 		}
-		if strings.Contains(err.Error(), "redirect") || strings.Contains(err.Error(), "unsupported protocol") {
-			return nil, err
-		}
-		return nil, temporary{fmt.Errorf("no answer: %w", err)}
+		return nil, temporary{fmt.Errorf("%s: no answer: %w", host, err)}
 	}
-	body := &watched{res.Body, ctx, cancel, watch, stall}
+	watch.Reset(stall)
+	body := &watched{ReadCloser: res.Body, ctx: ctx, cancel: cancel, watch: watch, stall: stall, host: c.host(res.Request.URL, &home)}
 	if err := checkAnswer(res, from); err != nil {
 		body.Close()
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", body.host, err)
 	}
 	return body, nil
 }
 
-// watched is a body whose stalls are noticed.
+// watched is a body that is given up when it comes too slowly.
 type watched struct {
 	io.ReadCloser
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	watch  *time.Timer
 	stall  time.Duration
+	host   string // who sends it, for messages
+	got    int    // bytes since watch was set
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	w.watch.Reset(w.stall)
+	if w.got += n; w.got >= floor {
+		w.got = 0
+		w.watch.Reset(w.stall)
+	}
 	if cause := context.Cause(w.ctx); err != nil && err != io.EOF && cause != nil {
 		err = cause
 	}
@@ -292,8 +319,8 @@ func retryAfter(v string) time.Duration {
 // maxWait is the longest that a server may ask us to wait.
 const maxWait = 5 * time.Minute
 
-// retry calls attempt until it succeeds, fails for good, or has failed Tries times since it last got on.
-func (c *Client) retry(ctx context.Context, attempt func() (progress bool, err error)) error {
+// retry calls attempt, which returns how many bytes it got on, until it succeeds, fails for good, or fails Tries times while less than floor comes.
+func (c *Client) retry(ctx context.Context, attempt func() (n int64, err error)) error {
 	tries, wait := c.Tries, c.Wait
 	if tries == 0 {
 		tries = 6
@@ -301,16 +328,17 @@ func (c *Client) retry(ctx context.Context, attempt func() (progress bool, err e
 	if wait == nil {
 		wait = sleep
 	}
-	for failed := 0; ; {
-		progress, err := attempt()
+	for failed, came := 0, int64(0); ; {
+		n, err := attempt()
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if failed++; progress {
-			failed = 1
+		failed++
+		if came += n; came >= floor {
+			failed, came = 1, 0
 		}
 		pause := min(500*time.Millisecond<<(failed-1), 30*time.Second)
 		var b busy
@@ -323,7 +351,7 @@ func (c *Client) retry(ctx context.Context, attempt func() (progress bool, err e
 			return err
 		}
 		if failed >= tries {
-			return fmt.Errorf("%w (%d attempts)", err, failed)
+			return fmt.Errorf("%w (%d attempts, %d bytes)", err, failed, came)
 		}
 		if err := wait(ctx, pause); err != nil {
 			return err

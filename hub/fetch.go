@@ -73,41 +73,44 @@ func (p *pull) download(ctx context.Context, part string, f remote) (resumed boo
 		}
 	}
 	p.add(at)
-	err = p.client.retry(ctx, func() (bool, error) {
+	most := at // a server that has to begin again and again brings bytes, but no progress
+	err = p.client.retry(ctx, func() (int64, error) {
 		if at == f.Size {
-			return true, nil
+			return 0, nil
 		}
 		body, err := p.client.get(ctx, "/"+p.ref.Repo+"/resolve/"+p.commit+"/"+escape(f.Name), at)
 		if errors.Is(err, errRange) && at > 0 { // it cannot go on: begin again
 			p.add(-at)
 			at = 0
 			if err := out.Truncate(0); err != nil {
-				return false, err
+				return 0, err
 			}
-			return false, temporary{err}
+			return 0, temporary{err}
 		}
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		defer body.Close()
 		if _, err := out.Seek(at, io.SeekStart); err != nil {
-			return false, err
+			return 0, err
 		}
 		n, err := io.Copy(&counter{p, out}, io.LimitReader(body, f.Size-at+1))
 		if at += n; at > f.Size {
 			p.add(f.Size - at)
 			at = f.Size
-			return false, fmt.Errorf("the server sends more than the %d bytes that it lists", f.Size)
+			return 0, fmt.Errorf("%s sends more than the %d bytes that the hub lists", body.host, f.Size)
 		}
+		gained := max(0, at-most)
+		most += gained
 		switch {
 		case err != nil && errors.As(err, new(*os.PathError)):
-			return false, err // our disk
+			return 0, err // our disk
 		case err != nil:
-			return n > 0, temporary{fmt.Errorf("cut after %d of %d bytes: %w", at, f.Size, err)}
+			return gained, temporary{fmt.Errorf("%s: cut after %d of %d bytes: %w", body.host, at, f.Size, err)}
 		case at < f.Size:
-			return n > 0, temporary{fmt.Errorf("cut after %d of %d bytes", at, f.Size)}
+			return gained, temporary{fmt.Errorf("%s: cut after %d of %d bytes", body.host, at, f.Size)}
 		}
-		return true, nil
+		return 0, nil
 	})
 	if err != nil {
 		return resumed, err

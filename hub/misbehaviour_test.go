@@ -23,6 +23,7 @@ func TestMisbehaviour(t *testing.T) {
 			w.WriteHeader(http.StatusPartialContent)
 		}
 		w.Write(body[from:min(from+send, len(body))])
+		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
 	}
 	start := func(r *http.Request) (from int) {
@@ -42,12 +43,39 @@ func TestMisbehaviour(t *testing.T) {
 				return false
 			}
 		}},
-		"always cut at once": {err: "model.safetensors: no answer: EOF (6 attempts)", setup: func(s *server) {
+		"always cut at once": {err: "HOST: no answer: EOF (6 attempts, 0 bytes)", setup: func(s *server) {
 			s.file = func(n int, name string, w http.ResponseWriter, r *http.Request) bool {
 				if name == weights {
-					hijack(w, r, s.files[name], start(r), 0)
+					panic(http.ErrAbortHandler)
 				}
 				return false
+			}
+		}},
+		"a byte a connection": {err: "model.safetensors: HOST: cut after 6 of 300000 bytes: unexpected EOF (6 attempts, 6 bytes)", setup: func(s *server) {
+			s.file = func(n int, name string, w http.ResponseWriter, r *http.Request) bool {
+				if name == weights {
+					hijack(w, r, s.files[name], start(r), 1)
+				}
+				return false
+			}
+		}},
+		"bytes that trickle": {err: "of 300000 bytes: less than 16384 bytes came in 300ms", setup: func(s *server) {
+			s.file = func(n int, name string, w http.ResponseWriter, r *http.Request) bool {
+				for i := 0; name == weights && r.Context().Err() == nil; i++ {
+					w.Write(s.files[name][i : i+1])
+					w.(http.Flusher).Flush()
+					time.Sleep(10 * time.Millisecond)
+				}
+				return name == weights
+			}
+		}, tries: 1},
+		"always from the beginning": {err: "HOST: the server gives another part than asked for (6 attempts, 0 bytes)", setup: func(s *server) {
+			s.file = func(n int, name string, w http.ResponseWriter, r *http.Request) bool {
+				if name == weights {
+					w.Header().Set("Content-Length", "300000")
+					w.Write(s.files[name][:50_000])
+				}
+				return name == weights
 			}
 		}},
 		"no ranges": {setup: func(s *server) {
@@ -94,7 +122,7 @@ func TestMisbehaviour(t *testing.T) {
 				return true
 			}
 		}},
-		"too many bytes": {err: "more than the 300000 bytes", setup: func(s *server) {
+		"too many bytes": {err: "HOST sends more than the 300000 bytes", setup: func(s *server) {
 			s.file = func(n int, name string, w http.ResponseWriter, r *http.Request) bool {
 				if name != weights {
 					return false
@@ -113,17 +141,17 @@ func TestMisbehaviour(t *testing.T) {
 				return n < 3
 			}
 		}},
-		"busy for hours": {err: "asks to wait 10h0m0s", setup: func(s *server) {
+		"busy for hours": {err: "HOST: the hub is busy (429) and asks to wait 10h0m0s", setup: func(s *server) {
 			s.list = func(_ int, w http.ResponseWriter) bool {
 				w.Header().Set("Retry-After", "36000")
 				w.WriteHeader(http.StatusTooManyRequests)
 				return true
 			}
 		}},
-		"fails and fails": {err: "the hub fails (500) (6 attempts)", setup: func(s *server) {
+		"fails and fails": {err: "hub: org/name@main: HOST: the hub fails (500) (6 attempts, 0 bytes)", setup: func(s *server) {
 			s.list = func(_ int, w http.ResponseWriter) bool { w.WriteHeader(500); return true }
 		}},
-		"stalls": {err: "nothing came for", setup: func(s *server) {
+		"stalls": {err: "HOST: cut after 0 of 300000 bytes: less than 16384 bytes came in 300ms (2 attempts, 0 bytes)", setup: func(s *server) {
 			s.file = func(n int, name string, w http.ResponseWriter, r *http.Request) bool {
 				if name == weights {
 					w.Header().Set("Content-Length", "300000")
@@ -136,7 +164,7 @@ func TestMisbehaviour(t *testing.T) {
 		"refused": {err: "HF_TOKEN", setup: func(s *server) {
 			s.list = func(_ int, w http.ResponseWriter) bool { w.WriteHeader(401); return true }
 		}},
-		"redirect loop": {err: "more than 10 redirects", setup: func(s *server) {
+		"redirect loop": {err: "HOST: more than 10 redirects", setup: func(s *server) {
 			s.file = func(n int, name string, w http.ResponseWriter, r *http.Request) bool {
 				http.Redirect(w, r, r.URL.Path, http.StatusFound)
 				return true
@@ -148,7 +176,7 @@ func TestMisbehaviour(t *testing.T) {
 				return true
 			}
 		}},
-		"a list that is cut": {err: "unexpected end of JSON", setup: func(s *server) {
+		"a list that is cut": {err: "HOST: the list of files: unexpected end of JSON", setup: func(s *server) {
 			s.list = func(_ int, w http.ResponseWriter) bool { io.WriteString(w, `{"sha": "`); return true }
 		}},
 		"a commit that is a path": {err: "commit", setup: func(s *server) {
@@ -187,13 +215,43 @@ func TestMisbehaviour(t *testing.T) {
 				pulled(t, s, store, got, err)
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), c.err) {
-				t.Fatalf("error %v, want one with %q", err, c.err)
+			if want := strings.ReplaceAll(c.err, "HOST", s.URL); err == nil || !strings.Contains(err.Error(), want) {
+				t.Fatalf("error %v, want one with %q", err, want)
 			}
 			if _, err := store.Find(whole); !errors.Is(err, ErrAbsent) {
 				t.Errorf("a failed pull left a model: %v", err)
 			}
 		})
+	}
+}
+
+// Messages name the variable that chose the host, and the host that a redirect chose without the path, which may be signed.
+func TestHostInMessages(t *testing.T) {
+	s, home := newServer(t), t.TempDir()
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	s.file = func(_ int, _ string, w http.ResponseWriter, r *http.Request) bool {
+		http.Redirect(w, r, other.URL+"/secret?signature=1", http.StatusFound)
+		return true
+	}
+	for _, c := range []struct {
+		endpoint, err string
+		list          func(int, http.ResponseWriter) bool
+	}{
+		{s.URL, s.URL + " (HF_ENDPOINT): the hub has no such", func(_ int, w http.ResponseWriter) bool { w.WriteHeader(404); return true }},
+		{s.URL, ": " + other.URL + ": the hub has no such model, revision or file (404)", nil},
+		{"ftp://x", `hub: org/name@main: HF_ENDPOINT "ftp://x" is no address of a hub`, nil},
+		{"huggingface.co", `HF_ENDPOINT "huggingface.co" is no address of a hub`, nil},
+		{"http://[", `HF_ENDPOINT "http://[" is no address of a hub`, nil},
+	} {
+		store, client, err := Environment(func(name string) string { return map[string]string{"HF_HOME": home, "HF_ENDPOINT": c.endpoint}[name] })
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.list = c.list
+		if _, err = store.Pull(t.Context(), client, whole, PullOptions{}); err == nil || !strings.Contains(err.Error(), c.err) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: error %v, want one with %q", c.endpoint, err, c.err)
+		}
 	}
 }
 

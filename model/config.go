@@ -64,7 +64,7 @@ func ParseConfig(data []byte, c any, k Keys) error {
 		case fixed && !slices.ContainsFunc(strings.Split(want, "|"), func(w string) bool { return sameJSON(value, w) }):
 			return fmt.Errorf("config.json: %s is %s, only %s is implemented", key, value, want)
 		case slices.Contains(k.Others, key) && value != "null" && value != "false":
-			return fmt.Errorf("config.json: unknown key %q", key)
+			return fmt.Errorf("config.json: %s is %s, a key that this model_type has not: some programs ignore it and some do not; delete it if the model was trained without", key, value)
 		case fixed, slices.Contains(neutral, key), slices.Contains(k.Neutral, key), slices.Contains(k.Others, key):
 			delete(keys, key)
 		case value == "null":
@@ -182,6 +182,17 @@ func (l IDs) MarshalJSON() ([]byte, error) {
 		return json.Marshal(l[0])
 	}
 	return json.Marshal([]int(l))
+}
+
+// CheckEnds reports an id of eos_token_id beyond the vocabulary: a text would never end. standard is the id that the published library puts into a
+// configuration of any size that names none, 0 where there is none; it is accepted.
+func CheckEnds(vocab, standard int, ends ...int) error {
+	for _, id := range ends {
+		if id >= vocab && (id != standard || standard == 0) {
+			return fmt.Errorf("config.json: eos_token_id %d is not within the vocabulary of vocab_size %d", id, vocab)
+		}
+	}
+	return nil
 }
 
 // Limit is a size with the range that it must keep to.

@@ -27,7 +27,10 @@ type prompts struct {
 	ids   [][]int32
 }
 
-func (p *prompts) UnmarshalJSON(b []byte) error {
+func (p *prompts) UnmarshalJSON(b []byte) error { return p.read("prompt", b) }
+
+// read is UnmarshalJSON for a field of another name.
+func (p *prompts) read(param string, b []byte) error {
 	*p = prompts{}
 	var one string
 	var list []json.RawMessage
@@ -50,7 +53,7 @@ func (p *prompts) UnmarshalJSON(b []byte) error {
 			return nil
 		}
 	}
-	return badRequest("prompt", "neither a text, nor a list of texts, of ids, or of lists of ids")
+	return badRequest(param, "neither a text, nor a list of texts, of ids, or of lists of ids")
 }
 
 // encode returns the ids of the prompts: texts with what the tokenizer puts around a model's input.
@@ -199,7 +202,7 @@ func (j *job) logProbs(q *completionRequest, c *choice, r *generate.Result) *com
 
 // completionJob checks a request.
 func (s *Server) completionJob(q *completionRequest) (*job, error) {
-	m, err := s.model(q.Model)
+	m, err := s.model(q.Model, writes)
 	if err != nil {
 		return nil, err
 	}

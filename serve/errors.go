@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // apiError is an error as the API tells it.
@@ -20,13 +21,16 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.Message }
 
+// Refuse is an error of Model's functions that is the request's fault: the server answers 400, and names the field.
+func Refuse(field string, err error) error { return badRequest(field, "%v", err) }
+
 // badRequest is a field that cannot be as it is.
 func badRequest(param, format string, args ...any) error {
 	return &apiError{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: param, Message: param + ": " + fmt.Sprintf(format, args...)}
 }
 
 // writeError answers with an error. What is not an apiError is told in general words only: it may hold paths.
-func (s *Server) writeError(w http.ResponseWriter, err error) {
+func (s *Server) writeError(w http.ResponseWriter, err error, shape func(*apiError) any) {
 	var e *apiError
 	if !errors.As(err, &e) {
 		s.log("error", "error", err.Error())
@@ -35,7 +39,27 @@ func (s *Server) writeError(w http.ResponseWriter, err error) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
 	}
-	writeJSON(w, e.Status, map[string]*apiError{"error": e})
+	if shape == nil {
+		shape = func(e *apiError) any { return map[string]*apiError{"error": e} }
+	}
+	writeJSON(w, e.Status, shape(e))
+}
+
+// renamed is an error about a field that a request calls otherwise: names are old and new ones in turns, of a field or of the beginning of its path.
+func renamed(err error, names ...string) error {
+	var e *apiError
+	if !errors.As(err, &e) {
+		return err
+	}
+	for i := 0; i < len(names); i += 2 {
+		if rest, ok := strings.CutPrefix(e.Param, names[i]); ok && (rest == "" || rest[0] == '[' || rest[0] == '.') {
+			c := *e
+			c.Param = names[i+1] + rest
+			c.Message = c.Param + strings.TrimPrefix(e.Message, e.Param)
+			return &c
+		}
+	}
+	return err
 }
 
 // writeJSON answers with an object.
@@ -48,4 +72,16 @@ func writeJSON(w http.ResponseWriter, status int, object any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(append(b, '\n'))
+}
+
+// within is an error about a field of an object that stands at a path.
+func within(err error, path string) error {
+	var e *apiError
+	if !errors.As(err, &e) || strings.HasPrefix(e.Param, path) {
+		return err
+	}
+	if e.Param == "body" {
+		return renamed(err, "body", path)
+	}
+	return renamed(err, e.Param, path+"."+e.Param)
 }

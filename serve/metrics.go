@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -25,8 +26,11 @@ func newMetrics(s *Server) *metrics {
 		firsts:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plinth_first_token_seconds", Help: "Time to the first token of a request.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 10)}, []string{"model"}),
 		counted:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plinth_tokens_total", Help: "Tokens of prompts and of answers."}, []string{"model", "kind"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.counted)
+	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.counted, collectors.NewGoCollector())
 	for _, model := range s.o.Models {
+		if model.Engine == nil {
+			continue
+		}
 		for _, g := range []struct {
 			name, help string
 			value      func() float64

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/plinth-ml/plinth/chat"
@@ -15,13 +16,67 @@ import (
 type Model struct {
 	Name      string
 	Created   time.Time
-	Engine    *generate.Engine
 	Tokenizer *tokenizer.Tokenizer
-	Vocab     int            // of the model, for logit biases
-	Context   int            // most positions of a sequence
-	Stops     []int32        // ids that end a text
-	Dialogue  *chat.Dialogue // nil: the model has no chat template
-	Extra     map[string]any // values for the template
+	Vocab     int // of the model, for logit biases
+	Context   int // most positions of a sequence
+
+	// Of a model that writes.
+	Engine   *generate.Engine // nil: it writes nothing
+	Stops    []int32          // ids that end a text
+	Dialogue *chat.Dialogue   // nil: it has no chat template
+	Extra    map[string]any   // values for the template
+
+	// What the model does beside; each may be nil. No two of these functions run at once for one model.
+	Embed    func(ctx context.Context, texts []string, kind string) (vectors [][]float32, cut int, err error)   // kind "query" and "document" where the model tells them apart, "" else
+	Classify func(ctx context.Context, texts [][]string, own *OwnLabels) (c *Classes, err error)                // each a text or a pair; own nil: by the model's own labels
+	Rerank   func(ctx context.Context, query string, documents []string) (scores []float64, cut int, err error) // how well each document answers
+
+	Dimensions int      // of a vector that Embed makes
+	Labels     []string // Classify's own; empty: it says numbers; nil: it wants OwnLabels
+
+	turn turn
+}
+
+// ability is something that a model may be able to do.
+type ability string
+
+const (
+	writes     ability = "completions"
+	chats      ability = "chat"
+	embeds     ability = "embeddings"
+	classifies ability = "classify"
+	reranks    ability = "rerank"
+)
+
+// abilities are what the model can do.
+func (m *Model) abilities() []ability {
+	var list []ability
+	for _, a := range []struct {
+		name ability
+		has  bool
+	}{{writes, m.Engine != nil}, {chats, m.Dialogue != nil}, {embeds, m.Embed != nil}, {classifies, m.Classify != nil}, {reranks, m.Rerank != nil}} {
+		if a.has {
+			list = append(list, a.name)
+		}
+	}
+	return list
+}
+
+// can says whether the model is able to do something; every model can do "".
+func (m *Model) can(a ability) bool { return a == "" || slices.Contains(m.abilities(), a) }
+
+// count is the number of tokens of a text as a model's input. More than the context is an error unless what is too much is cut.
+func (m *Model) count(param, text string, cut bool) (int, error) {
+	e := m.Tokenizer.NewEncoder()
+	ids := m.Tokenizer.AddSpecial(e.AppendEncode(nil, []byte(text)))
+	if err := e.Err(); err != nil {
+		return 0, badRequest(param, "%v", err)
+	}
+	if len(ids) > m.Context && !cut {
+		return 0, &apiError{Status: 400, Type: "invalid_request_error", Code: "context_length_exceeded", Param: param,
+			Message: fmt.Sprintf("%s: %d tokens are more than the %d that the model takes; \"truncate\": true cuts the end off", param, len(ids), m.Context)}
+	}
+	return min(len(ids), m.Context), nil
 }
 
 // errNoChat is the answer to a conversation with a model that knows none.

@@ -29,7 +29,12 @@ func decode(r *http.Request, v any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &apiError{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Message: "the body must be JSON, with the header Content-Type: application/json"}
 	}
-	d := json.NewDecoder(r.Body)
+	return strict(r.Body, v)
+}
+
+// strict reads one JSON value. An error is a badRequest that names the field.
+func strict(r io.Reader, v any) error {
+	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if err == nil {
@@ -110,9 +115,9 @@ type sampling struct {
 	N                 *int               `json:"n"`
 	Stream            bool               `json:"stream"`
 	StreamOptions     *streamOptions     `json:"stream_options"`
-	User              string             `json:"user"`     // told to nobody
-	Metadata          map[string]string  `json:"metadata"` // told to nobody
-	Store             bool               `json:"store"`    // nothing is stored
+	User              string             `json:"user" doc:"told to nobody"`
+	Metadata          map[string]string  `json:"metadata" doc:"told to nobody"`
+	Store             bool               `json:"store" doc:"nothing is stored"`
 	ServiceTier       string             `json:"service_tier"`
 }
 

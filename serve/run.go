@@ -52,8 +52,8 @@ type job struct {
 
 // check refuses a job while too much waits already.
 func (s *Server) check(j *job) error {
-	if s.draining.Load() {
-		return &apiError{Status: http.StatusServiceUnavailable, Type: "server_error", Message: "the server is about to stop", RetryAfter: 5}
+	if err := s.open(); err != nil {
+		return err
 	}
 	most := s.o.QueueTokens
 	if most == 0 {
@@ -68,10 +68,22 @@ func (s *Server) check(j *job) error {
 		tokens += len(p) * j.n
 	}
 	if tokens > most {
-		return &apiError{Status: http.StatusTooManyRequests, Type: "rate_limit_error", Code: "queue_full", RetryAfter: 1 + l.Active/4,
-			Message: "too many requests wait for this model: try again"}
+		return tooMany(1 + l.Active/4)
 	}
 	return nil
+}
+
+// open refuses work while the server is about to stop.
+func (s *Server) open() error {
+	if s.draining.Load() {
+		return &apiError{Status: http.StatusServiceUnavailable, Type: "server_error", Message: "the server is about to stop", RetryAfter: 5}
+	}
+	return nil
+}
+
+// tooMany is the answer where too much waits already.
+func tooMany(seconds int) error {
+	return &apiError{Status: http.StatusTooManyRequests, Type: "rate_limit_error", Code: "queue_full", RetryAfter: seconds, Message: "too many requests wait for this model: try again"}
 }
 
 // run writes the choices of a job that was checked. token, unless nil, is told each token and what of the text can be shown with it.

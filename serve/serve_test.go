@@ -20,6 +20,7 @@ import (
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/serve"
@@ -28,6 +29,13 @@ import (
 
 // tiny is a model with random weights, a vocabulary of bytes and ChatML.
 func tiny(t testing.TB, o generate.EngineOptions) *serve.Model {
+	t.Helper()
+	m, _ := tinyDecoder(t, o)
+	return m
+}
+
+// tinyDecoder is tiny, with the decoder that its engine runs.
+func tinyDecoder(t testing.TB, o generate.EngineOptions) (*serve.Model, model.Decoder) {
 	t.Helper()
 	tok, err := tokenizer.Train(t.Context(), slices.Values([][]byte{[]byte("some words to begin with, and some more words")}), tokenizer.TrainOptions{VocabSize: 280, Special: []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"}})
 	if err != nil {
@@ -45,7 +53,19 @@ func tiny(t testing.TB, o generate.EngineOptions) *serve.Model {
 	eos, _ := tok.EOS()
 	source := &chat.Source{Stops: []int32{eos}}
 	return &serve.Model{Name: "tiny", Created: time.Unix(1, 0), Engine: generate.New(m, cpu.New(cpu.Options{Threads: 2}), o), Tokenizer: tok, Vocab: tok.VocabSize(), Context: 256,
-		Stops: source.Stops, Dialogue: chat.NewDialogue(t.Context(), source, template, tok)}
+		Stops: source.Stops, Dialogue: chat.NewDialogue(t.Context(), source, template, tok)}, m
+}
+
+// serveModels serves models and nothing else.
+func serveModels(t testing.TB, models ...*serve.Model) string {
+	t.Helper()
+	s, err := serve.New(serve.Options{Models: models})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	return h.URL
 }
 
 // start serves a tiny model.
@@ -92,8 +112,8 @@ type answer struct {
 	Choices []struct {
 		Index    int
 		Text     string
-		Message  struct{ Content string }
-		Delta    struct{ Content string }
+		Message  said
+		Delta    said
 		LogProbs struct {
 			Tokens        []string
 			TokenLogProbs []*float64 `json:"token_logprobs"`
@@ -108,6 +128,14 @@ type answer struct {
 		Prompt     int `json:"prompt_tokens"`
 		Completion int `json:"completion_tokens"`
 	}
+}
+
+// said is a message, or a piece of one.
+type said struct {
+	Content   string
+	ToolCalls []struct {
+		Function struct{ Name, Arguments string }
+	} `json:"tool_calls"`
 }
 
 func parse(t testing.TB, body string) answer {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type Options struct {
 	Models []*Model
 	Keys   []string // any of these as "Authorization: Bearer KEY" or "X-Api-Key: KEY"; none: everybody may ask
 	Hosts  []string // names that requests may be addressed to beside loopback ones; "*": any
+	Runs   *os.Root // folder with run directories of train, which are shown; nil: none
 
 	MaxBody     int64         // bytes of a request; 0: 8 MiB
 	QueueTokens int           // most prompt tokens that wait for a model; 0: four times its context, at least 32768
@@ -36,27 +38,9 @@ type Server struct {
 	mux      *http.ServeMux
 	started  time.Time
 	metrics  *metrics
+	kept     kept          // answers of /v1/responses
 	requests atomic.Uint64 // numbers ids
 	draining atomic.Bool
-}
-
-// route is one of the server's.
-type route struct {
-	pattern string
-	open    bool // asks for no key
-	handle  func(*Server, http.ResponseWriter, *http.Request) error
-}
-
-// routes are all there are; each but the open ones wants a key where there are keys.
-var routes = []route{
-	{"GET /health", true, (*Server).health},
-	{"GET /metrics", false, (*Server).serveMetrics},
-	{"GET /v1/models", false, (*Server).listModels},
-	{"GET /v1/models/{name...}", false, (*Server).getModel},
-	{"POST /v1/chat/completions", false, (*Server).chatCompletions},
-	{"POST /v1/completions", false, (*Server).completions},
-	{"POST /tokenize", false, (*Server).tokenize},
-	{"POST /detokenize", false, (*Server).detokenize},
 }
 
 // New returns a server of models.
@@ -79,6 +63,7 @@ func New(o Options) (*Server, error) {
 		if m.Name == "" || names[m.Name] {
 			return nil, fmt.Errorf("serve: model name %q is empty or there twice", m.Name)
 		}
+		m.turn = newTurn()
 		names[m.Name] = true
 	}
 	for i, k := range o.Keys {
@@ -88,15 +73,18 @@ func New(o Options) (*Server, error) {
 		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
 	}
 	s.metrics = newMetrics(s)
-	for _, r := range routes {
+	for _, r := range routes() {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.answer(w, req, r) })
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
-		s.answer(w, req, route{open: true, handle: func(*Server, http.ResponseWriter, *http.Request) error {
-			return &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Message: "there is no " + req.Method + " " + clip(req.URL.Path, 100)}
-		}})
+		s.answer(w, req, route{open: true, handle: func(_ *Server, _ http.ResponseWriter, req *http.Request) error { return notFound(req) }})
 	})
 	return s, nil
+}
+
+// notFound is the answer where no route is.
+func notFound(r *http.Request) error {
+	return &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Message: "there is no " + r.Method + " " + clip(r.URL.Path, 100)}
 }
 
 // ServeHTTP answers a request.
@@ -140,7 +128,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route) {
 			}
 			s.log("panic", "route", to.pattern, "panic", fmt.Sprint(p))
 			if rec.status == 0 {
-				s.writeError(rec, errors.New("panic"))
+				s.writeError(rec, errors.New("panic"), to.shape)
 			}
 		}
 		s.metrics.request(to.pattern, rec.status, time.Since(start))
@@ -159,7 +147,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route) {
 		return
 	}
 	if rec.status == 0 {
-		s.writeError(rec, err)
+		s.writeError(rec, err, to.shape)
 	}
 }
 
@@ -235,12 +223,18 @@ func clip(text string, n int) string {
 	return text
 }
 
-// model is the one that a request names; "" is the only one, or the first.
-func (s *Server) model(name string) (*Model, error) {
+// model is the one that a request names; "" is the first that can do what is asked for.
+func (s *Server) model(name string, to ability) (*Model, error) {
 	for _, m := range s.o.Models {
-		if m.Name == name || name == "" {
+		if name == "" && m.can(to) || m.Name == name && (m.can(to) || to == chats) {
 			return m, nil
 		}
+		if m.Name == name {
+			return nil, badRequest("model", "%q is not for this route (%s): it can do %v", clip(name, 100), to, m.abilities())
+		}
+	}
+	if name == "" {
+		return nil, badRequest("model", "no model of this server is for this route (%s)", to)
 	}
 	return nil, &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found", Message: fmt.Sprintf("The model %q does not exist; GET /v1/models lists those that do.", clip(name, 100))}
 }

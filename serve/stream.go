@@ -60,6 +60,16 @@ type inPieces struct {
 	token func(send func(piece any), i int, t generate.Token, text string)
 	end   func(send func(piece any), i int, c *choice)
 	usage func(u usage) any // the last piece, where it is asked for
+
+	// Of APIs other than OpenAI's first: what comes at the end instead of usage and [DONE], and what an error is told with.
+	last   func(send func(piece any), u usage)
+	failed func(e *apiError) any
+}
+
+// event is a piece with a name.
+type event struct {
+	name string
+	data any
 }
 
 // answerInPieces runs a job and sends its choices as they are written. A client that goes away ends the job.
@@ -68,7 +78,12 @@ func (s *Server) answerInPieces(w http.ResponseWriter, r *http.Request, j *job, 
 	defer cut()
 	e := s.stream(w)
 	send := func(piece any) {
-		if e.send("", piece); e.err != nil {
+		if ev, ok := piece.(event); ok {
+			e.send(ev.name, ev.data)
+		} else {
+			e.send("", piece)
+		}
+		if e.err != nil {
 			cut()
 		}
 	}
@@ -79,11 +94,20 @@ func (s *Server) answerInPieces(w http.ResponseWriter, r *http.Request, j *job, 
 	}
 	if err != nil {
 		s.log("error", "error", err.Error())
-		e.send("", map[string]*apiError{"error": {Message: "the server failed in the midst of the answer", Type: "server_error"}})
+		failure := &apiError{Status: http.StatusInternalServerError, Message: "the server failed in the midst of the answer", Type: "server_error"}
+		if p.failed != nil {
+			send(p.failed(failure))
+		} else {
+			send(map[string]*apiError{"error": failure})
+		}
 		return nil
 	}
 	for i, c := range choices {
 		p.end(send, i, c)
+	}
+	if p.last != nil {
+		p.last(send, u)
+		return e.err
 	}
 	if o != nil && o.IncludeUsage {
 		send(p.usage(u))

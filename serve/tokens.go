@@ -1,20 +1,27 @@
 package serve
 
-import (
-	"net/http"
-)
+import "net/http"
 
-// tokenize answers POST /tokenize: the ids of a text.
+// tokenizeRequest is the body of POST /tokenize.
+type tokenizeRequest struct {
+	Model            string `json:"model"`
+	Prompt           string `json:"prompt"`
+	AddSpecialTokens *bool  `json:"add_special_tokens" doc:"true"`
+}
+
+type tokenizeAnswer struct {
+	Tokens  []int32 `json:"tokens"`
+	Count   int     `json:"count"`
+	Context int     `json:"max_model_len"`
+}
+
+// tokenize answers POST /tokenize.
 func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
-	var q struct {
-		Model            string `json:"model"`
-		Prompt           string `json:"prompt"`
-		AddSpecialTokens *bool  `json:"add_special_tokens"`
-	}
+	var q tokenizeRequest
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model)
+	m, err := s.model(q.Model, "")
 	if err != nil {
 		return err
 	}
@@ -26,20 +33,27 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	if q.AddSpecialTokens == nil || *q.AddSpecialTokens {
 		ids = m.Tokenizer.AddSpecial(ids)
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"tokens": ids, "count": len(ids), "max_model_len": m.Context})
+	writeJSON(w, http.StatusOK, tokenizeAnswer{ids, len(ids), m.Context})
 	return nil
 }
 
-// detokenize answers POST /detokenize: the text of ids.
+// detokenizeRequest is the body of POST /detokenize.
+type detokenizeRequest struct {
+	Model  string  `json:"model"`
+	Tokens []int32 `json:"tokens"`
+}
+
+type detokenizeAnswer struct {
+	Prompt string `json:"prompt"`
+}
+
+// detokenize answers POST /detokenize.
 func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
-	var q struct {
-		Model  string  `json:"model"`
-		Tokens []int32 `json:"tokens"`
-	}
+	var q detokenizeRequest
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model)
+	m, err := s.model(q.Model, "")
 	if err != nil {
 		return err
 	}
@@ -48,6 +62,6 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
 			return badRequest("tokens", "%d is no id of this vocabulary", id)
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"prompt": m.Tokenizer.Decode(q.Tokens)})
+	writeJSON(w, http.StatusOK, detokenizeAnswer{m.Tokenizer.Decode(q.Tokens)})
 	return nil
 }

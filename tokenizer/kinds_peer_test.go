@@ -2,6 +2,8 @@ package tokenizer
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,6 +24,61 @@ import (
 type peerFile struct {
 	path string
 	tok  *Tokenizer // nil: Open reads the path too
+}
+
+// rankFile is a file of tiktoken's format.
+type rankFile struct {
+	dir, name string
+	pattern   *split.Pattern
+}
+
+// rankFiles are those whose names Open does not know, or whose special tokens leave holes.
+var rankFiles = []rankFile{
+	{"tiktoken", "cl100k_base.tiktoken", split.CL100KTiktoken}, {"tiktoken", "whisper-multilingual.tiktoken", split.GPT2}, {"torchtune-tiny", "tiktoken_small.model", split.CL100K},
+}
+
+// TestCLIPMerges: OpenAI's packed merges, read as its code does, are the vocabulary and the merges of the tokenizer.json that TestPeerKinds compares.
+func TestCLIPMerges(t *testing.T) {
+	z, err := gzip.NewReader(bytes.NewReader(readData(t, "tokenizers", "clip", "bpe_simple_vocab_16e6.txt.gz")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	merges := strings.Split(string(text), "\n")[1 : 49152-256-2+1]
+	var f struct {
+		Model struct {
+			Vocab  map[string]int
+			Merges []jsonMerge
+		}
+	}
+	if err := json.Unmarshal(readData(t, "tokenizers", "hf-json", "clip.tokenizer.json"), &f); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, ending := range []string{"", "</w>"} {
+		for _, b := range alphabet() {
+			names = append(names, string(byteRune[b])+ending)
+		}
+	}
+	for i, m := range merges {
+		a, b, _ := strings.Cut(m, " ")
+		names = append(names, a+b)
+		if theirs := f.Model.Merges[i]; theirs != (jsonMerge{a, b}) {
+			t.Fatalf("merge %d is %q, in tokenizer.json %q", i, m, theirs)
+		}
+	}
+	names = append(names, "<|startoftext|>", "<|endoftext|>")
+	if len(f.Model.Merges) != len(merges) || len(f.Model.Vocab) != len(names) {
+		t.Errorf("%d merges and %d tokens, in tokenizer.json %d and %d", len(merges), len(names), len(f.Model.Merges), len(f.Model.Vocab))
+	}
+	for id, name := range names {
+		if have, ok := f.Model.Vocab[name]; !ok || have != id {
+			t.Errorf("%q is %d, in tokenizer.json %d", name, id, have)
+		}
+	}
 }
 
 // peerTokenizers returns, by name, the tokenizers of the shared data and those that testdata/kinds.py makes. Files of other formats
@@ -54,11 +111,13 @@ func peerTokenizers(t *testing.T) map[string]peerFile {
 		files["file-"+parts[len(parts)-1]] = saved(t, openData(t, append([]string{"tokenizers"}, parts...)...))
 	}
 	// Without special tokens, as the peer gives them other ids where theirs leave holes.
-	cl100k, err := LoadTiktoken(readData(t, "tokenizers", "tiktoken", "cl100k_base.tiktoken"), split.CL100KTiktoken, nil)
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range rankFiles {
+		tok, err := LoadTiktoken(readData(t, "tokenizers", c.dir, c.name), c.pattern, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["file-"+c.name] = saved(t, tok)
 	}
-	files["file-cl100k_base.tiktoken"] = saved(t, cl100k)
 	vocabularies, _ := filepath.Glob(filepath.Join(dataFile(t, "tokenizers", "llama.cpp"), "*.gguf"))
 	for _, path := range vocabularies {
 		tok, err := FromGGUF(readGGUF(t, path))

@@ -25,27 +25,29 @@ import (
 // tokenizer.json, *.model as SentencePiece's or as Llama 3's ranks, *.txt as BERT's vocabulary, and OpenAI's rank files
 // (r50k_base.tiktoken, p50k_base.tiktoken, cl100k_base.tiktoken, o200k_base.tiktoken; others through OpenTiktoken).
 func Open(path string) (*Tokenizer, error) {
-	t, err := open(path)
+	path, err := fileOf(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
 }
 
-func open(path string) (*Tokenizer, error) {
+// fileOf is the file of a tokenizer: that at path, or in the folder there.
+func fileOf(path string) (string, error) {
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return openFile(path)
+	if err != nil || !info.IsDir() {
+		return path, err
 	}
 	for _, name := range []string{"tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model", "vocab.txt"} {
 		if _, err := os.Stat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
-			return openFile(filepath.Join(path, name))
+			return filepath.Join(path, name), nil
 		}
 	}
-	return nil, errors.New("tokenizer: no tokenizer.json, vocab.json, tokenizer.model, spiece.model or vocab.txt")
+	return "", fmt.Errorf("%s: tokenizer: no tokenizer.json, vocab.json, tokenizer.model, spiece.model or vocab.txt", path)
 }
 
 func openFile(path string) (*Tokenizer, error) {
@@ -189,11 +191,34 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	in := bufio.NewReader(f)
+	head, err := in.Peek(9) // of a short file what there is
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if kind := weights(head); kind != "" {
+		return nil, fmt.Errorf("tokenizer: the file is %s, and holds no tokenizer; one may be in its folder", kind)
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
 	if err == nil && len(data) > maxFile {
 		err = fmt.Errorf("tokenizer: more than %d bytes", maxFile)
 	}
 	return data, err
+}
+
+// weights says what a file of weights is by its beginning, "" of any other.
+func weights(head []byte) string {
+	switch {
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		return "a zip archive, as PyTorch's files of weights are"
+	case bytes.HasPrefix(head, []byte{0x80, 2}):
+		return "a pickle, as older files of PyTorch's weights are"
+	case bytes.HasPrefix(head, []byte("GGUF")):
+		return "a GGUF file without that ending"
+	case len(head) == 9 && head[7] == 0 && head[8] == '{':
+		return "a safetensors file of weights"
+	}
+	return ""
 }
 
 // LoadGPT2 reads vocab.json and merges.txt with GPT-2's split pattern. <|endoftext|>, where the vocabulary has it, is special.

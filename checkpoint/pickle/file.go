@@ -297,7 +297,7 @@ func (f *File) Read(i int, dst []byte, off int) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("pickle: tensor %q: %w", t.name, err)
+		return fmt.Errorf("pickle: %s: tensor %q: %w", f.path, t.name, err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,6 +26,7 @@ type chatCmd struct {
 
 	MaxTokens int `default:"0" help:"Most tokens of an answer; 0 means as many as the context holds." placeholder:"N"`
 	samplingFlags
+	constraintFlags
 	engineFlags
 }
 
@@ -98,10 +100,13 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 		return nil, err
 	}
 	s.options.MaxTokens = t.MaxTokens
+	if s.options.Constraint, err = t.constraint(tok); err != nil {
+		return nil, err
+	}
 	if err := s.options.Check(m.Sizes().Vocab); err != nil {
 		return nil, flagError(err)
 	}
-	source, err := chatSource(path, tok)
+	source, err := chatSource(path, tok, m.Sizes().Vocab)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +133,7 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 }
 
 // chatSource is what the model's files say; the tokenizer fills in what they leave out.
-func chatSource(path string, tok *tokenizer.Tokenizer) (*chat.Source, error) {
+func chatSource(path string, tok *tokenizer.Tokenizer, vocab int) (*chat.Source, error) {
 	source, err := &chat.Source{}, error(nil)
 	if zoo.IsGGUF(path) {
 		var t zoo.Template
@@ -139,6 +144,11 @@ func chatSource(path string, tok *tokenizer.Tokenizer) (*chat.Source, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	for _, id := range source.Stops {
+		if int(id) >= vocab {
+			return nil, fmt.Errorf("%s: eos_token_id %d is not within the model's vocabulary of %d", filepath.Join(path, "generation_config.json"), id, vocab)
+		}
 	}
 	if eos, ok := tok.EOS(); ok {
 		if source.EOS == "" {

@@ -169,7 +169,7 @@ func TestChatGGUF(t *testing.T) {
 func TestChatSpecial(t *testing.T) {
 	dir, _ := talkative(t)
 	write(t, filepath.Join(dir, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}<|endoftext|>{% endfor %}")
-	cmd := chatCmd{Model: dir, engineFlags: engineFlags{DraftTokens: 1, KV: "f32"}}
+	cmd := chatCmd{Model: dir, samplingFlags: samplingFlags{Typical: 1, RepetitionPenalty: 1}, engineFlags: engineFlags{KV: "f32"}}
 	s, err := cmd.open(t.Context(), &common{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestChatStop(t *testing.T) {
 	c := &common{Threads: 1, err: &errs}
 	out := &interrupter{c: c}
 	c.out = out
-	cmd := chatCmd{Model: dir, engineFlags: engineFlags{DraftTokens: 1, KV: "f32"}}
+	cmd := chatCmd{Model: dir, samplingFlags: samplingFlags{Typical: 1, RepetitionPenalty: 1}, engineFlags: engineFlags{KV: "f32"}}
 	s, err := cmd.open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestInterruptedOnce(t *testing.T) {
 	c := &common{Threads: 1, err: &errs}
 	c.out = &interrupter{c: c}
 	sampling := samplingFlags{TopP: 1, Typical: 1, RepetitionPenalty: 1}
-	chat := chatCmd{Model: dir, Message: []string{"one and two"}, samplingFlags: sampling, engineFlags: engineFlags{DraftTokens: 1, KV: "f32"}}
+	chat := chatCmd{Model: dir, Message: []string{"one and two"}, samplingFlags: sampling, engineFlags: engineFlags{KV: "f32"}}
 	var sig interrupted
 	if err := chat.Run(t.Context(), c); !errors.As(err, &sig) || sig.Signal != os.Interrupt {
 		t.Errorf("chat: %v", err)
@@ -246,7 +246,7 @@ func TestInterruptedOnce(t *testing.T) {
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	interrupt(interrupted{os.Interrupt})
 	c = &common{Threads: 1, JSON: true, err: &errs, out: &out}
-	generate := generateCmd{Model: dir, Prompt: []string{"one"}, N: 1, MaxTokens: 3, samplingFlags: sampling, engineFlags: engineFlags{DraftTokens: 1, KV: "f32"}}
+	generate := generateCmd{Model: dir, Prompt: []string{"one"}, N: 1, MaxTokens: 3, samplingFlags: sampling, engineFlags: engineFlags{KV: "f32"}}
 	err := generate.Run(ctx, c)
 	var o struct{ Sequences []generated }
 	if json.Unmarshal([]byte(out.String()), &o) != nil || !errors.As(err, &sig) || len(o.Sequences) != 1 || o.Sequences[0].Finish != "interrupted" {

@@ -95,10 +95,11 @@ func (v *classifyCmd) zeroShot(ctx context.Context, c *common, path string) (cla
 	if v.Multi {
 		return nil, l, usagef("--multi is for a model with a head for entailment; %s writes text", path)
 	}
-	p := &prompted{say: c.say, mean: v.Score == "mean", free: map[int][]task.Likelihood{}, calibrate: v.Calibrate}
-	if p.prompt, err = task.ParseLabelPrompt(template(v.Template, "Text: {text}\nLabel: {}")); err != nil {
+	p, err := newPrompted(v.Template, v.Score == "mean", v.Calibrate)
+	if err != nil {
 		return nil, l, usagef("--template: %w", err)
 	}
+	p.say = c.say
 	if l.Names, err = v.draw(ctx, c.Seed, l.Names, p); err != nil {
 		return nil, l, err
 	}
@@ -137,15 +138,25 @@ func (v *classifyCmd) entailment(c *common, path string, tok *tokenizer.Tokenize
 	if err != nil {
 		return nil, err
 	}
-	e := &entailed{m: m, multi: v.Multi, t: tensor.Evaluation(c.kernels()), texts: textsFor(m, tok)}
-	e.texts.KeepSecond = true
-	if e.classes, err = task.EntailmentOf(own.Names); err != nil {
+	classes, err := task.EntailmentOf(own.Names)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w; without --labels texts get these", path, err)
 	}
+	e, err := newEntailed(m, classes, tok, tensor.Evaluation(c.kernels()), labels, v.Template, v.Multi)
+	if err != nil {
+		return nil, usagef("--template: %w", err)
+	}
+	return e, nil
+}
+
+// newEntailed makes a hypothesis of each label.
+func newEntailed(m zoo.TaskModel, classes task.Entailment, tok *tokenizer.Tokenizer, t *tensor.Tape, labels []string, text string, multi bool) (*entailed, error) {
+	e := &entailed{m: m, classes: classes, multi: multi, t: t, texts: textsFor(m, tok)}
+	e.texts.KeepSecond = true
 	for _, l := range labels {
-		h, err := task.Hypothesis(template(v.Template, "This example is {}."), l)
+		h, err := task.Hypothesis(template(text, "This example is {}."), l)
 		if err != nil {
-			return nil, usagef("--template: %w", err)
+			return nil, err
 		}
 		e.hypotheses = append(e.hypotheses, h)
 	}
@@ -196,6 +207,12 @@ type prompted struct {
 	dropped   int                       // texts that not all examples fitted before
 	cuts      int
 	say       func(format string, args ...any)
+}
+
+// newPrompted reads the template; use sets the model.
+func newPrompted(text string, mean, calibrate bool) (*prompted, error) {
+	prompt, err := task.ParseLabelPrompt(template(text, "Text: {text}\nLabel: {}"))
+	return &prompted{prompt: prompt, mean: mean, free: map[int][]task.Likelihood{}, calibrate: calibrate}, err
 }
 
 // contentFree are texts without content, as Zhao et al. 2021 average over.

@@ -25,6 +25,14 @@ func (c *common) finish(object any, text string) error {
 	return e.Encode(object)
 }
 
+// plural writes a number of things.
+func plural(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 // count writes a number with its unit of thousands: 1.33 M.
 func count[T int | int64 | float64](n T) string {
 	v := float64(n)

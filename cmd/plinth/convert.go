@@ -99,6 +99,6 @@ func (c *common) finishWritten(path string, list []zoo.Written, all bool) error 
 			fmt.Fprintf(&text, "%-36s %-5s %-16s %12d\n", t.Name, strings.ToLower(string(t.DType)), fmt.Sprint(t.Shape), t.Bytes)
 		}
 	}
-	fmt.Fprintf(&text, "%s: %d tensors, %sB, %.3g bits per weight\n", path, len(list), count(out.Bytes), 8*float64(out.Bytes)/float64(max(out.Params, 1)))
+	fmt.Fprintf(&text, "%s: %s, %sB, %.3g bits per weight\n", path, plural(len(list), "tensor"), count(out.Bytes), 8*float64(out.Bytes)/float64(max(out.Params, 1)))
 	return c.finish(out, text.String())
 }

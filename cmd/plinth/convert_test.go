@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -38,5 +39,11 @@ func TestConvertOverItself(t *testing.T) {
 	fails(t, 2, "--shard", "convert", "--model", shared.model, "--shard", "0", "--out", filepath.Join(dir, "x"))
 	fails(t, 2, "--type q5_0 is none of", "quantize", "--model", path, "--type", "q5_0", "--out", path)
 	ok(t, "quantize", "--model", path, "--type", "Q8_0", "--out", filepath.Join(dir, "q.gguf"))
+	none := filepath.Join(dir, "vocabulary.gguf")
+	write(t, none, "GGUF\x03\x00\x00\x00"+strings.Repeat("\x00", 16))
+	for _, args := range [][]string{{"convert"}, {"quantize", "--type", "q8_0"}} {
+		fails(t, 1, none+" has no tensors", append(args, "--model", none, "--out", filepath.Join(dir, "y.gguf"))...)
+	}
+	fails(t, 1, none, "convert", "--model", none, "--out", filepath.Join(dir, "y"))
 	fails(t, 2, "is empty", "generate", "--model", "", "x")
 }

@@ -149,10 +149,7 @@ func (v *embedCmd) embed(ctx context.Context, e *embed.Embedder, prefix *string,
 	if prefix != nil {
 		vectors, cut, err = e.EmbedAfter(ctx, *prefix, texts)
 	} else {
-		if _, ok := e.Prompts[kind]; !ok {
-			kind = ""
-		}
-		vectors, cut, err = e.Embed(ctx, texts, kind)
+		vectors, cut, err = e.Embed(ctx, texts, promptKind(e, kind))
 	}
 	if err != nil && from != "" {
 		err = fmt.Errorf("%s: %w", from, err)
@@ -160,16 +157,23 @@ func (v *embedCmd) embed(ctx context.Context, e *embed.Embedder, prefix *string,
 	return vectors, cut, err
 }
 
+// promptKind is the kind of text, or the name that the folder has for it, where the folder has a prompt for it; "" else.
+func promptKind(e *embed.Embedder, kind string) string {
+	if _, ok := e.Prompts[kind]; ok {
+		return kind
+	}
+	if _, ok := e.Prompts["passage"]; ok && kind == "document" {
+		return "passage"
+	}
+	return ""
+}
+
 func (v *embedCmd) search(ctx context.Context, c *common, e *embed.Embedder, queries []string, vectors [][]float32) error {
 	texts, err := v.read(ctx, v.Search)
 	if err != nil {
 		return err
 	}
-	kind := "document"
-	if _, ok := e.Prompts[kind]; !ok {
-		kind = "passage"
-	}
-	docs, cut, err := v.embed(ctx, e, v.DocPrefix, kind, "--search-prefix", v.Search, texts)
+	docs, cut, err := v.embed(ctx, e, v.DocPrefix, "document", "--search-prefix", v.Search, texts)
 	if err != nil {
 		return err
 	}

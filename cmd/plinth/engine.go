@@ -19,7 +19,7 @@ type engineFlags struct {
 	KV          string `name:"kv" enum:"f32,f16,q8_0" default:"f32" help:"Type of the cache of keys and values: f32 (exact), f16 (half the memory), q8_0 (a quarter)." placeholder:"TYPE" group:"Engine:"`
 	Draft       string `help:"Smaller model with the same vocabulary that proposes tokens; the text stays the same." placeholder:"DIR" group:"Engine:"`
 	Lookup      int    `default:"0" help:"Propose what followed the last occurrence of the last N tokens; the text stays the same. 3 is good." placeholder:"N" group:"Engine:"`
-	DraftTokens int    `default:"8" help:"Most tokens that --draft or --lookup proposes at once." placeholder:"N" group:"Engine:"`
+	DraftTokens *int   `help:"Most tokens that --draft or --lookup proposes at once; 8 unless given." placeholder:"N" group:"Engine:"`
 }
 
 // kvTypes are the values of --kv.
@@ -27,16 +27,21 @@ var kvTypes = map[string]kernel.DType{"f32": kernel.F32, "f16": kernel.F16, "q8_
 
 // engine returns an engine for m that decodes at most so many sequences at once; 0 is its default.
 func (f *engineFlags) engine(c *common, m model.Decoder, slots int) (*generate.Engine, error) {
-	o := generate.EngineOptions{Slots: slots, MaxContext: f.Context, Lookup: f.Lookup, DraftTokens: f.DraftTokens, Cache: nn.KVOptions{Type: kvTypes[f.KV]}}
+	o := generate.EngineOptions{Slots: slots, MaxContext: f.Context, Lookup: f.Lookup, Cache: nn.KVOptions{Type: kvTypes[f.KV]}}
 	switch size := m.Sizes(); {
 	case f.Context < 0 || f.Context > size.Context:
 		return nil, usagef("--context %d is not within 0 to the model's %d", f.Context, size.Context)
 	case f.Lookup < 0 || f.Lookup > 64:
 		return nil, usagef("--lookup %d is not within 0 to 64", f.Lookup)
-	case f.DraftTokens < 1 || f.DraftTokens > 64:
-		return nil, usagef("--draft-tokens %d is not within 1 to 64", f.DraftTokens)
+	case f.DraftTokens != nil && (*f.DraftTokens < 1 || *f.DraftTokens > 64):
+		return nil, usagef("--draft-tokens %d is not within 1 to 64", *f.DraftTokens)
+	case f.DraftTokens != nil && f.Draft == "" && f.Lookup == 0:
+		return nil, usagef("--draft-tokens %d is for --draft or --lookup", *f.DraftTokens)
 	case f.Draft != "" && f.Lookup > 0:
 		return nil, usagef("--draft and --lookup exclude each other")
+	}
+	if f.DraftTokens != nil {
+		o.DraftTokens = *f.DraftTokens
 	}
 	if f.Draft != "" {
 		path, err := modelPath(f.Draft)

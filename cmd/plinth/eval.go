@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/eval"
+	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 type evalCmd struct {
@@ -15,12 +17,13 @@ type evalCmd struct {
 	Data   []string `required:"" help:"Files and folders of text (also .jsonl, .csv, .gz, .zst)." placeholder:"PATH"`
 	Seq    int      `default:"0" help:"Tokens per window; 0 means the model's context." placeholder:"N"`
 	Stride int      `default:"0" help:"Tokens between two windows; smaller than --seq gives every token more context. 0 means no overlap." placeholder:"N"`
+	BOS    string   `name:"bos" enum:"file,always,none" default:"file" help:"Token before each document, which then predicts its first: file (as the tokenizer's file says), always (else the token that ends documents), none." placeholder:"WHEN"`
 	readFlags
 	taskFlags
 }
 
 func (*evalCmd) Help() string {
-	return "Every token of a document but its first is predicted from what stands before it in its window. Example: plinth eval --model runs/quickstart --data docs/"
+	return "Every token of a document is predicted from what stands before it in its window, the first where a token such as BOS begins documents. Example: plinth eval --model runs/quickstart --data docs/"
 }
 
 func (e *evalCmd) Run(ctx context.Context, c *common) error {
@@ -33,6 +36,9 @@ func (e *evalCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	if e.Task != "" {
+		if e.BOS != "file" {
+			return usagef("--bos %s is for perplexity: tasks begin texts as the tokenizer's file says", e.BOS)
+		}
 		return e.runTask(ctx, c, m, tok)
 	}
 	p, err := eval.NewPerplexity(m, c.kernels(), e.Seq, e.Stride)
@@ -50,6 +56,9 @@ func (e *evalCmd) Run(ctx context.Context, c *common) error {
 		ids = enc.AppendEncode(ids[:0], doc.Text)
 		if err := enc.Err(); err != nil {
 			return fmt.Errorf("%s: %w", doc.Name, err)
+		}
+		if ids, err = e.begin(tok, ids); err != nil {
+			return err
 		}
 		if err := p.Add(ctx, ids, func(id int32) int { return len(tok.Token(id)) }); err != nil {
 			return fmt.Errorf("%s: %w", doc.Name, err)
@@ -71,6 +80,22 @@ func (e *evalCmd) Run(ctx context.Context, c *common) error {
 		Documents   int        `json:"documents"`
 		Skipped     data.Skips `json:"skipped"`
 	}{p.Mean(), math.Exp(p.Mean()), p.BitsPerByte(), p.Tokens, p.Bytes, documents, skips}
-	return c.finish(out, fmt.Sprintf("%d documents, %d tokens, %sB\nloss %.4f nats per token, perplexity %.2f, %.4f bits per byte\n%s",
-		documents, p.Tokens, count(p.Bytes), out.Loss, out.Perplexity, out.BitsPerByte, describeSkips(skips)))
+	return c.finish(out, fmt.Sprintf("%s, %d tokens, %sB\nloss %.4f nats per token, perplexity %.2f, %.4f bits per byte\n%s",
+		plural(documents, "document"), p.Tokens, count(p.Bytes), out.Loss, out.Perplexity, out.BitsPerByte, describeSkips(skips)))
+}
+
+// begin puts the token of --bos before a document.
+func (e *evalCmd) begin(tok *tokenizer.Tokenizer, ids []int32) ([]int32, error) {
+	if e.BOS == "none" || len(ids) == 0 {
+		return ids, nil
+	}
+	n := len(ids)
+	if ids = begun(tok, ids); len(ids) > n || e.BOS == "file" {
+		return ids, nil
+	}
+	eos, ok := tok.EOS()
+	if !ok {
+		return nil, usagef("--bos always: the tokenizer of %s has no token that begins or ends documents", e.Model)
+	}
+	return slices.Insert(ids, 0, eos), nil
 }

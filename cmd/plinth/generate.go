@@ -24,6 +24,7 @@ type generateCmd struct {
 	adapterFlags
 	samplingFlags
 	IgnoreEOS bool `help:"Go on past the end of the document." name:"ignore-eos"`
+	constraintFlags
 
 	engineFlags
 
@@ -59,11 +60,17 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
+	if g.TopLogProbs > 0 && !c.JSON {
+		return usagef("--top-logprobs %d is for --json: text has no place for them", g.TopLogProbs)
+	}
 	if err := g.attach(c, m); err != nil {
 		return err
 	}
 	options, err := g.options(c, tok)
 	if err != nil {
+		return err
+	}
+	if options.Constraint, err = g.constraint(tok); err != nil {
 		return err
 	}
 	if err := options.Check(m.Sizes().Vocab); err != nil {

@@ -195,8 +195,11 @@ func TestTokenizer(t *testing.T) {
 		if len(strings.Fields(line)) != len(ids["ids"].([]any)) {
 			t.Errorf("%q: %d ids with --json, without: %s", text, len(ids["ids"].([]any)), line)
 		}
-		if back := ok(t, append([]string{"tokenizer", "decode", "--model", shared.tok}, strings.Fields(line)...)...); back != text {
-			t.Errorf("%q comes back as %q", text, back)
+		array := "[" + strings.ReplaceAll(strings.TrimSpace(line), " ", ", ") + "]"
+		for _, args := range [][]string{strings.Fields(line), {line}, {array}, strings.Fields(array)} {
+			if back := ok(t, append([]string{"tokenizer", "decode", "--model", shared.tok}, args...)...); back != text {
+				t.Errorf("%q comes back as %q from %q", text, back, args)
+			}
 		}
 	}
 	raw := "\xff\xfe\x00 x\n"
@@ -248,6 +251,12 @@ func TestTokenizer(t *testing.T) {
 	fails(t, 1, "nowhere", "tokenizer", "encode", "--model", dir+"/nowhere", "x")
 	fails(t, 1, "99999", "tokenizer", "decode", "--model", shared.tok, "99999")
 	fails(t, 2, "abc", "tokenizer", "decode", "--model", shared.tok, "abc")
+	fails(t, 2, `"[1,x]" is no array`, "tokenizer", "decode", "--model", shared.tok, "[1,x]")
+	for _, c := range []struct{ name, head, kind string }{{"a.pt", "PK\x03\x04", "a zip archive"}, {"a.bin", "\x80\x02", "a pickle"}, {"a.safetensors", "\x08\x01\x00\x00\x00\x00\x00\x00{", "a safetensors file"}} {
+		path := filepath.Join(dir, c.name)
+		write(t, path, c.head+strings.Repeat("\x00", 100))
+		fails(t, 1, path+": tokenizer: the file is "+c.kind, "tokenizer", "info", "--model", path)
+	}
 	if _, err := os.Stat(dir + "/t"); err == nil {
 		t.Error("a failed training left a folder")
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -69,6 +71,13 @@ func TestGenerate(t *testing.T) {
 		"--context": "100000", "--lookup": "-1", "--draft-tokens": "0", "--kv": "q4_0", "--penalty-window": "-1", "--top-logprobs": "-1", "--logit-bias": "7", "--stop": "", "--presence-penalty": "nan"} {
 		fails(t, 2, flag, "generate", "--model", shared.model, flag+"="+value, "x")
 	}
+	if least := sequences(t, "--top-p", "0", "--temperature", "1", "--max-tokens", "5", "one and")[0]; !reflect.DeepEqual(least["ids"], greedy["ids"]) {
+		t.Errorf("--top-p 0 writes %v, the most probable tokens are %v", least["ids"], greedy["ids"])
+	}
+	fails(t, 2, "--typical 0", "generate", "--model", shared.model, "--typical", "0", "x")
+	fails(t, 2, "--repetition-penalty 0", "generate", "--model", shared.model, "--repetition-penalty", "0", "x")
+	fails(t, 2, "--top-logprobs 2 is for --json", "generate", "--model", shared.model, "--top-logprobs", "2", "x")
+	fails(t, 2, "--draft-tokens 4 is for --draft or --lookup", "generate", "--model", shared.model, "--draft-tokens", "4", "x")
 	for _, args := range [][]string{{"--lookup", "2"}, {"--draft", shared.model, "--draft-tokens", "3"}} {
 		s := sequences(t, append(append(gen, args...), "one and")...)[0]
 		drafted, _ := s["drafted_tokens"].(float64)
@@ -93,6 +102,14 @@ func TestGenerate(t *testing.T) {
 	fails(t, 2, "--logit-bias", "generate", "--model", shared.model, "--logit-bias", "9999=1", "x")
 	fails(t, 1, "context", "generate", "--model", shared.model, strings.Repeat("x ", 200))
 	fails(t, 1, "nowhere", "generate", "--model", "nowhere", "x")
+	for _, args := range [][]string{{"generate"}, {"generate", "--json"}} {
+		var said strings.Builder
+		c := &cli{}
+		c.out, c.err = fullDisk{}, &said
+		if code := c.run(t.Context(), append(args, "--model", shared.model, "--max-tokens", "5", "x")); code != 1 || !strings.Contains(said.String(), "plinth: no space") {
+			t.Errorf("%v to a full disk: exit code %d, %q", args, code, &said)
+		}
+	}
 	broken := t.TempDir()
 	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
 		write(t, filepath.Join(broken, name), read(t, filepath.Join(shared.model, name)))
@@ -103,6 +120,11 @@ func TestGenerate(t *testing.T) {
 	}
 	fails(t, 1, weights, "generate", "--model", broken, "x")
 }
+
+// fullDisk cannot be written.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space") }
 
 // nll is the mean of what generate says of a prompt's tokens but the first.
 func nll(t *testing.T, text string, flags ...string) (float64, int) {
@@ -133,6 +155,35 @@ func TestEval(t *testing.T) {
 	if b := o["bits_per_byte"].(float64); math.Abs(b-loss*o["tokens"].(float64)/math.Ln2/o["bytes"].(float64)) > 1e-9 {
 		t.Errorf("bits per byte %v", b)
 	}
+
+	// With a token before it the first token counts too; a tokenizer's file may ask for it.
+	want, n = nll(t, "<|endoftext|>"+text, "--special")
+	begins := filepath.Join(t.TempDir(), "begins")
+	if err := os.CopyFS(begins, os.DirFS(shared.model)); err != nil {
+		t.Fatal(err)
+	}
+	var tok map[string]any
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(begins, "tokenizer.json"))), &tok); err != nil {
+		t.Fatal(err)
+	}
+	tok["post_processor"] = json.RawMessage(`{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+		"pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [` + strings.TrimSpace(ok(t, "tokenizer", "encode", "--special", "--model", shared.tok, "<|endoftext|>")) + `], "tokens": ["<|endoftext|>"]}}}`)
+	changed, err := json.Marshal(tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(begins, "tokenizer.json"), string(changed))
+	for _, c := range []struct {
+		model, bos string
+		loss       float64
+		tokens     int
+	}{{shared.model, "file", loss, n - 2}, {shared.model, "always", want, n - 1}, {begins, "file", want, n - 1}, {begins, "always", want, n - 1}, {begins, "none", loss, n - 2}} {
+		o := object(t, "eval", "--model", c.model, "--data", file, "--bos", c.bos)
+		if got := o["loss"].(float64); math.Abs(got-c.loss) > 1e-5 || o["tokens"] != float64(c.tokens) {
+			t.Errorf("%s --bos %s: loss %v of %v tokens, want %v of %d", c.model, c.bos, got, o["tokens"], c.loss, c.tokens)
+		}
+	}
+	fails(t, 2, "--bos none is for perplexity", "eval", "--model", shared.model, "--data", file, "--task", "lambada", "--bos", "none")
 
 	// Of many documents, keep one for validation.
 	dir := t.TempDir()

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/serve"
 )
 
@@ -24,6 +23,7 @@ type serveCmd struct {
 	Host     []string `help:"Names that requests may be addressed to, beside this machine's own; * for any." placeholder:"NAME"`
 	Slots    int      `default:"8" help:"Sequences of one model that are written at once." placeholder:"N"`
 	Template string   `help:"Chat template instead of the models': one of ${templates}." placeholder:"NAME"`
+	Runs     string   `type:"existingdir" help:"Folder with run directories of plinth train, which the web page shows." placeholder:"DIR"`
 	Drain    int      `default:"30" help:"Seconds that answers in progress may take after Ctrl-C or SIGTERM." placeholder:"S"`
 	engineFlags
 }
@@ -48,6 +48,14 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		}
 		o.Models = append(o.Models, m)
 	}
+	if s.Runs != "" {
+		root, err := os.OpenRoot(s.Runs)
+		if err != nil {
+			return fmt.Errorf("--runs: %w", err)
+		}
+		defer root.Close()
+		o.Runs = root
+	}
 	server, err := serve.New(o)
 	if err != nil {
 		return usageError{err}
@@ -63,6 +71,7 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		names = append(names, m.Name)
 	}
 	c.say("%s at http://%s/v1", strings.Join(names, ", "), listener.Addr())
+	c.say("web page: http://%s/", listener.Addr())
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -115,44 +124,13 @@ func (s *serveCmd) open(ctx context.Context, c *common, arg string) (*serve.Mode
 			name = strings.TrimSuffix(filepath.Base(path), ".gguf")
 		}
 	}
-	m, tok, err := openWriter(path)
+	one, err := s.openKind(ctx, c, name, path)
 	if err != nil {
 		return nil, err
 	}
-	engine, err := s.engine(c, m, s.Slots)
-	if err != nil {
-		return nil, err
-	}
-	one := &serve.Model{Name: name, Engine: engine, Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: s.Context}
-	if one.Context == 0 {
-		one.Context = m.Sizes().Context
-	}
+	one.Name = name
 	if info, err := os.Stat(path); err == nil {
 		one.Created = info.ModTime()
 	}
-	if eos, ok := tok.EOS(); ok {
-		one.Stops = []int32{eos}
-	}
-	source, err := chatSource(path, tok)
-	if err != nil {
-		return nil, err
-	}
-	template, err := s.template(source)
-	switch {
-	case errors.Is(err, chat.ErrNoTemplate):
-		c.say("note: %s has no chat template: it only continues texts (--template NAME)", name)
-	case err != nil:
-		return nil, err
-	default:
-		one.Dialogue = chat.NewDialogue(ctx, source, template, tok)
-	}
 	return one, nil
-}
-
-// template is the model's, or that of --template.
-func (s *serveCmd) template(source *chat.Source) (*chat.Template, error) {
-	if s.Template != "" {
-		return chat.Named(s.Template, source.BOS, source.EOS)
-	}
-	return source.Open(false)
 }

@@ -102,7 +102,7 @@ func (p *pullCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	return c.finish(got, fmt.Sprintf("%s\n%d files, %sB, of which %sB came now; use it as --model %s\n", got.Path, len(got.Files), count(got.Bytes), count(got.Fetched), ref))
+	return c.finish(got, fmt.Sprintf("%s\n%s, %sB, of which %sB came now; use it as --model %s\n", got.Path, plural(len(got.Files), "file"), count(got.Bytes), count(got.Fetched), ref))
 }
 
 // meter is a line that tells how a download goes.
@@ -162,7 +162,7 @@ func (l *listCmd) Run(c *common) error {
 		}
 		b.WriteByte('\n')
 		for _, s := range m.Snapshots {
-			fmt.Fprintf(&b, "  %-12s %s, %d files, fetched %s\n", strings.Join(s.Revisions, ", "), s.Commit[:12], len(s.Files), s.Fetched.Format("2006-01-02"))
+			fmt.Fprintf(&b, "  %-12s %s, %s, fetched %s\n", strings.Join(s.Revisions, ", "), s.Commit[:12], plural(len(s.Files), "file"), s.Fetched.Format("2006-01-02"))
 			for _, f := range s.Files {
 				if l.Files {
 					fmt.Fprintf(&b, "    %-60s %10sB\n", f.Name, count(f.Bytes))
@@ -170,7 +170,7 @@ func (l *listCmd) Run(c *common) error {
 			}
 		}
 	}
-	fmt.Fprintf(&b, "%d models, %sB in %s\n", len(models), count(total), store.Dir)
+	fmt.Fprintf(&b, "%s, %sB in %s\n", plural(len(models), "model"), count(total), store.Dir)
 	return c.finish(map[string]any{"store": store.Dir, "bytes": total, "models": models}, b.String())
 }
 

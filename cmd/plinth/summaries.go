@@ -109,8 +109,8 @@ func (f *summaryFlags) summarizer(k *tensor.Kernels, m zoo.Stored, tok *tokenize
 }
 
 // asChat makes w ask in a chat where the model's files have a template; it returns the texts that end an answer beside the tokens.
-func asChat(ctx context.Context, path string, tok *tokenizer.Tokenizer, w *adapt.Summarizer) (stops []string, err error) {
-	source, err := chatSource(path, tok)
+func asChat(ctx context.Context, path string, tok *tokenizer.Tokenizer, vocab int, w *adapt.Summarizer) (stops []string, err error) {
+	source, err := chatSource(path, tok, vocab)
 	if err != nil {
 		return nil, err
 	}

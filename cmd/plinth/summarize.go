@@ -67,7 +67,7 @@ func (v *summarizeCmd) Run(ctx context.Context, c *common) error {
 	w.Search.LengthPenalty, w.Search.MinTokens, w.Search.NoRepeat = v.LengthPenalty, v.MinTokens, v.NoRepeat
 	s := &summarizing{v: v, c: c, w: w}
 	if !adapted {
-		if s.stops, err = asChat(ctx, path, tok, w); err != nil {
+		if s.stops, err = asChat(ctx, path, tok, m.Sizes().Vocab, w); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/model/zoo"
@@ -86,7 +86,7 @@ func (t *tokenizerTrainCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	return c.finish(map[string]any{"tokenizer": out, "vocab": tok.VocabSize(), "documents": docs.count, "bytes": docs.bytes},
-		fmt.Sprintf("%s: %d ids from %d documents, %sB\n", out, tok.VocabSize(), docs.count, count(docs.bytes)))
+		fmt.Sprintf("%s: %d ids from %s, %sB\n", out, tok.VocabSize(), plural(docs.count, "document"), count(docs.bytes)))
 }
 
 func (t *tokenizerTrainCmd) train(ctx context.Context, docs *texts, pattern *split.Pattern, threads int) (*tokenizer.Tokenizer, error) {
@@ -235,7 +235,7 @@ func encode(tok *tokenizer.Tokenizer, text string, special bool) ([]int32, error
 
 type tokenizerDecodeCmd struct {
 	tokenizerFlag
-	IDs []int32 `arg:"" optional:"" name:"ids" help:"Ids; standard input without them, separated by white space or as a JSON array."`
+	IDs []string `arg:"" optional:"" name:"ids" sep:"none" help:"Ids, separated by white space or commas, or a JSON array; standard input without them."`
 }
 
 func (*tokenizerDecodeCmd) Help() string {
@@ -247,34 +247,51 @@ func (t *tokenizerDecodeCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
-	if len(t.IDs) == 0 {
-		if t.IDs, err = readIDs(os.Stdin); err != nil {
-			return err
-		}
+	ids, err := t.ids()
+	if err != nil {
+		return err
 	}
-	for i, id := range t.IDs {
+	for i, id := range ids {
 		if !tok.Has(id) {
 			return fmt.Errorf("id %d, number %d of the input, is not in the vocabulary of %d", id, i+1, tok.VocabSize())
 		}
 	}
-	text := tok.Decode(t.IDs)
+	text := tok.Decode(ids)
 	return c.finish(map[string]any{"text": text}, text)
 }
 
-func readIDs(r io.Reader) ([]int32, error) {
-	b, err := io.ReadAll(bufio.NewReader(r))
+// ids are those of the arguments, or of standard input.
+func (t *tokenizerDecodeCmd) ids() ([]int32, error) {
+	if len(t.IDs) > 0 {
+		ids, err := parseIDs(strings.Join(t.IDs, " "))
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return ids, nil
+	}
+	b, err := io.ReadAll(os.Stdin)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("standard input: %w", err)
 	}
-	var ids []int32
-	if s := strings.TrimSpace(string(b)); strings.HasPrefix(s, "[") {
-		err := json.Unmarshal([]byte(s), &ids)
-		return ids, err
+	ids, err := parseIDs(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
 	}
-	for _, f := range strings.Fields(string(b)) {
+	return ids, nil
+}
+
+// parseIDs reads a JSON array, or numbers between white space and commas.
+func parseIDs(text string) (ids []int32, err error) {
+	if text = strings.TrimSpace(text); strings.HasPrefix(text, "[") {
+		if err := json.Unmarshal([]byte(text), &ids); err != nil {
+			return nil, fmt.Errorf("%.40q is no array of ids: %w", text, err)
+		}
+		return ids, nil
+	}
+	for _, f := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
 		n, err := strconv.ParseInt(f, 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("standard input: %q is no id", f)
+			return nil, fmt.Errorf("%.40q is no id", f)
 		}
 		ids = append(ids, int32(n))
 	}

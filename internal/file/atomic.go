@@ -14,7 +14,8 @@ var ErrDiskFull = errors.New("disk full")
 
 // WriteAtomic replaces path by what write puts out. An existing file keeps its mode, a new one gets perm. On any error before
 // the rename the old content stays and the temporary file is removed; an error of the directory sync after it means that the
-// new content is in place but may not survive a power loss. Writers of one path at once do not mix: the last rename wins.
+// new content is in place but may not survive a power loss. Writers of one path at once do not mix: the last rename wins. What
+// writers of path left behind that were killed is removed, but for on Windows.
 func WriteAtomic(path string, perm fs.FileMode, write func(w io.Writer) error) error {
 	return writeAtomic(osFS{}, path, perm, write)
 }
@@ -33,10 +34,20 @@ func writeAtomic(sys fsys, path string, perm fs.FileMode, write func(w io.Writer
 		perm = old.Mode().Perm()
 	}
 	dir := filepath.Dir(path)
-	f, err := sys.CreateTemp(dir, filepath.Base(path)+".tmp-*")
+	var f handle
+	release, err := makeTemp(path, func(pattern string) (string, error) {
+		if f != nil {
+			f.Close()
+		}
+		if f, err = sys.CreateTemp(dir, pattern); err != nil {
+			return "", err
+		}
+		return f.Name(), nil
+	})
 	if err != nil {
 		return diskFull(fmt.Errorf("file: write %s: %w", path, err), path, 0)
 	}
+	defer release()
 	closed, counted := false, &counter{w: f}
 	defer func() {
 		if err == nil {

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 )
 
 // ManifestName is the file that WriteDirAtomic adds to a directory.
@@ -33,7 +32,7 @@ func (e *DamageError) Error() string { return fmt.Sprintf("file: %s: %s %s", e.D
 // WriteDirAtomic creates dir as one unit from what fill writes into the folder tmp. dir must not exist. Every file is synced,
 // read back for a manifest with lengths and SHA-256 sums, which is written and synced, then the folder renamed. On any error, fill's
 // too, before the rename the temporary folder is removed. fill writes as it likes and need not sync, but must return the errors of its
-// writes. Of two writers of one dir at once, at most one succeeds.
+// writes. Of two writers of one dir at once, at most one succeeds. What writers of dir left behind that were killed is removed, but for on Windows.
 func WriteDirAtomic(dir string, fill func(tmp string) error) error {
 	return writeDirAtomic(osFS{}, dir, fill)
 }
@@ -43,10 +42,15 @@ func writeDirAtomic(sys fsys, dir string, fill func(tmp string) error) (err erro
 		return fmt.Errorf("file: write %s: %w", dir, fs.ErrExist)
 	}
 	parent := filepath.Dir(dir)
-	tmp, err := sys.MkdirTemp(parent, filepath.Base(dir)+".tmp-*")
+	var tmp string
+	release, err := makeTemp(dir, func(pattern string) (string, error) {
+		tmp, err = sys.MkdirTemp(parent, pattern)
+		return tmp, err
+	})
 	if err != nil {
 		return diskFull(fmt.Errorf("file: write %s: %w", dir, err), dir, 0)
 	}
+	defer release()
 	defer func() {
 		if err != nil {
 			sys.RemoveAll(tmp) // gone already once renamed
@@ -185,27 +189,6 @@ func VerifyDir(dir string) error {
 	}
 	for name := range manifest {
 		return &DamageError{dir, name, "is missing"}
-	}
-	return nil
-}
-
-// temp is how os.CreateTemp and os.MkdirTemp name what an atomic write makes first.
-var temp = regexp.MustCompile(`.\.tmp-\d+$`)
-
-// CleanTemps removes the files and folders in parent that an interrupted WriteAtomic or WriteDirAtomic left behind: those whose name
-// ends in .tmp- and digits. It cannot tell them from those of a write at work, so no other write into parent may be under way, in
-// this program or another.
-func CleanTemps(parent string) error {
-	list, err := os.ReadDir(parent)
-	if err != nil {
-		return err
-	}
-	for _, d := range list {
-		if (d.IsDir() || d.Type().IsRegular()) && temp.MatchString(d.Name()) {
-			if err := os.RemoveAll(filepath.Join(parent, d.Name())); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

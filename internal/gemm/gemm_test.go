@@ -259,7 +259,7 @@ func TestOwnRows(t *testing.T) { // A so large that tasks pack their parts of it
 	})
 }
 
-// TestOwnLastRows: a task that packs its part of A may be left with a single row, or with fewer than a tile has.
+// TestOwnLastRows: the last tile of a task that packs its part of A may have a single row, or some.
 func TestOwnLastRows(t *testing.T) {
 	each(t, func(t *testing.T, k *Kernel) {
 		if k.row4 == nil {
@@ -279,7 +279,7 @@ func TestOwnLastRows(t *testing.T) {
 				var j job
 				all := p
 				all.resolve(k.nr)
-				if j.plan(k, all, &s, false); !j.ownA || m%j.rows != left || j.cols < 4*k.nr {
+				if j.plan(k, all, &s, false); !j.ownA || m%k.mr != left || j.cols < 4*k.nr {
 					continue
 				}
 				for i := range p.A {

@@ -29,7 +29,7 @@ type job struct {
 	k       *Kernel
 	ap, bp  []float32 // packed A: panels of mr rows, each [K,mr]; packed B as in Packed; or nil
 	bk      int       // rows of a panel of packed B
-	rows    int       // of C in a task, a multiple of mr
+	rows    int       // most rows of C in a task, a multiple of mr
 	cols    int       // a multiple of nr
 	blocks  int       // tasks along M
 	tasks   int
@@ -121,9 +121,9 @@ func (j *job) pack(task int, s *Scratch) {
 // run does one task of phase 2: a rectangle of C, all of K, and its epilogue.
 func (j *job) run(task int, s *Scratch) {
 	across := j.tasks / j.blocks // tasks of one block of rows follow each other: a worker keeps to its rows, see package pool
-	i0 := task / across * j.rows
+	i0, i1 := j.cut(task/across), j.cut(task/across+1)
 	n0 := task % across * j.cols
-	i1, n1 := min(i0+j.rows, j.M), min(n0+j.cols, j.N)
+	n1 := min(n0+j.cols, j.N)
 	if j.K == 0 && !j.Accumulate {
 		for i := i0; i < i1; i++ {
 			clear(j.C[i*j.LDC+n0 : i*j.LDC+n1])
@@ -157,6 +157,11 @@ func (j *job) run(task int, s *Scratch) {
 		}
 	}
 	j.epilogue(i0, i1, n0, n1)
+}
+
+// cut is where block b of rows begins: blocks differ by one tile at most, so that workers with as many of them end together.
+func (j *job) cut(b int) int {
+	return min(b*panels(j.M, j.k.mr)/j.blocks*j.k.mr, j.M)
 }
 
 // row computes row i of C over groups of four whole panels and returns the first column that is left.

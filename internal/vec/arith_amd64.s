@@ -165,6 +165,7 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 block:
 	CMPQ CX, $16
 	JLT fold
+	PREFETCHT0 2048(SI) // gradients of a model come from memory
 	VCVTPS2PD (SI), Y4
 	VCVTPS2PD 16(SI), Y5
 	VCVTPS2PD 32(SI), Y6

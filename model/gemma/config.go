@@ -185,6 +185,9 @@ func (c Config) Check() error {
 		model.Limit{Key: "hidden_size", Value: c.Width, Most: 1 << 18}, model.Limit{Key: "intermediate_size", Value: c.Hidden, Most: 1 << 20},
 		model.Limit{Key: "num_hidden_layers", Value: c.Layers, Most: 1 << 12}, model.Limit{Key: "num_attention_heads", Value: c.Heads, Most: 1 << 12},
 		model.Limit{Key: "num_key_value_heads", Value: c.KVHeads, Most: 1 << 12}, model.Limit{Key: "head_dim", Value: c.HeadDim, Most: 1 << 12})
+	if err == nil {
+		err = model.CheckEnds(c.Vocab, 0, c.EOS...)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("gemma: %w", err)

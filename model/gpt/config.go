@@ -106,6 +106,11 @@ func (c Config) Check() error {
 			return fmt.Errorf("gpt: config.json: %s is %v, not from 0 to below 1", key, p)
 		}
 	}
+	if c.EOS != nil {
+		if err := model.CheckEnds(c.Vocab, 50256, *c.EOS); err != nil {
+			return fmt.Errorf("gpt: %w", err)
+		}
+	}
 	if err := model.CheckActivation(c.Activation); err != nil {
 		return fmt.Errorf("gpt: config.json: activation_function: %w", err)
 	}

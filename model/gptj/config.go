@@ -62,6 +62,9 @@ func (c Config) Check() error {
 		model.Limit{Key: "n_embd", Value: c.Width, Most: 1 << 18}, model.Limit{Key: "n_inner", Value: c.hidden(), Most: 1 << 20},
 		model.Limit{Key: "n_layer", Value: c.Layers, Most: 1 << 12}, model.Limit{Key: "n_head", Value: c.Heads, Most: 1 << 12},
 		model.Limit{Key: "rotary_dim", Value: c.RotaryDim, Most: 1 << 12})
+	if err == nil {
+		err = model.CheckEnds(c.Vocab, 50256, c.EOS...)
+	}
 	switch {
 	case c.ModelType != Type:
 		return bad("model_type is %q, not %q", c.ModelType, Type)

@@ -52,6 +52,7 @@ type kind struct {
 	keys         string  // of the optional fields, those that it has
 	neutral      string  // keys that say nothing about the arithmetic
 	fixed        string  // KEY=VALUE: keys of which one value only is implemented
+	end          int     // eos_token_id that transformers writes where none was chosen, whatever the vocabulary
 	theta        float64 // rope_theta that a file leaves out; 0 means 10000
 	partial      bool    // a share of each head may turn
 	fused        bool    // files hold queries, keys and values in one tensor, and gate and up in one
@@ -80,7 +81,7 @@ var kinds = map[string]kind{
 		defaults: Config{Vocab: 151936, Width: 4096, Hidden: 22016, Layers: 32, Heads: 32, KVHeads: 32, HeadDim: 128, Context: 32768, NormEps: 1e-6, Window: 4096, FirstWindow: 28},
 	},
 	"phi3": {
-		architecture: "Phi3ForCausalLM", keys: "sliding_window original_max_position_embeddings", windows: true, partial: true, fused: true,
+		architecture: "Phi3ForCausalLM", keys: "sliding_window original_max_position_embeddings", windows: true, partial: true, fused: true, end: 32000,
 		defaults: Config{Vocab: 32064, Width: 3072, Hidden: 8192, Layers: 32, Heads: 32, Context: 4096, NormEps: 1e-5, Original: 4096},
 	},
 	"mixtral": {
@@ -167,6 +168,9 @@ func (c Config) Check() error {
 		model.Limit{Key: "hidden_size", Value: c.Width, Most: 1 << 18}, model.Limit{Key: "intermediate_size", Value: c.Hidden, Most: 1 << 20},
 		model.Limit{Key: "num_hidden_layers", Value: c.Layers, Most: 1 << 12}, model.Limit{Key: "num_attention_heads", Value: c.Heads, Most: 1 << 12},
 		model.Limit{Key: "num_key_value_heads", Value: c.KVHeads, Most: 1 << 12}, model.Limit{Key: "head_dim", Value: c.HeadDim, Most: 1 << 12})
+	if err == nil {
+		err = model.CheckEnds(c.Vocab, k.end, c.EOS...)
+	}
 	if err != nil {
 		return fmt.Errorf("llama: %w", err)
 	}

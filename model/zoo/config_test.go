@@ -55,6 +55,12 @@ func TestConfigRefuses(t *testing.T) {
 	})
 	for _, c := range []struct{ kind, keys, names string }{
 		{"llama", `"sliding_window": 4`, "sliding_window"},
+		{"llama", `"eos_token_id": [1, 1000000]`, "eos_token_id 1000000"},
+		{"gpt2", `"eos_token_id": 1000000`, "eos_token_id 1000000"},
+		{"gptj", `"eos_token_id": 1000000`, "eos_token_id 1000000"},
+		{"gpt_neox", `"eos_token_id": 1000000`, "eos_token_id 1000000"},
+		{"gemma", `"eos_token_id": 1000000`, "eos_token_id 1000000"},
+		{"plinth_palm", `"eos_token_id": 1000000`, "eos_token_id 1000000"},
 		{"llama", `"num_attention_heads": 3`, "num_key_value_heads"},
 		{"llama", `"rope_scaling": {"rope_type": "mrope", "factor": 2}`, "mrope"},
 		{"llama", `"rope_scaling": {"rope_type": "linear"}`, "factor"},
@@ -82,6 +88,15 @@ func TestConfigRefuses(t *testing.T) {
 	} {
 		if _, err := parse(c.kind, tiny[c.kind]+", "+c.keys); err == nil || !strings.Contains(err.Error(), c.names) {
 			t.Errorf("%s with %s: %v", c.kind, c.keys, err)
+		}
+	}
+}
+
+// transformers writes the end of the published vocabulary into the configuration of a smaller model that names none.
+func TestStandardEnd(t *testing.T) {
+	for kind, id := range map[string]string{"gpt2": "50256", "gptj": "50256", "phi3": "32000"} {
+		if _, err := parse(kind, tiny[kind]+`, "eos_token_id": `+id); err != nil {
+			t.Errorf("%s: %v", kind, err)
 		}
 	}
 }

@@ -84,6 +84,9 @@ func contentOf(path string) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(f.Infos()) == 0 {
+		return nil, errors.Join(fmt.Errorf("%s has no tensors: it holds metadata only, such as a vocabulary", path), f.Close())
+	}
 	c := &content{tensors: f.Infos(), close: f.Close}
 	for _, p := range f.Meta {
 		if !strings.HasPrefix(p.Key, "split.") {

@@ -138,16 +138,16 @@ func (f *foreign) ends(dst []int, text []byte) ([]int, error) {
 // each calls match for every match, empty ones that do not touch the one before included.
 func (f *foreign) each(text []byte, match func(start, end int)) error {
 	runes, offset := decode(text, 0)
-	start, limit := time.Now(), f.re.MatchTimeout+time.Duration(len(text))*byteLimit
+	whole := begin(f.re.MatchTimeout + time.Duration(len(text))*byteLimit)
 	last := -1
-	m, err := f.re.FindRunesMatch(runes)
-	for ; m != nil && err == nil; m, err = f.re.FindNextMatch(m) {
+	m, err := f.next(runes, nil)
+	for ; m != nil && err == nil; m, err = f.next(runes, m) {
 		if m.RuneLength > 0 || m.RuneIndex != last {
 			last = m.RuneIndex + m.RuneLength
 			match(offset[m.RuneIndex], offset[last])
 		}
-		if time.Since(start) > limit {
-			return fmt.Errorf("split: pattern %q: %d of %d bytes after %v", f.expr, offset[m.RuneIndex], len(text), limit)
+		if whole.over() && !whole.idle() {
+			return fmt.Errorf("split: pattern %q: %d of %d bytes after %v", f.expr, offset[m.RuneIndex], len(text), whole.limit)
 		}
 	}
 	if err != nil {
@@ -156,8 +156,43 @@ func (f *foreign) each(text []byte, match func(start, end int)) error {
 	return nil
 }
 
-// next returns the end of the piece at text[at], or -1 on the time limit.
-func (f *foreign) next(text []byte, at int) int {
+// next finds the match behind m, or the first. The engine measures its limit by the clock: a match that ran out of it while the process was
+// stopped, or waited for a processor, is tried again.
+func (f *foreign) next(runes []rune, m *regexp2.Match) (next *regexp2.Match, err error) {
+	for spent := begin(f.re.MatchTimeout); ; {
+		if m == nil {
+			next, err = f.re.FindRunesMatch(runes)
+		} else {
+			next, err = f.re.FindNextMatch(m)
+		}
+		if err == nil || !spent.over() || !spent.idle() {
+			return next, err
+		}
+	}
+}
+
+// budget is a limit on the time that something takes.
+type budget struct {
+	start time.Time
+	cpu   time.Duration
+	limit time.Duration
+}
+
+// cpuTime is what the process has had of the processors, where the system does not tell the time since it was loaded; tests replace it.
+var cpuTime = processTime
+
+var loaded = time.Now()
+
+func begin(limit time.Duration) budget { return budget{time.Now(), cpuTime(), limit} }
+
+// over says that the limit is past by the clock.
+func (b *budget) over() bool { return time.Since(b.start) > b.limit }
+
+// idle says that the process had less than half of the limit of the processors' time.
+func (b *budget) idle() bool { return cpuTime()-b.cpu < b.limit/2 }
+
+// endOf returns the end of the piece at text[at], or -1 on the time limit.
+func (f *foreign) endOf(text []byte, at int) int {
 	ends, err := f.ends(nil, text)
 	if err != nil {
 		return -1

@@ -3,6 +3,9 @@ package split
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/dlclark/regexp2/v2"
 )
 
 // TestRegexAnchors: ^ and $ are at every line, but ^ not behind a line break that ends the text; in classes ^ means itself or not.
@@ -46,5 +49,23 @@ func TestNewerCharacters(t *testing.T) {
 		if err != nil || len(ends) != 2 || ends[0] != len(char+char+"b") {
 			t.Errorf("%s: ends %v, %v", expr, ends, err)
 		}
+	}
+}
+
+// TestStoppedProcess: what the clock tells while the process has no processor does not count.
+func TestStoppedProcess(t *testing.T) {
+	defer func() { cpuTime = processTime }()
+	re := regexp2.MustCompile("(a+)+b", regexp2.None)
+	re.MatchTimeout = time.Millisecond
+	f := &foreign{"(a+)+b", re}
+	reads := 0
+	cpuTime = func() time.Duration { // none at first
+		if reads++; reads < 5 {
+			return 0
+		}
+		return time.Hour
+	}
+	if _, err := f.ends(nil, []byte(strings.Repeat("a", 40))); err == nil || !strings.Contains(err.Error(), "timeout") || reads != 5 {
+		t.Errorf("error %v when the processor's time was read %d times, want a timeout at the fifth", err, reads)
 	}
 }

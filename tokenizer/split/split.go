@@ -91,7 +91,7 @@ func (p *Pattern) Next(text []byte, at int) int {
 	if p.scan != nil {
 		return p.scan(text, at)
 	}
-	return p.foreign.next(text, at)
+	return p.foreign.endOf(text, at)
 }
 
 // NextString is Next on a string.

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/chat"
+	"github.com/plinth-ml/plinth/embed"
+	"github.com/plinth-ml/plinth/eval"
+	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/serve"
+	"github.com/plinth-ml/plinth/tensor"
+	"github.com/plinth-ml/plinth/tokenizer"
+)
+
+// openKind opens a model with all that it can do: write, make vectors, classify, rank.
+func (s *serveCmd) openKind(ctx context.Context, c *common, name, path string) (*serve.Model, error) {
+	if embed.IsSentenceTransformer(path) {
+		return s.openEmbedder(c, path)
+	}
+	m, err := zoo.Describe(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := m.(zoo.TaskModel); ok {
+		return s.openClassifier(c, path)
+	}
+	if _, err := zoo.AsDecoder(m); err != nil {
+		return s.openEmbedder(c, path)
+	}
+	return s.openWriter(ctx, c, name, path)
+}
+
+func (s *serveCmd) openEmbedder(c *common, path string) (*serve.Model, error) {
+	e, err := embed.Open(path, zoo.Options{})
+	if err != nil {
+		return nil, err
+	}
+	size := e.Model.Sizes()
+	one := &serve.Model{Tokenizer: e.Tokenizer, Vocab: size.Vocab, Context: size.Context}
+	if e.Limit > 0 {
+		one.Context = min(e.Limit, size.Context)
+	}
+	addEmbedding(one, c, e)
+	return one, nil
+}
+
+// addEmbedding lets a model make vectors, and rank by them.
+func addEmbedding(one *serve.Model, c *common, e *embed.Embedder) {
+	e.Threads = c.Threads
+	one.Dimensions = e.Size()
+	one.Embed = func(ctx context.Context, texts []string, kind string) ([][]float32, int, error) {
+		vectors, cut, err := e.Embed(ctx, texts, promptKind(e, kind))
+		return vectors, cut, refused(ctx, "input", err)
+	}
+	one.Rerank = serve.ByCosine(one.Embed)
+}
+
+// refused is an error that comes of what a request holds, unless the request is gone.
+func refused(ctx context.Context, field string, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return serve.Refuse(field, err)
+}
+
+// openClassifier opens a model with a head: one for numbers also ranks pairs of a query and a document.
+func (s *serveCmd) openClassifier(c *common, path string) (*serve.Model, error) {
+	m, tok, labels, err := adapterFlags{}.open(c, path, model.SequenceTask)
+	if err != nil {
+		return nil, err
+	}
+	t := tensor.Evaluation(c.kernels())
+	head := func() *headClassifier {
+		return &headClassifier{m, labels, &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context}, t}
+	}
+	one := &serve.Model{Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: m.Sizes().Context}
+	number := labels.Problem == string(adapt.Regression)
+	one.Labels = labels.Names
+	if number {
+		one.Labels = []string{}
+	}
+	classes, noEntailment := task.EntailmentOf(labels.Names)
+	one.Classify = func(ctx context.Context, texts [][]string, own *serve.OwnLabels) (*serve.Classes, error) {
+		if own == nil {
+			return classesOf(ctx, head(), one.Labels, texts)
+		}
+		if noEntailment != nil || own.Calibrate {
+			return nil, serve.Refuse("labels", errors.Join(noEntailment, errors.New("calibrate is for models that write text")))
+		}
+		e, err := newEntailed(m, classes, tok, t, own.Names, own.Template, own.Multi)
+		if err != nil {
+			return nil, serve.Refuse("template", err)
+		}
+		return classesOf(ctx, e, own.Names, texts)
+	}
+	if len(labels.Names) == 1 {
+		one.Rerank = func(ctx context.Context, query string, documents []string) ([]float64, int, error) {
+			h := head()
+			scores, err := h.relevance(ctx, query, documents)
+			if !number { // sentence-transformers' cross-encoders with one score: its sigmoid
+				for i, z := range scores {
+					scores[i] = 1 / (1 + math.Exp(-z))
+				}
+			}
+			return scores, h.texts.Cut, refused(ctx, "documents", err)
+		}
+	}
+	return one, nil
+}
+
+// relevance is the head's one score of each pair of the query and a document.
+func (h *headClassifier) relevance(ctx context.Context, query string, documents []string) ([]float64, error) {
+	var pairs []adapt.Example
+	for _, d := range documents {
+		e, err := h.texts.Example(query, d)
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, e)
+	}
+	list, err := adapt.Scores(ctx, h.t, h.m, pairs)
+	scores := make([]float64, len(list))
+	for i, z := range list {
+		scores[i] = float64(z[0])
+	}
+	return scores, err
+}
+
+// classesOf asks a classifier.
+func classesOf(ctx context.Context, m classifier, labels []string, texts [][]string) (*serve.Classes, error) {
+	rows := make([]tableRow, len(texts))
+	for i, some := range texts {
+		rows[i] = tableRow{where: "input", texts: some}
+	}
+	p, err := m.probabilities(ctx, rows)
+	if err != nil {
+		return nil, refused(ctx, "input", err)
+	}
+	cut, _ := m.cut()
+	return &serve.Classes{Labels: labels, Probabilities: p, Cut: cut}, nil
+}
+
+// openWriter opens a model that writes text. It also makes vectors, and classifies by what it holds for likely.
+func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path string) (*serve.Model, error) {
+	m, tok, err := openWriter(path)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := s.engine(c, m, s.Slots)
+	if err != nil {
+		return nil, err
+	}
+	one := &serve.Model{Engine: engine, Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: s.Context}
+	if one.Context == 0 {
+		one.Context = m.Sizes().Context
+	}
+	if eos, ok := tok.EOS(); ok {
+		one.Stops = []int32{eos}
+	}
+	source, err := chatSource(path, tok, m.Sizes().Vocab)
+	if err != nil {
+		return nil, err
+	}
+	template, err := s.template(source)
+	switch {
+	case errors.Is(err, chat.ErrNoTemplate):
+		c.say("note: %s has no chat template: it only continues texts (--template NAME)", name)
+	case err != nil:
+		return nil, err
+	default:
+		one.Dialogue = chat.NewDialogue(ctx, source, template, tok)
+	}
+	encoder, err := embed.AsEncoder(m)
+	if err != nil {
+		return nil, err
+	}
+	addEmbedding(one, c, &embed.Embedder{Model: encoder, Tokenizer: tok})
+	addLikelihoods(one, c, m, tok)
+	return one, nil
+}
+
+// addLikelihoods lets a model that writes classify by labels of a request's own.
+func addLikelihoods(one *serve.Model, c *common, m model.Decoder, tok *tokenizer.Tokenizer) {
+	var answers *eval.Likelihoods // made when first asked for
+	one.Classify = func(ctx context.Context, texts [][]string, own *serve.OwnLabels) (*serve.Classes, error) {
+		switch {
+		case own.Multi:
+			return nil, serve.Refuse("multi_label", errors.New("it is for a model with a head for entailment"))
+		case len(own.Names) < 2:
+			return nil, serve.Refuse("labels", errors.New("a single label is always right"))
+		}
+		p, err := newPrompted(own.Template, true, own.Calibrate)
+		if err != nil {
+			return nil, serve.Refuse("template", err)
+		}
+		if answers == nil {
+			answers = eval.NewLikelihoods(m, tok, c.kernels())
+		}
+		p.use(answers, own.Names)
+		return classesOf(ctx, p, own.Names, texts)
+	}
+}
+
+// template is the model's, or that of --template.
+func (s *serveCmd) template(source *chat.Source) (*chat.Template, error) {
+	if s.Template != "" {
+		return chat.Named(s.Template, source.BOS, source.EOS)
+	}
+	return source.Open(false)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// output is what a verb that runs on has printed so far.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// served runs the verb until the test ends, and returns its address.
+func served(t *testing.T, flags ...string) string {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	said, ended := &output{}, make(chan int, 1)
+	c := &cli{}
+	c.out, c.err = io.Discard, said
+	go func() { ended <- c.run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)) }()
+	t.Cleanup(func() {
+		stop()
+		if code := <-ended; code != 0 {
+			t.Errorf("exit code %d: %s", code, said)
+		}
+	})
+	for range 600 {
+		if m := regexp.MustCompile(`http://[0-9.:]+`).FindString(said.String()); m != "" {
+			return m
+		}
+		select {
+		case code := <-ended:
+			ended <- 0
+			t.Fatalf("exit code %d: %s", code, said)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	t.Fatalf("no address: %s", said)
+	return ""
+}
+
+// ask posts an object and returns the answer's.
+func ask(t *testing.T, url string, object map[string]any) map[string]any {
+	t.Helper()
+	b, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.Post(url, "application/json", bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var a map[string]any
+	if err := json.NewDecoder(r.Body).Decode(&a); err != nil || r.StatusCode != 200 {
+		t.Fatalf("%s %s: %d %v %v", url, b, r.StatusCode, err, a)
+	}
+	return a
+}
+
+// TestServe: what the server answers is what the verbs print, for models of all kinds.
+func TestServe(t *testing.T) {
+	base(t)
+	reviews(t, "train.csv", 60, "good", "bad")
+	ok(t, args("adapt --task classify --model base --data train.csv --out head --method frozen --epochs 1")...)
+	write(t, "scores.csv", "text,score\na good day,1\na bad day,0\ngood,1\nbad,0\n")
+	ok(t, args("adapt --task regress --model base --data scores.csv --label score --out number --steps 1")...)
+	url := served(t, "--model", "base", "--model", "head", "--model", "number")
+
+	texts := []string{"one and two", "seven"}
+	want := object(t, append(args("embed --model base"), texts...)...)["embeddings"].([]any)
+	for i, d := range ask(t, url+"/v1/embeddings", map[string]any{"input": texts})["data"].([]any) {
+		if got := d.(map[string]any)["embedding"]; fmt.Sprint(got) != fmt.Sprint(want[i]) {
+			t.Errorf("vector of %q: %v, want %v", texts[i], got, want[i])
+		}
+	}
+	labels := func(flags []string, request map[string]any) {
+		t.Helper()
+		want := object(t, append(append([]string{"classify", "--top", "0"}, flags...), texts...)...)["results"].([]any)
+		request["input"] = texts
+		for i, d := range ask(t, url+"/v1/classify", request)["data"].([]any) {
+			if got, want := d.(map[string]any)["labels"], want[i].(map[string]any)["labels"]; fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("labels of %q: %v, want %v", texts[i], got, want)
+			}
+		}
+	}
+	labels(args("--model head"), map[string]any{"model": "head"})
+	labels(append(args("--model base --labels and,make --template"), "{text} {}"), map[string]any{"model": "base", "labels": []string{"and", "make"}, "template": "{text} {}"})
+
+	ranked := ask(t, url+"/v1/rerank", map[string]any{"model": "base", "query": "seven", "documents": []string{"one and two", "seven"}})["results"].([]any)
+	if first := ranked[0].(map[string]any); first["index"] != 1.0 || first["relevance_score"].(float64) < 0.999 {
+		t.Errorf("%v", ranked)
+	}
+	if ranked := ask(t, url+"/v1/rerank", map[string]any{"model": "number", "query": "seven", "documents": texts})["results"].([]any); len(ranked) != 2 {
+		t.Errorf("%v", ranked)
+	}
+	if number := ask(t, url+"/v1/classify", map[string]any{"model": "number", "input": "seven"})["data"].([]any)[0].(map[string]any)["number"]; number != object(t, args("classify --model number seven")...)["results"].([]any)[0].(map[string]any)["number"] {
+		t.Errorf("number %v", number)
+	}
+	written := ask(t, url+"/v1/completions", map[string]any{"prompt": "one and", "max_tokens": 5, "temperature": 0})["choices"].([]any)[0].(map[string]any)["text"]
+	if want := sequencesOf(t, "base", args("--max-tokens 5 --temperature 0")...); written != want {
+		t.Errorf("%q, generate writes %q", written, want)
+	}
+	for _, bad := range [][]string{{"--slots", "0"}, {"--listen", "0.0.0.0:0"}, {"--listen", "x"}, {"--context", "-1"}} {
+		fails(t, 2, bad[0], append(args("serve --model base"), bad...)...)
+	}
+	fails(t, 1, "nowhere", args("serve --model nowhere")...)
+}
+
+// sequencesOf is what generate writes behind "one and".
+func sequencesOf(t *testing.T, model string, flags ...string) string {
+	return strings.TrimSuffix(ok(t, append([]string{"generate", "--model", model, "one and"}, flags...)...), "\n")
+}
