@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,23 @@ func CallMarks() []string {
 		marks = append(marks, f.open)
 	}
 	return marks
+}
+
+// CallForm is how a template writes the calls of an assistant, as ParseCalls reads them: the marks around the JSON, whether that is a list, and the key of
+// the arguments. It is found by rendering a call.
+func (t *Template) CallForm(ctx context.Context) (open, close string, list bool, arguments string, err error) {
+	call := ToolCall{ID: "call00000", Type: "function", Function: Function{Name: "plinth_tool", Arguments: json.RawMessage(`{"x": 1}`)}}
+	text, err := t.Render(ctx, []Message{{Role: "user", Content: Text("x")}, {Role: "assistant", ToolCalls: []ToolCall{call}}}, nil, Options{})
+	if err != nil {
+		return "", "", false, "", err
+	}
+	i, f := nextCall(text)
+	if i < 0 {
+		if f = bareCall; !strings.Contains(text, `"`+f.arguments+`"`) {
+			return "", "", false, "", errors.New("chat: the template writes calls in no form that is known here")
+		}
+	}
+	return f.open, f.close, f.list, f.arguments, nil
 }
 
 // Bounds of ParseCalls, and the longest name and id of a call, in bytes.

@@ -17,6 +17,7 @@ type chatRequest struct {
 	Messages            []chatMessage   `json:"messages"`
 	Tools               []chat.Tool     `json:"tools"`
 	ToolChoice          json.RawMessage `json:"tool_choice"`
+	ResponseFormat      json.RawMessage `json:"response_format"`
 	ParallelToolCalls   *bool           `json:"parallel_tool_calls"`
 	MaxTokens           *int            `json:"max_tokens"`
 	MaxCompletionTokens *int            `json:"max_completion_tokens"`
@@ -174,6 +175,9 @@ func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
 	if err := m.fits("messages", ids); err != nil {
 		return nil, err
 	}
+	if err := q.constrain(ctx, j, tools); err != nil {
+		return nil, err
+	}
 	j.prompts = [][]int32{ids}
 	name, asked := "max_completion_tokens", q.MaxCompletionTokens
 	if asked == nil {
@@ -198,13 +202,12 @@ func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
 
 // tools are those that the model is shown.
 func (q *chatRequest) tools(ctx context.Context, m *Model) ([]chat.Tool, error) {
-	how := "auto"
-	if len(q.ToolChoice) > 0 && json.Unmarshal(q.ToolChoice, &how) != nil {
-		return nil, badRequest("tool_choice", "a tool cannot be forced on this model: \"auto\" or \"none\"")
-	}
+	how, _, err := q.choice()
 	switch {
-	case how != "auto" && how != "none":
-		return nil, badRequest("tool_choice", "%q is neither \"auto\" nor \"none\"", clip(how, 40))
+	case err != nil:
+		return nil, err
+	case len(q.Tools) == 0 && how == "required":
+		return nil, badRequest("tool_choice", "there are no tools")
 	case len(q.Tools) == 0 || how == "none":
 		return nil, nil
 	case m.Dialogue == nil:

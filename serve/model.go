@@ -35,6 +35,8 @@ type Model struct {
 	Labels     []string // Classify's own; empty: it says numbers; nil: it wants OwnLabels
 
 	turn turn
+
+	constraints constraints
 }
 
 // ability is something that a model may be able to do.

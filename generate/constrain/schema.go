@@ -25,6 +25,11 @@ func ParseSchema(source string) (*Grammar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("constrain: JSON schema: %w", err)
 	}
+	return fromSchema(root)
+}
+
+// fromSchema makes a grammar.
+func fromSchema(root *value) (*Grammar, error) {
 	s := &schema{root: root, refs: map[string]int{}, common: map[string]int{}}
 	s.ref("#")
 	for i := 0; i < len(s.pending) && s.err == nil; i++ { // more are met on the way

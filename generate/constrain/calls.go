@@ -1,0 +1,83 @@
+package constrain
+
+import "fmt"
+
+// Tool is a function that may be called.
+type Tool struct {
+	Name       string
+	Parameters string // JSON schema of its arguments; "": an object
+}
+
+// CallForm is how a model writes calls: JSON with name and arguments, between two marks, each a special token where the vocabulary has one.
+type CallForm struct {
+	Open, Close string
+	List        bool   // the JSON is a list of calls
+	Arguments   string // key of the arguments
+	Most        int    // calls; 0: any number
+}
+
+// ParseCalls is the language of one or more calls of the tools. Errors name the tool.
+func ParseCalls(form CallForm, tools []Tool) (*Grammar, error) {
+	defs, ways := &value{kind: '{'}, list()
+	word := func(s string) *value { return &value{kind: '"', text: s} }
+	object := func(pairs ...any) *value {
+		v := &value{kind: '{'}
+		for i := 0; i < len(pairs); i += 2 {
+			v = v.with(pairs[i].(string), pairs[i+1].(*value))
+		}
+		return v
+	}
+	for i, t := range tools {
+		arguments := object("type", word("object"))
+		if t.Parameters != "" {
+			var err error
+			if arguments, err = parseValue(t.Parameters); err != nil {
+				return nil, fmt.Errorf("constrain: parameters of %s: %w", t.Name, err)
+			}
+		}
+		place := fmt.Sprintf("tool %d", i)
+		defs = defs.with(place, arguments.moved("#/$defs/"+place))
+		ways.items = append(ways.items, object("type", word("object"), "additionalProperties", no, "required", list(word("name"), word(form.Arguments)),
+			"properties", object("name", object("const", word(t.Name)), form.Arguments, object("$ref", word("#/$defs/"+place)))))
+	}
+	calls := object("anyOf", ways)
+	if form.List {
+		calls = object("type", word("array"), "items", calls, "minItems", &value{kind: '0', text: "1"})
+		if form.Most > 0 {
+			calls = calls.with("maxItems", &value{kind: '0', text: fmt.Sprint(form.Most)})
+		}
+	}
+	g, err := fromSchema(calls.with("$defs", defs))
+	if err != nil {
+		return nil, err
+	}
+	line := optional(text("\n"))
+	one := seq(mark(form.Open), line, &expr{op: opRule, rule: g.root}, line, mark(form.Close))
+	if most := form.Most - 1; !form.List && form.Close != "" && most != 0 { // most < 0: any number
+		one = seq(one, repeat(seq(line, one), 0, max(most, -1)))
+	}
+	g.rules = append(g.rules, rule{"the calls", one})
+	g.root = len(g.rules) - 1
+	return g, nil
+}
+
+// mark is a special token, or its text.
+func mark(name string) *expr {
+	if name == "" {
+		return empty
+	}
+	return &expr{op: opToken, text: name}
+}
+
+// moved is a schema that stands at another place, with what it refers to in itself.
+func (v *value) moved(to string) *value {
+	n := &value{kind: v.kind, text: v.text, keys: v.keys}
+	for i, item := range v.items {
+		if v.kind == '{' && v.keys[i] == "$ref" && item.kind == '"' && len(item.text) > 0 && item.text[0] == '#' {
+			n.items = append(n.items, &value{kind: '"', text: to + item.text[1:]})
+		} else {
+			n.items = append(n.items, item.moved(to))
+		}
+	}
+	return n
+}
