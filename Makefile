@@ -1,4 +1,4 @@
-.PHONY: build test slow fuzz arm64 check golden
+.PHONY: build test slow fuzz arm64 check golden web
 
 build: ## the static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o plinth ./cmd/plinth
@@ -27,3 +27,6 @@ check: ## what CI runs
 
 golden: ## rewrite the golden files; PYTHON must have tools/golden/requirements.txt
 	$(PYTHON) tools/golden/gpt2.py internal/testkit/golden
+
+web: ## the page of plinth serve: serve/web/src into serve/web/dist, with its unit tests (needs node)
+	cd serve/web && npm ci --ignore-scripts && npm test && npm run build

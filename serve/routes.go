@@ -16,6 +16,11 @@ type route struct {
 // routes returns all there are; each but the open ones wants a key where there are keys.
 func routes() []route {
 	return []route{
+		{pattern: "GET /{$}", about: "The web page.", open: true, handle: (*Server).page},
+		{pattern: "GET /web/{name}", about: "A file of the web page.", open: true, handle: (*Server).page},
+		{pattern: "GET /runs", about: "Training runs, for the web page.", handle: (*Server).listRuns},
+		{pattern: "GET /runs/{name}/options", about: "What a run was started with.", handle: (*Server).runOptions},
+		{pattern: "GET /runs/{name}/metrics", about: "The lines that a run wrote.", handle: (*Server).runMetrics},
 		{pattern: "GET /health", about: "Whether the server can work.", out: healthAnswer{}, open: true, handle: (*Server).health},
 		{pattern: "GET /metrics", about: "Counters, for Prometheus.", handle: (*Server).serveMetrics},
 		{pattern: "GET /openapi.json", about: "This document.", handle: (*Server).openAPI},

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type Options struct {
 	Models []*Model
 	Keys   []string // any of these as "Authorization: Bearer KEY" or "X-Api-Key: KEY"; none: everybody may ask
 	Hosts  []string // names that requests may be addressed to beside loopback ones; "*": any
+	Runs   *os.Root // folder with run directories of train, which are shown; nil: none
 
 	MaxBody     int64         // bytes of a request; 0: 8 MiB
 	QueueTokens int           // most prompt tokens that wait for a model; 0: four times its context, at least 32768
@@ -75,11 +77,14 @@ func New(o Options) (*Server, error) {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.answer(w, req, r) })
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
-		s.answer(w, req, route{open: true, handle: func(*Server, http.ResponseWriter, *http.Request) error {
-			return &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Message: "there is no " + req.Method + " " + clip(req.URL.Path, 100)}
-		}})
+		s.answer(w, req, route{open: true, handle: func(_ *Server, _ http.ResponseWriter, req *http.Request) error { return notFound(req) }})
 	})
 	return s, nil
+}
+
+// notFound is the answer where no route is.
+func notFound(r *http.Request) error {
+	return &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Message: "there is no " + r.Method + " " + clip(r.URL.Path, 100)}
 }
 
 // ServeHTTP answers a request.

@@ -25,6 +25,7 @@ type serveCmd struct {
 	Template string   `help:"Chat template instead of the models': one of ${templates}." placeholder:"NAME"`
 	Adapter  []string `help:"LoRA adapters of the models that write, chosen by the model name MODEL:NAME; MODEL: is left out where there is one model." placeholder:"[MODEL:]NAME=DIR" sep:"none"`
 	MCP      bool     `name:"mcp" help:"Speak the Model Context Protocol on standard input and output, instead of HTTP: the tools generate, embed, classify."`
+	Runs     string   `type:"existingdir" help:"Folder with run directories of plinth train, which the web page shows." placeholder:"DIR"`
 	Drain    int      `default:"30" help:"Seconds that answers in progress may take after Ctrl-C or SIGTERM." placeholder:"S"`
 	engineFlags
 }
@@ -54,6 +55,14 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	o.Models = append(o.Models, adapted...)
+	if s.Runs != "" {
+		root, err := os.OpenRoot(s.Runs)
+		if err != nil {
+			return fmt.Errorf("--runs: %w", err)
+		}
+		defer root.Close()
+		o.Runs = root
+	}
 	server, err := serve.New(o)
 	if err != nil {
 		return usageError{err}
@@ -75,6 +84,7 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		names = append(names, m.Name)
 	}
 	c.say("%s at http://%s/v1", strings.Join(names, ", "), listener.Addr())
+	c.say("web page: http://%s/", listener.Addr())
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
