@@ -132,7 +132,7 @@ func TestServe(t *testing.T) {
 	if adapted == written {
 		t.Errorf("with the adapter too: %q", written)
 	}
-	for _, bad := range [][]string{{"--adapter", "x"}, {"--adapter", "other:x=louder"},{"--slots", "0"}, {"--listen", "0.0.0.0:0"}, {"--listen", "x"}, {"--context", "-1"}} {
+	for _, bad := range [][]string{{"--adapter", "x"}, {"--adapter", "other:x=louder"}, {"--slots", "0"}, {"--listen", "0.0.0.0:0"}, {"--listen", "x"}, {"--context", "-1"}} {
 		fails(t, 2, bad[0], append(args("serve --model base"), bad...)...)
 	}
 	fails(t, 1, "nowhere", args("serve --model nowhere")...)
