@@ -141,7 +141,7 @@ func newOpenAPI() map[string]any {
 		if parameters != nil {
 			o["parameters"] = parameters
 		}
-		path = placeholder.ReplaceAllString(path, "{$1}")
+		path = placeholder.ReplaceAllString(strings.TrimSuffix(path, "{$}"), "{$1}")
 		if paths[path] == nil {
 			paths[path] = map[string]any{}
 		}

@@ -23,9 +23,9 @@ type serveCmd struct {
 	Host     []string `help:"Names that requests may be addressed to, beside this machine's own; * for any." placeholder:"NAME"`
 	Slots    int      `default:"8" help:"Sequences of one model that are written at once." placeholder:"N"`
 	Template string   `help:"Chat template instead of the models': one of ${templates}." placeholder:"NAME"`
-	Runs     string   `type:"existingdir" help:"Folder with run directories of plinth train, which the web page shows." placeholder:"DIR"`
 	Adapter  []string `help:"LoRA adapters of the models that write, chosen by the model name MODEL:NAME; MODEL: is left out where there is one model." placeholder:"[MODEL:]NAME=DIR" sep:"none"`
 	MCP      bool     `name:"mcp" help:"Speak the Model Context Protocol on standard input and output, instead of HTTP: the tools generate, embed, classify."`
+	Runs     string   `type:"existingdir" help:"Folder with run directories of plinth train, which the web page shows." placeholder:"DIR"`
 	Drain    int      `default:"30" help:"Seconds that answers in progress may take after Ctrl-C or SIGTERM." placeholder:"S"`
 	engineFlags
 }
@@ -50,6 +50,11 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		}
 		o.Models = append(o.Models, m)
 	}
+	adapted, err := s.openAdapters(ctx, c)
+	if err != nil {
+		return err
+	}
+	o.Models = append(o.Models, adapted...)
 	if s.Runs != "" {
 		root, err := os.OpenRoot(s.Runs)
 		if err != nil {
@@ -58,11 +63,6 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		defer root.Close()
 		o.Runs = root
 	}
-	adapted, err := s.openAdapters(ctx, c)
-	if err != nil {
-		return err
-	}
-	o.Models = append(o.Models, adapted...)
 	server, err := serve.New(o)
 	if err != nil {
 		return usageError{err}
