@@ -304,3 +304,27 @@ func TestTabs(t *testing.T) {
 	b.wait(`document.querySelector(".menu-open .sidebar")`)
 	b.clean()
 }
+
+// TestPictures draws the page for people to look at: light, dark, narrow, in Chinese.
+func TestPictures(t *testing.T) {
+	if os.Getenv("PLINTH_SCREENSHOTS") == "" {
+		t.Skip("PLINTH_SCREENSHOTS names no folder for pictures")
+	}
+	b, _, _ := visit(t, serve.Options{})
+	b.wait(`document.querySelector(".composer")`)
+	b.ask("say A **softmax** turns scores into probabilities:\n\n$$\\operatorname{softmax}(x)_i = \\frac{e^{x_i}}{\\sum_{j=1}^{n} e^{x_j}}$$\n\n```go\n// softmax returns e^x over its sum.\nfunc softmax(x []float64) []float64 {\n\ttop := slices.Max(x)\n\tfor i, v := range x {\n\t\tx[i] = math.Exp(v - top)\n\t}\n\treturn scale(x, 1/sum(x))\n}\n```\n\n| input | output |\n|---|---:|\n| 1 | 0.27 |\n| 2 | 0.73 |")
+	b.eval(`document.querySelector(".models button:last-child").click()`)
+	b.ask("say The larger score takes the larger share, and *all shares* together are 1.")
+	b.eval(`document.querySelector(".several .answer:last-child footer button[aria-pressed]").click(); document.querySelector(".scroll").scrollTop = 150`)
+	b.point(".several .token:nth-child(4)")
+	b.wait(`document.querySelector(".popup")`)
+	b.shot("light")
+	b.size(1280, 800, "dark")
+	b.key("s", 1)
+	b.shot("dark")
+	b.key("s", 1)
+	b.eval(`document.querySelector(".top button[lang=zh]").click()`)
+	b.shot("zh")
+	b.size(390, 844, "light")
+	b.shot("phone")
+}

@@ -163,7 +163,7 @@ interface Run {
 
 const punctuation = /[!-/:-@[-`{-~]/;
 const space = /\s/;
-const url = /https?:\/\/[^\s<>"'`\u0000-\u001f]+/y;
+const url = /https?:\/\/[^\s<>"'`\u0000-\u001f]{1,2000}/y;
 
 /** Parses text within a block. */
 export function inline(s: string): Inline[] {
@@ -292,7 +292,7 @@ export function inline(s: string): Inline[] {
       if (target && href) {
         flush();
         drop(at);
-        const c = settle(out.splice(at)).slice(1);
+        const c = settle(out.splice(at).slice(1));
         out.push({ t: "link", href, c: c.length ? c : [{ t: "text", v: href }] });
         i = target.end;
       } else if (target) { // it leads nowhere that may be gone to: all of it is shown as it was written
@@ -322,7 +322,7 @@ export function inline(s: string): Inline[] {
     } else if (ch === "h" && s.startsWith("http", i) && !/\w/.test(s[i - 1] ?? " ")) {
       url.lastIndex = i;
       const href = url.exec(s)?.[0].replace(/[.,;:!?*_~)\]}]+$/, "");
-      if (href && href.length < longestLink) {
+      if (href) {
         push({ t: "link", href, c: [{ t: "text", v: href }] });
         i += href.length;
       } else {
@@ -356,7 +356,7 @@ function destination(s: string, from: number): { href: string; end: number } | u
   const most = Math.min(s.length, from + longestLink);
   for (let i = from; i < most; i++) {
     const ch = s[i]!;
-    if (ch === "\n") return undefined;
+    if (ch === "\n" || depth > 32) return undefined;
     if (ch === "(") depth++;
     if (ch === ")" && depth-- === 0) {
       const inside = /^\s*<?([^\s<>]*)>?(?:\s+["'(].*)?\s*$/.exec(s.slice(from, i));

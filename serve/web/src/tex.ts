@@ -184,7 +184,7 @@ class Parser {
       if (t!.length > 1 && t!.startsWith("\\")) return this.command(t!.slice(1));
       if (/^\d/.test(t!)) return el("mn", [t!]);
       if (/^\p{L}$/u.test(t!)) return el("mi", [t!]);
-      if (t === "}" || t === "&") throw new Error("unbalanced");
+      if (t === "}" || t === "&" || t === "^" || t === "_") throw new Error("unbalanced");
       if (t === "~") return el("mspace", [], { width: "0.33em" });
       return el("mo", [t === "-" ? "−" : t!], "()[]|".includes(t!) ? { stretchy: "false" } : undefined);
     } finally {

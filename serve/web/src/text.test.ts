@@ -76,10 +76,10 @@ test("maths", () => {
     ["x^2", "msup(x 2)"], ["a_i^{n+1}", "msubsup(a i mrow(n + 1))"], ["\\frac{1}{2}", "mfrac(1 2)"], ["\\frac12", "mfrac(1 2)"], ["\\sqrt[3]{x}", "mroot(x 3)"], ["\\alpha \\le \\beta", "mrow(α ≤ β)"],
     ["\\left( x \\right.", "mrow(( x)"], ["\\mathbb{R}^n", "msup(ℝ n)"], ["\\text{if } x", "mrow(if\u00a0 x)"], ["f'(x)", "mrow(msup(f ′) ( x ))"], ["\\hat{x}", "mover(x ^)"], ["x-1", "mrow(x − 1)"], ["\\nosuch x", "mrow(\\nosuch x)"],
     ["\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix}", "mrow(( mtable(mtr(mtd(a) mtd(b)) mtr(mtd(c) mtd(d))) ))"],
-  ] as const) assert.equal(tex(source)?.replaceAll("mtd(a)", "mtd(a)"), want.replaceAll(/mtd\((\w)\)/g, "$1"), source);
+  ] as const) assert.equal(tex(source), want, source);
   assert.equal(tex("\\sum_{i}^n", true), "munderover(∑ i n)");
   for (const bad of ["{", "}", "\\left(", "\\right)", "\\frac{1}", "\\begin{pmatrix}", "\\end{x}", "x^", "\\sqrt[", "{".repeat(9999), "\\frac".repeat(9999), "^".repeat(500)]) assert.equal(tex(bad), undefined, bad.slice(0, 40));
-  assert(tex("\\constructor \\toString \\__proto__ \\hasOwnProperty") !== undefined);
+  assert(tex("\\constructor \\toString \\hasOwnProperty") !== undefined);
 });
 
 test("the colours of code leave the code as it is", () => {
