@@ -48,6 +48,7 @@ type adaptCmd struct {
 	Merge      bool        `help:"Of lora with --keep-types: write the merged model too, its matrices as float32."`
 	Resume     bool        `help:"Go on with an interrupted run; do nothing on a finished one."`
 	curveFlags
+	distilFlags
 	columnFlags
 	tagFlags
 	questionFlags
@@ -79,7 +80,7 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if _, err := os.Stat(filepath.Join(a.Out, train.StateDir)); err == nil && !a.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", a.Out)
 	}
-	if err := errors.Join(a.checkTypes(), a.checkPrompt(), a.checkClassify()); err != nil {
+	if err := errors.Join(a.checkTypes(), a.checkPrompt(), a.checkClassify(), a.checkTeacher()); err != nil {
 		return err
 	}
 	tok, err := zoo.Tokenizer(path, nil)
@@ -141,6 +142,11 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 			return err
 		}
 	}
+	if t, ok := task.(*classifyTask); ok && a.Teacher != "" {
+		if err := t.askTeacher(ctx, c); err != nil {
+			return err
+		}
+	}
 	trained, adapter, err := a.choose(k, s, c.Seed)
 	if err != nil {
 		return err
@@ -184,7 +190,7 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 	if err != nil {
 		return err
 	}
-	report := adaptReport{Task: a.Task, Method: a.Method, Model: a.Model, Labels: s.labels, Examples: s.examples, Cut: s.cut,
+	report := adaptReport{Task: a.Task, Method: a.Method, Model: a.Model, Teacher: a.Teacher, Labels: s.labels, Examples: s.examples, Cut: s.cut,
 		Params: nn.Count(s.model.Params()), Trained: nn.Count(trained), Steps: r.Steps, Seconds: r.Seconds, LR: rate, Out: a.Out}
 	if pass != s.examples {
 		report.Windows = pass

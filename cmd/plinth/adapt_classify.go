@@ -198,7 +198,7 @@ func startFromProbe(ctx context.Context, k *kernel.Set, m zoo.TaskModel, example
 }
 
 func (c *classifyTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
-	f := &adapt.FineTuning{Model: c.m, Loss: c.loss, Examples: c.sets.train.examples((*classRow).made), Batch: batch, Trained: trained, Seed: seed}
+	f := &adapt.FineTuning{Model: c.m, Loss: c.loss, Examples: c.sets.train.examples((*classRow).made), Batch: batch, Trained: trained, Seed: seed, Distil: c.distillation()}
 	if c.Balance {
 		count := make([]float64, len(c.labels))
 		for _, row := range c.sets.train.rows {
