@@ -3,10 +3,12 @@ package adapt_test
 import (
 	"context"
 	"math"
+	"path/filepath"
 	"testing"
 
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/internal/kernel/ref"
+	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
@@ -128,5 +130,55 @@ func TestContrastLearns(t *testing.T) {
 	}
 	if _, err := o.Part(nil, 0, 0, 2); err == nil {
 		t.Error("a part of a batch is accepted")
+	}
+}
+
+// The losses of pairs, of pairs with negatives and of scored pairs, and their gradients, are sentence-transformers' on the same batch.
+func TestContrastPeer(t *testing.T) {
+	modules := []string{"torch", "sentence_transformers"}
+	testkit.Python(t, modules...)
+	script := filepath.Join(testkit.Root(), "tools", "golden", "contrast.py")
+	var list [][2]adapt.Example
+	var negatives []adapt.Example
+	scores := []float64{0.9, -0.5, 0.1, 0.4}
+	for i := range int32(4) {
+		list, negatives = append(list, [2]adapt.Example{{IDs: []int32{i}}, {IDs: []int32{i + 4}}}), append(negatives, adapt.Example{IDs: []int32{i + 8}})
+	}
+	for _, o := range []*adapt.Contrast{{}, {Negatives: negatives}, {Cosines: scores}} {
+		m := newTable()
+		o.Model, o.Pairs, o.Batch = m, list, 4
+		p, err := o.Part(nil, 0, 0, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tape, sums := tensor.Training(ref.New()), [1]float64{}
+		p.Loss(tape, p.Terms(), sums[:])
+		tape.Backward()
+		w := m.Rows.Weight.T()
+		side := func(from int) (rows [][]float32) {
+			for i := range 4 {
+				rows = append(rows, w.F32()[3*(from+i):3*(from+i)+3])
+			}
+			return rows
+		}
+		job, n := map[string]any{"a": side(0), "b": side(4)}, 24
+		if o.Negatives != nil {
+			job["negatives"], n = side(8), 36
+		}
+		if o.Cosines != nil {
+			job["scores"] = scores
+		}
+		var want struct {
+			Loss float64
+			Grad []float32
+		}
+		testkit.Ask(t, script, modules, job, &want)
+		if got := sums[0] / 4; math.Abs(got-want.Loss) > 1e-5*max(1, want.Loss) {
+			t.Errorf("loss %v, sentence-transformers' %v", got, want.Loss)
+		}
+		testkit.Close(t, "gradient", w.Grad.F32()[:n], want.Grad, 1e-4, 0)
+	}
+	if _, err := (&adapt.Contrast{Model: newTable(), Pairs: list, Negatives: negatives[:2], Batch: 4}).Part(nil, 0, 0, 4); err == nil {
+		t.Error("fewer negatives than pairs are taken")
 	}
 }

@@ -47,13 +47,9 @@ func IsSentenceTransformer(dir string) bool {
 // Open reads a model with its tokenizer: a folder of sentence-transformers with the settings that it holds, or any folder or GGUF file of a model, whose vectors
 // are the mean over the tokens.
 func Open(path string, o zoo.Options) (*Embedder, error) {
-	var s Settings
-	at := path
-	if IsSentenceTransformer(path) {
-		var err error
-		if s, at, err = readFolder(path); err != nil {
-			return nil, err
-		}
+	s, at, err := ReadSettings(path)
+	if err != nil {
+		return nil, err
 	}
 	m, err := zoo.OpenAny(at, o)
 	if err != nil {
@@ -71,6 +67,14 @@ func Open(path string, o zoo.Options) (*Embedder, error) {
 		return nil, err
 	}
 	return &Embedder{Model: encoder, Tokenizer: tok, Settings: s}, nil
+}
+
+// ReadSettings reads the settings of a folder of sentence-transformers, and where its model is; of any other path they are the zero value, and the model is there.
+func ReadSettings(path string) (s Settings, at string, err error) {
+	if !IsSentenceTransformer(path) {
+		return Settings{}, path, nil
+	}
+	return readFolder(path)
 }
 
 // AsEncoder returns a model of the zoo as what features are taken from.

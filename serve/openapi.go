@@ -114,7 +114,7 @@ func newOpenAPI() map[string]any {
 		return map[string]any{"application/json": map[string]any{"schema": d.of(reflect.TypeOf(v))}}
 	}
 	for _, r := range routes() {
-		method, path, _ := strings.Cut(r.pattern, " ")
+		method, path, _ := strings.Cut(strings.TrimSuffix(r.pattern, "{$}"), " ")
 		answer := map[string]any{"description": "The answer."}
 		content := map[string]any{}
 		if r.out != nil {

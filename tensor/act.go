@@ -21,6 +21,8 @@ func (t *Tape) Act(f Act, x *Tensor) *Tensor {
 func (o *actOp) cheap() bool    { return true }
 func (o *actOp) remake(t *Tape) { t.k.Act(o.f, o.y.Data, o.x.Data) }
 
+func (o *actOp) reads() { read(o.x) }
+
 func (o *actOp) back(t *Tape) {
 	dx, acc := t.grad(o.x)
 	t.k.ActGrad(o.f, dx, o.y.Grad, o.x.Data, acc)
@@ -45,6 +47,8 @@ func (t *Tape) SwiGLU(gate, up *Tensor) *Tensor {
 func (o *swiGLUOp) cheap() bool    { return true }
 func (o *swiGLUOp) remake(t *Tape) { t.k.SwiGLU(o.y.Data, o.gate.Data, o.up.Data) }
 
+func (o *swiGLUOp) reads() { read(o.gate, o.up) }
+
 func (o *swiGLUOp) back(t *Tape) {
 	gate, up, y := o.gate, o.up, o.y
 	dgate, acc := t.grad(gate)
@@ -54,7 +58,7 @@ func (o *swiGLUOp) back(t *Tape) {
 		return
 	}
 	// One is a constant, or is used elsewhere too: by way of scratch.
-	g, u := t.scratch(y.Data.DType(), y.Len()), t.scratch(y.Data.DType(), y.Len())
+	g, u := t.scratch(y.dtype, y.Len()), t.scratch(y.dtype, y.Len())
 	t.k.SwiGLUGrad(g, u, y.Grad, gate.Data, up.Data, false)
 	t.addTo(dgate, g, acc)
 	t.addTo(dup, u, accUp)

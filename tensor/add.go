@@ -15,6 +15,8 @@ func (t *Tape) Add(a, b *Tensor) *Tensor {
 	return y
 }
 
+func (o *addOp) reads() {}
+
 func (o *addOp) back(t *Tape) {
 	db, acc := t.grad(o.b)
 	t.addTo(db, o.y.Grad, acc)
@@ -34,6 +36,15 @@ func (t *Tape) Mul(a, b *Tensor) *Tensor {
 		record(t, y, from, mulOp{a, b, y})
 	}
 	return y
+}
+
+func (o *mulOp) reads() {
+	if needs(o.a) {
+		read(o.b)
+	}
+	if needs(o.b) {
+		read(o.a)
+	}
 }
 
 func (o *mulOp) back(t *Tape) {
@@ -68,6 +79,8 @@ func (t *Tape) Scale(x *Tensor, s float64) *Tensor {
 	}
 	return y
 }
+
+func (o *scaleOp) reads() {}
 
 func (o *scaleOp) back(t *Tape) {
 	if dx, acc := t.grad(o.x); acc {

@@ -99,6 +99,8 @@ func (o *attentionOp) call(t *Tape) *kernel.Attention {
 	return c
 }
 
+func (o *attentionOp) reads() { read(o.q.X, o.k.X, o.v.X, o.y, o.lse, o.Bias) }
+
 // back writes the gradients of q, k and v, which may be columns of one tensor.
 func (o *attentionOp) back(t *Tape) {
 	g := &t.call.attentionGrad

@@ -54,6 +54,12 @@ func (t *Tape) Dropout(x *Tensor, p float64) *Tensor {
 func (o *dropoutOp) cheap() bool    { return true }
 func (o *dropoutOp) remake(t *Tape) { t.k.Dropout(o.d, o.y.Data, o.x.Data, false) }
 
+func (o *dropoutOp) reads() {
+	if o.y.read {
+		read(o.x) // of which a lean tape makes y again
+	}
+}
+
 func (o *dropoutOp) back(t *Tape) {
 	if dx, acc := t.grad(o.x); !dx.None() {
 		t.k.Dropout(o.d, dx, o.y.Grad, acc)

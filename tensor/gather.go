@@ -29,6 +29,8 @@ func valuesOf(w *Tensor) DType {
 	return w.Data.DType()
 }
 
+func (o *gatherOp) reads() {}
+
 func (o *gatherOp) back(t *Tape) { t.scatter(o.w, o.y.Grad, o.ids) }
 
 // Lookup names rows of a table [V, C], of any storage type: row From + IDs[i] for each i. IDs is I32 [N].
@@ -130,6 +132,8 @@ func (t *Tape) Embed(tables ...Lookup) *Tensor {
 	return o.y
 }
 
+func (o *embedOp) reads() {}
+
 func (o *embedOp) back(t *Tape) {
 	for i := range o.tables[:o.n] {
 		o.tables[i].scatter(t, o.y.Grad)
@@ -161,6 +165,8 @@ func (t *Tape) SeqMean(x *Tensor, spans []Span) *Tensor {
 	}
 	return y
 }
+
+func (o *seqMeanOp) reads() {}
 
 func (o *seqMeanOp) back(t *Tape) {
 	_, C := o.x.Dims2()

@@ -169,6 +169,19 @@ func (o *linearOp) remake(t *Tape) {
 	}
 }
 
+func (o *linearOp) reads() {
+	read(o.pre)
+	if needs(o.x) {
+		read(o.w)
+	}
+	if needs(o.w) {
+		read(o.x)
+	}
+	if o.drop.P != 0 {
+		read(o.y) // as scratch
+	}
+}
+
 func (o *linearOp) back(t *Tape) {
 	x, w, y := o.x, o.w, o.y
 	N, in := x.Dims2()

@@ -36,6 +36,15 @@ func (t *Tape) AddProduct(y, u, w *Tensor, from int, scale float64) *Tensor {
 // columns is the product's part of a matrix [N, C].
 func (o *addProductOp) columns(b Buf) Buf { return b.Slice(o.from, b.Len()) }
 
+func (o *addProductOp) reads() {
+	if needs(o.u) {
+		read(o.w)
+	}
+	if needs(o.w) {
+		read(o.u)
+	}
+}
+
 func (o *addProductOp) back(t *Tape) {
 	N, C := o.z.Dims2()
 	n, r := o.w.Dims2()
@@ -89,6 +98,8 @@ func (t *Tape) ones(d DType, n int) Buf {
 	t.k.Fill(b, 1)
 	return b
 }
+
+func (o *scaleColumnsOp) reads() { read(o.x, o.g, o.y) }
 
 func (o *scaleColumnsOp) back(t *Tape) {
 	if db := t.sumGrad(o.b); !db.None() {

@@ -29,6 +29,8 @@ func (o *layerNormOp) remake(t *Tape) {
 	t.k.LayerNorm(o.y.Data, o.mean.Data, o.rstd.Data, o.x.Data, o.w.Data, data(o.b), o.eps)
 }
 
+func (o *layerNormOp) reads() { read(o.x, o.w, o.mean, o.rstd) }
+
 func (o *layerNormOp) back(t *Tape) {
 	t.drop(&o.y.Data)
 	dx, acc := t.grad(o.x)
@@ -64,6 +66,8 @@ func (o *rmsNormOp) remake(t *Tape) {
 	t.k.RMSNorm(o.y.Data, o.rstd.Data, o.x.Data, o.w.Data, o.eps)
 }
 
+func (o *rmsNormOp) reads() { read(o.x, o.w, o.rstd) }
+
 func (o *rmsNormOp) back(t *Tape) {
 	t.drop(&o.y.Data)
 	dx, acc := t.grad(o.x)
@@ -84,6 +88,8 @@ func (t *Tape) Softmax(x *Tensor) *Tensor {
 	}
 	return y
 }
+
+func (o *softmaxOp) reads() { read(o.y) }
 
 func (o *softmaxOp) back(t *Tape) {
 	_, C := o.x.Dims2()

@@ -33,6 +33,8 @@ func (t *Tape) unrecorded(f func(x *Tensor) *Tensor, x *Tensor) *Tensor {
 	return f(x)
 }
 
+func (o *recomputeOp) reads() { read(o.x) }
+
 func (o *recomputeOp) back(t *Tape) {
 	mark, base, keep, drops := t.mark(), len(t.nodes), t.keep, t.drops
 	t.drop(&o.y.Data)

@@ -49,6 +49,8 @@ func (t *Tape) Rope(x *Tensor, r *RopeTable, rows Buf) *Tensor {
 	return y
 }
 
+func (o *ropeOp) reads() {}
+
 func (o *ropeOp) back(t *Tape) {
 	o.rotate(t, o.y.Grad, o.y.Grad, true)
 	t.give(o.x, o.y)

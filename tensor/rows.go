@@ -52,6 +52,8 @@ func (t *Tape) Pick(x *Tensor, at Buf, columns int) *Tensor {
 	return y
 }
 
+func (o *pickOp) reads() {}
+
 func (o *pickOp) back(t *Tape) { t.k.ScatterAdd(t.sumGrad(o.x), o.y.Grad, o.at, 1) }
 
 // addRowsOp is y = x with parts added to some of its rows.
@@ -75,6 +77,8 @@ func (t *Tape) AddRows(x *Tensor, parts []*Tensor, rows []Buf) *Tensor {
 	}
 	return y
 }
+
+func (o *addRowsOp) reads() {}
 
 func (o *addRowsOp) back(t *Tape) {
 	_, C := o.y.Dims2()

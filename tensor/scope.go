@@ -25,18 +25,33 @@ type remaker interface {
 }
 
 // Scope runs f, which should be a layer, and takes back every buffer that f's ops took, but that of the tensor it returns. On a recording
-// tape Backward takes the buffers back, but where nothing in f wants a gradient, as in frozen layers below all that is trained: those are taken back at once.
-// There, and unless the tape keeps all, f's tensors but the one returned must not be used after f.
+// tape Backward takes back what gradients need, and the rest is taken back at once: everything where nothing in f wants a gradient, as in frozen layers below all
+// that is trained, and above them what only the gradient of a frozen weight would read. f's tensors but the one returned must not be used after f.
 func (t *Tape) Scope(f func() *Tensor) *Tensor {
 	mark, first := t.live, len(t.nodes)
 	y := f()
 	switch {
 	case !t.recording || len(t.nodes) == first:
 		t.keepOnly(y, mark)
-	case t.keep != KeepAll:
-		t.narrow(y, scope{first, len(t.nodes) - 1, mark, t.live})
+	default:
+		t.spare(y, first, mark)
+		if t.keep != KeepAll {
+			t.narrow(y, scope{first, len(t.nodes) - 1, mark, t.live})
+		}
 	}
 	return y
+}
+
+// spare takes back the values that were made since the mark, but y's and those that the gradients of the nodes from first on read.
+func (t *Tape) spare(y *Tensor, first, mark int) {
+	for i := len(t.nodes) - 1; i >= first; i-- {
+		t.nodes[i].op.reads()
+	}
+	for _, x := range t.made[mark:t.live] {
+		if x != y && !x.read {
+			t.drop(&x.Data)
+		}
+	}
 }
 
 // keepOnly takes back what was made since the mark, but y.
@@ -79,7 +94,7 @@ func (t *Tape) widen(node int) {
 			}
 		}
 		for _, n := range t.nodes[s.first : s.last+1] {
-			if r, ok := n.op.(remaker); ok && n.out.Data.None() {
+			if r, ok := n.op.(remaker); ok && n.out.Data.None() && n.out.read {
 				n.out.Data = t.mem.take(n.out.dtype, n.out.Len())
 				r.remake(t)
 			}

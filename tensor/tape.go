@@ -36,7 +36,20 @@ type Tape struct {
 // op is what an op's gradient needs.
 type op interface {
 	back(t *Tape) // adds to the gradients of the op's inputs what follows from that of its result
+	reads()       // marks the tensors whose values back uses, given that those are marked that later ops use
 }
+
+// read marks tensors whose values a gradient needs; absent ones are nil.
+func read(xs ...*Tensor) {
+	for _, x := range xs {
+		if x != nil {
+			x.read = true
+		}
+	}
+}
+
+// needs says whether a gradient flows through x, which may be nil. A shape without memory stands for a weight that is trained, where a run is only estimated.
+func needs(x *Tensor) bool { return x != nil && (x.needs || x.Data.None()) }
 
 // node is one recorded op.
 type node struct {
@@ -201,7 +214,11 @@ func (t *Tape) grad(x *Tensor) (dx Buf, acc bool) {
 		return Buf{}, false
 	}
 	if x.Grad.None() {
-		x.Grad = t.mem.take(x.Data.DType(), x.Len())
+		d := x.dtype // of a result whose values nobody needed any more
+		if !x.Data.None() {
+			d = x.Data.DType()
+		}
+		x.Grad = t.mem.take(d, x.Len())
 	}
 	acc, x.gradSet = x.gradSet, true
 	return x.Grad, acc

@@ -286,3 +286,53 @@ func TestFrozenScopes(t *testing.T) {
 		t.Errorf("%d bytes, %d where frozen layers are kept", bytes, kept)
 	}
 }
+
+// Above the first layer that is trained, values that only the gradients of frozen weights would read are taken back: a vector in front of a stack of frozen layers gets
+// the bits of a stack that is trained, from far less memory.
+func TestSpare(t *testing.T) {
+	const N, C, layers = 64, 32, 8
+	one := tensor.FromF32(slices.Repeat([]float32{1}, C), C)
+	zero := tensor.FromF32(make([]float32, C), C)
+	run := func(train bool, keep tensor.Keep) (bytes int, grad []float32) {
+		var ws []*tensor.Tensor
+		for i := range 2 * layers {
+			w := waves(C, C, float64(i+1))
+			w.SetTrain(train)
+			ws = append(ws, w)
+		}
+		in := tensor.FromF32(waves(N, C, 0.3).F32(), N, C)
+		in.SetTrain(true)
+		tape := tensor.Training(cpu.New(cpu.Options{Threads: 1}))
+		tape.Keep(keep)
+		for range 2 { // the records are used again
+			tape.Reset()
+			tape.DropoutKey(1)
+			clear(in.Grad.F32())
+			x := tape.Scale(in, 1)
+			for i := range layers {
+				x = tape.Scope(func() *tensor.Tensor {
+					h := tape.Dropout(tape.LayerNorm(x, one, zero, 1e-5), 0.1)
+					gate := tape.Linear(h, ws[2*i], nil, tensor.Linear{Act: tensor.GELU, Drop: 0.1})
+					up := tape.Scale(tape.Linear(h, ws[2*i], nil, tensor.Linear{}), 0.5)
+					h = tape.Scope(func() *tensor.Tensor { return tape.SwiGLU(gate, tape.Act(tensor.Tanh, up)) })
+					return tape.Add(tape.RMSNorm(tape.Linear(h, ws[2*i+1], nil, tensor.Linear{}), one, 1e-5), x)
+				})
+			}
+			tape.Seed(tape.Mul(x, x))
+			bytes = tape.Bytes()
+			tape.Backward()
+		}
+		return bytes, in.Grad.F32()
+	}
+	for keep, most := range map[tensor.Keep]float64{tensor.KeepAll: 0.75, tensor.KeepLean: 0.98} { // a lean tape keeps little that could be spared
+		all, want := run(true, keep)
+		bytes, got := run(false, keep)
+		if !slices.Equal(got, want) {
+			t.Errorf("keep %v: other gradients where the layers are frozen", keep)
+		}
+		if float64(bytes) > most*float64(all) {
+			t.Errorf("keep %v: %d bytes, %d where all is trained", keep, bytes, all)
+		}
+		t.Logf("keep %v: %d bytes, %d where all is trained", keep, bytes, all)
+	}
+}

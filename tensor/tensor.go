@@ -71,6 +71,7 @@ type Tensor struct {
 	dims    [3]int
 	rank    int
 	needs   bool  // a gradient flows through it
+	read    bool  // a gradient needs its values: known at the end of a Scope
 	gradSet bool  // Grad holds a value: the next contribution adds
 	node    int   // index of the tape node that made it, -1 for a leaf
 	dtype   DType // that a tape made it in

@@ -25,27 +25,29 @@ import (
 // tokenizer.json, *.model as SentencePiece's or as Llama 3's ranks, *.txt as BERT's vocabulary, and OpenAI's rank files
 // (r50k_base.tiktoken, p50k_base.tiktoken, cl100k_base.tiktoken, o200k_base.tiktoken; others through OpenTiktoken).
 func Open(path string) (*Tokenizer, error) {
-	t, err := open(path)
+	path, err := fileOf(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
 }
 
-func open(path string) (*Tokenizer, error) {
+// fileOf is the file of a tokenizer: that at path, or in the folder there.
+func fileOf(path string) (string, error) {
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return openFile(path)
+	if err != nil || !info.IsDir() {
+		return path, err
 	}
 	for _, name := range []string{"tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model", "vocab.txt"} {
 		if _, err := os.Stat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
-			return openFile(filepath.Join(path, name))
+			return filepath.Join(path, name), nil
 		}
 	}
-	return nil, errors.New("tokenizer: no tokenizer.json, vocab.json, tokenizer.model, spiece.model or vocab.txt")
+	return "", fmt.Errorf("%s: tokenizer: no tokenizer.json, vocab.json, tokenizer.model, spiece.model or vocab.txt", path)
 }
 
 func openFile(path string) (*Tokenizer, error) {

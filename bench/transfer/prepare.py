@@ -66,11 +66,34 @@ def of_lines(text):
     return documents("\n\n".join(text.split("\n")))
 
 
-def gutenberg():
+def books():
+    """Author and text of each book, without what Project Gutenberg wrote around it."""
     for name in sorted(glob.glob(path("corpora/gutenberg/*.txt"))):
         encoding = "latin-1" if "shakespeare-caesar" in name else "utf-8"
         with open(name, encoding=encoding, errors="replace") as f:
-            yield from documents(f.read())
+            text = f.read()
+        text = re.sub(r"(?s)^.*?\*\*\* ?START OF TH[^\n]*", "", text)
+        yield os.path.basename(name).split("-")[0], re.sub(r"(?s)End of (the )?Project Gutenberg.*", "", text)
+
+
+def authors():
+    """Who wrote a passage of 50 words. The first three quarters of a book are for pre-training and labels, the next twentieth for validation, the last fifth for the test."""
+    corpus, parts = [], {"train": {}, "dev": {}, "test": {}}
+    for author, text in books():
+        cuts = {"train": (0, 0.75), "dev": (0.75, 0.8), "test": (0.8, 1)}
+        for part, (start, end) in cuts.items():
+            text_of = text[int(start * len(text)) : int(end * len(text))]
+            words = text_of.split()
+            parts[part].setdefault(author, []).extend(" ".join(words[i : i + 50]) for i in range(0, len(words) - 49, 50))
+            if part == "train":
+                corpus += documents(text_of)
+    write_corpus("gutenberg", corpus)
+    for part, most in [("train", 2000), ("dev", 20), ("test", 75)]:
+        rows = []
+        for author, passages in parts[part].items():
+            random.Random(1).shuffle(passages)
+            rows += [[p, author] for p in passages[:most]]
+        write_table("authors-" + part, rows)
 
 
 def wikitext():
@@ -148,8 +171,9 @@ def agnews():
 
 
 def mmlu():
-    """The subject of an exam question, without its answers: of the six subjects whose test questions are there, two thirds to learn from."""
-    train, test, dev = [], [], []
+    """The subject of an exam question, without its answers: of the six subjects whose test questions are there, two thirds to learn from. Pre-training reads these, and
+    the questions of the other subjects."""
+    train, test, dev, others = [], [], [], []
     with tarfile.open(path("tasks/mmlu/mmlu_dev_val.tar.gz")) as archive:
         members = {os.path.basename(m.name): m for m in archive.getmembers()}
         for name in sorted(glob.glob(path("tasks/mmlu/test/*_test.csv"))):
@@ -160,18 +184,41 @@ def mmlu():
             cut = 2 * len(questions) // 3
             train += [[q, subject] for q in questions[:cut]]
             test += [[q, subject] for q in questions[cut:]]
-            for part in ["dev", "val"]:
-                text = archive.extractfile(members[f"{subject}_{part}.csv"]).read().decode()
-                dev += [[" ".join(row[0].split()), subject] for row in csv.reader(text.splitlines(True))]
+        for name, member in sorted(members.items()):
+            subject = re.sub("_(dev|val).csv$", "", name)
+            if subject == name:
+                continue
+            for row in csv.reader(archive.extractfile(member).read().decode().splitlines(True)):
+                if subject in {label for _, label in train}:
+                    dev.append([" ".join(row[0].split()), subject])
+                else:
+                    others.append(" ".join(" ".join(row[:5]).split()))
+    write_corpus("mmlu", [q for q, _ in train] + others, copies=2)
     write_table("mmlu-train", train)
     write_table("mmlu-dev", dev)
     write_table("mmlu-test", test)
 
 
+def emoji():
+    """The group of an emoji by its caption and tags."""
+    rows = list(csv.DictReader(lines("images/emoji-text/emoji_captions.tsv"), delimiter="\t", quoting=csv.QUOTE_NONE))
+    groups = ["people-body", "objects", "animals-nature", "food-drink", "smileys-emotion", "symbols", "travel-places", "activities"]
+    seen, found = set(), []
+    for r in rows:
+        text = re.sub(":.*", "", r["annotation"])  # without the tone of the skin
+        if r["group"] in groups and text not in seen:
+            seen.add(text)
+            found.append([text + ". " + r["tags"], r["group"]])
+    random.Random(1).shuffle(found)
+    write_table("emoji-test", found[:400])
+    write_table("emoji-dev", found[400:500])
+    write_table("emoji-train", found[500:])
+    write_corpus("emoji", (text for text, _ in found[500:]), copies=2)
+
+
 def main():
     for folder in ["corpus", "tasks"]:
         os.makedirs(os.path.join(OUT, folder), exist_ok=True)
-    write_corpus("gutenberg", gutenberg())
     write_corpus("wikitext", wikitext())
     write_corpus("wiki_demo", documents(read("corpora/wiki_demo.txt")))
     write_corpus("c4", (json.loads(line)["text"] for line in lines("corpora/c4_demo.jsonl") if line))
@@ -181,6 +228,8 @@ def main():
     sst2()
     agnews()
     mmlu()
+    authors()
+    emoji()
 
 
 main()

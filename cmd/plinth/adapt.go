@@ -50,6 +50,7 @@ type adaptCmd struct {
 	tagFlags
 	questionFlags
 	summaryFlags
+	embedFlags
 }
 
 func (*adaptCmd) Help() string {

@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/embed"
 	"github.com/plinth-ml/plinth/eval/task"
 	"github.com/plinth-ml/plinth/model"
@@ -24,14 +28,23 @@ type embedTask struct {
 	m    zoo.Stored
 	e    model.Encoder
 	tok  *tokenizer.Tokenizer
-	pool model.Pool // the mean
+	pool model.Pool
+
+	settings embed.Settings // of the folder that it starts from
 }
 
-// pairRow is two texts that belong together.
+// embedFlags say what a table of pairs has beside them.
+type embedFlags struct {
+	Negative string `help:"Of embed: column of a text that does not belong to that of --text, to be told apart from beside the others of the batch." placeholder:"COL" group:"Table"`
+	Score    string `help:"Of embed: column of a number, the cosine that the pair's vectors shall have: squared error in place of telling apart." placeholder:"COL" group:"Table"`
+}
+
+// pairRow is two texts that belong together, or with a score more or less so; and with --negative a third that does not.
 type pairRow struct {
 	where string
 	texts []string
-	pair  [2]adapt.Example
+	score float64
+	made  []adapt.Example
 }
 
 func (p *embedTask) read(ctx context.Context, seed uint64) (err error) {
@@ -40,13 +53,28 @@ func (p *embedTask) read(ctx context.Context, seed uint64) (err error) {
 		return usagef("--task embed wants --pair, the column of the texts that belong to those of --text")
 	case p.Multi != "" || p.Balance:
 		return usagef("--multi and --balance are for --task classify")
+	case p.Negative != "" && p.Score != "":
+		return usagef("--negative and --score exclude each other")
 	case p.Batch < 2:
 		return usagef("--batch is %d: pairs are told apart from the others of their batch, which must be 2 at least", p.Batch)
 	}
 	p.sets, err = readSets(p.adaptCmd, seed, func(path string) ([]pairRow, error) {
 		var list []pairRow
-		err := p.rows(ctx, path, "", func(where string, texts []string, _ string) error {
-			list = append(list, pairRow{where: where, texts: texts})
+		columns := []data.Column{{For: "--text", Name: p.Text}, {For: "--pair", Name: p.Pair}}
+		if p.Negative != "" {
+			columns = append(columns, data.Column{For: "--negative", Name: p.Negative})
+		} else if p.Score != "" {
+			columns = append(columns, data.Column{For: "--score", Name: p.Score})
+		}
+		err := records(ctx, path, data.TableOptions{Format: p.Format, NoHeader: p.NoHeader}, func(*data.Table) []data.Column { return columns }, func(r data.Row) (err error) {
+			row := pairRow{where: r.Name, texts: slices.Clone(r.Fields)}
+			if p.Score != "" {
+				row.texts = row.texts[:2]
+				if row.score, err = strconv.ParseFloat(strings.TrimSpace(r.Fields[2]), 64); err != nil || !(math.Abs(row.score) <= 1) {
+					return fmt.Errorf("%s: column %s holds %q, which is no cosine from -1 to 1", r.Name, p.Score, r.Fields[2])
+				}
+			}
+			list = append(list, row)
 			return nil
 		})
 		if err == nil && len(list) < 2 {
@@ -62,18 +90,40 @@ func (p *embedTask) read(ctx context.Context, seed uint64) (err error) {
 
 func (p *embedTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o zoo.Options) (_ *subject, err error) {
 	p.tok = tok
-	if p.m, err = zoo.OpenAny(path, o); err != nil {
+	settings, at, err := embed.ReadSettings(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(settings.Pools) == 0 { // no folder of sentence-transformers
+		settings.Pools, settings.Normalize = []embed.Pool{embed.Mean}, true
+	}
+	pool, ok := map[embed.Pool]model.Pool{embed.Mean: model.Mean, embed.CLS: model.First, embed.Last: model.Last}[settings.Pools[0]]
+	if !ok || len(settings.Pools) > 1 {
+		return nil, fmt.Errorf("%s pools %v: what is trained is one of mean, cls and lasttoken", path, settings.Pools)
+	}
+	p.settings, p.pool = settings, pool
+	if p.m, err = zoo.OpenAny(at, o); err != nil {
 		return nil, err
 	}
 	if p.e, err = embed.AsEncoder(p.m); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: p.m.Sizes().Context}
-	if err := p.sets.each(func(row *pairRow) (err error) {
-		for side, text := range row.texts {
-			if row.pair[side], err = x.Example(text); err != nil {
+	if p.settings.Limit > 0 {
+		x.Limit = min(x.Limit, p.settings.Limit)
+	}
+	p.settings.Limit = x.Limit
+	prompt := p.settings.Prompts[p.settings.Prompt] // of texts where nothing else is said
+	if err := p.sets.each(func(row *pairRow) error {
+		for _, text := range row.texts {
+			if text = prompt + text; p.settings.Lower {
+				text = strings.ToLower(text)
+			}
+			e, err := x.Example(text)
+			if err != nil {
 				return fmt.Errorf("%s: %w", row.where, err)
 			}
+			row.made = append(row.made, e)
 		}
 		return nil
 	}); err != nil {
@@ -85,7 +135,14 @@ func (p *embedTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o zoo.
 func (p *embedTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
 	o := &adapt.Contrast{Model: p.e, Pool: p.pool, Batch: batch, Trained: trained, Seed: seed}
 	for i := range p.sets.train.rows {
-		o.Pairs = append(o.Pairs, p.sets.train.rows[i].pair)
+		row := &p.sets.train.rows[i]
+		o.Pairs = append(o.Pairs, [2]adapt.Example(row.made[:2]))
+		switch {
+		case p.Negative != "":
+			o.Negatives = append(o.Negatives, row.made[2])
+		case p.Score != "":
+			o.Cosines = append(o.Cosines, row.score)
+		}
 	}
 	return o, nil
 }
@@ -103,16 +160,39 @@ func (s retrievalScores) text(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%s: %d pairs, the right text is nearest in %.2f %%, mean reciprocal rank %.4f\n", s.Set, s.Pairs, 100*s.Accuracy, s.MRR)
 }
 
+// vectors are those of the first texts of a set, and of the second.
+func (p *embedTask) vectors(ctx context.Context, t *tensor.Tape, set *exampleSet[pairRow]) (v [2][][]float32, err error) {
+	for side := range v {
+		examples := set.examples(func(row *pairRow) adapt.Example { return row.made[side] })
+		if v[side], err = adapt.Features(ctx, t, p.e, examples, p.pool); err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}
+
+// cosines compares those of a set's pairs with their scores.
+func (p *embedTask) cosines(ctx context.Context, t *tensor.Tape, set *exampleSet[pairRow]) (s numberScores, scored *exampleSet[scoredRow], err error) {
+	v, err := p.vectors(ctx, t, set)
+	if err != nil {
+		return s, nil, err
+	}
+	scored = &exampleSet[scoredRow]{name: set.name}
+	var predicted []float64
+	for i, row := range set.rows {
+		predicted = append(predicted, task.Cosine(v[0][i], v[1][i]))
+		scored.rows = append(scored.rows, scoredRow{where: row.where, texts: row.texts, number: row.score})
+	}
+	s, err = scoreNumbers(scored, predicted)
+	return s, scored, err
+}
+
 // score ranks the second texts of a set for each first one by the cosine. Of equal second texts each is right.
 func (p *embedTask) score(ctx context.Context, t *tensor.Tape, set *exampleSet[pairRow]) (retrievalScores, error) {
 	s := retrievalScores{Set: set.name, Pairs: len(set.rows)}
-	var vectors [2][][]float32
-	for side := range vectors {
-		examples := set.examples(func(row *pairRow) adapt.Example { return row.pair[side] })
-		var err error
-		if vectors[side], err = adapt.Features(ctx, t, p.e, examples, p.pool); err != nil {
-			return s, err
-		}
+	vectors, err := p.vectors(ctx, t, set)
+	if err != nil {
+		return s, err
 	}
 	gains := make([][]float64, len(set.rows))
 	for i, q := range vectors[0] {
@@ -137,12 +217,23 @@ func (p *embedTask) score(ctx context.Context, t *tensor.Tape, set *exampleSet[p
 }
 
 func (p *embedTask) measure(ctx context.Context, t *tensor.Tape) (loss, score float64, err error) {
+	if p.Score != "" {
+		s, _, err := p.cosines(ctx, t, p.sets.validation)
+		return s.MSE, s.Spearman, err
+	}
 	s, err := p.score(ctx, t, p.sets.validation)
 	return 1 - s.MRR, s.MRR, err
 }
 
 func (p *embedTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error) {
 	return p.sets.tested(func(set *exampleSet[pairRow]) (taskScores, error) {
+		if p.Score != "" {
+			s, scored, err := p.cosines(ctx, t, set)
+			if err != nil {
+				return nil, err
+			}
+			return s, writeNumbers(filepath.Join(dir, p.sets.predictions(set, ".csv")), scored, s)
+		}
 		s, err := p.score(ctx, t, set)
 		if err != nil {
 			return nil, err
@@ -159,7 +250,7 @@ func (p *embedTask) save(dir string) error {
 	if err := zoo.Save(dir, p.m, p.tok); err != nil {
 		return err
 	}
-	return embed.SaveSettings(dir, embed.Settings{Normalize: true, Limit: p.m.Sizes().Context}, p.m.Sizes().Width)
+	return embed.SaveSettings(dir, p.settings, p.m.Sizes().Width)
 }
 
 func (*embedTask) next(model string) string {

@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/plinth-ml/plinth/embed"
+	"github.com/plinth-ml/plinth/model/zoo"
 )
 
 // The three files and the object hold the same vectors, also with a prefix, of fewer numbers and with 8 bits near.
@@ -125,6 +129,36 @@ func TestAdaptEmbed(t *testing.T) {
 	if n := object(t, args("embed --model out2 red")...)["dimensions"].(float64); n < 8 {
 		t.Errorf("%v numbers", n)
 	}
+	// A folder keeps its pooling and its length, whatever is trained: pairs with negatives, or scored ones.
+	b.Reset()
+	b.WriteString("question,answer,wrong,near\n")
+	for i := range 40 {
+		fmt.Fprintf(&b, "what is %s %d,it is a %s thing %d,it is %s,%v\n", names[i%6], i, names[i%6+i%2*(1-2*(i%6/5))], i, names[(i+3)%6], 0.8-float64(i%2)/2)
+	}
+	write(t, "wide.csv", b.String())
+	e, err := embed.Open("out2", zoo.Options{F32: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := embed.SaveSettings("out2", embed.Settings{Pools: []embed.Pool{embed.Last}, Limit: 20}, e.Model.Sizes().Width); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll("out2/2_Normalize"); err != nil {
+		t.Fatal(err)
+	}
+	for flag, column := range map[string]string{"--negative": "wrong", "--score": "near"} {
+		out := "out" + flag
+		r := object(t, args("adapt --task embed --model out2 --data wide.csv --text question --pair answer --lr 1e-3 --epochs 2 --batch 8", "--out", out, flag, column)...)
+		if _, ok := r["results"].([]any)[0].(map[string]any)["pearson"]; ok != (flag == "--score") {
+			t.Errorf("%s: %v", flag, r["results"])
+		}
+		s, _, err := embed.ReadSettings(out)
+		if err != nil || s.Normalize || len(s.Pools) != 1 || s.Pools[0] != embed.Last || s.Limit != 20 {
+			t.Errorf("%s: %+v, %v", flag, s, err)
+		}
+	}
+	fails(t, 1, "no cosine", args("adapt --task embed --model base --data wide.csv --text question --pair answer --score wrong --out out3")...)
+	fails(t, 2, "exclude", args("adapt --task embed --model base --data wide.csv --text question --pair answer --score near --negative wrong --out out3")...)
 	fails(t, 2, "--pair", args("adapt --task embed --model base --data pairs.csv --text question --out out3")...)
 	fails(t, 2, "--batch", args("adapt --task embed --model base --data pairs.csv --text question --pair answer --batch 1 --out out3")...)
 }

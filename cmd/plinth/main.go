@@ -102,9 +102,29 @@ func run(args []string, out, errw io.Writer) int {
 	return c.run(ctx, args)
 }
 
+// output is where a verb writes its result. What cannot be written ends the verb.
+type output struct {
+	io.Writer
+	err  error // the first
+	stop context.CancelCauseFunc
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+		o.stop(err)
+	}
+	return n, err
+}
+
 // run reads the command line and runs its verb, until ctx ends; it returns the exit code.
 func (c *cli) run(ctx context.Context, args []string) int {
-	exit, out, errw := -1, c.out, c.err
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	out, errw := &output{Writer: c.out, stop: stop}, c.err
+	c.out = out
+	exit := -1
 	tasks, taskHelp := adaptHelp()
 	parser, err := kong.New(c, kong.Name("plinth"), kong.Description("A foundation-model stack in one program: pre-train a model, adapt it, evaluate it, write with it."),
 		kong.Writers(out, errw), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -128,7 +148,11 @@ func (c *cli) run(ctx context.Context, args []string) int {
 		fmt.Fprintf(errw, "plinth: --threads %d is not within 0 to 1024\n", c.Threads)
 		return exitUsage
 	}
-	if err = k.Run(); err == nil {
+	err = k.Run()
+	if out.err != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = out.err
+	}
+	if err == nil {
 		return 0
 	}
 	var sig interrupted

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -101,6 +102,14 @@ func TestGenerate(t *testing.T) {
 	fails(t, 2, "--logit-bias", "generate", "--model", shared.model, "--logit-bias", "9999=1", "x")
 	fails(t, 1, "context", "generate", "--model", shared.model, strings.Repeat("x ", 200))
 	fails(t, 1, "nowhere", "generate", "--model", "nowhere", "x")
+	for _, args := range [][]string{{"generate"}, {"generate", "--json"}} {
+		var said strings.Builder
+		c := &cli{}
+		c.out, c.err = fullDisk{}, &said
+		if code := c.run(t.Context(), append(args, "--model", shared.model, "--max-tokens", "5", "x")); code != 1 || !strings.Contains(said.String(), "plinth: no space") {
+			t.Errorf("%v to a full disk: exit code %d, %q", args, code, &said)
+		}
+	}
 	broken := t.TempDir()
 	for _, name := range []string{"config.json", "tokenizer.json", "model.safetensors"} {
 		write(t, filepath.Join(broken, name), read(t, filepath.Join(shared.model, name)))
@@ -111,6 +120,11 @@ func TestGenerate(t *testing.T) {
 	}
 	fails(t, 1, weights, "generate", "--model", broken, "x")
 }
+
+// fullDisk cannot be written.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space") }
 
 // nll is the mean of what generate says of a prompt's tokens but the first.
 func nll(t *testing.T, text string, flags ...string) (float64, int) {

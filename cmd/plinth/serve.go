@@ -24,6 +24,8 @@ type serveCmd struct {
 	Slots    int      `default:"8" help:"Sequences of one model that are written at once." placeholder:"N"`
 	Template string   `help:"Chat template instead of the models': one of ${templates}." placeholder:"NAME"`
 	Runs     string   `type:"existingdir" help:"Folder with run directories of plinth train, which the web page shows." placeholder:"DIR"`
+	Adapter  []string `help:"LoRA adapters of the models that write, chosen by the model name MODEL:NAME; MODEL: is left out where there is one model." placeholder:"[MODEL:]NAME=DIR" sep:"none"`
+	MCP      bool     `name:"mcp" help:"Speak the Model Context Protocol on standard input and output, instead of HTTP: the tools generate, embed, classify."`
 	Drain    int      `default:"30" help:"Seconds that answers in progress may take after Ctrl-C or SIGTERM." placeholder:"S"`
 	engineFlags
 }
@@ -56,9 +58,20 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		defer root.Close()
 		o.Runs = root
 	}
+	adapted, err := s.openAdapters(ctx, c)
+	if err != nil {
+		return err
+	}
+	o.Models = append(o.Models, adapted...)
 	server, err := serve.New(o)
 	if err != nil {
 		return usageError{err}
+	}
+	if s.MCP {
+		if err := server.MCP(ctx, os.Stdin, c.out); ctx.Err() == nil {
+			return err
+		}
+		return nil
 	}
 	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {
@@ -111,26 +124,73 @@ func (s *serveCmd) check() error {
 
 // open opens one of the models.
 func (s *serveCmd) open(ctx context.Context, c *common, arg string) (*serve.Model, error) {
-	name, at, named := strings.Cut(arg, "=")
-	if !named {
-		name, at = "", arg
-	}
-	path, err := modelPath(at)
+	name, path, err := s.named(arg)
 	if err != nil {
 		return nil, err
+	}
+	one, err := s.openKind(ctx, c, name, path)
+	if err != nil {
+		return nil, err
+	}
+	return entitled(one, name, path), nil
+}
+
+// named divides an argument of --model into the name that the model goes by and where it is.
+func (s *serveCmd) named(arg string) (name, path string, err error) {
+	name, at, ok := strings.Cut(arg, "=")
+	if !ok {
+		name, at = "", arg
+	}
+	if path, err = modelPath(at); err != nil {
+		return "", "", err
 	}
 	if name == "" {
 		if name = at; path == at { // a path, not a name of the store
 			name = strings.TrimSuffix(filepath.Base(path), ".gguf")
 		}
 	}
-	one, err := s.openKind(ctx, c, name, path)
-	if err != nil {
-		return nil, err
-	}
+	return name, path, nil
+}
+
+// entitled gives a model its name, and the time of its files.
+func entitled(one *serve.Model, name, path string) *serve.Model {
 	one.Name = name
 	if info, err := os.Stat(path); err == nil {
 		one.Created = info.ModTime()
 	}
-	return one, nil
+	return one
+}
+
+// openAdapters opens each adapter on its base, whose weights are the same pages of the file as the base's own.
+func (s *serveCmd) openAdapters(ctx context.Context, c *common) (list []*serve.Model, err error) {
+	for _, arg := range s.Adapter {
+		name, dir, ok := strings.Cut(arg, "=")
+		base, adapter, qualified := strings.Cut(name, ":")
+		if !qualified {
+			base, adapter = "", name
+		}
+		if !ok || adapter == "" || dir == "" || base == "" && (qualified || len(s.Model) > 1) {
+			return nil, usagef("--adapter %s: want MODEL:NAME=DIR, or NAME=DIR where there is one model", arg)
+		}
+		path := ""
+		for _, m := range s.Model {
+			name, at, err := s.named(m)
+			if err != nil {
+				return nil, err
+			}
+			if base == "" || name == base {
+				base, path = name, at
+				break
+			}
+		}
+		if path == "" {
+			return nil, usagef("--adapter %s: no --model goes by the name %s", arg, base)
+		}
+		one, err := s.openWriter(ctx, c, base+":"+adapter, path, dir)
+		if err != nil {
+			return nil, fmt.Errorf("--adapter %s: %w", arg, err)
+		}
+		list = append(list, entitled(one, base+":"+adapter, dir))
+	}
+	return list, nil
 }

@@ -32,7 +32,7 @@ func (s *serveCmd) openKind(ctx context.Context, c *common, name, path string) (
 	if _, err := zoo.AsDecoder(m); err != nil {
 		return s.openEmbedder(c, path)
 	}
-	return s.openWriter(ctx, c, name, path)
+	return s.openWriter(ctx, c, name, path, "")
 }
 
 func (s *serveCmd) openEmbedder(c *common, path string) (*serve.Model, error) {
@@ -76,7 +76,7 @@ func (s *serveCmd) openClassifier(c *common, path string) (*serve.Model, error) 
 	}
 	t := tensor.Evaluation(c.kernels())
 	head := func() *headClassifier {
-		return &headClassifier{m, labels, &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context}, t}
+		return &headClassifier{m, labels, textsFor(m, tok), t}
 	}
 	one := &serve.Model{Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: m.Sizes().Context}
 	number := labels.Problem == string(adapt.Regression)
@@ -145,11 +145,17 @@ func classesOf(ctx context.Context, m classifier, labels []string, texts [][]str
 	return &serve.Classes{Labels: labels, Probabilities: p, Cut: cut}, nil
 }
 
-// openWriter opens a model that writes text. It also makes vectors, and classifies by what it holds for likely.
-func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path string) (*serve.Model, error) {
+// openWriter opens a model that writes text, with the adapter of a folder unless that is "". It also makes vectors, and classifies by what it holds for
+// likely.
+func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path, adapter string) (*serve.Model, error) {
 	m, tok, err := openWriter(path)
 	if err != nil {
 		return nil, err
+	}
+	if adapter != "" {
+		if _, err := adapt.OpenLoRA(c.kernels(), adapter, m, nil); err != nil {
+			return nil, err
+		}
 	}
 	engine, err := s.engine(c, m, s.Slots)
 	if err != nil {

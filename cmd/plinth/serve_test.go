@@ -12,21 +12,25 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/model/zoo"
 )
 
-// output is what a verb that runs on has printed so far.
-type output struct {
+// printed is what a verb that runs on has printed so far.
+type printed struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (o *output) Write(p []byte) (int, error) {
+func (o *printed) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.Write(p)
 }
 
-func (o *output) String() string {
+func (o *printed) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.String()
@@ -36,7 +40,7 @@ func (o *output) String() string {
 func served(t *testing.T, flags ...string) string {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	said, ended := &output{}, make(chan int, 1)
+	said, ended := &printed{}, make(chan int, 1)
 	c := &cli{}
 	c.out, c.err = io.Discard, said
 	go func() { ended <- c.run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)) }()
@@ -87,7 +91,8 @@ func TestServe(t *testing.T) {
 	ok(t, args("adapt --task classify --model base --data train.csv --out head --method frozen --epochs 1")...)
 	write(t, "scores.csv", "text,score\na good day,1\na bad day,0\ngood,1\nbad,0\n")
 	ok(t, args("adapt --task regress --model base --data scores.csv --label score --out number --steps 1")...)
-	url := served(t, "--model", "base", "--model", "head", "--model", "number")
+	loud(t, "base", "louder")
+	url := served(t, "--model", "base", "--model", "head", "--model", "number", "--adapter", "base:louder=louder")
 
 	texts := []string{"one and two", "seven"}
 	want := object(t, append(args("embed --model base"), texts...)...)["embeddings"].([]any)
@@ -123,10 +128,35 @@ func TestServe(t *testing.T) {
 	if want := sequencesOf(t, "base", args("--max-tokens 5 --temperature 0")...); written != want {
 		t.Errorf("%q, generate writes %q", written, want)
 	}
-	for _, bad := range [][]string{{"--slots", "0"}, {"--listen", "0.0.0.0:0"}, {"--listen", "x"}, {"--context", "-1"}} {
+	adapted := ask(t, url+"/v1/completions", map[string]any{"model": "base:louder", "prompt": "one and", "max_tokens": 5, "temperature": 0})["choices"].([]any)[0].(map[string]any)["text"]
+	if adapted == written {
+		t.Errorf("with the adapter too: %q", written)
+	}
+	for _, bad := range [][]string{{"--adapter", "x"}, {"--adapter", "other:x=louder"}, {"--slots", "0"}, {"--listen", "0.0.0.0:0"}, {"--listen", "x"}, {"--context", "-1"}} {
 		fails(t, 2, bad[0], append(args("serve --model base"), bad...)...)
 	}
 	fails(t, 1, "nowhere", args("serve --model nowhere")...)
+}
+
+// loud writes an adapter that changes what the model of a folder says.
+func loud(t *testing.T, dir, out string) {
+	t.Helper()
+	m, err := zoo.Open(dir, zoo.Options{Train: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := adapt.AttachLoRA(cpu.New(cpu.Options{Threads: 1}), m, nil, adapt.LoRA{Targets: adapt.Names{AllLinear: true}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range a.Params() {
+		for i := range p.T().F32() {
+			p.T().F32()[i] = float32(i%7) - 3
+		}
+	}
+	if err := a.Save(out, dir, ""); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // sequencesOf is what generate writes behind "one and".

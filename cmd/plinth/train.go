@@ -66,6 +66,7 @@ type trainCmd struct {
 	WholeWords   bool    `group:"Training" help:"Of bert: the pieces of a word are masked together."`
 	Mask         float64 `group:"Training" default:"0.15" placeholder:"F" help:"Of bert: share of the tokens that are predicted."`
 	HiddenDrop   float64 `group:"Training" name:"dropout" default:"0.1" placeholder:"F" help:"Of bert: dropout behind the embeddings, attention and MLP and of attention's probabilities; config.json keeps it."`
+	Neighbours   bool    `group:"Training" help:"Of bert: the first layer's heads start by looking at the tokens beside each token; small models learn far sooner."`
 	NextSentence bool    `group:"Training" default:"true" negatable:"" help:"Of bert: pairs of texts, and whether the second follows; without it single texts and masked tokens alone."`
 
 	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`
@@ -250,8 +251,8 @@ func (t *trainCmd) size() (zoo.Size, error) {
 			ways++
 		}
 	}
-	if t.Family != "bert" && (!t.NextSentence || t.WholeWords) {
-		return zoo.Size{}, usagef("--no-next-sentence and --whole-words are for --family bert")
+	if t.Family != "bert" && (!t.NextSentence || t.WholeWords || t.Neighbours) {
+		return zoo.Size{}, usagef("--no-next-sentence, --whole-words and --neighbours are for --family bert")
 	}
 	const context, smallVocab = 256, 4096 // where nothing says how long sequences are, and how many ids there are
 	name := fmt.Sprintf("%dx%d", t.Layers, t.Width)

@@ -78,6 +78,9 @@ func (t *trainCmd) bertJob(c *common, k *kernel.Set, m *bert.Model, sets mixture
 		return trainJob{}, err
 	}
 	nn.Init(m.Params(), c.Seed, true)
+	if t.Neighbours {
+		m.Neighbours()
+	}
 	var last pretrain.Scores
 	j := trainJob{
 		loop: func(h train.Hooks) (*train.Loop, error) { return train.Minimize(obj, k, o, h) },

@@ -98,14 +98,18 @@ func TestTrainBERT(t *testing.T) {
 	fails(t, 1, "no decoder", "generate", "--model", out, "the")
 	fails(t, 2, "--recompute", append(flags, "--recompute", "--out", dir+"/no")...)
 	single := filepath.Join(dir, "single")
-	object(t, append(args("train --family bert --layers 1 --width 32 --heads 2 --no-next-sentence --mask 0.3 --dropout 0 --steps 2 --batch 4 --vocab 300 --seq 32 --validation 0.3"), "--data", shared.text, "--out", single)...)
+	object(t, append(args("train --family bert --layers 1 --width 32 --heads 2 --no-next-sentence --neighbours --mask 0.3 --dropout 0 --steps 2 --batch 4 --vocab 300 --seq 32 --validation 0.3"), "--data", shared.text, "--out", single)...)
 	if c := read(t, single+"/config.json"); !strings.Contains(c, "BertForMaskedLM") || !strings.Contains(c, `"hidden_dropout_prob": 0.0,`) {
 		t.Errorf("config.json is %s", c)
+	}
+	if r := read(t, single+"/recipe.yaml"); !strings.Contains(r, "neighbours: true") {
+		t.Errorf("recipe.yaml is %s", r)
 	}
 	if m := read(t, single+"/metrics.jsonl"); strings.Contains(m, "next_sentence") {
 		t.Errorf("the metrics have next sentences: %s", m)
 	}
 	fails(t, 2, "--no-next-sentence", args("train --size nano --no-next-sentence --steps 3 --out no", "--data", shared.text)...)
+	fails(t, 2, "--neighbours", args("train --size nano --neighbours --steps 3 --out no", "--data", shared.text)...)
 	fails(t, 1, "[CLS]", args("train --family bert --size tiny --steps 3", "--data", shared.prep, "--out", dir+"/no")...)
 }
 
