@@ -52,7 +52,7 @@ func (c *classifyTask) read(ctx context.Context, seed uint64) (err error) {
 	}
 	c.ids = map[string]int{}
 	for _, set := range those(c.sets.train, c.sets.validation) {
-		if set.name == c.Validation {
+		if set != c.sets.train && !set.heldOut {
 			continue // a file of its own may not bring labels
 		}
 		for _, row := range set.rows {
@@ -74,7 +74,27 @@ func (c *classifyTask) read(ctx context.Context, seed uint64) (err error) {
 	for i, l := range c.labels {
 		c.ids[l] = i
 	}
+	c.noteLabels()
 	return c.enoughForCurve()
+}
+
+// noteLabels tells of labels that cannot be learned, or that are perhaps none.
+func (c *classifyTask) noteLabels() {
+	count := map[string]int{}
+	for _, row := range c.sets.train.rows {
+		for _, l := range row.labels {
+			count[l]++
+		}
+	}
+	for _, l := range c.labels {
+		switch strings.ToLower(l) {
+		case "nan", "na", "n/a", "null", "none":
+			c.note("%d examples have the label %q, as tables say that there is none: it is learned as any other", count[l], l)
+		}
+		if count[l] == 0 {
+			c.note("label %q has no example beside the validation: it cannot be learned", l)
+		}
+	}
 }
 
 // compareLabels orders numbers by their value and other labels by their letters.
@@ -178,7 +198,7 @@ func startFromProbe(ctx context.Context, k *kernel.Set, m zoo.TaskModel, example
 }
 
 func (c *classifyTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
-	f := &adapt.FineTuning{Model: c.m, Loss: c.loss, Examples: c.sets.train.examples((*classRow).made), Batch: batch, Trained: trained, Seed: seed}
+	f := &adapt.FineTuning{Model: c.m, Loss: c.loss, Examples: c.sets.train.examples((*classRow).made), Batch: batch, Trained: trained, Seed: seed, Distil: c.distillation()}
 	if c.Balance {
 		count := make([]float64, len(c.labels))
 		for _, row := range c.sets.train.rows {
@@ -204,8 +224,15 @@ func (c *classifyTask) results(ctx context.Context, t *tensor.Tape, dir string) 
 			return nil, err
 		}
 		rows := [][]string{{"example", "text", "label", "predicted", "confidence"}}
+		for _, l := range c.labels {
+			rows[0] = append(rows[0], "p("+l+")")
+		}
 		for i, row := range set.rows {
-			rows = append(rows, []string{row.where, strings.Join(row.texts, " | "), strings.Join(row.labels, "; "), s.predictions[i], fmt.Sprintf("%.4f", s.confidence[i])})
+			fields := []string{row.where, strings.Join(row.texts, " | "), strings.Join(row.labels, "; "), s.predictions[i], fmt.Sprintf("%.4f", s.confidence[i])}
+			for _, p := range s.probabilities[i] {
+				fields = append(fields, strconv.FormatFloat(p, 'g', -1, 64))
+			}
+			rows = append(rows, fields)
 		}
 		return s, writeCSV(filepath.Join(dir, c.sets.predictions(set, ".csv")), rows)
 	})

@@ -67,6 +67,9 @@ func (p *embedTask) read(ctx context.Context, seed uint64) (err error) {
 			columns = append(columns, data.Column{For: "--score", Name: p.Score})
 		}
 		err := records(ctx, path, data.TableOptions{Format: p.Format, NoHeader: p.NoHeader}, func(*data.Table) []data.Column { return columns }, func(r data.Row) (err error) {
+			if err := p.filled(r, 2); err != nil {
+				return err
+			}
 			row := pairRow{where: r.Name, texts: slices.Clone(r.Fields)}
 			if p.Score != "" {
 				row.texts = row.texts[:2]

@@ -142,7 +142,7 @@ func (r *regressTask) results(ctx context.Context, t *tensor.Tape, dir string) (
 func writeNumbers(path string, set *exampleSet[scoredRow], s numberScores) error {
 	rows := [][]string{{"example", "text", "number", "predicted"}}
 	for i, row := range set.rows {
-		rows = append(rows, []string{row.where, strings.Join(row.texts, " | "), strconv.FormatFloat(row.number, 'g', -1, 64), fmt.Sprintf("%.5f", s.predicted[i])})
+		rows = append(rows, []string{row.where, strings.Join(row.texts, " | "), strconv.FormatFloat(row.number, 'g', -1, 64), strconv.FormatFloat(s.predicted[i], 'g', -1, 64)})
 	}
 	return writeCSV(path, rows)
 }

@@ -16,6 +16,7 @@ type adaptReport struct {
 	Task      string           `json:"task"`
 	Method    string           `json:"method"`
 	Model     string           `json:"model"`
+	Teacher   string           `json:"teacher,omitempty"`
 	Labels    []string         `json:"labels,omitempty"`
 	Examples  int              `json:"examples"`
 	Windows   int              `json:"windows,omitempty"` // that the examples are trained in, where that is another number

@@ -96,8 +96,9 @@ func withHead(path string, m zoo.TaskModel, l zoo.Labels) (*subject, error) {
 
 // exampleSet is the examples of one file.
 type exampleSet[E any] struct {
-	name string
-	rows []E
+	name    string
+	rows    []E
+	heldOut bool // of --data, so that its labels are known too
 }
 
 // examples are those of a set's rows.
@@ -205,10 +206,15 @@ func readSets[E any](a *adaptCmd, seed uint64, read func(path string) ([]E, erro
 		if len(rows) == 0 {
 			return nil, fmt.Errorf("%s holds no examples", f.path)
 		}
-		*f.set = &exampleSet[E]{f.path, rows}
+		*f.set = &exampleSet[E]{name: f.path, rows: rows}
 	}
 	if n := int(share*float64(len(s.train.rows)) + 0.5); n > 0 && n < len(s.train.rows) {
 		s.holdOut(n, seed)
+	} else if share > 0 {
+		a.note("%s has too few examples (%d) for --validation %s: none is held out", a.Data, len(s.train.rows), a.Validation)
+	}
+	if len(s.tests()) == 0 {
+		a.note("there is neither a validation nor a test: the report has no scores")
 	}
 	return s, nil
 }
@@ -220,7 +226,7 @@ func (s *exampleSets[E]) holdOut(n int, seed uint64) {
 	for i := range n {
 		out[perm.At(uint64(i))] = true
 	}
-	rest, held := &exampleSet[E]{name: s.train.name}, &exampleSet[E]{name: "validation"}
+	rest, held := &exampleSet[E]{name: s.train.name}, &exampleSet[E]{name: "validation", heldOut: true}
 	for i, row := range s.train.rows {
 		to := rest
 		if out[i] {

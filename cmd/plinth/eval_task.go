@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -103,6 +104,7 @@ type subjectScore struct {
 	Accuracy  float64 `json:"accuracy"`
 	Questions int     `json:"questions"`
 	Shots     float64 `json:"shots"` // mean that fitted
+	Cut       int     `json:"cut"`   // questions that lost their beginning
 }
 
 func (e *evalCmd) mmlu(ctx context.Context, c *common, l *eval.Likelihoods) error {
@@ -112,7 +114,9 @@ func (e *evalCmd) mmlu(ctx context.Context, c *common, l *eval.Likelihoods) erro
 	}
 	var out struct {
 		Accuracy  float64        `json:"accuracy"` // over all questions
+		Mean      float64        `json:"mean"`     // of the subjects' accuracies
 		Questions int            `json:"questions"`
+		Cut       int            `json:"cut"`
 		Subjects  []subjectScore `json:"subjects"`
 	}
 	var text strings.Builder
@@ -124,12 +128,13 @@ func (e *evalCmd) mmlu(ctx context.Context, c *common, l *eval.Likelihoods) erro
 		}
 		c.say("%s: %.4f", s.Subject, s.Accuracy)
 		out.Subjects = append(out.Subjects, s)
-		out.Questions += s.Questions
+		out.Questions, out.Cut = out.Questions+s.Questions, out.Cut+s.Cut
+		out.Mean += s.Accuracy / float64(len(files))
 		right += s.Accuracy * float64(s.Questions)
 		fmt.Fprintf(&text, "%-40s %.4f of %d, %.1f shots\n", s.Subject, s.Accuracy, s.Questions, s.Shots)
 	}
 	out.Accuracy = right / float64(out.Questions)
-	return c.finish(out, fmt.Sprintf("%s%-40s %.4f of %d\n", text.String(), "all", out.Accuracy, out.Questions))
+	return c.finish(out, fmt.Sprintf("%s%-40s %.4f of %d, mean of the subjects %.4f\n%s", text.String(), "all", out.Accuracy, out.Questions, out.Mean, cutText(out.Cut)))
 }
 
 const testSuffix = "_test.csv"
@@ -197,6 +202,10 @@ func (e *evalCmd) subject(ctx context.Context, path string, l *eval.Likelihoods)
 		choice, used, err := task.MMLUChoice(subject, shots, q, func(context string) bool {
 			return !slices.ContainsFunc([]string{" A", " B", " C", " D"}, func(letter string) bool { return !l.Fits(task.Request{Context: context, Continuation: letter}) })
 		})
+		if errors.Is(err, task.ErrTooLong) { // it loses its beginning, as a passage of LAMBADA does
+			s.Cut++
+			choice, used, err = task.MMLUChoice(subject, nil, q, func(string) bool { return true })
+		}
 		if err != nil {
 			return s, err
 		}

@@ -153,6 +153,9 @@ func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path, adapte
 		return nil, err
 	}
 	if adapter != "" {
+		if err := notMerged(path, adapter); err != nil {
+			return nil, err
+		}
 		if _, err := adapt.OpenLoRA(c.kernels(), adapter, m, nil); err != nil {
 			return nil, err
 		}

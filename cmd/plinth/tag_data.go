@@ -109,6 +109,9 @@ func readWordTable(ctx context.Context, path string, o data.TableOptions, text, 
 	return records(ctx, path, o, choose, func(row data.Row) error {
 		var s task.Sentence
 		plain := row.Fields[0]
+		if strings.TrimSpace(plain) == "" {
+			return fmt.Errorf("%s: column %q is empty: no text", row.Name, text)
+		}
 		if words, ok := wordList(plain); ok {
 			s.Words, plain = words, ""
 		} else if tags != "" {
