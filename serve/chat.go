@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
@@ -166,7 +168,7 @@ func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
 		return nil, err
 	}
 	if len(tools) > 0 {
-		j.marks = chat.CallMarks()
+		j.marks, j.one = chat.CallMarks(), q.ParallelToolCalls != nil && !*q.ParallelToolCalls
 	}
 	ids, err := m.conversation(ctx, messages, tools)
 	if err != nil {
@@ -234,6 +236,9 @@ func (s *Server) calls(j *job, c *choice) (string, []chatCall) {
 		return text, nil
 	}
 	text, calls, _ := chat.ParseCalls(text) // what only begins like a call stays text
+	if j.one && len(calls) > 0 {            // a token, or a list that is read as a whole, may bring more
+		calls, text = calls[:1], strings.TrimRightFunc(strings.TrimSuffix(c.answer.Text(), c.answer.Hidden()), unicode.IsSpace)
+	}
 	list := make([]chatCall, len(calls))
 	for i, call := range calls {
 		list[i].ID, list[i].Type = call.ID, "function"

@@ -205,8 +205,11 @@ func (s *Server) conversationJob(ctx context.Context, c *chatRequest) (*job, err
 // answer is the response as it begins.
 func (q *responseRequest) answer(id string, j *job) *response {
 	a := &response{ID: id, Object: "response", CreatedAt: time.Now().Unix(), Status: "in_progress", MaxOutputTokens: q.MaxOutputTokens, Model: j.m.Name, Output: []responseItem{},
-		ParallelToolCalls: q.ParallelToolCalls == nil || *q.ParallelToolCalls, Store: q.Store == nil || *q.Store, Temperature: j.options.Temperature, TopP: j.options.TopP,
+		ParallelToolCalls: q.ParallelToolCalls == nil || *q.ParallelToolCalls, Store: q.Store == nil || *q.Store, Temperature: j.options.Temperature, TopP: 1,
 		Text: map[string]any{"format": map[string]string{"type": "text"}}, ToolChoice: q.ToolChoice, Tools: append([]responseTool{}, q.Tools...), Truncation: "disabled", Metadata: q.Metadata}
+	if q.TopP != nil {
+		a.TopP = *q.TopP
+	}
 	if len(a.ToolChoice) == 0 {
 		a.ToolChoice = json.RawMessage(`"auto"`)
 	}

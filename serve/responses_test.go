@@ -39,6 +39,7 @@ func TestResponses(t *testing.T) {
 		{`[{"role":"developer","content":"be brief"},{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}]`, `,"instructions":"x","temperature":0`, says(0), fmt.Sprintf(begin+message+end, " response.output_text.delta response.output_text.delta")},
 		{`"weather?"`, responseTools, `get_weather{"city": "Rome"}`, begin + call + end},
 		{`"both"`, responseTools + `,"tool_choice":"auto"`, `get_weather{"city": "Rome"}get_time{}`, begin + call + " " + call + end},
+		{`"both"`, responseTools + `,"parallel_tool_calls":false`, `get_weather{"city": "Rome"}`, begin + call + end},
 		{`[{"role":"user","content":"hi"},{"type":"function_call","call_id":"c","name":"get_weather","arguments":"{}","status":"completed"},{"type":"function_call_output","call_id":"c","output":"sunny"}]`, responseTools, says(3), fmt.Sprintf(begin+message+end, "")},
 		{`"hi"`, `,"max_output_tokens":3`, "Hello there, my friend.", fmt.Sprintf(begin+message+" response.incomplete", "")},
 	} {
