@@ -26,6 +26,8 @@ type chatRequest struct {
 	LogProbs            bool            `json:"logprobs"`
 	TopLogProbs         int             `json:"top_logprobs"`
 	sampling
+
+	dropsTurns bool // the oldest turns of a conversation that is too long are left out
 }
 
 // chatMessage is a message with what OpenAI's clients send back of answers and models do not read.
@@ -170,7 +172,21 @@ func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
 	if len(tools) > 0 {
 		j.marks, j.one = chat.CallMarks(), q.ParallelToolCalls != nil && !*q.ParallelToolCalls
 	}
+	name, asked := "max_completion_tokens", q.MaxCompletionTokens
+	if asked == nil {
+		name, asked = "max_tokens", q.MaxTokens
+	}
+	answer := 1 // token at least
+	if asked != nil {
+		answer = max(1, *asked)
+	}
 	ids, err := m.conversation(ctx, messages, tools)
+	if err == nil && q.dropsTurns {
+		ids, j.cut, err = m.newest(ctx, messages, tools, ids, m.Context-min(answer, m.Context/2))
+	}
+	if err == nil {
+		ids, err = q.cut(j, ids, answer)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -181,10 +197,6 @@ func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
 		return nil, err
 	}
 	j.prompts = [][]int32{ids}
-	name, asked := "max_completion_tokens", q.MaxCompletionTokens
-	if asked == nil {
-		name, asked = "max_tokens", q.MaxTokens
-	}
 	if j.options.MaxTokens, err = m.maxTokens(name, asked, len(ids)); err != nil {
 		return nil, err
 	}

@@ -121,6 +121,9 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 		c, err = m.Classify(r.Context(), q.Input, own)
 		return err
 	})
+	if err == nil {
+		err = m.cutUnasked("input", c.Cut, q.Truncate)
+	}
 	if err != nil {
 		return err
 	}

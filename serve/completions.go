@@ -222,21 +222,24 @@ func (s *Server) completionJob(q *completionRequest) (*job, error) {
 	if len(j.prompts)*j.n > maxChoices {
 		return nil, badRequest("n", "%d choices of %d prompts are more than %d", j.n, len(j.prompts), maxChoices)
 	}
-	longest := 0
-	for _, ids := range j.prompts {
-		longest = max(longest, len(ids))
+	sixteen := 16 // OpenAI's default
+	asked := q.MaxTokens
+	if asked == nil {
+		asked = &sixteen
 	}
-	none := q.MaxTokens != nil && *q.MaxTokens == 0
+	longest := 0
+	for i := range j.prompts {
+		if j.prompts[i], err = q.cut(j, j.prompts[i], max(0, *asked)); err != nil {
+			return nil, err
+		}
+		longest = max(longest, len(j.prompts[i]))
+	}
+	none := *asked == 0
 	if none && !q.Echo {
 		return nil, badRequest("max_tokens", "0 tokens only with echo")
 	}
 	if longest > m.Context || !none && longest == m.Context {
 		return nil, m.fits("prompt", make([]int32, longest))
-	}
-	sixteen := 16 // OpenAI's default
-	asked := q.MaxTokens
-	if asked == nil {
-		asked = &sixteen
 	}
 	if j.options.MaxTokens, err = m.maxTokens("max_tokens", asked, longest); err != nil {
 		return nil, err

@@ -115,6 +115,7 @@ type sampling struct {
 	N                 *int               `json:"n"`
 	Stream            bool               `json:"stream"`
 	StreamOptions     *streamOptions     `json:"stream_options"`
+	TruncatePrompt    *int               `json:"truncate_prompt_tokens" doc:"keep this many last tokens of a prompt that has more; -1: as many as leave room for max_tokens, which counts as at most half of the context"`
 	User              string             `json:"user" doc:"told to nobody"`
 	Metadata          map[string]string  `json:"metadata" doc:"told to nobody"`
 	Store             bool               `json:"store" doc:"nothing is stored"`
@@ -203,6 +204,23 @@ func (p *sampling) options(m *Model) (generate.Options, int, error) {
 		return o, 0, badRequest("stream_options", "only where stream is true")
 	}
 	return o, n, nil
+}
+
+// cut keeps the last tokens of a prompt, as truncate_prompt_tokens asks for, and counts in the job what it cuts off. answer are the most tokens of the answer.
+func (p *sampling) cut(j *job, ids []int32, answer int) ([]int32, error) {
+	if p.TruncatePrompt == nil {
+		return ids, nil
+	}
+	most := *p.TruncatePrompt
+	if most == -1 {
+		most = j.m.Context - min(answer, j.m.Context/2)
+	}
+	if most < 1 {
+		return nil, badRequest("truncate_prompt_tokens", "%d is neither -1 nor above 0", most)
+	}
+	n := max(0, len(ids)-most)
+	j.cut += n
+	return ids[n:], nil
 }
 
 // maxTokens is the most tokens of an answer, given the request's field, or nil.

@@ -87,6 +87,9 @@ func (s *Server) rerank(w http.ResponseWriter, r *http.Request) error {
 		scores, a.Truncated, err = m.Rerank(r.Context(), q.Query, documents)
 		return err
 	})
+	if err == nil {
+		err = m.cutUnasked("documents", a.Truncated, q.Truncate)
+	}
 	if err != nil {
 		return err
 	}

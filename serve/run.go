@@ -24,6 +24,7 @@ type usage struct {
 		Cached int `json:"cached_tokens"`
 	} `json:"prompt_tokens_details"`
 	Speculation *speculation `json:"completion_tokens_details,omitempty"`
+	Truncated   int          `json:"truncated_tokens,omitempty" doc:"of the prompt, not read because truncation was asked for"`
 }
 
 type speculation struct {
@@ -47,6 +48,7 @@ type job struct {
 	options generate.Options
 	stops   []string
 	marks   []string // of tool calls
+	cut     int      // tokens of the prompts that truncation took away
 	one     bool     // call at most, behind which the text ends
 
 	continues bool // the text goes on where the prompt's ends: it may begin with a space
@@ -134,7 +136,7 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 		}
 		choices[i].finish = finishReason(r.Finish)
 	}
-	u.Total = u.Prompt + u.Completion
+	u.Total, u.Truncated = u.Prompt+u.Completion, j.cut
 	s.metrics.tokens(j.m, u)
 	return choices, results, u, err
 }

@@ -57,6 +57,10 @@ func addEmbedding(one *serve.Model, c *common, e *embed.Embedder) {
 		vectors, cut, err := e.Embed(ctx, texts, promptKind(e, kind))
 		return vectors, cut, refused(ctx, "input", err)
 	}
+	one.EmbedIDs = func(ctx context.Context, ids [][]int32) ([][]float32, int, error) {
+		vectors, cut, err := e.EmbedIDs(ctx, ids)
+		return vectors, cut, refused(ctx, "input", err)
+	}
 	one.Rerank = serve.ByCosine(one.Embed)
 }
 
