@@ -60,9 +60,8 @@ func (p *prompts) read(param string, b []byte) error {
 func (p *prompts) encode(m *Model) ([][]int32, error) {
 	list := p.ids
 	for _, text := range p.texts {
-		e := m.Tokenizer.NewEncoder()
-		ids := e.AppendEncodeSpecial(nil, []byte(text))
-		if err := e.Err(); err != nil {
+		ids, err := m.Tokenizer.AppendIDs(nil, []byte(text), true)
+		if err != nil {
 			return nil, badRequest("prompt", "%v", err)
 		}
 		list = append(list, m.Tokenizer.AddSpecial(ids))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -202,7 +203,8 @@ func attacks(t testing.TB, doc map[string]any, long int, do func(path, what stri
 	t.Helper()
 	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
 	paths := doc["paths"].(map[string]any)
-	for path, bodies := range honest {
+	for _, path := range slices.Sorted(maps.Keys(honest)) {
+		bodies := honest[path]
 		if paths[path] == nil {
 			t.Errorf("there is no route %s", path)
 			continue
@@ -223,7 +225,8 @@ func attacks(t testing.TB, doc map[string]any, long int, do func(path, what stri
 					return b.String()
 				})
 			}
-			for _, at := range fields {
+			for _, name := range slices.Sorted(maps.Keys(fields)) {
+				at := fields[name]
 				for _, bad := range badValues(long) {
 					send(fmt.Sprintf("%v: %.60q", at, bad), with(base, at, bad))
 				}
@@ -351,11 +354,7 @@ func TestHostile(t *testing.T) {
 
 // FuzzBodies sends bodies of any kind to each route.
 func FuzzBodies(f *testing.F) {
-	var paths []string
-	for path := range honest {
-		paths = append(paths, path)
-	}
-	slices.Sort(paths)
+	paths := slices.Sorted(maps.Keys(honest))
 	for i, path := range paths {
 		for _, body := range honest[path] {
 			f.Add(uint8(i), []byte(body))

@@ -71,12 +71,11 @@ func (m *Model) can(a ability) bool { return a == "" || slices.Contains(m.abilit
 
 // count is the number of tokens of a text as a model's input. More than the context is an error unless what is too much is cut.
 func (m *Model) count(param, text string, cut bool) (int, error) {
-	e := m.Tokenizer.NewEncoder()
-	ids := m.Tokenizer.AddSpecial(e.AppendEncode(nil, []byte(text)))
-	if err := e.Err(); err != nil {
+	ids, err := m.Tokenizer.AppendIDs(nil, []byte(text), false)
+	if err != nil {
 		return 0, badRequest(param, "%v", err)
 	}
-	return m.within(param, len(ids), cut)
+	return m.within(param, len(m.Tokenizer.AddSpecial(ids)), cut)
 }
 
 // within is how many of n tokens of an input are read.

@@ -25,9 +25,8 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	e := m.Tokenizer.NewEncoder()
-	ids := e.AppendEncodeSpecial([]int32{}, []byte(q.Prompt))
-	if err := e.Err(); err != nil {
+	ids, err := m.Tokenizer.AppendIDs([]int32{}, []byte(q.Prompt), true)
+	if err != nil {
 		return badRequest("prompt", "%v", err)
 	}
 	if q.AddSpecialTokens == nil || *q.AddSpecialTokens {
