@@ -150,7 +150,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) error {
 
 // chatJob checks a request.
 func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
-	m, err := s.model(q.Model, chats)
+	m, err := s.model(ctx, q.Model, chats)
 	if err != nil {
 		return nil, err
 	}

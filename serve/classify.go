@@ -94,7 +94,7 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model, classifies)
+	m, err := s.model(r.Context(), q.Model, classifies)
 	if err != nil {
 		return err
 	}

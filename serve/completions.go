@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -140,7 +141,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	j, err := s.completionJob(&q)
+	j, err := s.completionJob(r.Context(), &q)
 	if err != nil {
 		return err
 	}
@@ -200,8 +201,8 @@ func (j *job) logProbs(q *completionRequest, c *choice, r *generate.Result) *com
 }
 
 // completionJob checks a request.
-func (s *Server) completionJob(q *completionRequest) (*job, error) {
-	m, err := s.model(q.Model, writes)
+func (s *Server) completionJob(ctx context.Context, q *completionRequest) (*job, error) {
+	m, err := s.model(ctx, q.Model, writes)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model, embeds)
+	m, err := s.model(r.Context(), q.Model, embeds)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ type Model struct {
 	Classify func(ctx context.Context, texts [][]string, own *OwnLabels) (c *Classes, err error)                // each a text or a pair; own nil: by the model's own labels
 	Rerank   func(ctx context.Context, query string, documents []string) (scores []float64, cut int, err error) // how well each document answers
 
+	Bytes int64        // memory that Close gives back
+	Close func() error // nobody uses the model any more: it gives back its memory; nil: there is nothing to give back
+
 	Dimensions int      // of a vector that Embed makes
 	Labels     []string // Classify's own; empty: it says numbers; nil: it wants OwnLabels
 
@@ -65,9 +68,6 @@ func (m *Model) abilities() []ability {
 	}
 	return list
 }
-
-// can says whether the model is able to do something; every model can do "".
-func (m *Model) can(a ability) bool { return a == "" || slices.Contains(m.abilities(), a) }
 
 // count is the number of tokens of a text as a model's input. More than the context is an error unless what is too much is cut.
 func (m *Model) count(param, text string, cut bool) (int, error) {

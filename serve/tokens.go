@@ -21,7 +21,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model, "")
+	m, err := s.model(r.Context(), q.Model, "")
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model, "")
+	m, err := s.model(r.Context(), q.Model, "")
 	if err != nil {
 		return err
 	}
