@@ -341,14 +341,6 @@ func OpenAny(path string, o Options) (Stored, error) {
 	return m, nil
 }
 
-// Bytes is the memory of the parameters, whether it is a file's or their own.
-func Bytes(m Stored) (n int64) {
-	for _, p := range m.Params() {
-		n += int64(len(p.T().Data.Bytes()))
-	}
-	return n
-}
-
 // openSource opens the files of a model and describes it: shapes only.
 func openSource(path string) (checkpoint.Source, Stored, checkpoint.Scheme, error) {
 	if IsGGUF(path) {
