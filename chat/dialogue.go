@@ -30,7 +30,7 @@ func NewDialogue(ctx context.Context, source *Source, template *Template, tok *t
 	if after = strings.TrimSpace(after); err != nil || after == "" {
 		return d // a template that wants more than a question and an answer: the ids must do
 	}
-	ids, err := encode(tok, Piece{Text: after})
+	ids, err := tok.AppendIDs(nil, []byte(after), true)
 	switch {
 	case err != nil || len(ids) == 0:
 	case tok.IsSpecial(ids[0]):
@@ -51,22 +51,9 @@ func (d *Dialogue) Encode(ctx context.Context, messages []Message, tools []Tool,
 	}
 	var ids []int32
 	for _, p := range pieces {
-		more, err := encode(d.Tokenizer, p)
-		if err != nil {
+		if ids, err = d.Tokenizer.AppendIDs(ids, []byte(p.Text), !p.Plain); err != nil {
 			return nil, err
 		}
-		ids = append(ids, more...)
 	}
 	return ids, nil
-}
-
-// encode returns the ids of a piece.
-func encode(tok *tokenizer.Tokenizer, p Piece) ([]int32, error) {
-	e := tok.NewEncoder()
-	ids := e.AppendEncodeSpecial
-	if p.Plain {
-		ids = e.AppendEncode
-	}
-	out := ids(nil, []byte(p.Text))
-	return out, e.Err()
 }

@@ -112,10 +112,20 @@ func (e *Embedder) EmbedAfter(ctx context.Context, prompt string, texts []string
 	if e.SkipPrompt && prompt != "" {
 		return nil, 0, errors.New("embed: the model leaves its prompts out of the pooling (include_prompt), which is not implemented: embed texts without a prompt")
 	}
+	return e.embed(ctx, len(texts), func(w *worker, i int) error { return w.add(prompt + texts[i]) })
+}
+
+// EmbedIDs is Embed of ids as they are: neither a prompt nor special tokens are put around them.
+func (e *Embedder) EmbedIDs(ctx context.Context, ids [][]int32) (vectors [][]float32, cut int, err error) {
+	return e.embed(ctx, len(ids), func(w *worker, i int) error { return w.addIDs(ids[i]) })
+}
+
+// embed makes n vectors; add appends the ids of the i-th to a worker's batch.
+func (e *Embedder) embed(ctx context.Context, n int, add func(w *worker, i int) error) (vectors [][]float32, cut int, err error) {
 	if err := e.prepare(); err != nil {
 		return nil, 0, err
 	}
-	vectors = make([][]float32, len(texts))
+	vectors = make([][]float32, n)
 	var next atomic.Int64
 	errs := make([]error, len(e.workers))
 	var wg sync.WaitGroup
@@ -123,8 +133,8 @@ func (e *Embedder) EmbedAfter(ctx context.Context, prompt string, texts []string
 		wg.Go(func() {
 			w.cut = 0
 			for more := true; more && errs[i] == nil; {
-				if more, errs[i] = w.step(ctx, prompt, texts, vectors, &next); errs[i] != nil {
-					next.Store(int64(len(texts)))
+				if more, errs[i] = w.step(ctx, add, vectors, &next); errs[i] != nil {
+					next.Store(int64(n))
 				}
 			}
 		})
@@ -175,15 +185,15 @@ func (e *Embedder) prepare() error {
 }
 
 // step computes a batch; it returns false when there are no texts left.
-func (w *worker) step(ctx context.Context, prompt string, texts []string, vectors [][]float32, next *atomic.Int64) (bool, error) {
+func (w *worker) step(ctx context.Context, add func(*worker, int) error, vectors [][]float32, next *atomic.Int64) (bool, error) {
 	w.batch, w.ids, w.lengths = w.batch[:0], w.ids[:0], w.lengths[:0]
 	for len(w.ids) < batchTokens {
 		from := int(next.Add(claim)) - claim
-		if from >= len(texts) {
+		if from >= len(vectors) {
 			break
 		}
-		for i := from; i < min(from+claim, len(texts)); i++ {
-			if err := w.add(prompt + texts[i]); err != nil {
+		for i := from; i < min(from+claim, len(vectors)); i++ {
+			if err := add(w, i); err != nil {
 				return false, fmt.Errorf("text %d: %w", i+1, err)
 			}
 			w.batch = append(w.batch, i)
@@ -226,6 +236,25 @@ func (w *worker) add(text string) error {
 		return errors.New("the tokenizer makes no token of it")
 	}
 	w.lengths = append(w.lengths, len(w.ids)-from)
+	return nil
+}
+
+// addIDs appends ids to the batch.
+func (w *worker) addIDs(ids []int32) error {
+	vocab := w.e.Model.Sizes().Vocab
+	if len(ids) == 0 {
+		return errors.New("there are no ids")
+	}
+	for _, id := range ids {
+		if id < 0 || int(id) >= vocab {
+			return fmt.Errorf("%d is no id of the vocabulary of %d", id, vocab)
+		}
+	}
+	if most := w.e.limit(); len(ids) > most {
+		ids = ids[:most]
+		w.cut++
+	}
+	w.ids, w.lengths = append(w.ids, ids...), append(w.lengths, len(ids))
 	return nil
 }
 

@@ -232,6 +232,17 @@ func TestSettings(t *testing.T) {
 		t.Errorf("unknown prompt: %v", err)
 	}
 	whole := vectors(t, e, "", "the cat")[0]
+	const cls, sep, the, cat = 2, 3, 6, 7
+	ids := [][]int32{{cls, the, cat, sep}, {the, cat}, slices.Repeat([]int32{cat}, 21)}
+	byIDs, cut, err := e.EmbedIDs(context.Background(), ids)
+	if err != nil || cut != 1 || !slices.Equal(byIDs[0], whole) || slices.Equal(byIDs[1], whole) {
+		t.Errorf("ids as they are: %d cut, %v; %v, the text's %v", cut, err, byIDs, whole)
+	}
+	for _, bad := range [][]int32{nil, {-1}, {1000}} {
+		if _, _, err := e.EmbedIDs(context.Background(), [][]int32{bad}); err == nil {
+			t.Errorf("ids %v have a vector", bad)
+		}
+	}
 	e.Dimensions = 16
 	part := vectors(t, e, "", "the cat")[0]
 	if c := task.Cosine(part, whole[:16]); len(part) != 16 || c < 0.999999 || math.Abs(task.Cosine(part, part)-1) > 1e-6 {

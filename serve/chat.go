@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
@@ -24,6 +26,8 @@ type chatRequest struct {
 	LogProbs            bool            `json:"logprobs"`
 	TopLogProbs         int             `json:"top_logprobs"`
 	sampling
+
+	dropsTurns bool // the oldest turns of a conversation that is too long are left out
 }
 
 // chatMessage is a message with what OpenAI's clients send back of answers and models do not read.
@@ -146,7 +150,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) error {
 
 // chatJob checks a request.
 func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
-	m, err := s.model(q.Model, chats)
+	m, err := s.model(ctx, q.Model, chats)
 	if err != nil {
 		return nil, err
 	}
@@ -166,9 +170,23 @@ func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
 		return nil, err
 	}
 	if len(tools) > 0 {
-		j.marks = chat.CallMarks()
+		j.marks, j.one = chat.CallMarks(), q.ParallelToolCalls != nil && !*q.ParallelToolCalls
+	}
+	name, asked := "max_completion_tokens", q.MaxCompletionTokens
+	if asked == nil {
+		name, asked = "max_tokens", q.MaxTokens
+	}
+	answer := 1 // token at least
+	if asked != nil {
+		answer = max(1, *asked)
 	}
 	ids, err := m.conversation(ctx, messages, tools)
+	if err == nil && q.dropsTurns {
+		ids, j.cut, err = m.newest(ctx, messages, tools, ids, m.Context-min(answer, m.Context/2))
+	}
+	if err == nil {
+		ids, err = q.cut(j, ids, answer)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +197,6 @@ func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
 		return nil, err
 	}
 	j.prompts = [][]int32{ids}
-	name, asked := "max_completion_tokens", q.MaxCompletionTokens
-	if asked == nil {
-		name, asked = "max_tokens", q.MaxTokens
-	}
 	if j.options.MaxTokens, err = m.maxTokens(name, asked, len(ids)); err != nil {
 		return nil, err
 	}
@@ -234,6 +248,9 @@ func (s *Server) calls(j *job, c *choice) (string, []chatCall) {
 		return text, nil
 	}
 	text, calls, _ := chat.ParseCalls(text) // what only begins like a call stays text
+	if j.one && len(calls) > 0 {            // a token, or a list that is read as a whole, may bring more
+		calls, text = calls[:1], strings.TrimRightFunc(strings.TrimSuffix(c.answer.Text(), c.answer.Hidden()), unicode.IsSpace)
+	}
 	list := make([]chatCall, len(calls))
 	for i, call := range calls {
 		list[i].ID, list[i].Type = call.ID, "function"

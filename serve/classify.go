@@ -94,7 +94,7 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model, classifies)
+	m, err := s.model(r.Context(), q.Model, classifies)
 	if err != nil {
 		return err
 	}
@@ -121,6 +121,9 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 		c, err = m.Classify(r.Context(), q.Input, own)
 		return err
 	})
+	if err == nil {
+		err = m.cutUnasked("input", c.Cut, q.Truncate)
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -60,9 +61,8 @@ func (p *prompts) read(param string, b []byte) error {
 func (p *prompts) encode(m *Model) ([][]int32, error) {
 	list := p.ids
 	for _, text := range p.texts {
-		e := m.Tokenizer.NewEncoder()
-		ids := e.AppendEncodeSpecial(nil, []byte(text))
-		if err := e.Err(); err != nil {
+		ids, err := m.Tokenizer.AppendIDs(nil, []byte(text), true)
+		if err != nil {
 			return nil, badRequest("prompt", "%v", err)
 		}
 		list = append(list, m.Tokenizer.AddSpecial(ids))
@@ -141,7 +141,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	j, err := s.completionJob(&q)
+	j, err := s.completionJob(r.Context(), &q)
 	if err != nil {
 		return err
 	}
@@ -201,8 +201,8 @@ func (j *job) logProbs(q *completionRequest, c *choice, r *generate.Result) *com
 }
 
 // completionJob checks a request.
-func (s *Server) completionJob(q *completionRequest) (*job, error) {
-	m, err := s.model(q.Model, writes)
+func (s *Server) completionJob(ctx context.Context, q *completionRequest) (*job, error) {
+	m, err := s.model(ctx, q.Model, writes)
 	if err != nil {
 		return nil, err
 	}
@@ -222,21 +222,24 @@ func (s *Server) completionJob(q *completionRequest) (*job, error) {
 	if len(j.prompts)*j.n > maxChoices {
 		return nil, badRequest("n", "%d choices of %d prompts are more than %d", j.n, len(j.prompts), maxChoices)
 	}
-	longest := 0
-	for _, ids := range j.prompts {
-		longest = max(longest, len(ids))
+	sixteen := 16 // OpenAI's default
+	asked := q.MaxTokens
+	if asked == nil {
+		asked = &sixteen
 	}
-	none := q.MaxTokens != nil && *q.MaxTokens == 0
+	longest := 0
+	for i := range j.prompts {
+		if j.prompts[i], err = q.cut(j, j.prompts[i], max(0, *asked)); err != nil {
+			return nil, err
+		}
+		longest = max(longest, len(j.prompts[i]))
+	}
+	none := *asked == 0
 	if none && !q.Echo {
 		return nil, badRequest("max_tokens", "0 tokens only with echo")
 	}
 	if longest > m.Context || !none && longest == m.Context {
 		return nil, m.fits("prompt", make([]int32, longest))
-	}
-	sixteen := 16 // OpenAI's default
-	asked := q.MaxTokens
-	if asked == nil {
-		asked = &sixteen
 	}
 	if j.options.MaxTokens, err = m.maxTokens("max_tokens", asked, longest); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ type embeddingRequest struct {
 	User       string `json:"user" doc:"told to nobody"`
 }
 
-// inputs is one text or several; ids stand for their text.
+// inputs is one text or several, each a text or a list of ids.
 type inputs struct{ prompts }
 
 func (p *inputs) UnmarshalJSON(b []byte) error { return p.read("input", b) }
@@ -54,7 +54,7 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model, embeds)
+	m, err := s.model(r.Context(), q.Model, embeds)
 	if err != nil {
 		return err
 	}
@@ -67,19 +67,27 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	if q.InputType != "" && q.InputType != "query" && q.InputType != "document" {
 		return badRequest("input_type", "%q is neither \"query\" nor \"document\"", clip(q.InputType, 40))
 	}
-	texts, err := q.Input.decoded(m)
-	if err != nil {
-		return err
-	}
 	a := embeddingAnswer{Object: "list", Model: m.Name}
-	if a.Usage, err = s.read(m, "input", texts, q.Truncate); err != nil {
+	var vectors [][]float32
+	compute := func() (err error) {
+		vectors, a.Truncated, err = m.Embed(r.Context(), q.Input.texts, q.InputType)
 		return err
 	}
-	var vectors [][]float32
-	err = s.take(r.Context(), m, func() (err error) {
-		vectors, a.Truncated, err = m.Embed(r.Context(), texts, q.InputType)
-		return err
-	})
+	if len(q.Input.ids) > 0 {
+		a.Usage, err = s.readIDs(m, &q)
+		compute = func() (err error) {
+			vectors, a.Truncated, err = m.EmbedIDs(r.Context(), q.Input.ids)
+			return err
+		}
+	} else if err = few("input", len(q.Input.texts)); err == nil {
+		a.Usage, err = s.read(m, "input", q.Input.texts, q.Truncate)
+	}
+	if err == nil {
+		err = s.take(r.Context(), m, compute)
+	}
+	if err == nil {
+		err = m.cutUnasked("input", a.Truncated, q.Truncate)
+	}
 	if err != nil {
 		return err
 	}
@@ -101,18 +109,29 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// decoded are the texts.
-func (p *inputs) decoded(m *Model) ([]string, error) {
-	texts := p.texts
-	for _, ids := range p.ids {
+// readIDs counts the ids of a request, which are used as they are.
+func (s *Server) readIDs(m *Model, q *embeddingRequest) (inputUsage, error) {
+	var u usage
+	if q.InputType != "" {
+		return inputUsage{}, badRequest("input_type", "nothing is put in front of ids: leave it out")
+	}
+	for _, ids := range q.Input.ids {
+		if len(ids) == 0 {
+			return inputUsage{}, badRequest("input", "an empty list of ids")
+		}
 		for _, id := range ids {
-			if !m.Tokenizer.Has(id) {
-				return nil, badRequest("input", "%d is no id of this vocabulary", id)
+			if id < 0 || int(id) >= m.Vocab {
+				return inputUsage{}, badRequest("input", "%d is no id of the vocabulary of %d", id, m.Vocab)
 			}
 		}
-		texts = append(texts, m.Tokenizer.DecodeText(ids))
+		n, err := m.within("input", len(ids), q.Truncate)
+		if err != nil {
+			return inputUsage{}, err
+		}
+		u.Prompt += n
 	}
-	return texts, few("input", len(texts))
+	s.metrics.tokens(m, u)
+	return inputUsage{u.Prompt, u.Prompt}, few("input", len(q.Input.ids))
 }
 
 // few reports that there are no texts, or too many.

@@ -10,8 +10,9 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	if s.draining.Load() {
 		return &apiError{Status: http.StatusServiceUnavailable, Type: "server_error", Message: "stopping"}
 	}
-	for _, m := range s.o.Models {
-		if m.Engine == nil {
+	for _, p := range s.shelf.places {
+		m := s.shelf.loaded(p)
+		if m == nil || m.Engine == nil {
 			continue
 		}
 		if since := m.Engine.Load().Since; !since.IsZero() && time.Since(since) > s.o.Stuck {
@@ -45,26 +46,27 @@ type modelInfo struct {
 	Capabilities []ability `json:"capabilities"`
 	Dimensions   int       `json:"dimensions,omitempty"`
 	Labels       []string  `json:"labels,omitempty"`
+	Loaded       bool      `json:"loaded" doc:"false: it is opened when it is asked for"`
 }
 
 func (m *Model) info() modelInfo {
-	return modelInfo{m.Name, "model", m.Created.Unix(), "plinth", m.Context, m.Dialogue != nil, m.abilities(), m.Dimensions, m.Labels}
+	return modelInfo{m.Name, "model", m.Created.Unix(), "plinth", m.Context, m.Dialogue != nil, m.abilities(), m.Dimensions, m.Labels, true}
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
 	list := []modelInfo{}
-	for _, m := range s.o.Models {
-		list = append(list, m.info())
+	for _, p := range s.shelf.places {
+		list = append(list, s.shelf.info(p))
 	}
 	writeJSON(w, http.StatusOK, modelList{"list", list})
 	return nil
 }
 
 func (s *Server) getModel(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.model(r.PathValue("name"), "")
-	if err != nil {
-		return err
+	p := s.shelf.find(r.PathValue("name"), "")
+	if p == nil {
+		return modelNotFound(r.PathValue("name"))
 	}
-	writeJSON(w, http.StatusOK, m.info())
+	writeJSON(w, http.StatusOK, s.shelf.info(p))
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -23,12 +24,19 @@ func reader(t testing.TB) *serve.Model {
 		}
 		return v, strings.Count(strings.Join(texts, ""), "cut"), nil
 	}
+	m.EmbedIDs = func(_ context.Context, ids [][]int32) ([][]float32, int, error) {
+		var v [][]float32
+		for _, x := range ids {
+			v = append(v, []float32{float32(len(x)), float32(x[0]), 0})
+		}
+		return v, 0, nil
+	}
 	m.Rerank = serve.ByCosine(func(ctx context.Context, texts []string, _ string) ([][]float32, int, error) {
 		return m.Embed(ctx, texts, "")
 	})
 	m.Labels = []string{"a", "b"}
 	m.Classify = func(_ context.Context, texts [][]string, own *serve.OwnLabels) (*serve.Classes, error) {
-		c := &serve.Classes{Labels: m.Labels}
+		c := &serve.Classes{Labels: m.Labels, Cut: strings.Count(fmt.Sprint(texts), "cut")}
 		if own != nil {
 			if c.Labels = own.Names; own.Template == "bad" {
 				return nil, serve.Refuse("template", errors.New("it is bad"))
@@ -53,7 +61,8 @@ func TestInputs(t *testing.T) {
 		{"embeddings", `"input":"aab"`, `"data":[{"object":"embedding","index":0,"embedding":[2,1,0]}],"model":"reader","usage":{"prompt_tokens":3,"total_tokens":3}`},
 		{"embeddings", `"input":["a","b"],"input_type":"query"`, `[1,0,5]},{"object":"embedding","index":1,"embedding":[0,1,5]`},
 		{"embeddings", `"input":"aaaabbbaab","dimensions":2,"input_type":"document"`, `[0.8320503,0.5547002]`},
-		{"embeddings", `"input":[[100,100]]`, `"prompt_tokens":2`},
+		{"embeddings", `"input":[[100,100],[7]]`, `"embedding":[2,100,0]},{"object":"embedding","index":1,"embedding":[1,7,0]}],"model":"reader","usage":{"prompt_tokens":3,`},
+		{"embeddings", `"input":[7,8,9]`, `"embedding":[3,7,0]}],"model":"reader","usage":{"prompt_tokens":3,`},
 		{"embeddings", `"input":["ab"],"encoding_format":"base64"`, `"embedding":"AACAPwAAgD8AAAAA"`},
 		{"embeddings", `"input":"cut ` + strings.Repeat("ab", 40) + `","truncate":true`, `"truncated":1`},
 		{"classify", `"input":"abb"`, `"data":[{"index":0,"label":"b","num_classes":2,"probs":[1,2],"labels":[{"label":"b","probability":2},{"label":"a","probability":1}]}]`},
@@ -91,6 +100,8 @@ func TestInputsRefused(t *testing.T) {
 		{"embeddings", ``, "input"}, {"embeddings", `"input":7`, "input"}, {"embeddings", `"input":[]`, "input"}, {"embeddings", `"input":""`, "input"}, {"embeddings", `"input":` + many, "input"},
 		{"embeddings", `"input":"` + long + `"`, "input"}, {"embeddings", `"input":[[9999]]`, "input"}, {"embeddings", `"input":"a","dimensions":0`, "dimensions"}, {"embeddings", `"input":"a","dimensions":4`, "dimensions"},
 		{"embeddings", `"input":"a","encoding_format":"hex"`, "encoding_format"}, {"embeddings", `"input":"a","input_type":"x"`, "input_type"}, {"embeddings", `"input":"a","normalize":true`, "normalize"},
+		{"embeddings", `"input":[7],"input_type":"query"`, "input_type"}, {"embeddings", `"input":[[7],[]]`, "input"}, {"embeddings", `"input":[-1]`, "input"}, {"embeddings", `"input":[[` + strings.Repeat("1,", 20) + `1]]`, "input"},
+		{"embeddings", `"input":"cut"`, "input"}, {"classify", `"input":"cut"`, "input"}, {"rerank", `"query":"a","documents":["cut"]`, "documents"},
 		{"embeddings", `"input":"a","model":"tiny"`, "model"}, {"chat/completions", `"messages":[{"role":"user","content":"a"}]`, "model"}, {"completions", `"prompt":"a"`, "model"},
 		{"classify", ``, "input"}, {"classify", `"input":[["a","b","c"]]`, "input"}, {"classify", `"input":[[]]`, "input"}, {"classify", `"input":"a","labels":["a","a"]`, "labels[1]"}, {"classify", `"input":"a","labels":[""]`, "labels[0]"},
 		{"classify", `"input":"a","multi_label":true`, "labels"}, {"classify", `"input":"a","top_n":0`, "top_n"}, {"classify", `"input":"` + long + `"`, "input[0]"}, {"classify", `"input":[["a","b"]],"labels":["x"]`, "input[0]"},

@@ -89,7 +89,7 @@ func (s *Server) mcpTools() []mcpTool {
 		{embeds, tool("embed", "Vectors of texts, whose angles tell how near their meanings are.", embeddingRequest{}, "input", inProcess((*Server).embeddings))},
 		{classifies, tool("classify", "Labels of texts with their probabilities.", classifyRequest{}, "input", inProcess((*Server).classify))},
 	} {
-		if slices.ContainsFunc(s.o.Models, func(m *Model) bool { return m.can(t.needs) }) {
+		if s.shelf.find("", t.needs) != nil {
 			list = append(list, t.tool)
 		}
 	}
@@ -254,6 +254,8 @@ func (c *mcpSession) call(ctx context.Context, t mcpTool, arguments json.RawMess
 	if len(arguments) == 0 {
 		arguments = json.RawMessage("{}")
 	}
+	ctx, give := c.s.leased(ctx)
+	defer give()
 	text, object, err := t.call(c.s, ctx, arguments)
 	if err == nil {
 		return mcpContent{Content: []mcpText{{"text", text}}, Object: object}
@@ -272,7 +274,7 @@ func (s *Server) mcpGenerate(ctx context.Context, arguments []byte) (string, any
 	if err := strict(bytes.NewReader(arguments), &q); err != nil {
 		return "", nil, err
 	}
-	m, err := s.model(q.Model, writes)
+	m, err := s.model(ctx, q.Model, writes)
 	if err != nil {
 		return "", nil, err
 	}
@@ -291,7 +293,7 @@ func (s *Server) mcpGenerate(ctx context.Context, arguments []byte) (string, any
 		if q.System != "" {
 			return "", nil, badRequest("system", "%v", errNoChat)
 		}
-		j, err = s.completionJob(&completionRequest{Model: m.Name, Prompt: prompts{texts: []string{q.Prompt}}, MaxTokens: q.MaxTokens, sampling: o})
+		j, err = s.completionJob(ctx, &completionRequest{Model: m.Name, Prompt: prompts{texts: []string{q.Prompt}}, MaxTokens: q.MaxTokens, sampling: o})
 	}
 	if err == nil {
 		err = s.check(j)

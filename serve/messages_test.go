@@ -20,6 +20,7 @@ func TestMessages(t *testing.T) {
 	for _, c := range []struct{ messages, more, want, reason string }{
 		{user, ``, says(0), "end_turn"}, {user, `,"system":[{"type":"text","text":"be brief"}],"temperature":0,"top_k":3`, says(0), "end_turn"},
 		{user, `,"stop_sequences":["zz","my"]`, "Hello there, ", "stop_sequence my"}, {user, tools + `,"tool_choice":{"type":"none"}`, says(0), "end_turn"},
+		{`{"role":"user","content":"both"}`, tools + `,"tool_choice":{"type":"auto","disable_parallel_tool_use":true}`, `get_weather{"city": "Rome"}`, "tool_use"},
 		{user, tools, `get_weather{"city": "Rome"}`, "tool_use"}, {`{"role":"user","content":[{"type":"text","text":"both"}]}`, tools, `get_weather{"city": "Rome"}get_time{}`, "tool_use"},
 		{user + `,{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"get_weather","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"sunny"}]}]}`, tools, says(3), "end_turn"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/plinth-ml/plinth/generate"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -27,20 +28,33 @@ func newMetrics(s *Server) *metrics {
 		counted:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plinth_tokens_total", Help: "Tokens of prompts and of answers."}, []string{"model", "kind"}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.counted, collectors.NewGoCollector())
-	for _, model := range s.o.Models {
-		if model.Engine == nil {
+	for _, p := range s.shelf.places {
+		name := prometheus.Labels{"model": p.name}
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plinth_model_loaded", Help: "1: the model is in memory.", ConstLabels: name}, func() float64 {
+			if s.shelf.loaded(p) == nil {
+				return 0
+			}
+			return 1
+		}))
+		if !p.able(writes) {
 			continue
+		}
+		load := func() generate.Load {
+			if model := s.shelf.loaded(p); model != nil {
+				return model.Engine.Load()
+			}
+			return generate.Load{}
 		}
 		for _, g := range []struct {
 			name, help string
 			value      func() float64
 		}{
-			{"plinth_active_sequences", "Sequences that are computed.", func() float64 { return float64(model.Engine.Load().Active) }},
-			{"plinth_waiting_sequences", "Sequences that wait for a slot.", func() float64 { return float64(model.Engine.Load().Waiting) }},
-			{"plinth_waiting_tokens", "Prompt tokens of sequences that wait.", func() float64 { return float64(model.Engine.Load().Tokens) }},
-			{"plinth_cache_bytes", "Memory of keys and values.", func() float64 { return float64(model.Engine.Load().CacheBytes) }},
+			{"plinth_active_sequences", "Sequences that are computed.", func() float64 { return float64(load().Active) }},
+			{"plinth_waiting_sequences", "Sequences that wait for a slot.", func() float64 { return float64(load().Waiting) }},
+			{"plinth_waiting_tokens", "Prompt tokens of sequences that wait.", func() float64 { return float64(load().Tokens) }},
+			{"plinth_cache_bytes", "Memory of keys and values.", func() float64 { return float64(load().CacheBytes) }},
 		} {
-			m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help, ConstLabels: prometheus.Labels{"model": model.Name}}, g.value))
+			m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help, ConstLabels: name}, g.value))
 		}
 	}
 	return m

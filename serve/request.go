@@ -102,11 +102,11 @@ func (t *texts) UnmarshalJSON(b []byte) error {
 // sampling is what requests of every kind say about how text is written. Fields that OpenAI does not have are those of other open servers.
 type sampling struct {
 	Temperature       *float64           `json:"temperature"`
-	TopP              *float64           `json:"top_p"`
+	TopP              *float64           `json:"top_p" doc:"0: the most probable token"`
 	TopK              int                `json:"top_k"`
 	MinP              float64            `json:"min_p"`
-	TypicalP          float64            `json:"typical_p"`
-	RepetitionPenalty float64            `json:"repetition_penalty"`
+	TypicalP          *float64           `json:"typical_p" doc:"above 0"`
+	RepetitionPenalty *float64           `json:"repetition_penalty" doc:"above 0"`
 	PresencePenalty   float64            `json:"presence_penalty"`
 	FrequencyPenalty  float64            `json:"frequency_penalty"`
 	LogitBias         map[string]float64 `json:"logit_bias"`
@@ -115,6 +115,7 @@ type sampling struct {
 	N                 *int               `json:"n"`
 	Stream            bool               `json:"stream"`
 	StreamOptions     *streamOptions     `json:"stream_options"`
+	TruncatePrompt    *int               `json:"truncate_prompt_tokens" doc:"keep this many last tokens of a prompt that has more; -1: as many as leave room for max_tokens, which counts as at most half of the context"`
 	User              string             `json:"user" doc:"told to nobody"`
 	Metadata          map[string]string  `json:"metadata" doc:"told to nobody"`
 	Store             bool               `json:"store" doc:"nothing is stored"`
@@ -128,13 +129,19 @@ type streamOptions struct {
 
 // options translates the fields, each checked and named where it is wrong.
 func (p *sampling) options(m *Model) (generate.Options, int, error) {
-	o := generate.Options{Temperature: 1, TopP: 1, TopK: p.TopK, MinP: p.MinP, Typical: p.TypicalP, RepetitionPenalty: p.RepetitionPenalty,
+	o := generate.Options{Temperature: 1, TopP: 1, TopK: p.TopK, MinP: p.MinP, Typical: 1, RepetitionPenalty: 1,
 		PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty}
 	if p.Temperature != nil {
 		o.Temperature = *p.Temperature
 	}
 	if p.TopP != nil {
 		o.TopP = *p.TopP
+	}
+	if p.TypicalP != nil {
+		o.Typical = *p.TypicalP
+	}
+	if p.RepetitionPenalty != nil {
+		o.RepetitionPenalty = *p.RepetitionPenalty
 	}
 	for _, f := range []struct {
 		name      string
@@ -144,6 +151,15 @@ func (p *sampling) options(m *Model) (generate.Options, int, error) {
 		if !(f.v >= f.lo && f.v <= f.hi) {
 			return o, 0, badRequest(f.name, "%v is not within %v to %v", f.v, f.lo, f.hi)
 		}
+	}
+	if o.Typical == 0 {
+		return o, 0, badRequest("typical_p", "0 is not above 0")
+	}
+	if o.RepetitionPenalty == 0 {
+		return o, 0, badRequest("repetition_penalty", "0 is not above 0")
+	}
+	if o.TopP == 0 { // where 0 is off for the engine, it is the least mass here
+		o.TopP = math.SmallestNonzeroFloat64
 	}
 	n := 1
 	if p.N != nil {
@@ -188,6 +204,23 @@ func (p *sampling) options(m *Model) (generate.Options, int, error) {
 		return o, 0, badRequest("stream_options", "only where stream is true")
 	}
 	return o, n, nil
+}
+
+// cut keeps the last tokens of a prompt, as truncate_prompt_tokens asks for, and counts in the job what it cuts off. answer are the most tokens of the answer.
+func (p *sampling) cut(j *job, ids []int32, answer int) ([]int32, error) {
+	if p.TruncatePrompt == nil {
+		return ids, nil
+	}
+	most := *p.TruncatePrompt
+	if most == -1 {
+		most = j.m.Context - min(answer, j.m.Context/2)
+	}
+	if most < 1 {
+		return nil, badRequest("truncate_prompt_tokens", "%d is neither -1 nor above 0", most)
+	}
+	n := max(0, len(ids)-most)
+	j.cut += n
+	return ids[n:], nil
 }
 
 // maxTokens is the most tokens of an answer, given the request's field, or nil.

@@ -59,7 +59,7 @@ func (s *Server) rerank(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model, reranks)
+	m, err := s.model(r.Context(), q.Model, reranks)
 	if err != nil {
 		return err
 	}
@@ -87,6 +87,9 @@ func (s *Server) rerank(w http.ResponseWriter, r *http.Request) error {
 		scores, a.Truncated, err = m.Rerank(r.Context(), q.Query, documents)
 		return err
 	})
+	if err == nil {
+		err = m.cutUnasked("documents", a.Truncated, q.Truncate)
+	}
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ type responseRequest struct {
 	ParallelToolCalls *bool             `json:"parallel_tool_calls"`
 	Text              *responseText     `json:"text"`
 	Store             *bool             `json:"store" doc:"keep the answer, for previous_response_id; true"`
-	Truncation        string            `json:"truncation" doc:"disabled"`
+	Truncation        string            `json:"truncation" doc:"disabled, or auto: the oldest turns of a conversation that is too long are left out, and counted in the usage"`
 	Stream            bool              `json:"stream"`
 	StreamOptions     *streamOptions    `json:"stream_options"`
 	Metadata          map[string]string `json:"metadata" doc:"given back"`
@@ -96,14 +96,15 @@ type responseUsage struct {
 	OutputDetails struct {
 		Reasoning int `json:"reasoning_tokens"`
 	} `json:"output_tokens_details"`
-	Total int `json:"total_tokens"`
+	Total     int `json:"total_tokens"`
+	Truncated int `json:"truncated_tokens,omitempty" doc:"of the conversation, left out by truncation"`
 }
 
 // chat is the request as one for a chat completion. before is what the conversation begins with.
 func (q *responseRequest) chat(before []chatMessage) (*chatRequest, error) {
 	switch {
-	case q.Truncation != "" && q.Truncation != "disabled":
-		return nil, badRequest("truncation", "%q: a conversation that is too long is an error here: \"disabled\"", clip(q.Truncation, 40))
+	case q.Truncation != "" && q.Truncation != "disabled" && q.Truncation != "auto":
+		return nil, badRequest("truncation", "%q is neither \"disabled\" nor \"auto\"", clip(q.Truncation, 40))
 	case q.Text != nil && q.Text.Format != nil && q.Text.Format.Type != "text":
 		return nil, badRequest("text.format", "%q: the answer's form cannot be chosen: \"text\"", clip(q.Text.Format.Type, 40))
 	case len(q.Input) == 0:
@@ -112,6 +113,7 @@ func (q *responseRequest) chat(before []chatMessage) (*chatRequest, error) {
 		return nil, badRequest("metadata", "%d entries, at most 16", len(q.Metadata))
 	}
 	c := &chatRequest{Model: q.Model, ToolChoice: q.ToolChoice, ParallelToolCalls: q.ParallelToolCalls, MaxCompletionTokens: q.MaxOutputTokens}
+	c.dropsTurns = q.Truncation == "auto"
 	c.Temperature, c.TopP, c.Stream, c.StreamOptions = q.Temperature, q.TopP, q.Stream, q.StreamOptions
 	for _, i := range q.Include {
 		if i != "message.output_text.logprobs" {
@@ -205,8 +207,11 @@ func (s *Server) conversationJob(ctx context.Context, c *chatRequest) (*job, err
 // answer is the response as it begins.
 func (q *responseRequest) answer(id string, j *job) *response {
 	a := &response{ID: id, Object: "response", CreatedAt: time.Now().Unix(), Status: "in_progress", MaxOutputTokens: q.MaxOutputTokens, Model: j.m.Name, Output: []responseItem{},
-		ParallelToolCalls: q.ParallelToolCalls == nil || *q.ParallelToolCalls, Store: q.Store == nil || *q.Store, Temperature: j.options.Temperature, TopP: j.options.TopP,
-		Text: map[string]any{"format": map[string]string{"type": "text"}}, ToolChoice: q.ToolChoice, Tools: append([]responseTool{}, q.Tools...), Truncation: "disabled", Metadata: q.Metadata}
+		ParallelToolCalls: q.ParallelToolCalls == nil || *q.ParallelToolCalls, Store: q.Store == nil || *q.Store, Temperature: j.options.Temperature, TopP: 1,
+		Text: map[string]any{"format": map[string]string{"type": "text"}}, ToolChoice: q.ToolChoice, Tools: append([]responseTool{}, q.Tools...), Truncation: cmp.Or(q.Truncation, "disabled"), Metadata: q.Metadata}
+	if q.TopP != nil {
+		a.TopP = *q.TopP
+	}
 	if len(a.ToolChoice) == 0 {
 		a.ToolChoice = json.RawMessage(`"auto"`)
 	}
@@ -228,7 +233,7 @@ func (a *response) finish(c *choice, u usage, items []responseItem) {
 	if c.finish == "length" {
 		a.Status, a.Incomplete = "incomplete", &incomplete{"max_output_tokens"}
 	}
-	a.Usage = &responseUsage{Input: u.Prompt, Output: u.Completion, Total: u.Total}
+	a.Usage = &responseUsage{Input: u.Prompt, Output: u.Completion, Total: u.Total, Truncated: u.Truncated}
 	a.Usage.InputDetails.Cached = u.Details.Cached
 }
 

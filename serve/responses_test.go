@@ -39,6 +39,7 @@ func TestResponses(t *testing.T) {
 		{`[{"role":"developer","content":"be brief"},{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}]`, `,"instructions":"x","temperature":0`, says(0), fmt.Sprintf(begin+message+end, " response.output_text.delta response.output_text.delta")},
 		{`"weather?"`, responseTools, `get_weather{"city": "Rome"}`, begin + call + end},
 		{`"both"`, responseTools + `,"tool_choice":"auto"`, `get_weather{"city": "Rome"}get_time{}`, begin + call + " " + call + end},
+		{`"both"`, responseTools + `,"parallel_tool_calls":false`, `get_weather{"city": "Rome"}`, begin + call + end},
 		{`[{"role":"user","content":"hi"},{"type":"function_call","call_id":"c","name":"get_weather","arguments":"{}","status":"completed"},{"type":"function_call_output","call_id":"c","output":"sunny"}]`, responseTools, says(3), fmt.Sprintf(begin+message+end, "")},
 		{`"hi"`, `,"max_output_tokens":3`, "Hello there, my friend.", fmt.Sprintf(begin+message+" response.incomplete", "")},
 	} {
@@ -112,6 +113,87 @@ func TestResponses(t *testing.T) {
 	}
 }
 
+// TestTruncation: what is asked to be cut is cut, and counted: whole turns of a conversation of /v1/responses, else the first tokens.
+func TestTruncation(t *testing.T) {
+	_, url := start(t, serve.Options{Models: []*serve.Model{taught(t, generate.EngineOptions{})}}, generate.EngineOptions{})
+	turn := func(n int) string {
+		return `{"role":"user","content":"` + strings.Repeat("a", n) + `"},{"role":"assistant","content":"b"},`
+	}
+	system := `{"role":"system","content":"be brief"},`
+	const last = `{"role":"user","content":"hi"}`
+	input := func(turns string) string { return `{"model":"taught","temperature":0,"input":[` + turns + last + `]` }
+	type counts struct {
+		Input, Prompt, Truncated int
+		Text                     string
+	}
+	ask := func(path, body string) counts {
+		t.Helper()
+		code, got, _ := post(t, url+path, body)
+		var a struct {
+			Output []struct{ Content []struct{ Text string } }
+			Usage  struct {
+				Input     int `json:"input_tokens"`
+				Prompt    int `json:"prompt_tokens"`
+				Truncated int `json:"truncated_tokens"`
+			}
+		}
+		if err := json.Unmarshal([]byte(got), &a); err != nil || code != 200 {
+			t.Fatal(code, err, got)
+		}
+		c := counts{Input: a.Usage.Input, Prompt: a.Usage.Prompt, Truncated: a.Usage.Truncated}
+		for _, o := range a.Output {
+			c.Text += o.Content[0].Text
+		}
+		return c
+	}
+	short := ask("/v1/responses", input(system+turn(300))+`}`)
+	long := ask("/v1/responses", input(system+turn(900)+turn(900)+turn(300))+`,"truncation":"auto","max_output_tokens":1000}`)
+	if long.Input != short.Input || long.Truncated < 1800 || long.Truncated > 1900 || long.Text != short.Text || short.Truncated != 0 {
+		t.Errorf("the conversation without its oldest turns %+v, with them %+v", short, long)
+	}
+	for _, c := range []struct{ path, body, field string }{
+		{"/v1/responses", input(turn(900)+turn(900)+turn(900)+turn(900)) + `}`, "input"},
+		{"/v1/responses", `{"model":"taught","truncation":"auto","input":"` + strings.Repeat("a", 3000) + `"}`, "input"},
+		{"/v1/completions", `{"prompt":"a","truncate_prompt_tokens":0}`, "truncate_prompt_tokens"},
+		{"/v1/completions", `{"prompt":"a","truncate_prompt_tokens":-2}`, "truncate_prompt_tokens"},
+		{"/v1/completions", `{"model":"tiny","prompt":"` + strings.Repeat("ab", 200) + `"}`, "prompt"},
+	} {
+		if code, got, _ := post(t, url+c.path, c.body); code != 400 || !strings.Contains(got, `"param":"`+c.field+`"`) {
+			t.Errorf("%s %.80s: %d %s", c.path, c.body, code, got)
+		}
+	}
+
+	ids := make([]string, 400)
+	for i := range ids {
+		ids[i] = fmt.Sprint(i % 200)
+	}
+	prompt := `{"model":"tiny","temperature":0,"max_tokens":6,"prompt":[` + strings.Join(ids, ",") + `]`
+	for keep, want := range map[int]counts{-1: {Prompt: 250, Truncated: 150}, 100: {Prompt: 100, Truncated: 300}} {
+		more := fmt.Sprintf(`,"truncate_prompt_tokens":%d`, keep)
+		if got := ask("/v1/completions", prompt+more+"}"); got != want {
+			t.Errorf("keeping %d: %+v, want %+v", keep, got, want)
+		}
+		_, cut, h := post(t, url+"/v1/completions", prompt+more+`,"stream":true}`)
+		if h.Get("Plinth-Truncated-Tokens") != fmt.Sprint(want.Truncated) {
+			t.Errorf("keeping %d: header %q", keep, h.Get("Plinth-Truncated-Tokens"))
+		}
+		_, whole, _ := post(t, url+"/v1/completions", `{"model":"tiny","temperature":0,"max_tokens":6,"stream":true,"prompt":[`+strings.Join(ids[want.Truncated:], ",")+`]}`)
+		text := func(body string) (s string) {
+			for _, p := range pieces(t, body) {
+				s += p.Choices[0].Text
+			}
+			return s
+		}
+		if text(cut) != text(whole) || text(cut) == "" {
+			t.Errorf("keeping %d: %q, the last tokens alone %q", keep, text(cut), text(whole))
+		}
+	}
+	chat := ask("/v1/chat/completions", `{"model":"tiny","max_tokens":6,"truncate_prompt_tokens":-1,"messages":[{"role":"user","content":"`+strings.Repeat("ab", 300)+`"}]}`)
+	if chat.Prompt != 250 || chat.Truncated < 300 {
+		t.Errorf("a chat: %+v", chat)
+	}
+}
+
 // TestResponsesRefused has what must not be answered, and the field to blame.
 func TestResponsesRefused(t *testing.T) {
 	_, url := start(t, serve.Options{Models: []*serve.Model{taught(t, generate.EngineOptions{})}}, generate.EngineOptions{})
@@ -119,7 +201,7 @@ func TestResponsesRefused(t *testing.T) {
 		``: "input", `"input":7`: "input", `"input":[]`: "input", `"input":[{"role":"user"}]`: "input[0].content", `"input":[{"content":"x"}]`: "input[0].role", `"input":[{"role":"user","content":"a","x":1}]`: "input[0].x",
 		`"input":[{"type":"reasoning","content":"x"}]`: "input[0].type", `"input":[{"role":"user","content":[{"type":"input_image","text":""}]}]`: "input[0].content[0].type",
 		`"input":[{"type":"function_call","call_id":"c"}]`: "input[0]", `"input":[{"type":"function_call_output","call_id":"c"}]`: "input[0].output",
-		`"input":"a","max_output_tokens":0`: "max_output_tokens", `"input":"a","temperature":-1`: "temperature", `"input":"a","truncation":"auto"`: "truncation", `"input":"a","text":{"format":{"type":"xml"}}`: "text.format",
+		`"input":"a","max_output_tokens":0`: "max_output_tokens", `"input":"a","temperature":-1`: "temperature", `"input":"a","truncation":"some"`: "truncation", `"input":"a","text":{"format":{"type":"xml"}}`: "text.format",
 		`"input":"a","include":["reasoning.encrypted_content"]`: "include", `"input":"a","previous_response_id":"x"`: "previous_response_id", `"input":"a","tools":[{"type":"web_search"}]`: "tools[0].type",
 		`"input":"a","background":true`: "background", `"input":"` + strings.Repeat("a", 3000) + `"`: "input",
 	} {

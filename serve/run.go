@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"net/http"
@@ -23,6 +24,7 @@ type usage struct {
 		Cached int `json:"cached_tokens"`
 	} `json:"prompt_tokens_details"`
 	Speculation *speculation `json:"completion_tokens_details,omitempty"`
+	Truncated   int          `json:"truncated_tokens,omitempty" doc:"of the prompt, not read because truncation was asked for"`
 }
 
 type speculation struct {
@@ -46,6 +48,8 @@ type job struct {
 	options generate.Options
 	stops   []string
 	marks   []string // of tool calls
+	cut     int      // tokens of the prompts that truncation took away
+	one     bool     // call at most, behind which the text ends
 
 	continues bool // the text goes on where the prompt's ends: it may begin with a space
 }
@@ -95,7 +99,7 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 		for i := range j.n {
 			o := j.options
 			o.Seed += uint64(i)
-			o.StopFunc = chat.Stopper(j.m.Tokenizer, j.stops)
+			o.StopFunc = j.stopper()
 			reqs = append(reqs, generate.Request{Prompt: ids, Scope: j.scope, Options: o})
 			stream := j.m.Tokenizer.NewStream()
 			if j.continues {
@@ -132,9 +136,28 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 		}
 		choices[i].finish = finishReason(r.Finish)
 	}
-	u.Total = u.Prompt + u.Completion
+	u.Total, u.Truncated = u.Prompt+u.Completion, j.cut
 	s.metrics.tokens(j.m, u)
 	return choices, results, u, err
+}
+
+// stopper looks for what ends a text: stop texts, and where it may have one call the end of that.
+func (j *job) stopper() func([]int32) bool {
+	stopped := chat.Stopper(j.m.Tokenizer, j.stops)
+	if !j.one {
+		return stopped
+	}
+	var text []byte
+	return func(ids []int32) bool {
+		n := len(text)
+		text = j.m.Tokenizer.AppendDecode(text, ids[len(ids)-1:])
+		if bytes.ContainsAny(text[n:], "}]>") { // every form of a call ends in one of them
+			if _, calls, _ := chat.ParseCalls(string(text)); len(calls) > 0 {
+				return true
+			}
+		}
+		return stopped != nil && stopped(ids)
+	}
 }
 
 // finishReason is why a text ended, as OpenAI says it.

@@ -214,6 +214,25 @@ func TestStreamIsWhole(t *testing.T) {
 	wg.Wait()
 }
 
+// TestTopP: no mass at all is the most probable token, as for plinth generate.
+func TestTopP(t *testing.T) {
+	_, url := start(t, serve.Options{}, generate.EngineOptions{})
+	ask := func(how string) string {
+		code, body, _ := post(t, url+"/v1/completions", `{"prompt":"some words","max_tokens":30,"seed":3,`+how+`}`)
+		if code != 200 {
+			t.Fatal(code, body)
+		}
+		return parse(t, body).Choices[0].Text
+	}
+	greedy := ask(`"temperature":0`)
+	if got := ask(`"temperature":2,"top_p":0`); got != greedy {
+		t.Errorf("%q, the most probable tokens are %q", got, greedy)
+	}
+	if ask(`"temperature":2,"top_p":1`) == greedy {
+		t.Error("drawn from everything too")
+	}
+}
+
 // TestEchoScores: a prompt's log-probabilities are those of the engine, as evaluation harnesses ask for them.
 func TestEchoScores(t *testing.T) {
 	m := tiny(t, generate.EngineOptions{})
@@ -266,7 +285,8 @@ func TestRefuses(t *testing.T) {
 		{"chat/completions", `{` + hi + `,"logit_bias":{"1":1000}}`, 400, "logit_bias"}, {"chat/completions", `{` + hi + `,"top_logprobs":2}`, 400, "top_logprobs"}, {"chat/completions", `{` + hi + `,"logprobs":true,"top_logprobs":99}`, 400, "top_logprobs"},
 		{"chat/completions", `{` + hi + `,"stream_options":{"include_usage":true}}`, 400, "stream_options"}, {"chat/completions", `{` + hi + `,"tool_choice":"required"}`, 400, "tool_choice"},
 		{"chat/completions", `{` + hi + `,"tools":[{"type":"function","function":{"name":"f"}}]}`, 400, "tools"}, {"chat/completions", `{` + hi + `,"tools":[1]}`, 400, "tools"},
-		{"chat/completions", `{` + hi + `,"top_k":-1}`, 400, "top_k"}, {"chat/completions", `{` + hi + `,"repetition_penalty":-1}`, 400, "repetition_penalty"}, {"chat/completions", `{` + hi + `,"seed":1.5}`, 400, "seed"},
+		{"chat/completions", `{` + hi + `,"top_k":-1}`, 400, "top_k"}, {"chat/completions", `{` + hi + `,"repetition_penalty":-1}`, 400, "repetition_penalty"},
+		{"chat/completions", `{` + hi + `,"repetition_penalty":0}`, 400, "repetition_penalty"}, {"completions", `{"prompt":"a","typical_p":0}`, 400, "typical_p"}, {"chat/completions", `{` + hi + `,"seed":1.5}`, 400, "seed"},
 		{"chat/completions", `{"messages":[{"role":"user","content":"` + long + `"}]}`, 400, "messages"}, {"chat/completions", `{"x":"` + strings.Repeat("y", 1<<17) + `"}`, 413, ""},
 		{"chat/completions", strings.Repeat(`{"messages":`, 4000), 400, "body"},
 		{"completions", `{}`, 400, "prompt"}, {"completions", `{"prompt":7}`, 400, "prompt"}, {"completions", `{"prompt":[]}`, 400, "prompt"}, {"completions", `{"prompt":[[1],["a"]]}`, 400, "prompt"},

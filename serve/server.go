@@ -19,15 +19,19 @@ import (
 
 // Options say what a server offers, to whom, and how much of it.
 type Options struct {
-	Models []*Model
-	Keys   []string // any of these as "Authorization: Bearer KEY" or "X-Api-Key: KEY"; none: everybody may ask
-	Hosts  []string // names that requests may be addressed to beside loopback ones; "*": any
-	Runs   *os.Root // folder with run directories of train, which are shown; nil: none
+	Models  []*Model
+	Sources []Source // models that are opened when they are asked for, after each was opened once
+	Memory  int64    // bytes that the models of Sources and their caches may take together; those used the longest ago are closed; 0: any number
+
+	Keys  []string // any of these as "Authorization: Bearer KEY" or "X-Api-Key: KEY"; none: everybody may ask
+	Hosts []string // names that requests may be addressed to beside loopback ones; "*": any
+	Runs  *os.Root // folder with run directories of train, which are shown; nil: none
 
 	MaxBody     int64         // bytes of a request; 0: 8 MiB
 	QueueTokens int           // most prompt tokens that wait for a model; 0: four times its context, at least 32768
 	Stuck       time.Duration // time of one step after which the server counts as ill; 0: 30 s
 	SlowReader  time.Duration // time that a client may take to read a piece of an answer; 0: 10 s
+	LoadWait    time.Duration // time that a request waits for a model that other models in use leave no room for; 0: 30 s
 	Log         *slog.Logger  // of requests, without their content; nil: none
 }
 
@@ -38,6 +42,7 @@ type Server struct {
 	mux      *http.ServeMux
 	started  time.Time
 	metrics  *metrics
+	shelf    *shelf
 	kept     kept          // answers of /v1/responses
 	requests atomic.Uint64 // numbers ids
 	draining atomic.Bool
@@ -45,9 +50,6 @@ type Server struct {
 
 // New returns a server of models.
 func New(o Options) (*Server, error) {
-	if len(o.Models) == 0 {
-		return nil, errors.New("serve: no models")
-	}
 	s := &Server{o: o, mux: http.NewServeMux(), started: time.Now()}
 	if s.o.MaxBody == 0 {
 		s.o.MaxBody = 8 << 20
@@ -58,19 +60,15 @@ func New(o Options) (*Server, error) {
 	if s.o.SlowReader == 0 {
 		s.o.SlowReader = 10 * time.Second
 	}
-	names := map[string]bool{}
-	for _, m := range o.Models {
-		if m.Name == "" || names[m.Name] {
-			return nil, fmt.Errorf("serve: model name %q is empty or there twice", m.Name)
-		}
-		m.turn = newTurn()
-		names[m.Name] = true
-	}
 	for i, k := range o.Keys {
 		if len(k) < 8 {
 			return nil, fmt.Errorf("serve: key %d has %d characters, too few to keep anybody out", i+1, len(k))
 		}
 		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
+	}
+	var err error
+	if s.shelf, err = newShelf(&s.o); err != nil {
+		return nil, err
 	}
 	s.metrics = newMetrics(s)
 	for _, r := range routes() {
@@ -136,6 +134,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route) {
 	}()
 	err := s.admit(rec, r, to)
 	if err == nil {
+		ctx, give := s.leased(r.Context())
+		defer give()
+		r = r.WithContext(ctx)
 		r.Body = http.MaxBytesReader(rec, r.Body, s.o.MaxBody)
 		err = to.handle(s, rec, r)
 	}
@@ -221,20 +222,4 @@ func clip(text string, n int) string {
 		return text[:n] + "..."
 	}
 	return text
-}
-
-// model is the one that a request names; "" is the first that can do what is asked for.
-func (s *Server) model(name string, to ability) (*Model, error) {
-	for _, m := range s.o.Models {
-		if name == "" && m.can(to) || m.Name == name && (m.can(to) || to == chats) {
-			return m, nil
-		}
-		if m.Name == name {
-			return nil, badRequest("model", "%q is not for this route (%s): it can do %v", clip(name, 100), to, m.abilities())
-		}
-	}
-	if name == "" {
-		return nil, badRequest("model", "no model of this server is for this route (%s)", to)
-	}
-	return nil, &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found", Message: fmt.Sprintf("The model %q does not exist; GET /v1/models lists those that do.", clip(name, 100))}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/plinth-ml/plinth/generate"
@@ -76,6 +77,9 @@ type event struct {
 func (s *Server) answerInPieces(w http.ResponseWriter, r *http.Request, j *job, o *streamOptions, p inPieces) error {
 	ctx, cut := context.WithCancel(r.Context())
 	defer cut()
+	if j.cut > 0 { // a stream tells usage only where it is asked for
+		w.Header().Set("Plinth-Truncated-Tokens", strconv.Itoa(j.cut))
+	}
 	e := s.stream(w)
 	send := func(piece any) {
 		if ev, ok := piece.(event); ok {

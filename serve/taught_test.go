@@ -94,6 +94,8 @@ func TestTools(t *testing.T) {
 		{user, tools + `,"tool_choice":"none"`, says(0), ""},
 		{user, tools, "", `get_weather{"city": "Rome"}`},
 		{`{"role":"user","content":"both"}`, tools, "", `get_weather{"city": "Rome"}get_time{}`},
+		{`{"role":"user","content":"both"}`, tools + `,"parallel_tool_calls":true`, "", `get_weather{"city": "Rome"}get_time{}`},
+		{`{"role":"user","content":"both"}`, tools + `,"parallel_tool_calls":false`, "", `get_weather{"city": "Rome"}`},
 		{user + `,{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"get_weather","arguments":"{\"city\": \"Rome\"}"}}]},{"role":"tool","tool_call_id":"a","content":"sunny"}`, tools, says(3), ""},
 	} {
 		body := `{"model":"taught","temperature":0,"messages":[` + c.messages + `]` + c.more
@@ -109,6 +111,9 @@ func TestTools(t *testing.T) {
 						calls += call.Function.Name + call.Function.Arguments
 					}
 				}
+			}
+			if n := list[0].Usage.Completion; strings.Contains(c.more, "_calls\":false") && how == "whole" && n != 4 {
+				t.Errorf("%d tokens are written, the fourth ends the one call", n)
 			}
 			if want := map[bool]string{true: "tool_calls", false: "stop"}[c.calls != ""]; text != c.text || calls != c.calls || finish != want {
 				t.Errorf("%s %s: text %q, calls %q, finish %q", c.messages, how, text, calls, finish)

@@ -21,13 +21,12 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model, "")
+	m, err := s.model(r.Context(), q.Model, "")
 	if err != nil {
 		return err
 	}
-	e := m.Tokenizer.NewEncoder()
-	ids := e.AppendEncodeSpecial([]int32{}, []byte(q.Prompt))
-	if err := e.Err(); err != nil {
+	ids, err := m.Tokenizer.AppendIDs([]int32{}, []byte(q.Prompt), true)
+	if err != nil {
 		return badRequest("prompt", "%v", err)
 	}
 	if q.AddSpecialTokens == nil || *q.AddSpecialTokens {
@@ -53,7 +52,7 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(q.Model, "")
+	m, err := s.model(r.Context(), q.Model, "")
 	if err != nil {
 		return err
 	}

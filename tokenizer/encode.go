@@ -65,6 +65,16 @@ func (t *Tokenizer) AppendEncode(ids []int32, text []byte) []int32 {
 	return e.AppendEncode(ids, text)
 }
 
+// AppendIDs is AppendEncode, or where special is true with the special tokens in text as their ids, and tells what Encoder.Err does. It is for texts of any length: unlike a new
+// encoder it costs nothing by itself.
+func (t *Tokenizer) AppendIDs(ids []int32, text []byte, special bool) ([]int32, error) {
+	e := t.encoders.Get().(*Encoder)
+	defer t.encoders.Put(e)
+	e.err = nil
+	ids = e.encode(ids, text, special)
+	return ids, e.err
+}
+
 // AddSpecial returns ids with the tokens around them that the file's post-processor adds to a single text.
 // AddSpecial(EncodeSpecial(text)) is what Hugging Face tokenizers returns by default.
 func (t *Tokenizer) AddSpecial(ids []int32) []int32 {

@@ -95,7 +95,7 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, tok, err := openWriter(path)
+	m, tok, err := openWriter(path, zoo.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -61,9 +61,9 @@ func (f *engineFlags) engine(c *common, m model.Decoder, slots int) (*generate.E
 }
 
 // openWriter opens a model that writes text, and its tokenizer.
-func openWriter(path string) (zoo.Model, *tokenizer.Tokenizer, error) {
+func openWriter(path string, o zoo.Options) (zoo.Model, *tokenizer.Tokenizer, error) {
 	go cpu.Prepare()
-	m, err := zoo.Open(path, zoo.Options{})
+	m, err := zoo.Open(path, o)
 	if err != nil {
 		return nil, nil, err
 	}

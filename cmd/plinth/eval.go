@@ -9,6 +9,7 @@ import (
 
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/eval"
+	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
@@ -38,7 +39,7 @@ func (e *evalCmd) Run(ctx context.Context, c *common) error {
 	if adapted {
 		return e.runAdapted(ctx, c, path)
 	}
-	m, tok, err := openWriter(path)
+	m, tok, err := openWriter(path, zoo.Options{})
 	if err != nil {
 		return err
 	}

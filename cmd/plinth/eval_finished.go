@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/plinth-ml/plinth/model"
@@ -10,7 +11,7 @@ import (
 	"github.com/plinth-ml/plinth/tensor"
 )
 
-// measure is one of the numbers that say how a task does.
+// measure is one of the numbers that say how a task does; NaN where a set has none, as AUC without texts of a class.
 type measure struct {
 	name  string
 	value float64
@@ -32,6 +33,9 @@ func shifts(results []taskScores) []shift {
 	var list []shift
 	other := results[1].measures()
 	for i, m := range results[0].measures() {
+		if math.IsNaN(m.value + other[i].value) {
+			continue
+		}
 		list = append(list, shift{m.name, m.value, other[i].value, other[i].value - m.value})
 	}
 	return list

@@ -10,6 +10,7 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
@@ -56,7 +57,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	m, tok, err := openWriter(path)
+	m, tok, err := openWriter(path, zoo.Options{})
 	if err != nil {
 		return err
 	}

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/serve"
 )
 
@@ -21,6 +25,7 @@ type serveCmd struct {
 	APIKey   []string `name:"api-key" env:"PLINTH_API_KEYS" help:"Keys, any of which a request must bring; better in PLINTH_API_KEYS, with commas between, than on the command line." placeholder:"KEY"`
 	Public   bool     `help:"Let everybody in without a key, also from other machines."`
 	Host     []string `help:"Names that requests may be addressed to, beside this machine's own; * for any." placeholder:"NAME"`
+	Memory   string   `help:"Most memory of the models together: their weights, and caches as they are. A model is opened when it is asked for, and the one used the longest ago is closed. Without it all stay open." placeholder:"BYTES|GB"`
 	Slots    int      `default:"8" help:"Sequences of one model that are written at once." placeholder:"N"`
 	Template string   `help:"Chat template instead of the models': one of ${templates}." placeholder:"NAME"`
 	Adapter  []string `help:"LoRA adapters of the models that write, chosen by the model name MODEL:NAME; MODEL: is left out where there is one model." placeholder:"[MODEL:]NAME=DIR" sep:"none"`
@@ -43,18 +48,16 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	if host, _, _ := net.SplitHostPort(s.Listen); host != "" {
 		o.Hosts = append(o.Hosts, host)
 	}
-	for _, name := range s.Model {
-		m, err := s.open(ctx, c, name)
-		if err != nil {
-			return err
-		}
-		o.Models = append(o.Models, m)
-	}
-	adapted, err := s.openAdapters(ctx, c)
-	if err != nil {
+	var err error
+	var unopened error // what is wrong with a model is not the flags' fault
+	if o.Sources, err = s.sources(ctx, c, &unopened); err != nil {
 		return err
 	}
-	o.Models = append(o.Models, adapted...)
+	if s.Memory != "" {
+		if o.Memory, err = byteCount(s.Memory); err != nil {
+			return usagef("--memory %s: %v", s.Memory, err)
+		}
+	}
 	if s.Runs != "" {
 		root, err := os.OpenRoot(s.Runs)
 		if err != nil {
@@ -64,7 +67,10 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		o.Runs = root
 	}
 	server, err := serve.New(o)
-	if err != nil {
+	switch {
+	case unopened != nil:
+		return err
+	case err != nil:
 		return usageError{err}
 	}
 	if s.MCP {
@@ -80,7 +86,7 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	h := &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)}
 	var names []string
-	for _, m := range o.Models {
+	for _, m := range o.Sources {
 		names = append(names, m.Name)
 	}
 	c.say("%s at http://%s/v1", strings.Join(names, ", "), listener.Addr())
@@ -116,23 +122,78 @@ func (s *serveCmd) check() error {
 		return usagef("--listen %s can be reached from other machines: set PLINTH_API_KEYS, or --public to let everybody in", s.Listen)
 	case s.Slots < 1 || s.Slots > 1024:
 		return usagef("--slots %d is not within 1 to 1024", s.Slots)
+	case s.Memory != "" && s.Draft != "":
+		return usagef("--memory and --draft exclude each other: the draft stays open")
 	case s.Drain < 0:
 		return usagef("--drain %d is below 0", s.Drain)
 	}
 	return nil
 }
 
-// open opens one of the models.
-func (s *serveCmd) open(ctx context.Context, c *common, arg string) (*serve.Model, error) {
-	name, path, err := s.named(arg)
-	if err != nil {
-		return nil, err
+// byteCount reads a number of bytes, which may have a unit of thousands or, as in GiB, of 1024s.
+func byteCount(s string) (int64, error) {
+	number, factor := strings.TrimSpace(s), 1.0
+	for i, unit := range []string{"K", "M", "G", "T"} {
+		for suffix, base := range map[string]float64{unit: 1000, unit + "B": 1000, unit + "iB": 1024} {
+			if rest, ok := strings.CutSuffix(number, suffix); ok {
+				number, factor = strings.TrimSpace(rest), math.Pow(base, float64(i+1))
+			}
+		}
 	}
-	one, err := s.openKind(ctx, c, name, path)
-	if err != nil {
-		return nil, err
+	n, err := strconv.ParseFloat(number, 64)
+	if n *= factor; err != nil || !(n >= 1 && n < math.MaxInt64) {
+		return 0, errors.New("want a number of bytes, or one with a unit such as 8GB")
 	}
-	return entitled(one, name, path), nil
+	return int64(n), nil
+}
+
+// sources are the models and their adapters, each opened with files that it closes by itself. failed is told the last error of an opening.
+func (s *serveCmd) sources(ctx context.Context, c *common, failed *error) ([]serve.Source, error) {
+	var list []serve.Source
+	add := func(name, path string, open func(o zoo.Options) (*serve.Model, error)) {
+		list = append(list, serve.Source{Name: name, Open: func() (*serve.Model, error) {
+			var files []io.Closer
+			closeAll := func() error {
+				var errs []error
+				for _, f := range files {
+					errs = append(errs, f.Close())
+				}
+				return errors.Join(errs...)
+			}
+			one, err := open(zoo.Options{Keep: func(f io.Closer) { files = append(files, f) }})
+			if err != nil {
+				*failed = err
+				return nil, errors.Join(err, closeAll())
+			}
+			if info, err := os.Stat(path); err == nil {
+				one.Created = info.ModTime()
+			}
+			one.Close = closeAll
+			return one, nil
+		}})
+	}
+	for _, arg := range s.Model {
+		name, path, err := s.named(arg)
+		if err != nil {
+			return nil, err
+		}
+		add(name, path, func(o zoo.Options) (*serve.Model, error) { return s.openKind(ctx, c, name, path, o) })
+	}
+	for _, arg := range s.Adapter {
+		base, path, adapter, dir, err := s.adapted(arg)
+		if err != nil {
+			return nil, err
+		}
+		name := base + ":" + adapter
+		add(name, dir, func(o zoo.Options) (*serve.Model, error) { // the base's weights are the same pages of the file as the base's own
+			one, err := s.openWriter(ctx, c, name, path, dir, o)
+			if err != nil {
+				return nil, fmt.Errorf("--adapter %s: %w", arg, err)
+			}
+			return one, nil
+		})
+	}
+	return list, nil
 }
 
 // named divides an argument of --model into the name that the model goes by and where it is.
@@ -152,45 +213,24 @@ func (s *serveCmd) named(arg string) (name, path string, err error) {
 	return name, path, nil
 }
 
-// entitled gives a model its name, and the time of its files.
-func entitled(one *serve.Model, name, path string) *serve.Model {
-	one.Name = name
-	if info, err := os.Stat(path); err == nil {
-		one.Created = info.ModTime()
+// adapted divides an argument of --adapter into the name of its model and where that is, and its own.
+func (s *serveCmd) adapted(arg string) (base, path, adapter, dir string, err error) {
+	name, dir, ok := strings.Cut(arg, "=")
+	base, adapter, qualified := strings.Cut(name, ":")
+	if !qualified {
+		base, adapter = "", name
 	}
-	return one
-}
-
-// openAdapters opens each adapter on its base, whose weights are the same pages of the file as the base's own.
-func (s *serveCmd) openAdapters(ctx context.Context, c *common) (list []*serve.Model, err error) {
-	for _, arg := range s.Adapter {
-		name, dir, ok := strings.Cut(arg, "=")
-		base, adapter, qualified := strings.Cut(name, ":")
-		if !qualified {
-			base, adapter = "", name
-		}
-		if !ok || adapter == "" || dir == "" || base == "" && (qualified || len(s.Model) > 1) {
-			return nil, usagef("--adapter %s: want MODEL:NAME=DIR, or NAME=DIR where there is one model", arg)
-		}
-		path := ""
-		for _, m := range s.Model {
-			name, at, err := s.named(m)
-			if err != nil {
-				return nil, err
-			}
-			if base == "" || name == base {
-				base, path = name, at
-				break
-			}
-		}
-		if path == "" {
-			return nil, usagef("--adapter %s: no --model goes by the name %s", arg, base)
-		}
-		one, err := s.openWriter(ctx, c, base+":"+adapter, path, dir)
+	if !ok || adapter == "" || dir == "" || base == "" && (qualified || len(s.Model) > 1) {
+		return "", "", "", "", usagef("--adapter %s: want MODEL:NAME=DIR, or NAME=DIR where there is one model", arg)
+	}
+	for _, m := range s.Model {
+		name, at, err := s.named(m)
 		if err != nil {
-			return nil, fmt.Errorf("--adapter %s: %w", arg, err)
+			return "", "", "", "", err
 		}
-		list = append(list, entitled(one, base+":"+adapter, dir))
+		if base == "" || name == base {
+			return name, at, adapter, dir, nil
+		}
 	}
-	return list, nil
+	return "", "", "", "", usagef("--adapter %s: no --model goes by the name %s", arg, base)
 }

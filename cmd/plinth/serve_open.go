@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 
 	"github.com/plinth-ml/plinth/adapt"
@@ -10,38 +11,52 @@ import (
 	"github.com/plinth-ml/plinth/embed"
 	"github.com/plinth-ml/plinth/eval"
 	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/serve"
 	"github.com/plinth-ml/plinth/tensor"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // openKind opens a model with all that it can do: write, make vectors, classify, rank.
-func (s *serveCmd) openKind(ctx context.Context, c *common, name, path string) (*serve.Model, error) {
+func (s *serveCmd) openKind(ctx context.Context, c *common, name, path string, o zoo.Options) (*serve.Model, error) {
 	if embed.IsSentenceTransformer(path) {
-		return s.openEmbedder(c, path)
+		return s.openEmbedder(c, path, o)
 	}
 	m, err := zoo.Describe(path)
 	if err != nil {
 		return nil, err
 	}
 	if _, ok := m.(zoo.TaskModel); ok {
-		return s.openClassifier(c, path)
+		return s.openClassifier(c, path, o)
 	}
 	if _, err := zoo.AsDecoder(m); err != nil {
-		return s.openEmbedder(c, path)
+		return s.openEmbedder(c, path, o)
 	}
-	return s.openWriter(ctx, c, name, path, "")
+	return s.openWriter(ctx, c, name, path, "", o)
 }
 
-func (s *serveCmd) openEmbedder(c *common, path string) (*serve.Model, error) {
-	e, err := embed.Open(path, zoo.Options{})
+// weightBytes is the memory of a model's parameters, the file's or their own; packed: and of the copies that an engine makes of those in float32.
+func weightBytes(list []nn.Named, packed bool) (n int64) {
+	for _, p := range list {
+		data := p.T().Data
+		size := int64(len(data.Bytes()))
+		if n += size; packed && data.DType() == kernel.F32 {
+			n += size
+		}
+	}
+	return n
+}
+
+func (s *serveCmd) openEmbedder(c *common, path string, o zoo.Options) (*serve.Model, error) {
+	e, err := embed.Open(path, o)
 	if err != nil {
 		return nil, err
 	}
 	size := e.Model.Sizes()
-	one := &serve.Model{Tokenizer: e.Tokenizer, Vocab: size.Vocab, Context: size.Context}
+	one := &serve.Model{Tokenizer: e.Tokenizer, Vocab: size.Vocab, Context: size.Context, Bytes: weightBytes(e.Model.Params(), false)}
 	if e.Limit > 0 {
 		one.Context = min(e.Limit, size.Context)
 	}
@@ -57,6 +72,10 @@ func addEmbedding(one *serve.Model, c *common, e *embed.Embedder) {
 		vectors, cut, err := e.Embed(ctx, texts, promptKind(e, kind))
 		return vectors, cut, refused(ctx, "input", err)
 	}
+	one.EmbedIDs = func(ctx context.Context, ids [][]int32) ([][]float32, int, error) {
+		vectors, cut, err := e.EmbedIDs(ctx, ids)
+		return vectors, cut, refused(ctx, "input", err)
+	}
 	one.Rerank = serve.ByCosine(one.Embed)
 }
 
@@ -69,8 +88,15 @@ func refused(ctx context.Context, field string, err error) error {
 }
 
 // openClassifier opens a model with a head: one for numbers also ranks pairs of a query and a document.
-func (s *serveCmd) openClassifier(c *common, path string) (*serve.Model, error) {
-	m, tok, labels, err := adapterFlags{}.open(c, path, model.SequenceTask)
+func (s *serveCmd) openClassifier(c *common, path string, o zoo.Options) (*serve.Model, error) {
+	m, labels, err := zoo.OpenTask(path, o)
+	if err != nil {
+		return nil, err
+	}
+	if m.Task() != model.SequenceTask {
+		return nil, fmt.Errorf("%s has a head for %ss, which no route is for", path, m.Task())
+	}
+	tok, err := zoo.Tokenizer(path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +104,7 @@ func (s *serveCmd) openClassifier(c *common, path string) (*serve.Model, error) 
 	head := func() *headClassifier {
 		return &headClassifier{m, labels, textsFor(m, tok), t}
 	}
-	one := &serve.Model{Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: m.Sizes().Context}
+	one := &serve.Model{Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: m.Sizes().Context, Bytes: weightBytes(m.Params(), false)}
 	number := labels.Problem == string(adapt.Regression)
 	one.Labels = labels.Names
 	if number {
@@ -147,8 +173,8 @@ func classesOf(ctx context.Context, m classifier, labels []string, texts [][]str
 
 // openWriter opens a model that writes text, with the adapter of a folder unless that is "". It also makes vectors, and classifies by what it holds for
 // likely.
-func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path, adapter string) (*serve.Model, error) {
-	m, tok, err := openWriter(path)
+func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path, adapter string, o zoo.Options) (*serve.Model, error) {
+	m, tok, err := openWriter(path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +190,7 @@ func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path, adapte
 	if err != nil {
 		return nil, err
 	}
-	one := &serve.Model{Engine: engine, Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: s.Context}
+	one := &serve.Model{Engine: engine, Tokenizer: tok, Vocab: m.Sizes().Vocab, Context: s.Context, Bytes: weightBytes(m.Params(), true)}
 	if one.Context == 0 {
 		one.Context = m.Sizes().Context
 	}

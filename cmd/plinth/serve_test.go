@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -132,10 +133,56 @@ func TestServe(t *testing.T) {
 	if adapted == written {
 		t.Errorf("with the adapter too: %q", written)
 	}
-	for _, bad := range [][]string{{"--adapter", "x"}, {"--adapter", "other:x=louder"}, {"--slots", "0"}, {"--listen", "0.0.0.0:0"}, {"--listen", "x"}, {"--context", "-1"}} {
+	for _, bad := range [][]string{{"--memory", "much"}, {"--memory", "0"}, {"--memory", "10kB"}, {"--adapter", "x"}, {"--adapter", "other:x=louder"}, {"--slots", "0"}, {"--listen", "0.0.0.0:0"}, {"--listen", "x"}, {"--context", "-1"}} {
 		fails(t, 2, bad[0], append(args("serve --model base"), bad...)...)
 	}
 	fails(t, 1, "nowhere", args("serve --model nowhere")...)
+}
+
+// TestServeMemory: models within a budget that not all of them fit in answer what they answer when all fit, again and again; files are unmapped meanwhile.
+func TestServeMemory(t *testing.T) {
+	base(t)
+	ok(t, args("quantize --model base --out small.gguf --type q8_0")...)
+	ok(t, args("quantize --model base --out smaller.gguf --type q4_0")...)
+	flags := args("--model base --model small=small.gguf --model smaller.gguf")
+	all := served(t, flags...)
+	weights, err := os.Stat("base/model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := served(t, append(flags, "--memory", fmt.Sprint(2*weights.Size()+weights.Size()/2))...) // base with its packed copy, and hardly another
+	count := func() (n int) {
+		r, err := http.Get(few + "/v1/models")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		var list struct{ Data []struct{ Loaded bool } }
+		if err := json.NewDecoder(r.Body).Decode(&list); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range list.Data {
+			if m.Loaded {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range 12 {
+		name := []string{"base", "small", "smaller"}[i*i%3+i%2]
+		request := map[string]any{"model": name, "prompt": "one and", "max_tokens": 5, "temperature": 0}
+		want, got := ask(t, all+"/v1/completions", request)["choices"], ask(t, few+"/v1/completions", request)["choices"]
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+		request = map[string]any{"model": name, "input": [][]int{{5, 6, 7}}}
+		if got, want := ask(t, few+"/v1/embeddings", request)["data"], ask(t, all+"/v1/embeddings", request)["data"]; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+		if n := count(); n < 1 || n > 2 {
+			t.Errorf("%d models are loaded", n)
+		}
+	}
 }
 
 // loud writes an adapter that changes what the model of a folder says.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -274,6 +275,10 @@ type Options struct {
 	Train bool // parameters are float32 and get gradients
 	F32   bool // parameters are float32 memory of their own, whatever the file holds
 
+	// Keep is given the open file whose memory the parameters are, where they have none of their own: when it is closed, nobody may use the model any more. nil: the
+	// file stays mapped for the life of the process.
+	Keep func(io.Closer)
+
 	// MeanPool is for NewTask: a fresh head for whole texts reads the mean over their tokens, not what the published classifiers of the family read. The
 	// folder says so in a key that transformers does not know for these families: there it would read the other.
 	MeanPool bool
@@ -313,7 +318,7 @@ func AsDecoder(m Stored) (Model, error) {
 
 // OpenAny reads a model of any family with its weights: a folder with config.json and safetensors or PyTorch files, or a GGUF file. Every parameter must be
 // filled and every tensor used. Without Train and F32, matrices stay in the file's own type and memory, which is mapped for the life of
-// the process: their pages cost memory only while they are used, and a file that is cut short meanwhile ends the program.
+// the process unless Options.Keep takes it: their pages cost memory only while they are used, and a file that is cut short meanwhile ends the program.
 func OpenAny(path string, o Options) (Stored, error) {
 	src, m, scheme, err := openSource(path)
 	if err != nil {
@@ -329,6 +334,9 @@ func OpenAny(path string, o Options) (Stored, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !own && o.Keep != nil {
+		o.Keep(src)
 	}
 	return m, nil
 }
