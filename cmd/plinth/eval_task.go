@@ -14,6 +14,7 @@ import (
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/eval"
 	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -171,7 +172,7 @@ func subjectFiles(paths []string) (files []string, err error) {
 
 // readMMLU reads one file of questions.
 func readMMLU(path string) ([]task.MMLU, error) {
-	b, err := os.ReadFile(path)
+	b, err := file.Read(path, maxText)
 	if err != nil {
 		return nil, err
 	}

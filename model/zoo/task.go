@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -191,7 +190,7 @@ func OpenTask(dir string, o Options) (TaskModel, Labels, error) {
 func readTaskConfig(dir string) (taskConfig, Labels, error) {
 	var c taskConfig
 	path := filepath.Join(dir, ConfigFile)
-	b, err := os.ReadFile(path)
+	b, err := file.Read(path, maxConfig)
 	if err != nil {
 		return c, Labels{}, err
 	}
