@@ -17,13 +17,20 @@ type Distillation struct {
 	Hard        float64 // within 0 and 1
 }
 
+func (d *Distillation) check() error {
+	set(&d.Temperature, 2)
+	if !(d.Temperature > 0) || !(d.Hard >= 0 && d.Hard <= 1) {
+		return fmt.Errorf("adapt: distillation with temperature %v and a share of %v for labels", d.Temperature, d.Hard)
+	}
+	return nil
+}
+
 // Loss records the loss of scores z [N, K] given the teacher's, [N, K] row-major, and labels [N], of which negative ones leave a row to the teacher alone. It
 // leaves the gradient of the sum over rows times scale, and returns the sum.
 func (d Distillation) Loss(t *tensor.Tape, z *tensor.Tensor, teacher []float32, labels []int32, scale float64) (float64, error) {
-	set(&d.Temperature, 2)
 	N, K := z.Dims2()
-	if !(d.Temperature > 0) || !(d.Hard >= 0 && d.Hard <= 1) {
-		return 0, fmt.Errorf("adapt: distillation with temperature %v and a share of %v for labels", d.Temperature, d.Hard)
+	if err := d.check(); err != nil {
+		return 0, err
 	}
 	if len(teacher) != N*K || len(labels) != N {
 		return 0, fmt.Errorf("adapt: distillation of scores [%d, %d] by %d of a teacher and %d labels", N, K, len(teacher), len(labels))

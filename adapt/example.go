@@ -18,6 +18,7 @@ type Example struct {
 	Targets    []float32 // [K]: 0 or 1 for each of several labels, or the one number of a regression
 	Tags       []int32   // [tokens]: class of each token, -1 where it does not count
 	Start, End int       // first and last token of the answer
+	Teacher    []float32 // [K]: a teacher's scores, beside Label: see FineTuning.Distil
 }
 
 // Labels are the labels of texts.

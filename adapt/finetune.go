@@ -16,10 +16,11 @@ type FineTuning struct {
 	Model        model.Tasked
 	Loss         Loss
 	Examples     []Example
-	Batch        int        // examples per step
-	Trained      []nn.Named // what is trained, such as an adapter and the head; nil: all of Model.Params
-	ClassWeights []float64  // [K]: weight of each class's loss, for SingleLabel and Tagging; nil: 1
-	Seed         uint64     // of the order
+	Batch        int           // examples per step
+	Trained      []nn.Named    // what is trained, such as an adapter and the head; nil: all of Model.Params
+	ClassWeights []float64     // [K]: weight of each class's loss, for SingleLabel and Tagging; nil: 1
+	Distil       *Distillation // learn Example.Teacher too, of SingleLabel without ClassWeights; nil: labels alone
+	Seed         uint64        // of the order
 }
 
 // Check reports what cannot be trained on.
@@ -40,8 +41,21 @@ func (o *FineTuning) Check() error {
 	if o.ClassWeights != nil && len(o.ClassWeights) != k {
 		return fmt.Errorf("adapt: %d class weights, the head has %d classes", len(o.ClassWeights), k)
 	}
+	if o.Distil != nil {
+		if o.Loss != SingleLabel || o.ClassWeights != nil {
+			return fmt.Errorf("adapt: distillation is for loss %s without class weights", SingleLabel)
+		}
+		if err := o.Distil.check(); err != nil {
+			return err
+		}
+	}
 	for i := range o.Examples {
-		if err := o.Loss.check(&o.Examples[i], k); err != nil {
+		x := &o.Examples[i]
+		err := o.Loss.check(x, k)
+		if err == nil && o.Distil != nil && len(x.Teacher) != k {
+			err = fmt.Errorf("%d scores of a teacher, the head has %d", len(x.Teacher), k)
+		}
+		if err != nil {
 			return fmt.Errorf("adapt: text %d: %w", i, err)
 		}
 	}
@@ -64,7 +78,7 @@ func (o *FineTuning) Sizes() model.Sizes {
 // Fingerprint tells these examples and this loss from others.
 func (o *FineTuning) Fingerprint() string {
 	h := fnv.New64a()
-	fmt.Fprintln(h, o.Loss, o.Seed, o.ClassWeights)
+	fmt.Fprintln(h, o.Loss, o.Seed, o.ClassWeights, o.Distil)
 	for i := range o.Examples {
 		fmt.Fprintln(h, o.Examples[i])
 	}

@@ -94,6 +94,7 @@ type part struct {
 	b       batch
 	targets []int32   // of cross-entropies
 	weights []float32 // of the targets' classes; empty: all 1
+	teacher []float32 // [texts, K], of distillation
 	terms   [1]float64
 }
 
@@ -103,11 +104,12 @@ func (p *part) Terms() []float64 { return p.terms[:] }
 // set makes p the given texts.
 func (p *part) set(texts []Example) {
 	p.in = p.b.set(texts)
-	p.targets, p.weights, p.terms[0] = p.targets[:0], p.weights[:0], 0
+	p.targets, p.weights, p.teacher, p.terms[0] = p.targets[:0], p.weights[:0], p.teacher[:0], 0
 	switch p.o.Loss {
 	case SingleLabel:
 		for i := range texts {
 			p.target(int32(texts[i].Label))
+			p.teacher = append(p.teacher, texts[i].Teacher...)
 		}
 	case Tagging:
 		for i := range texts {
@@ -138,6 +140,14 @@ func (p *part) target(class int32) {
 func (p *part) Loss(t *tensor.Tape, of, sums []float64) {
 	m := p.o.Model
 	x, head := m.Read(t, p.in), m.Scorer()
+	if p.o.Distil != nil {
+		sum, err := p.o.Distil.Loss(t, head.Logits(t, x), p.teacher, p.targets, 1/of[0])
+		if err != nil {
+			panic(err) // FineTuning.Check passed what cannot be distilled
+		}
+		sums[0] += sum
+		return
+	}
 	switch p.o.Loss {
 	case SingleLabel, Tagging:
 		c := tensor.CrossEntropy{Targets: tensor.IDs(p.targets), Scale: 1 / of[0]}

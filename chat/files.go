@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"path/filepath"
@@ -58,14 +57,14 @@ func FromDir(dir string) (*Source, error) {
 		{"chat_template.jinja", func(data []byte) error { s.Template = string(data); return nil }},
 		{"generation_config.json", s.generationConfig},
 	} {
-		data, err := readFile(folder, step.name)
+		data, err := folder.Read(step.name, maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err == nil {
-			err = step.read(data)
-		}
 		if err != nil {
+			return nil, err
+		}
+		if err := step.read(data); err != nil {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, step.name), err)
 		}
 	}
@@ -84,26 +83,13 @@ func (s *Source) additional(folder *file.Folder, dir string) error {
 		if !ok || e.IsDir() {
 			continue
 		}
-		data, err := readFile(folder, name+"/"+e.Name())
+		data, err := folder.Read(name+"/"+e.Name(), maxFile)
 		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(dir, name, e.Name()), err)
+			return err
 		}
 		s.Named[key] = string(data)
 	}
 	return err
-}
-
-func readFile(folder *file.Folder, name string) ([]byte, error) {
-	f, err := folder.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("more than %d bytes", maxFile)
-	}
-	return data, err
 }
 
 func (s *Source) templateJSON(data []byte) error {

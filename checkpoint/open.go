@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -162,12 +161,8 @@ func (f *File) openIndex(dir *file.Folder, name string) error {
 // OpenShards reads the index called name and calls open for each shard that it names, sorted, whose ending must be ext. What open returns, the tensors
 // of the shard, must be what the index puts there.
 func OpenShards(dir *file.Folder, name, ext string, open func(shard string) ([]string, error)) error {
-	r, err := dir.Open(name)
+	data, err := dir.Read(name, maxIndex)
 	if err != nil {
-		return err
-	}
-	data, err := io.ReadAll(io.LimitReader(r, maxIndex+1))
-	if err = errors.Join(err, r.Close()); err != nil {
 		return err
 	}
 	weights, err := parseIndex(data)

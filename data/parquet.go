@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
@@ -26,6 +27,9 @@ type parquetRows struct {
 	limit  int
 }
 
+// codecs are those that the library reads. Its LZ4_RAW loses pages that shrink to more than a third, and has no end on a damaged one.
+var codecs = []meta.CompressionCodec{meta.Uncompressed, meta.Snappy, meta.Gzip, meta.Brotli, meta.Zstd}
+
 func (t *Table) openParquet(f *os.File, o TableOptions) (err error) {
 	defer caught(t.Name, &err)
 	info, err := f.Stat()
@@ -40,6 +44,14 @@ func (t *Table) openParquet(f *os.File, o TableOptions) (err error) {
 		return fmt.Errorf("%s: %w", t.Name, err)
 	}
 	p := &parquetRows{name: t.Name, file: f, size: info.Size(), groups: file.RowGroups(), parts: file.Metadata().RowGroups, limit: o.MaxBytes}
+	for _, g := range p.parts {
+		for _, column := range g.Columns {
+			if codec := column.MetaData.Codec; !slices.Contains(codecs, codec) {
+				return fmt.Errorf("%s: column %s is packed with %v, which is not read: write the file with snappy, gzip, brotli or zstd",
+					t.Name, strings.Join(column.MetaData.PathInSchema, "."), codec)
+			}
+		}
+	}
 	for _, path := range file.Schema().Columns() {
 		leaf, _ := file.Schema().Lookup(path...)
 		if leaf.MaxRepetitionLevel > 1 {

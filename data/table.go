@@ -2,6 +2,7 @@ package data
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -19,7 +20,7 @@ import (
 // TableOptions say how a table is read. The zero value takes the format from the file's ending and the columns' names from its first record.
 type TableOptions struct {
 	Format    string    // csv, tsv, jsonl or parquet; "": the file's ending says it
-	Delimiter rune      // between the fields of CSV; 0: a comma
+	Delimiter rune      // between the fields of CSV; 0: a comma, or a semicolon where the names of the columns have semicolons and no comma
 	NoHeader  bool      // the first record of CSV or TSV is data: the columns are called 1, 2, ...
 	Quoted    bool      // fields of TSV may stand in double quotes as in CSV; by default a quote is a letter like any other
 	MaxBytes  int       // of one record; 0: 16 MiB
@@ -158,9 +159,8 @@ func (t *Table) openText(in io.Reader, o TableOptions) error {
 			d.bound = &bounded{text, o.MaxBytes}
 			d.csv = csv.NewReader(d.bound)
 			if d.csv.Comma = '\t'; t.format == "csv" {
-				d.csv.Comma = o.Delimiter
-				if o.Delimiter == 0 {
-					d.csv.Comma = ','
+				if d.csv.Comma = o.Delimiter; o.Delimiter == 0 {
+					d.csv.Comma = delimiter(text, o.NoHeader)
 				}
 			}
 		}
@@ -186,6 +186,18 @@ func (t *Table) openText(in io.Reader, o TableOptions) error {
 		return fmt.Errorf("%s: Parquet is read from a file that is not packed", t.Name)
 	}
 	return fmt.Errorf("%s: format %q is none of %s", t.Name, t.format, strings.Join(Formats, ", "))
+}
+
+// delimiter is what stands between fields, told from the line of names: spreadsheets write semicolons where the comma is in numbers.
+func delimiter(text *bufio.Reader, noHeader bool) rune {
+	names, _ := text.Peek(text.Buffered())
+	if i := bytes.IndexByte(names, '\n'); i >= 0 {
+		names = names[:i]
+	}
+	if !noHeader && bytes.ContainsRune(names, ';') && !bytes.ContainsRune(names, ',') {
+		return ';'
+	}
+	return ','
 }
 
 // Close closes the file.

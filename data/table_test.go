@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
 
 	"github.com/plinth-ml/plinth/internal/testkit"
 )
@@ -65,6 +67,8 @@ func TestTable(t *testing.T) {
 		{"a.csv", "id,text,label\n1,\"a, \"\"b\"\"\nc\",x\n2,d,y\n", TableOptions{}, columns("label", "text"), `2 [x|a, "b"` + "\n" + `c] 4 [y|d] `},
 		{"a.csv", "\ufefftext,label\r\na,x\r\n\r\nb,y", TableOptions{}, columns("text"), `2 [a] 4 [b] `},
 		{"a.csv", "a;b\n1,5;2\n", TableOptions{Delimiter: ';'}, columns("b", "a"), `2 [2|1,5] `},
+		{"a.csv", "\"x\";y\n1,5;\"2;3\"\n", TableOptions{}, columns("x", "y"), `2 [1,5|2;3] `},
+		{"a.csv", "1;a\n", TableOptions{NoHeader: true}, columns("1"), `1 [1;a] `},
 		{"a.csv", "1,a\n2,b\n3,c\n4,d\n5,e\n", TableOptions{NoHeader: true}, columns("2"), `1 [a] 2 [b] 3 [c] 4 [d] 5 [e] `},
 		{"a.tsv", "text\tlabel\n\"quoted\" and \"\t1\n\nb\t0\r\n", TableOptions{}, columns("text", "2"), `2 ["quoted" and "|1] 4 [b|0] `},
 		{"a.tsv", "text\tlabel\n\"a\tb\"\t1\n", TableOptions{Quoted: true}, columns("text"), "2 [a\tb] "},
@@ -93,7 +97,7 @@ func TestTableErrors(t *testing.T) {
 	}{
 		{"a.csv", "sentence,label\nfine,1\n", TableOptions{}, []string{`a.csv: no column "text" for --text`, `there are "sentence", "label"`, `line 2: "fine" "1"`}},
 		{"a.csv", "Texts,label\n", TableOptions{}, []string{`perhaps "Texts"?`}},
-		{"a.csv", "text;label\na;1\n", TableOptions{}, []string{"is the delimiter another one?"}},
+		{"a.csv", "text|label\na|1\n", TableOptions{}, []string{"is the delimiter another one?"}},
 		{"a.csv", "text,b\n1,2\n1,2\n1,2\n1,2,3\n", TableOptions{}, []string{"a.csv:5: 3 fields where the first record has 2"}},
 		{"a.csv", "text\n\"open\n", TableOptions{}, []string{"a.csv:", `"`}},
 		{"a.csv", "text\ngar\xe7on\n", TableOptions{}, []string{"a.csv:2: field 1 is not UTF-8 (byte 0xe7 after \"gar\")", "latin1"}},
@@ -165,6 +169,29 @@ func TestParquet(t *testing.T) {
 	_, fields, err = readTable(path, TableOptions{}, cols...)
 	if err != nil || !reflect.DeepEqual(fields, want) {
 		t.Errorf("written by pyarrow: %q %v", fields, err)
+	}
+}
+
+// TestParquetCodecs: every codec is read, or refused by its name.
+func TestParquetCodecs(t *testing.T) {
+	type record struct {
+		Text string `parquet:"text"`
+	}
+	for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Snappy, &parquet.Gzip, &parquet.Brotli, &parquet.Zstd, &parquet.Lz4Raw} {
+		var b bytes.Buffer
+		w := parquet.NewGenericWriter[record](&b, parquet.Compression(codec))
+		_, err := w.Write([]record{{"one"}, {"two"}})
+		if err := errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		_, fields, err := table(t, "a.parquet", b.String(), TableOptions{}, Column{Name: "text"})
+		if codec == compress.Codec(&parquet.Lz4Raw) {
+			if err == nil || !strings.Contains(err.Error(), "a.parquet: column text is packed with LZ4_RAW") {
+				t.Errorf("%v: %v", codec, err)
+			}
+		} else if err != nil || len(fields) != 2 || fields[1][0] != "two" {
+			t.Errorf("%v: %q, %v", codec, fields, err)
+		}
 	}
 }
 

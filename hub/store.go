@@ -3,7 +3,6 @@ package hub
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -178,7 +177,7 @@ func readRef(root *os.Root, name string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, 64))
+	data, err := file.ReadFrom(f, name, 64)
 	if err != nil {
 		return "", err
 	}

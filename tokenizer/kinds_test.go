@@ -32,7 +32,7 @@ func TestTrainWords(t *testing.T) {
 	if text := unigram.Decode(unigram.Encode("🦙 x")); text != "🦙 x" {
 		t.Errorf("bytes come back as %q", text)
 	}
-	if _, err := TrainUnigram(t.Context(), texts(nil), WordOptions{VocabSize: 100}); err == nil || !strings.Contains(err.Error(), "100") {
+	if _, err := TrainUnigram(t.Context(), texts(nil), WordOptions{VocabSize: 100}); err == nil || !strings.Contains(err.Error(), "size 100, want 259 at least: 3 special tokens, 256 bytes and the text's 0 characters") {
 		t.Errorf("a vocabulary smaller than the bytes: %v", err)
 	}
 	if _, err := TrainWordPiece(t.Context(), texts(nil), WordOptions{Special: []string{"<x>"}}); err == nil || !strings.Contains(err.Error(), "[UNK]") {

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -18,6 +19,7 @@ type WordOptions struct {
 	Cased        bool     // WordPiece: keep capitals and accents
 	MinFrequency int64    // WordPiece: merge no pair that is rarer; 0: any pair that occurs
 	NoBytes      bool     // Unigram: unknown characters are <unk>, not spelled by tokens <0x00> to <0xFF>
+	Reserve      int      // Unigram: ids of VocabSize that are left for special tokens which are added later
 	Threads      int      // 0: all processors. The result does not depend on it.
 }
 
@@ -81,9 +83,6 @@ func TrainUnigram(ctx context.Context, docs iter.Seq[[]byte], o WordOptions) (*T
 	if o.NoBytes {
 		bytes = 0
 	}
-	if o.VocabSize <= len(o.Special)+bytes {
-		return nil, fmt.Errorf("tokenizer: vocabulary size %d has no room behind %d special tokens and %d bytes", o.VocabSize, len(o.Special), bytes)
-	}
 	runs, scheme, split := " {2,}", prependAlways, true
 	meta := &metaspace{Type: "Metaspace", Replacement: '▁', Prepend: &scheme, Split: &split}
 	m := &model{kind: Unigram, byteFallback: !o.NoBytes, pre: meta, decoder: meta, normalizer: &normalizerSequence{"Sequence", []normalizer{
@@ -103,7 +102,12 @@ func TrainUnigram(ctx context.Context, docs iter.Seq[[]byte], o WordOptions) (*T
 	for i, w := range words {
 		counts[i] = unigram.Count{Word: w.piece, N: w.count}
 	}
-	tokens, unk, err := unigram.Train(ctx, counts, unigram.TrainOptions{VocabSize: o.VocabSize - bytes, Special: o.Special, Unk: "<unk>", Threads: o.Threads})
+	pieces := max(1, o.VocabSize-o.Reserve-bytes)
+	tokens, unk, err := unigram.Train(ctx, counts, unigram.TrainOptions{VocabSize: pieces, Special: o.Special, Unk: "<unk>", Threads: o.Threads})
+	if small := (*unigram.SizeError)(nil); errors.As(err, &small) {
+		return nil, fmt.Errorf("tokenizer: vocabulary size %d, want %d at least: %d special tokens, %d bytes and the text's %d characters",
+			o.VocabSize, small.Special+o.Reserve+bytes+small.Characters, small.Special+o.Reserve, bytes, small.Characters)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}

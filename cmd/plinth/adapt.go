@@ -13,6 +13,7 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
@@ -40,21 +41,32 @@ type adaptCmd struct {
 	Rank       int         `default:"8" help:"Of lora." placeholder:"N"`
 	Alpha      float64     `default:"16" help:"Of lora." placeholder:"F"`
 	Dropout    float64     `default:"0.05" help:"Of lora." placeholder:"F"`
+	DoRA       bool        `name:"dora" help:"Of lora: the lengths of the matrices' rows are trained by themselves (Liu et al. 2024)."`
+	RSLoRA     bool        `name:"rslora" help:"Of lora: the scale is alpha/√rank, not alpha/rank (Kalajdzievski 2023)."`
 	Targets    string      `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj." placeholder:"NAMES"`
 	Prompt     promptFlags `embed:"" prefix:"prompt-"`
 	KeepTypes  bool        `help:"Of lora and prompt: the matrices of --model stay in memory as its file has them (BF16, F16, or the block types of a GGUF file), and OUT/adapter is the result, for --adapter of plinth classify, tag, ask, summarize and generate."`
 	Merge      bool        `help:"Of lora with --keep-types: write the merged model too, its matrices as float32."`
 	Resume     bool        `help:"Go on with an interrupted run; do nothing on a finished one."`
 	curveFlags
+	distilFlags
 	columnFlags
 	tagFlags
 	questionFlags
 	summaryFlags
 	embedFlags
+
+	notes    []string                                                 // about the examples
+	finished func(kind model.Task) (zoo.TaskModel, zoo.Labels, error) // opens a finished model, which is not trained but scored; nil: a.Model is to be trained
+}
+
+// note keeps what is to be told about the examples.
+func (a *adaptCmd) note(format string, args ...any) {
+	a.notes = append(a.notes, fmt.Sprintf("note: "+format, args...))
 }
 
 func (*adaptCmd) Help() string {
-	return "The result is a model folder that plinth classify and transformers read. Example: plinth adapt --task classify --model runs/base --data reviews.csv --text review --label stars --out runs/reviews"
+	return "The result is a model folder that plinth classify (tag, ask, summarize, embed) and transformers read, but for --pool mean, where transformers would read other features under the head. Example: plinth adapt --task classify --model runs/base --data reviews.csv --text review --label stars --out runs/reviews"
 }
 
 func (a *adaptCmd) Run(ctx context.Context, c *common) error {
@@ -70,7 +82,7 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	if _, err := os.Stat(filepath.Join(a.Out, train.StateDir)); err == nil && !a.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", a.Out)
 	}
-	if err := errors.Join(a.checkTypes(), a.checkPrompt(), a.checkClassify()); err != nil {
+	if err := errors.Join(a.checkTypes(), a.checkPrompt(), a.checkClassify(), a.checkTeacher()); err != nil {
 		return err
 	}
 	tok, err := zoo.Tokenizer(path, nil)
@@ -80,6 +92,9 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	task := a.task()
 	if err := task.read(ctx, c.Seed); err != nil {
 		return err
+	}
+	for _, n := range a.notes {
+		c.say("%s", n)
 	}
 	s, err := task.open(path, tok, c.Seed, zoo.Options{Train: a.Method == "full", F32: !a.KeepTypes, MeanPool: a.Pool == "mean"})
 	if err != nil {
@@ -98,9 +113,17 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 // beside says that the result is OUT/adapter alone, to be used beside --model.
 func (a *adaptCmd) beside() bool { return a.Method == "prompt" || a.KeepTypes && !a.Merge }
 
-// checkTypes refuses --keep-types and --merge where they do not fit.
+// checkTypes refuses flags of adapters that are no numbers for them, and --keep-types and --merge where they do not fit.
 func (a *adaptCmd) checkTypes() error {
 	switch {
+	case a.Rank < 1:
+		return usagef("--rank is %d: want 1 at least", a.Rank)
+	case !(a.Alpha > 0):
+		return usagef("--alpha is %v: want a number above 0", a.Alpha)
+	case !(a.Dropout >= 0 && a.Dropout < 0.999):
+		return usagef("--dropout is %v: want a share from 0 to below 1", a.Dropout)
+	case (a.DoRA || a.RSLoRA) && a.Method != "lora":
+		return usagef("--dora and --rslora are for --method lora")
 	case a.KeepTypes && a.Method != "lora" && a.Method != "prompt":
 		return usagef("--keep-types is for --method lora and prompt: other methods train or write the matrices")
 	case a.Merge && a.Method == "prompt":
@@ -118,6 +141,11 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 	k := c.kernels()
 	if t, ok := task.(*classifyTask); ok && a.Head == "probe" {
 		if err := startFromProbe(ctx, k, t.m, t.sets.train.examples((*classRow).made), len(t.labels), c.Seed); err != nil {
+			return err
+		}
+	}
+	if t, ok := task.(*classifyTask); ok && a.Teacher != "" {
+		if err := t.askTeacher(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -141,7 +169,7 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		}
 	}
 	if err := os.MkdirAll(a.Out, 0o755); err != nil {
-		return err
+		return fmt.Errorf("--out %s: %w", a.Out, err)
 	}
 	unlock, err := file.Lock(filepath.Join(a.Out, "lock"))
 	if err != nil {
@@ -158,10 +186,13 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		v = &adapt.Validation{Patience: a.Patience, Measure: task.measure}
 	}
 	r, err := adapt.Tune(ctx, objective, k, o, v, newProgress(c.err).event)
+	if errors.Is(err, train.ErrInterrupted) {
+		c.say("%s holds all that was done; go on with the same command and --resume", a.Out)
+	}
 	if err != nil {
 		return err
 	}
-	report := adaptReport{Task: a.Task, Method: a.Method, Model: a.Model, Labels: s.labels, Examples: s.examples, Cut: s.cut,
+	report := adaptReport{Task: a.Task, Method: a.Method, Model: a.Model, Teacher: a.Teacher, Labels: s.labels, Examples: s.examples, Cut: s.cut,
 		Params: nn.Count(s.model.Params()), Trained: nn.Count(trained), Steps: r.Steps, Seconds: r.Seconds, LR: rate, Out: a.Out}
 	if pass != s.examples {
 		report.Windows = pass
@@ -172,6 +203,7 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 	if report.Results, err = task.results(ctx, tensor.Evaluation(k), a.Out); err != nil {
 		return err
 	}
+	report.Shift = shifts(report.Results)
 	if a.Curve != nil {
 		if report.Curve, err = task.(*classifyTask).curve(ctx, c, k, path); err != nil {
 			return err
@@ -181,13 +213,13 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		}
 	}
 	if adapter != nil {
-		if err := s.saveAdapter(filepath.Join(a.Out, "adapter"), path, adapter); err != nil {
+		if err := s.saveAdapter(filepath.Join(a.Out, adapterFolder), path, adapter); err != nil {
 			return err
 		}
 	}
 	next := a.Out
 	if a.beside() {
-		next = fmt.Sprintf("%s --adapter %s", a.Model, filepath.Join(a.Out, "adapter"))
+		next = fmt.Sprintf("%s --adapter %s", a.Model, filepath.Join(a.Out, adapterFolder))
 	} else {
 		if err := merge(k, s.model, adapter); err != nil {
 			return err
@@ -248,7 +280,8 @@ func (a *adaptCmd) choose(k *kernel.Set, s *subject, seed uint64) ([]nn.Named, a
 		}
 		return prompt.Params(), prompt, nil
 	case "lora":
-		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets), Save: s.modules()}, seed)
+		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets),
+			DoRA: a.DoRA, RankStabilised: a.RSLoRA, Save: s.modules()}, seed)
 		if err != nil {
 			return nil, nil, err
 		}

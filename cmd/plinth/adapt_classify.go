@@ -50,9 +50,12 @@ func (c *classifyTask) read(ctx context.Context, seed uint64) (err error) {
 	if c.sets, err = readSets(c.adaptCmd, seed, func(path string) ([]classRow, error) { return c.table(ctx, path) }); err != nil {
 		return err
 	}
+	if c.finished != nil {
+		return nil // the model knows its labels
+	}
 	c.ids = map[string]int{}
 	for _, set := range those(c.sets.train, c.sets.validation) {
-		if set.name == c.Validation {
+		if set != c.sets.train && !set.heldOut {
 			continue // a file of its own may not bring labels
 		}
 		for _, row := range set.rows {
@@ -71,10 +74,49 @@ func (c *classifyTask) read(ctx context.Context, seed uint64) (err error) {
 		return fmt.Errorf("%s: %d different labels: is --label %s the right column?", c.Data, len(c.labels), c.Label)
 	}
 	slices.SortFunc(c.labels, compareLabels)
+	c.number()
+	c.noteLabels()
+	return c.enoughForCurve()
+}
+
+// number gives the labels their ids.
+func (c *classifyTask) number() {
+	c.ids = map[string]int{}
 	for i, l := range c.labels {
 		c.ids[l] = i
 	}
-	return c.enoughForCurve()
+}
+
+// learnt takes over what the scores of a finished model mean.
+func (c *classifyTask) learnt(l zoo.Labels) error {
+	switch {
+	case l.Problem == string(adapt.Regression):
+		return usagef("%s tells numbers, not labels: --task regress", c.Model)
+	case multiple(l) != (c.Multi != ""):
+		return usagef("--multi SEP is for a model that gives texts several labels, and needed for it; %s tells %d labels apart", c.Model, len(l.Names))
+	}
+	c.labels = l.Names
+	c.number()
+	return nil
+}
+
+// noteLabels tells of labels that cannot be learned, or that are perhaps none.
+func (c *classifyTask) noteLabels() {
+	count := map[string]int{}
+	for _, row := range c.sets.train.rows {
+		for _, l := range row.labels {
+			count[l]++
+		}
+	}
+	for _, l := range c.labels {
+		switch strings.ToLower(l) {
+		case "nan", "na", "n/a", "null", "none":
+			c.note("%d examples have the label %q, as tables say that there is none: it is learned as any other", count[l], l)
+		}
+		if count[l] == 0 {
+			c.note("label %q has no example beside the validation: it cannot be learned", l)
+		}
+	}
 }
 
 // compareLabels orders numbers by their value and other labels by their letters.
@@ -117,8 +159,14 @@ func (c *classifyTask) table(ctx context.Context, path string) ([]classRow, erro
 
 func (c *classifyTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.Options) (_ *subject, err error) {
 	c.tok = tok
-	if c.m, err = zoo.NewTask(path, model.SequenceTask, len(c.labels), seed, o); err != nil {
+	var l zoo.Labels
+	if c.m, l, err = c.headed(path, model.SequenceTask, c.labelling(), seed, o); err != nil {
 		return nil, err
+	}
+	if c.finished != nil {
+		if err := c.learnt(l); err != nil {
+			return nil, err
+		}
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: c.m.Sizes().Context, Virtual: c.virtual(c.m.Sizes())}
 	if err := c.sets.each(func(row *classRow) error { return c.encode(x, row) }); err != nil {
@@ -144,7 +192,7 @@ func (c *classifyTask) encode(x *adapt.Texts, row *classRow) error {
 	for _, l := range row.labels {
 		id, ok := c.ids[l]
 		if !ok {
-			return fmt.Errorf("%s: label %q does not occur in the examples that are trained on", row.where, l)
+			return fmt.Errorf("%s: label %q does not occur in what is trained on: %s", row.where, l, someOf(c.labels))
 		}
 		if c.Multi != "" {
 			e.Targets[id] = 1
@@ -178,7 +226,7 @@ func startFromProbe(ctx context.Context, k *kernel.Set, m zoo.TaskModel, example
 }
 
 func (c *classifyTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {
-	f := &adapt.FineTuning{Model: c.m, Loss: c.loss, Examples: c.sets.train.examples((*classRow).made), Batch: batch, Trained: trained, Seed: seed}
+	f := &adapt.FineTuning{Model: c.m, Loss: c.loss, Examples: c.sets.train.examples((*classRow).made), Batch: batch, Trained: trained, Seed: seed, Distil: c.distillation()}
 	if c.Balance {
 		count := make([]float64, len(c.labels))
 		for _, row := range c.sets.train.rows {
@@ -203,9 +251,19 @@ func (c *classifyTask) results(ctx context.Context, t *tensor.Tape, dir string) 
 		if err != nil {
 			return nil, err
 		}
+		if dir == "" {
+			return s, nil
+		}
 		rows := [][]string{{"example", "text", "label", "predicted", "confidence"}}
+		for _, l := range c.labels {
+			rows[0] = append(rows[0], "p("+l+")")
+		}
 		for i, row := range set.rows {
-			rows = append(rows, []string{row.where, strings.Join(row.texts, " | "), strings.Join(row.labels, "; "), s.predictions[i], fmt.Sprintf("%.4f", s.confidence[i])})
+			fields := []string{row.where, strings.Join(row.texts, " | "), strings.Join(row.labels, "; "), s.predictions[i], fmt.Sprintf("%.4f", s.confidence[i])}
+			for _, p := range s.probabilities[i] {
+				fields = append(fields, strconv.FormatFloat(p, 'g', -1, 64))
+			}
+			rows = append(rows, fields)
 		}
 		return s, writeCSV(filepath.Join(dir, c.sets.predictions(set, ".csv")), rows)
 	})

@@ -24,8 +24,10 @@ type classScores struct {
 	Confusion   task.Confusion      `json:"confusion,omitempty"` // [label][predicted]
 	predictions []string            // labels, one text a row
 	confidence  []float64
-	labels      []string
-	multi       bool
+
+	probabilities [][]float64 // [text][label]
+	labels        []string
+	multi         bool
 }
 
 // main is the number that the best weights are chosen by: accuracy, or of several labels micro F1.
@@ -47,18 +49,17 @@ func (c *classifyTask) score(ctx context.Context, t *tensor.Tape, set *exampleSe
 		return r, c.scoreMulti(r, all, set)
 	}
 	var gold, predicted []int
-	var probabilities [][]float64
 	for i, scores := range all {
 		p := adapt.SingleLabel.Probabilities(scores)
 		best := adapt.Argmax(scores)
-		gold, predicted, probabilities = append(gold, set.rows[i].example.Label), append(predicted, best), append(probabilities, p)
+		gold, predicted, r.probabilities = append(gold, set.rows[i].example.Label), append(predicted, best), append(r.probabilities, p)
 		r.Loss -= math.Log(math.Max(p[set.rows[i].example.Label], 1e-300)) / float64(len(all))
 		r.predictions, r.confidence = append(r.predictions, c.labels[best]), append(r.confidence, p[best])
 	}
 	if r.Confusion, err = task.NewConfusion(gold, predicted, len(c.labels)); err != nil {
 		return nil, err
 	}
-	calibration, err := task.Probabilities(gold, probabilities)
+	calibration, err := task.Probabilities(gold, r.probabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +79,7 @@ func (c *classifyTask) scoreMulti(r *classScores, all [][]float32, set *exampleS
 	for i, scores := range all {
 		var names []string
 		p, least := adapt.MultiLabel.Probabilities(scores), 1.0
+		r.probabilities = append(r.probabilities, p)
 		for j, v := range scores {
 			z, y := float64(v), float64(set.rows[i].example.Targets[j])
 			r.Loss += (math.Max(z, 0) - z*y + math.Log1p(math.Exp(-math.Abs(z)))) / float64(len(all)*len(scores))
@@ -98,6 +100,18 @@ func (c *classifyTask) scoreMulti(r *classScores, all [][]float32, set *exampleS
 		r.Classes[c.labels[i]] = counts.PRF()
 	}
 	return nil
+}
+
+func (s *classScores) measures() []measure {
+	list := []measure{{"accuracy", s.Accuracy}, {"macro F1", s.Averages.Macro.F1}, {"micro F1", s.Averages.Micro.F1}, {"loss", s.Loss}}
+	if s.Calibration != nil {
+		auc := s.Calibration.AUC
+		if auc == 0 {
+			auc = math.NaN()
+		}
+		list = append(list, measure{"Matthews", *s.Matthews}, measure{"AUC", auc}, measure{"Brier", s.Calibration.Brier}, measure{"calibration error", s.Calibration.ECE})
+	}
+	return list
 }
 
 // text is the part of the report.

@@ -16,6 +16,7 @@ type adaptReport struct {
 	Task      string           `json:"task"`
 	Method    string           `json:"method"`
 	Model     string           `json:"model"`
+	Teacher   string           `json:"teacher,omitempty"`
 	Labels    []string         `json:"labels,omitempty"`
 	Examples  int              `json:"examples"`
 	Windows   int              `json:"windows,omitempty"` // that the examples are trained in, where that is another number
@@ -27,6 +28,7 @@ type adaptReport struct {
 	LR        float64          `json:"lr"`
 	Validated []adapt.Measured `json:"validated,omitempty"`
 	Results   []taskScores     `json:"results"`
+	Shift     []shift          `json:"shift,omitempty"`
 	Curve     *curveReport     `json:"curve,omitempty"`
 	Out       string           `json:"out"`
 }
@@ -42,9 +44,7 @@ func (r *adaptReport) String() string {
 		fmt.Fprintf(&b, ", %d labels", len(r.Labels))
 	}
 	fmt.Fprintf(&b, ", %s of %s parameters trained, %d steps at learning rate %.2g in %.1f s\n", count(r.Trained), count(r.Params), r.Steps, r.LR, r.Seconds)
-	for _, s := range r.Results {
-		s.text(&b)
-	}
+	b.WriteString(scoresText(r.Results))
 	if r.Curve != nil {
 		r.Curve.text(&b)
 	}

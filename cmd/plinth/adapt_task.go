@@ -59,7 +59,7 @@ type adaptTask interface {
 	objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error)
 	// measure tests the model on the validation: its loss, and the score of which more is better. It is called where subject.validated.
 	measure(ctx context.Context, t *tensor.Tape) (loss, score float64, err error)
-	// results tests the model on what the report is about, and writes its predictions into dir.
+	// results tests the model on what the report is about, and writes its predictions into dir, unless that is "".
 	results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error)
 	// save writes the model's folder.
 	save(dir string) error
@@ -71,6 +71,8 @@ type adaptTask interface {
 type taskScores interface {
 	// text appends the lines of the report.
 	text(b *strings.Builder)
+	// measures are the numbers that two sets are compared by, always in the same order.
+	measures() []measure
 }
 
 // subject is the model that a task adapts, and what it is adapted from.
@@ -96,8 +98,9 @@ func withHead(path string, m zoo.TaskModel, l zoo.Labels) (*subject, error) {
 
 // exampleSet is the examples of one file.
 type exampleSet[E any] struct {
-	name string
-	rows []E
+	name    string
+	rows    []E
+	heldOut bool // of --data, so that its labels are known too
 }
 
 // examples are those of a set's rows.
@@ -152,7 +155,10 @@ func (s *exampleSets[E]) tested(test func(*exampleSet[E]) (taskScores, error)) (
 
 // of tells a subject how many examples it is adapted from, how many of their texts were cut, and whether there is a validation.
 func (s *exampleSets[E]) of(to *subject, cut int) *subject {
-	to.examples, to.cut, to.validated = len(s.train.rows), cut, s.validation != nil
+	to.cut, to.validated = cut, s.validation != nil
+	if s.train != nil {
+		to.examples = len(s.train.rows)
+	}
 	return to
 }
 
@@ -205,10 +211,18 @@ func readSets[E any](a *adaptCmd, seed uint64, read func(path string) ([]E, erro
 		if len(rows) == 0 {
 			return nil, fmt.Errorf("%s holds no examples", f.path)
 		}
-		*f.set = &exampleSet[E]{f.path, rows}
+		*f.set = &exampleSet[E]{name: f.path, rows: rows}
+	}
+	if a.finished != nil {
+		return s, nil
 	}
 	if n := int(share*float64(len(s.train.rows)) + 0.5); n > 0 && n < len(s.train.rows) {
 		s.holdOut(n, seed)
+	} else if share > 0 {
+		a.note("%s has too few examples (%d) for --validation %s: none is held out", a.Data, len(s.train.rows), a.Validation)
+	}
+	if len(s.tests()) == 0 {
+		a.note("there is neither a validation nor a test: the report has no scores")
 	}
 	return s, nil
 }
@@ -220,7 +234,7 @@ func (s *exampleSets[E]) holdOut(n int, seed uint64) {
 	for i := range n {
 		out[perm.At(uint64(i))] = true
 	}
-	rest, held := &exampleSet[E]{name: s.train.name}, &exampleSet[E]{name: "validation"}
+	rest, held := &exampleSet[E]{name: s.train.name}, &exampleSet[E]{name: "validation", heldOut: true}
 	for i, row := range s.train.rows {
 		to := rest
 		if out[i] {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -171,7 +172,7 @@ func (t *chatCmd) chooseTemplate(source *chat.Source) (*chat.Template, error) {
 	if slices.Contains(chat.Names(), t.Template) {
 		return chat.Named(t.Template, source.BOS, source.EOS)
 	}
-	text, err := os.ReadFile(t.Template)
+	text, err := file.Read(t.Template, maxText)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, usagef("--template %s is no file and none of %s", t.Template, strings.Join(chat.Names(), ", "))
 	}

@@ -136,7 +136,7 @@ func (s *talk) load(path string) error {
 	if path == "" {
 		return errors.New("/load needs a file name")
 	}
-	data, err := os.ReadFile(path)
+	data, err := file.Read(path, maxText)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type classifyCmd struct {
 	Sep   string   `default:"," help:"What stands between several labels in that column." placeholder:"SEP" group:"Table"`
 	adapterFlags
 	tableFlags
+	pairFlags
 	zeroShotFlags
 }
 
@@ -66,6 +67,9 @@ func (v *classifyCmd) Run(ctx context.Context, c *common) error {
 	if (len(v.Texts) == 0) == (v.Data == "") {
 		return usagef("give texts or --data FILE, one of them")
 	}
+	if err := noneEmpty(v.Texts); err != nil {
+		return err
+	}
 	if v.Label != "" && v.Data == "" {
 		return usagef("--label %s is a column of --data", v.Label)
 	}
@@ -104,7 +108,7 @@ func (v *classifyCmd) Run(ctx context.Context, c *common) error {
 		}
 	}
 	if v.Data != "" {
-		flags := columnFlags{tableFlags: v.tableFlags}
+		flags := columnFlags{tableFlags: v.tableFlags, pairFlags: v.pairFlags}
 		if multiple(labels) {
 			flags.Multi = v.Sep // a text without labels is none
 		}

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"os"
-
 	"github.com/plinth-ml/plinth/generate/constrain"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
@@ -17,18 +16,18 @@ type constraintFlags struct {
 // constraint compiles what the flags ask for; nil where they ask for nothing.
 func (f *constraintFlags) constraint(tok *tokenizer.Tokenizer) (*constrain.Constraint, error) {
 	flag, source, parse := "--regex", f.Regex, constrain.ParseRegexp
-	for _, file := range []struct {
+	for _, f := range []struct {
 		flag, name string
 		parse      func(string) (*constrain.Grammar, error)
 	}{{"--grammar", f.Grammar, constrain.ParseGBNF}, {"--json-schema", f.JSONSchema, constrain.ParseSchema}} {
-		if file.name == "" {
+		if f.name == "" {
 			continue
 		}
-		b, err := os.ReadFile(file.name)
+		b, err := file.Read(f.name, maxText)
 		if err != nil {
 			return nil, err
 		}
-		flag, source, parse = file.flag+" "+file.name, string(b), file.parse
+		flag, source, parse = f.flag+" "+f.name, string(b), f.parse
 	}
 	if source == "" && flag == "--regex" {
 		return nil, nil

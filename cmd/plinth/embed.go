@@ -59,6 +59,9 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 	case v.Out != "" && v.writer() == nil:
 		return usagef("--out %s: want a name that ends in .npy, .jsonl or .csv", v.Out)
 	}
+	if err := noneEmpty(v.Texts); err != nil {
+		return err
+	}
 	e, err := v.open(c)
 	if err != nil {
 		return err

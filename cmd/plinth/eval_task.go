@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,16 +14,23 @@ import (
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/eval"
 	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // taskFlags are eval's flags for downstream tasks.
 type taskFlags struct {
-	Task  string `enum:",lambada,mmlu" default:"" help:"Task instead of perplexity: lambada (last words; a table with a column of passages) or mmlu (files SUBJECT_test.csv, with SUBJECT_dev.csv beside them or in ../dev for the shots)." placeholder:"NAME" group:"Tasks:"`
-	Text  string `default:"text" help:"Column of the passages of lambada." placeholder:"COLUMN" group:"Tasks:"`
-	Shots int    `default:"5" help:"Answered questions before each question of mmlu, fewer where they do not fit." placeholder:"K" group:"Tasks:"`
-	Limit int    `default:"0" help:"Most examples of each file; 0 means all." placeholder:"N" group:"Tasks:"`
+	Task    string `enum:",lambada,mmlu,${adapt_tasks}" default:"" help:"Task instead of perplexity: lambada (last words; a table with a column of passages), mmlu (files SUBJECT_test.csv, with SUBJECT_dev.csv beside them or in ../dev for the shots), or a task of plinth adapt (${adapt_tasks}) that the model is finished for." placeholder:"NAME" group:"Tasks:"`
+	Shifted string `help:"Of adapt's tasks: a second test file, from elsewhere, scored beside --data." placeholder:"FILE" group:"Tasks:"`
+	Shots   int    `default:"5" help:"Answered questions before each question of mmlu, fewer where they do not fit." placeholder:"K" group:"Tasks:"`
+	Limit   int    `default:"0" help:"Of lambada and mmlu: most examples of each file; 0 means all." placeholder:"N" group:"Tasks:"`
+	adapterFlags
+	columnFlags
+	tagFlags
+	questionFlags `embed:"" prefix:"qa-"`
+	summaryFlags
+	embedFlags
 }
 
 // runTask evaluates a task.
@@ -103,6 +111,7 @@ type subjectScore struct {
 	Accuracy  float64 `json:"accuracy"`
 	Questions int     `json:"questions"`
 	Shots     float64 `json:"shots"` // mean that fitted
+	Cut       int     `json:"cut"`   // questions that lost their beginning
 }
 
 func (e *evalCmd) mmlu(ctx context.Context, c *common, l *eval.Likelihoods) error {
@@ -112,7 +121,9 @@ func (e *evalCmd) mmlu(ctx context.Context, c *common, l *eval.Likelihoods) erro
 	}
 	var out struct {
 		Accuracy  float64        `json:"accuracy"` // over all questions
+		Mean      float64        `json:"mean"`     // of the subjects' accuracies
 		Questions int            `json:"questions"`
+		Cut       int            `json:"cut"`
 		Subjects  []subjectScore `json:"subjects"`
 	}
 	var text strings.Builder
@@ -124,12 +135,13 @@ func (e *evalCmd) mmlu(ctx context.Context, c *common, l *eval.Likelihoods) erro
 		}
 		c.say("%s: %.4f", s.Subject, s.Accuracy)
 		out.Subjects = append(out.Subjects, s)
-		out.Questions += s.Questions
+		out.Questions, out.Cut = out.Questions+s.Questions, out.Cut+s.Cut
+		out.Mean += s.Accuracy / float64(len(files))
 		right += s.Accuracy * float64(s.Questions)
 		fmt.Fprintf(&text, "%-40s %.4f of %d, %.1f shots\n", s.Subject, s.Accuracy, s.Questions, s.Shots)
 	}
 	out.Accuracy = right / float64(out.Questions)
-	return c.finish(out, fmt.Sprintf("%s%-40s %.4f of %d\n", text.String(), "all", out.Accuracy, out.Questions))
+	return c.finish(out, fmt.Sprintf("%s%-40s %.4f of %d, mean of the subjects %.4f\n%s", text.String(), "all", out.Accuracy, out.Questions, out.Mean, cutText(out.Cut)))
 }
 
 const testSuffix = "_test.csv"
@@ -160,7 +172,7 @@ func subjectFiles(paths []string) (files []string, err error) {
 
 // readMMLU reads one file of questions.
 func readMMLU(path string) ([]task.MMLU, error) {
-	b, err := os.ReadFile(path)
+	b, err := file.Read(path, maxText)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +209,10 @@ func (e *evalCmd) subject(ctx context.Context, path string, l *eval.Likelihoods)
 		choice, used, err := task.MMLUChoice(subject, shots, q, func(context string) bool {
 			return !slices.ContainsFunc([]string{" A", " B", " C", " D"}, func(letter string) bool { return !l.Fits(task.Request{Context: context, Continuation: letter}) })
 		})
+		if errors.Is(err, task.ErrTooLong) { // it loses its beginning, as a passage of LAMBADA does
+			s.Cut++
+			choice, used, err = task.MMLUChoice(subject, nil, q, func(string) bool { return true })
+		}
 		if err != nil {
 			return s, err
 		}

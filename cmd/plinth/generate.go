@@ -64,7 +64,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	if g.TopLogProbs > 0 && !c.JSON {
 		return usagef("--top-logprobs %d is for --json: text has no place for them", g.TopLogProbs)
 	}
-	if err := g.attach(c, m); err != nil {
+	if err := g.attach(c, path, m); err != nil {
 		return err
 	}
 	options, err := g.options(c, tok)

@@ -179,6 +179,9 @@ func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path, adapte
 		return nil, err
 	}
 	if adapter != "" {
+		if err := notMerged(path, adapter); err != nil {
+			return nil, err
+		}
 		if _, err := adapt.OpenLoRA(c.kernels(), adapter, m, nil); err != nil {
 			return nil, err
 		}
@@ -233,7 +236,7 @@ func addLikelihoods(one *serve.Model, c *common, m model.Decoder, tok *tokenizer
 		if answers == nil {
 			answers = eval.NewLikelihoods(m, tok, c.kernels())
 		}
-		p.use(answers, own.Names)
+		p.use(answers, tok, m.Sizes().Context, own.Names)
 		return classesOf(ctx, p, own.Names, texts)
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
@@ -38,8 +38,8 @@ type summarized struct {
 }
 
 func (v *summarizeCmd) Run(ctx context.Context, c *common) error {
-	if v.File != "" && v.Data != "" || v.Pair != "" {
-		return usagef("give --file or --data, one of them, and no --pair")
+	if v.File != "" && v.Data != "" {
+		return usagef("give --file or --data, one of them")
 	}
 	path, err := modelPath(v.Model)
 	if err != nil {
@@ -53,7 +53,7 @@ func (v *summarizeCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	if err := v.attach(c, m); err != nil {
+	if err := v.attach(c, path, m); err != nil {
 		return err
 	}
 	settings, adapted, err := v.settings(cmp.Or(v.Adapter, path), m)
@@ -98,7 +98,7 @@ func (v *summarizeCmd) single() (summaryRow, error) {
 			return row, err
 		}
 	} else {
-		b, err := os.ReadFile(v.File)
+		b, err := file.Read(v.File, maxText)
 		if err != nil {
 			return row, err
 		}

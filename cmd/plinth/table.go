@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/plinth-ml/plinth/data"
@@ -9,16 +10,21 @@ import (
 
 // tableFlags say where in a table the texts stand.
 type tableFlags struct {
-	Text     string `default:"text" help:"Column of the text: its name, or its number from 1." placeholder:"COL" group:"Table"`
-	Pair     string `help:"Column of a second text: pairs are classified." placeholder:"COL" group:"Table"`
+	Text     string `default:"text" help:"Column of the text: its name, or its number from 1; ${default} where nothing else is said." placeholder:"COL" group:"Table"`
 	Format   string `enum:",csv,tsv,jsonl,parquet,conll,squad" default:"" help:"Format of the files; without it their names tell it. conll is for tags, squad for questions." placeholder:"NAME" group:"Table"`
 	NoHeader bool   `help:"The first record is data: columns go by their numbers." group:"Table"`
+}
+
+// pairFlags say where second texts stand.
+type pairFlags struct {
+	Pair string `help:"Column of a second text: pairs are read." placeholder:"COL" group:"Table"`
 }
 
 // columnFlags say where the labels stand too.
 type columnFlags struct {
 	tableFlags
-	Label string `default:"label" help:"Column of the label." placeholder:"COL" group:"Table"`
+	pairFlags
+	Label string `default:"label" help:"Column of the label; ${default} where nothing else is said." placeholder:"COL" group:"Table"`
 	Multi string `help:"A text has several labels, which stand in the column with this between them." placeholder:"SEP" group:"Table"`
 }
 
@@ -33,8 +39,31 @@ func (t *columnFlags) rows(ctx context.Context, path string, label string, f fun
 		columns = append(columns, data.Column{For: "--label", Name: label, Optional: t.Multi != ""})
 	}
 	return records(ctx, path, data.TableOptions{Format: t.Format, NoHeader: t.NoHeader}, func(*data.Table) []data.Column { return columns }, func(row data.Row) error {
+		if err := t.filled(row, texts); err != nil {
+			return err
+		}
 		return f(row.Name, row.Fields[:texts], strings.Join(row.Fields[texts:], ""))
 	})
+}
+
+// filled refuses a record whose first fields, the texts, are not all there.
+func (t *columnFlags) filled(row data.Row, texts int) error {
+	for i, name := range []string{t.Text, t.Pair}[:texts] {
+		if strings.TrimSpace(row.Fields[i]) == "" {
+			return fmt.Errorf("%s: column %q is empty: no text", row.Name, name)
+		}
+	}
+	return nil
+}
+
+// noneEmpty refuses texts of the command line that are not there.
+func noneEmpty(texts []string) error {
+	for i, text := range texts {
+		if strings.TrimSpace(text) == "" {
+			return usagef("text %d is empty", i+1)
+		}
+	}
+	return nil
 }
 
 // records calls f with every record of a table; columns says what of it is read.

@@ -425,7 +425,7 @@ func (t *trainCmd) source(c *common) source {
 // sameText refuses to resume with flags that would have prepared other data.
 func (t *trainCmd) sameText(c *common) error {
 	path := filepath.Join(t.Out, textFile)
-	b, err := os.ReadFile(path)
+	b, err := file.Read(path, maxText)
 	if err != nil {
 		return fmt.Errorf("%s: what the run's text was is not known: %w", t.Out, err)
 	}
@@ -500,7 +500,7 @@ func (t *trainCmd) trainTokenizer(ctx context.Context, c *common, vocab int) (to
 	case "bert":
 		tok, err = tokenizer.TrainWordPiece(ctx, docs.all(), tokenizer.WordOptions{VocabSize: vocab, Threads: c.Threads})
 	case "t5":
-		tok, err = tokenizer.TrainUnigram(ctx, docs.all(), tokenizer.WordOptions{VocabSize: vocab - t5Sentinels, Threads: c.Threads})
+		tok, err = tokenizer.TrainUnigram(ctx, docs.all(), tokenizer.WordOptions{VocabSize: vocab, Reserve: t5Sentinels, Threads: c.Threads})
 	default:
 		tok, err = tokenizer.Train(ctx, docs.all(), tokenizer.TrainOptions{VocabSize: vocab, Threads: c.Threads})
 	}

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -100,15 +101,18 @@ func ScoreChoices(questions []Choice, answers []Likelihood) (ChoiceScores, error
 	return s, nil
 }
 
+// ErrTooLong says that a question does not fit, not even without examples before it.
+var ErrTooLong = errors.New("task: a question does not fit into the model's context")
+
 // Prompt is head, as many of the demonstrations as fit, and the question; the last demonstrations go first, as in MMLU's published
-// evaluation. It returns the number that stayed. A question that does not fit alone is an error.
+// evaluation. It returns the number that stayed. A question that does not fit alone is ErrTooLong.
 func Prompt(head string, shots []string, question string, fits func(context string) bool) (context string, used int, err error) {
 	for used = len(shots); used >= 0; used-- {
 		if context = head + strings.Join(shots[:used], "") + question; fits(context) {
 			return context, used, nil
 		}
 	}
-	return "", 0, fmt.Errorf("task: the question %q does not fit into the model's context", clip(question))
+	return "", 0, fmt.Errorf("%w: %q", ErrTooLong, clip(question))
 }
 
 // Demonstrations draws k of the labelled examples, as equally from the classes as can be, in random order.

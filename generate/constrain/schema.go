@@ -415,7 +415,7 @@ func (s *schema) array(v *value, path string) *expr {
 			prefix = append(prefix, s.compile(item, fmt.Sprintf("%s/prefixItems/%d", path, i)))
 		}
 	}
-	item := never
+	var item *expr
 	switch i := v.get("items"); {
 	case i == nil:
 		item = s.anything()

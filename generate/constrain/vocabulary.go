@@ -84,9 +84,6 @@ func (v *Vocabulary) plant() {
 	v.trie = append(v.trie, trieNode{first: int32(len(v.order)), end: int32(len(v.trie)) + 1})
 }
 
-// own are the ids of the tokens that end at a node of the trie.
-func (v *Vocabulary) own(n int32) []int32 { return v.order[v.trie[n].first:v.trie[n+1].first] }
-
 // spell finds the characters that can be written whatever stands around them.
 func (v *Vocabulary) spell() {
 	var single [256]bool

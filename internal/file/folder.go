@@ -57,10 +57,20 @@ func (f *Folder) Open(name string) (*os.File, error) {
 		return nil, Plain(f.dir, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a regular file", name)
+		return nil, fmt.Errorf("%s is not a regular file", filepath.Join(f.dir, f.at, name))
 	}
 	in, err := f.root.Open(at)
 	return in, Plain(f.dir, err)
+}
+
+// Read reads a regular file of at most limit bytes whole; see Read.
+func (f *Folder) Read(name string, limit int) ([]byte, error) {
+	in, err := f.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return ReadFrom(in, filepath.Join(f.dir, f.at, name), limit)
 }
 
 // Map maps a file.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,7 +154,7 @@ func texts(dir string) (map[string][]byte, error) {
 			if sub != "." {
 				name = sub + "/" + name
 			}
-			if files[name], err = readText(folder, name); err != nil {
+			if files[name], err = folder.Read(name, maxText); err != nil {
 				return nil, err
 			}
 		}
@@ -165,16 +164,3 @@ func texts(dir string) (map[string][]byte, error) {
 
 // textKinds are the endings of files that a model's folder holds beside weights.
 var textKinds = []string{".json", ".txt", ".model", ".jinja", ".tiktoken"}
-
-func readText(folder *file.Folder, name string) ([]byte, error) {
-	f, err := folder.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxText+1))
-	if err == nil && len(data) > maxText {
-		err = fmt.Errorf("%s has more than %d bytes", name, maxText)
-	}
-	return data, err
-}

@@ -187,17 +187,10 @@ func Describe(path string) (Stored, error) {
 
 func describeDir(dir string) (Stored, error) {
 	path := filepath.Join(dir, ConfigFile)
-	info, err := os.Stat(path)
+	data, err := file.Read(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is no model folder: it has no %s", dir, ConfigFile)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxConfig {
-		return nil, fmt.Errorf("%s has %d bytes, more than %d", path, info.Size(), maxConfig)
-	}
-	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

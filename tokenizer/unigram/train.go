@@ -40,6 +40,13 @@ func (o *TrainOptions) setDefaults() {
 	}
 }
 
+// SizeError says that a vocabulary of Size has no room for what it must hold.
+type SizeError struct{ Size, Special, Characters int }
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("unigram: vocabulary size %d is too small for %d special tokens and %d characters", e.Size, e.Special, e.Characters)
+}
+
 // Train makes a vocabulary by expectation maximisation (Kudo 2018, section 3.2): from frequent substrings, it estimates their
 // probabilities and drops those without which the text loses least, until the vocabulary is small enough. It returns the
 // tokens, best score first behind the special ones, and the id of Unk, -1 where there is none. Words that repeat are added up.
@@ -58,8 +65,8 @@ func Train(ctx context.Context, words []Count, o TrainOptions) (vocab []Token, u
 			special, unk = slices.Insert(special, 0, o.Unk), 0
 		}
 	}
-	if least := len(special) + len(required); o.VocabSize < least {
-		return nil, 0, fmt.Errorf("unigram: vocabulary size %d is too small for %d special tokens and %d characters", o.VocabSize, len(special), len(required))
+	if o.VocabSize < len(special)+len(required) {
+		return nil, 0, &SizeError{o.VocabSize, len(special), len(required)}
 	}
 	if o.Shrink <= 0 || o.Shrink >= 1 {
 		return nil, 0, fmt.Errorf("unigram: shrinking factor %v is not in (0, 1)", o.Shrink)
