@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"path/filepath"
 	"slices"
@@ -42,11 +43,10 @@ const maxFile = 16 << 20
 // FromDir reads chat_template.jinja, chat_template.json, additional_chat_templates, tokenizer_config.json and generation_config.json of a model
 // folder, as far as they are there; a template file of its own wins over tokenizer_config.json's.
 func FromDir(dir string) (*Source, error) {
-	folder, err := file.OpenFolder(dir)
-	if err != nil {
+	if _, err := os.Stat(dir); err != nil {
 		return nil, err
 	}
-	defer folder.Close()
+	folder := file.Folder(dir)
 	s := &Source{Named: map[string]string{}}
 	for _, step := range []struct {
 		name string
@@ -68,11 +68,11 @@ func FromDir(dir string) (*Source, error) {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, step.name), err)
 		}
 	}
-	return s, s.additional(folder, dir)
+	return s, s.additional(folder)
 }
 
 // additional reads additional_chat_templates/NAME.jinja.
-func (s *Source) additional(folder *file.Folder, dir string) error {
+func (s *Source) additional(folder file.Folder) error {
 	const name = "additional_chat_templates"
 	entries, err := folder.ReadDir(name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -66,11 +66,7 @@ func Open(path string) (*File, error) {
 }
 
 func (f *File) openIndex() error {
-	dir, err := file.OpenFolder(filepath.Dir(f.path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
+	dir := file.Folder(filepath.Dir(f.path))
 	return checkpoint.OpenShards(dir, filepath.Base(f.path), ".bin", func(shard string) ([]string, error) {
 		m, err := dir.Map(shard)
 		if err != nil {

@@ -15,7 +15,7 @@ func TestEndlessFiles(t *testing.T) {
 	world(t)
 	const zero = "/dev/zero"
 	want := "is not a regular file"
-	for _, name := range []string{"config.json", "tokenizer.json"} {
+	for _, name := range []string{"config.json", "tokenizer.json", "generation_config.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors"} {
 		dir := t.TempDir()
 		if err := os.CopyFS(dir, os.DirFS(shared.model)); err != nil {
 			t.Fatal(err)

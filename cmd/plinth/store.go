@@ -160,6 +160,9 @@ func (l *listCmd) Run(c *common) error {
 		if m.Partial > 0 {
 			fmt.Fprintf(&b, ", of which %sB of downloads that are not finished", count(m.Partial))
 		}
+		if m.Link != "" {
+			fmt.Fprintf(&b, ", in %s", m.Link)
+		}
 		b.WriteByte('\n')
 		for _, s := range m.Snapshots {
 			fmt.Fprintf(&b, "  %-12s %s, %s, fetched %s\n", strings.Join(s.Revisions, ", "), s.Commit[:12], plural(len(s.Files), "file"), s.Fetched.Format("2006-01-02"))
@@ -197,9 +200,13 @@ func (r *rmCmd) Run(c *common) error {
 	}
 	freed := int64(0)
 	for _, ref := range refs {
+		link := store.Link(ref.Repo)
 		n, err := store.Remove(ref)
 		if err != nil {
 			return err
+		}
+		if link != "" && ref.File == "" && ref.Revision == "" {
+			c.say("%s was a link in the store, which is deleted; its files stay in %s", ref, link)
 		}
 		freed += n
 	}

@@ -132,11 +132,7 @@ const maxText = 256 << 20
 
 // texts are a folder's files of configuration, tokenizer and chat templates, by their names.
 func texts(dir string) (map[string][]byte, error) {
-	folder, err := file.OpenFolder(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer folder.Close()
+	folder := file.Folder(dir)
 	files := map[string][]byte{}
 	for _, sub := range []string{".", "additional_chat_templates"} {
 		if sub != "." && !folder.Has(sub) {
