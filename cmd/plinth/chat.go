@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,7 +32,7 @@ type chatCmd struct {
 }
 
 func (*chatCmd) Help() string {
-	return `On a terminal it asks for messages; /help lists what else it understands. Ctrl-C stops an answer and keeps what was said; at the prompt it ends the program.
+	return `On a terminal it asks for messages; /help lists what else it understands. Ctrl-C stops an answer and keeps what was said, clears a line, and twice on an empty line ends the program.
 Messages can also come from a pipe, one a line. Example: plinth chat --model models/qwen --system "Answer in one sentence." "Why is the sky blue?"`
 }
 
@@ -46,6 +47,7 @@ type talk struct {
 	stops    []string // texts that end an answer
 	context  int      // positions
 	tools    []chat.Tool
+	screen   io.Writer // for answers while they are written; nil for none
 	messages []chat.Message
 	turns    uint64
 }
@@ -63,7 +65,7 @@ func (t *chatCmd) Run(ctx context.Context, c *common) error {
 	} else if len(t.Message) == 0 {
 		return s.converse(ctx)
 	}
-	result, err := s.answer(ctx, userMessage(message), !c.JSON)
+	result, err := s.answer(ctx, userMessage(message))
 	if err != nil {
 		return err
 	}
@@ -84,6 +86,9 @@ func (t *chatCmd) Run(ctx context.Context, c *common) error {
 // open loads the model and finds out how to talk with it.
 func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	s := &talk{cmd: t, c: c}
+	if !c.JSON {
+		s.screen = c.out
+	}
 	var err error
 	if s.options, err = t.sampling(); err != nil {
 		return nil, err
@@ -204,7 +209,7 @@ func userMessage(text string) chat.Message {
 }
 
 // answer adds the message and the model's answer to the conversation; when it fails, neither. An answer that Ctrl-C stopped is kept.
-func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (generate.Result, error) {
+func (s *talk) answer(ctx context.Context, message chat.Message) (generate.Result, error) {
 	messages := append(slices.Clone(s.messages), message)
 	ids, err := s.Encode(ctx, messages, s.tools, s.render)
 	if err != nil {
@@ -225,10 +230,7 @@ func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (gen
 	s.c.onInterrupt.Store(&onInterrupt)
 	defer s.c.onInterrupt.Store(nil)
 
-	text := &shownAnswer{Answer: chat.Answer{Stream: s.Tokenizer.NewStream(), Stops: s.stops, Ends: s.options.Stop}}
-	if show {
-		text.out = s.c.out
-	}
+	text := &shownAnswer{Answer: chat.Answer{Stream: s.Tokenizer.NewStream(), Stops: s.stops, Ends: s.options.Stop}, out: s.screen}
 	if len(s.tools) > 0 {
 		text.Marks = chat.CallMarks()
 	}

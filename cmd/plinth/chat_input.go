@@ -22,30 +22,50 @@ const chatHelp = `A line is a message. A line that ends with \ goes on in the ne
 /save FILE    write the conversation, in OpenAI's JSON
 /load FILE    read one
 /help         this
-/exit         end, as Ctrl-D and a Ctrl-C at the prompt
+/exit         end, as Ctrl-D on an empty line
+Ctrl-C stops an answer, clears a line, and pressed twice on an empty line ends the program.
 `
 
-// errExit ends a conversation.
-var errExit = errors.New("exit")
+// errExit ends a conversation, errCtrlC a line of it.
+var (
+	errExit  = errors.New("exit")
+	errCtrlC = errors.New("Ctrl-C")
+)
 
 // converse answers the messages of standard input until it ends. On a terminal errors are shown and the conversation goes on.
 func (s *talk) converse(ctx context.Context) error {
 	terminal := isTerminal(os.Stdin)
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	var in asker
+	if e, restore := s.edit(reading); e != nil {
+		defer restore()
+		in = e
+	} else {
+		l := &lines{ctx: reading, ch: make(chan line), terminal: terminal, screen: s.c.err}
+		go l.read(os.Stdin)
+		in = l
+	}
 	if terminal {
 		s.c.say("%s, %d positions; /help for commands", s.cmd.Model, s.context)
 	}
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	in := &lines{ctx: reading, ch: make(chan line), prompt: func(p string) {
-		if terminal {
-			fmt.Fprint(s.c.err, p)
-		}
-	}}
-	go in.read(os.Stdin)
+	leaving := false // an empty line was interrupted
 	for {
-		message, err := in.message()
+		message, err := readMessage(in)
+		if err == errCtrlC {
+			switch {
+			case message.text != "":
+				leaving = false
+			case leaving:
+				return interrupted{os.Interrupt}
+			default:
+				leaving = true
+				s.c.say("[press Ctrl-C again, or /exit, to leave]")
+			}
+			continue
+		}
+		leaving = false
 		if err == io.EOF {
-			in.prompt("\n")
 			return nil
 		}
 		if err == nil {
@@ -70,7 +90,7 @@ func (s *talk) handle(ctx context.Context, m message) error {
 		if strings.TrimSpace(m.text) == "" {
 			return nil
 		}
-		_, err := s.answer(ctx, userMessage(m.text), true)
+		_, err := s.answer(ctx, userMessage(m.text))
 		return err
 	}
 	name, arg, _ := strings.Cut(m.text, " ")
@@ -155,11 +175,17 @@ func (s *talk) load(path string) error {
 	return nil
 }
 
-// lines reads messages from lines.
+// asker reads lines. With errCtrlC comes what was typed of one.
+type asker interface {
+	line(prompt string) (string, error)
+}
+
+// lines are those of a file, a pipe, or a terminal that edits them itself.
 type lines struct {
-	ctx    context.Context
-	ch     chan line
-	prompt func(string)
+	ctx      context.Context
+	ch       chan line
+	terminal bool
+	screen   io.Writer // for prompts to a terminal
 }
 
 type line struct {
@@ -196,45 +222,50 @@ func (l *lines) read(r io.Reader) {
 }
 
 func (l *lines) line(prompt string) (string, error) {
-	l.prompt(prompt)
+	if l.terminal {
+		fmt.Fprint(l.screen, prompt)
+	}
 	select {
 	case <-l.ctx.Done():
 		return "", context.Cause(l.ctx)
 	case x := <-l.ch:
+		if l.terminal {
+			x.text = plainText(x.text)
+		}
 		return x.text, x.err
 	}
 }
 
 const quoteMark = `"""`
 
-// message reads one: a line, lines joined by a \ at their ends, or what stands between two """.
-func (l *lines) message() (message, error) {
-	text, err := l.line("> ")
+// readMessage reads one: a line, lines joined by a \ at their ends, or what stands between two """. With errCtrlC its text is what was typed.
+func readMessage(in asker) (message, error) {
+	text, err := in.line("> ")
 	if err != nil {
-		return message{}, err
+		return message{text: text}, err
 	}
 	if rest, ok := strings.CutPrefix(text, quoteMark); ok {
 		for {
 			if body, _, ok := strings.Cut(rest, quoteMark); ok {
 				return message{strings.Trim(body, "\n"), true}, nil
 			}
-			more, err := l.line(". ")
+			more, err := in.line(". ")
 			if err == io.EOF {
 				return message{}, errors.New(`the input ends inside """`)
 			}
 			if err != nil {
-				return message{}, err
+				return message{text: text}, err
 			}
 			rest += "\n" + more
 		}
 	}
 	for strings.HasSuffix(text, `\`) {
-		more, err := l.line(". ")
+		more, err := in.line(". ")
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return message{}, err
+			return message{text: text}, err
 		}
 		text = strings.TrimSuffix(text, `\`) + "\n" + more
 	}

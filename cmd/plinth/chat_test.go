@@ -219,14 +219,14 @@ func TestChatStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.options.Stop = nil
-	result, err := s.answer(t.Context(), userMessage("one and two"), true)
+	result, err := s.answer(t.Context(), userMessage("one and two"))
 	if err != nil || result.Finish != "interrupted" || len(result.IDs) == 0 || roles(s.messages) != "ua" || s.messages[1].Content.Text != s.Tokenizer.Decode(result.IDs) || !strings.Contains(errs.String(), "stopped") {
 		t.Errorf("%+v, %v, %+v, %q", result, err, s.messages, errs.String())
 	}
 	if !reflect.DeepEqual(out.pressed, []bool{true, false}) || c.onInterrupt.Load() != nil {
 		t.Errorf("pressed %v", out.pressed)
 	}
-	if _, err := s.answer(t.Context(), userMessage("five"), false); err != nil || roles(s.messages) != "uaua" {
+	if _, err := s.answer(t.Context(), userMessage("five")); err != nil || roles(s.messages) != "uaua" {
 		t.Errorf("after it: %v, %+v", err, s.messages)
 	}
 }
