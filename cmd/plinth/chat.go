@@ -19,7 +19,7 @@ import (
 
 type chatCmd struct {
 	Model    string            `required:"" help:"Model folder or .gguf file, or a model of the store." placeholder:"PATH|ORG/NAME"`
-	Message  []string          `arg:"" optional:"" help:"Message to answer; without one, a conversation on standard input." placeholder:"TEXT"`
+	Message  []string          `arg:"" optional:"" help:"Message to answer, its words joined by spaces; without one, a conversation on standard input." placeholder:"TEXT"`
 	System   string            `help:"System message." placeholder:"TEXT"`
 	Template string            `help:"Chat template instead of the model's: a file, or one of ${templates}." placeholder:"NAME|FILE"`
 	Tools    string            `help:"JSON list of tools that the model may call, each {\"type\": \"function\", \"function\": {...}}." placeholder:"FILE"`
@@ -33,7 +33,7 @@ type chatCmd struct {
 
 func (*chatCmd) Help() string {
 	return `On a terminal it asks for messages; /help lists what else it understands. Ctrl-C stops an answer and keeps what was said, clears a line, and twice on an empty line ends the program.
-Messages can also come from a pipe, one a line. Example: plinth chat --model models/qwen --system "Answer in one sentence." "Why is the sky blue?"`
+Messages can also come from a pipe, one a line; --json prints the whole conversation at the end. Example: plinth chat --model models/qwen --system "Answer in one sentence." "Why is the sky blue?"`
 }
 
 // talk is a conversation with a model.
@@ -49,6 +49,9 @@ type talk struct {
 	tools    []chat.Tool
 	screen   io.Writer // for answers while they are written; nil for none
 	messages []chat.Message
+	file     string // that was saved or loaded last
+	terminal bool   // somebody is at the other side
+	finish   string // why the last answer ended
 	turns    uint64
 }
 
@@ -57,37 +60,34 @@ func (t *chatCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	message := strings.Join(t.Message, " ")
-	if len(t.Message) == 0 && c.JSON {
-		if message, err = textOrStdin(""); err != nil {
-			return err
+	if len(t.Message) == 0 {
+		err = s.converse(ctx)
+	} else {
+		err = s.answer(ctx, userMessage(strings.Join(t.Message, " ")))
+		if err == nil && s.finish == "interrupted" {
+			err = interrupted{os.Interrupt}
 		}
-	} else if len(t.Message) == 0 {
-		return s.converse(ctx)
 	}
-	result, err := s.answer(ctx, userMessage(message))
-	if err != nil {
-		return err
-	}
-	if result.Finish == "interrupted" {
-		err = interrupted{os.Interrupt} // told when what there is has been printed
-	}
-	if !c.JSON {
-		return err
+	var stopped interrupted
+	if err != nil && !errors.As(err, &stopped) || !c.JSON {
+		return err // Ctrl-C is told when what there is has been printed
 	}
 	return errors.Join(c.finish(struct {
 		Model    string         `json:"model"`
 		Messages []chat.Message `json:"messages"`
 		Finish   string         `json:"finish_reason"`
 		Stats    generate.Stats `json:"stats"`
-	}{t.Model, s.messages, result.Finish, s.engine.Stats()}, ""), err)
+	}{t.Model, append([]chat.Message{}, s.messages...), s.finish, s.engine.Stats()}, ""), err)
 }
 
 // open loads the model and finds out how to talk with it.
 func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	s := &talk{cmd: t, c: c}
-	if !c.JSON {
-		s.screen = c.out
+	if s.screen = c.out; c.JSON {
+		s.screen = nil
+		if isTerminal(os.Stdin) {
+			s.screen = c.err
+		}
 	}
 	var err error
 	if s.options, err = t.sampling(); err != nil {
@@ -209,14 +209,14 @@ func userMessage(text string) chat.Message {
 }
 
 // answer adds the message and the model's answer to the conversation; when it fails, neither. An answer that Ctrl-C stopped is kept.
-func (s *talk) answer(ctx context.Context, message chat.Message) (generate.Result, error) {
+func (s *talk) answer(ctx context.Context, message chat.Message) error {
 	messages := append(slices.Clone(s.messages), message)
 	ids, err := s.Encode(ctx, messages, s.tools, s.render)
 	if err != nil {
-		return generate.Result{}, err
+		return err
 	}
 	if len(ids) >= s.context {
-		return generate.Result{}, fmt.Errorf("the conversation has %d tokens with this message, the context %d positions, and nothing is cut off unasked; /undo or /clear makes room", len(ids), s.context)
+		return fmt.Errorf("the conversation has %d tokens with this message, the context %d positions, and nothing is cut off unasked; /undo or /clear makes room", len(ids), s.context)
 	}
 	answering, stop := context.WithCancel(ctx)
 	defer stop()
@@ -238,13 +238,14 @@ func (s *talk) answer(ctx context.Context, message chat.Message) (generate.Resul
 	o.Seed, o.StopFunc = s.c.Seed+s.turns, chat.Stopper(s.Tokenizer, s.stops)
 	results, err := s.engine.Generate(answering, []generate.Request{{Prompt: ids, Options: o}}, text.token)
 	if err != nil && (ctx.Err() != nil || answering.Err() == nil) {
-		return generate.Result{}, err
+		return err
 	}
 	result := results[0]
 	if err != nil {
 		result.Finish = "interrupted"
 	}
 	s.turns++
+	s.finish = result.Finish
 	said, noCall := s.message(messages, text.end())
 	text.showRest(said)
 	s.messages = append(messages, said)
@@ -259,5 +260,5 @@ func (s *talk) answer(ctx context.Context, message chat.Message) (generate.Resul
 	case "interrupted":
 		s.c.say("[stopped]")
 	}
-	return result, nil
+	return nil
 }

@@ -198,7 +198,7 @@ func (s *talk) edit(ctx context.Context) (e *editor, restore func()) {
 		return nil, nil
 	}
 	oldScreen, oldErr := s.screen, s.c.err
-	if out != nil && s.screen != nil {
+	if s.screen != nil && ttyOf(s.screen) != nil {
 		s.screen = crlf{s.screen}
 	}
 	if errs != nil {

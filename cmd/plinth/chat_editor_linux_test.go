@@ -131,7 +131,9 @@ func TestChatTerminal(t *testing.T) {
 	s.press("\x03")
 	s.wait("again")
 	s.wait("> ")
-	s.said("/save " + file + "\r")
+	s.press("/save " + file + "\r")
+	s.wait("[8 messages saved to " + file + "]")
+	s.wait("> ")
 	s.press("\x03")
 	s.wait("again")
 	s.wait("> ")
@@ -160,14 +162,19 @@ func TestChatTerminal(t *testing.T) {
 // TestChatTypedAhead: what is typed during an answer is the next message; Ctrl-C stops the answer and is not the prompt's; Ctrl-D ends the program.
 func TestChatTypedAhead(t *testing.T) {
 	dir, _ := talkative(t)
-	verb := []string{"chat", "--model", dir, "--max-tokens", "20", "--threads", "1"}
+	verb := []string{"chat", "--model", dir, "--max-tokens", "4", "--threads", "1"}
 	file := filepath.Join(t.TempDir(), "a.json")
 	s := onTerminal(t, verb...)
 	s.wait("> ")
 	s.said("one\rtwo\r") // the second is answered when the first is
-	s.said("/undo\r")
+	s.wait("\r\n> ")
+	s.press("/undo\r")
+	s.wait("[2 messages taken back, 2 left]")
+	s.wait("> ")
+	s.said("/system x\r")
+	s.said("/system\r")
 	s.said("/save " + file + "\r")
-	if m := saved(t, file); len(m) < 2 || m[0].Content.Text != "one" {
+	if m := saved(t, file); len(m) != 2 || m[0].Content.Text != "one" {
 		t.Errorf("%+v", m)
 	}
 	s.press("\x04")

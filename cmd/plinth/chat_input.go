@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/plinth-ml/plinth/chat"
-	"github.com/plinth-ml/plinth/internal/file"
 )
 
 const chatHelp = `A line is a message. A line that ends with \ goes on in the next; text between two """ may have any lines.
@@ -19,7 +17,7 @@ const chatHelp = `A line is a message. A line that ends with \ goes on in the ne
 /tool TEXT    what a tool returned for the first call that waits; after the last one the model goes on
 /undo         take back the last message and its answer
 /clear        forget all messages but the system message
-/save FILE    write the conversation, in OpenAI's JSON
+/save FILE    write the conversation, in OpenAI's JSON; /save! FILE replaces a file that is there
 /load FILE    read one
 /help         this
 /exit         end, as Ctrl-D on an empty line
@@ -34,7 +32,7 @@ var (
 
 // converse answers the messages of standard input until it ends. On a terminal errors are shown and the conversation goes on.
 func (s *talk) converse(ctx context.Context) error {
-	terminal := isTerminal(os.Stdin)
+	s.terminal = isTerminal(os.Stdin)
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	var in asker
@@ -42,11 +40,11 @@ func (s *talk) converse(ctx context.Context) error {
 		defer restore()
 		in = e
 	} else {
-		l := &lines{ctx: reading, ch: make(chan line), terminal: terminal, screen: s.c.err}
+		l := &lines{ctx: reading, ch: make(chan line), terminal: s.terminal, screen: s.c.err}
 		go l.read(os.Stdin)
 		in = l
 	}
-	if terminal {
+	if s.terminal {
 		s.c.say("%s, %d positions; /help for commands", s.cmd.Model, s.context)
 	}
 	leaving := false // an empty line was interrupted
@@ -76,7 +74,7 @@ func (s *talk) converse(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err != nil && terminal:
+		case err != nil && s.terminal:
 			s.c.say("plinth: %v", err)
 		case err != nil:
 			return err
@@ -90,8 +88,7 @@ func (s *talk) handle(ctx context.Context, m message) error {
 		if strings.TrimSpace(m.text) == "" {
 			return nil
 		}
-		_, err := s.answer(ctx, userMessage(m.text))
-		return err
+		return s.answer(ctx, userMessage(m.text))
 	}
 	name, arg, _ := strings.Cut(m.text, " ")
 	arg = strings.TrimSpace(arg)
@@ -101,9 +98,12 @@ func (s *talk) handle(ctx context.Context, m message) error {
 		if hasSystem {
 			s.messages = s.messages[1:]
 		}
-		if arg != "" {
-			s.messages = append([]chat.Message{{Role: "system", Content: chat.Text(arg)}}, s.messages...)
+		if arg == "" {
+			s.confirm("no system message")
+			return nil
 		}
+		s.messages = append([]chat.Message{{Role: "system", Content: chat.Text(arg)}}, s.messages...)
+		s.confirm("system message set")
 	case "/tool":
 		return s.result(ctx, arg)
 	case "/undo":
@@ -114,15 +114,17 @@ func (s *talk) handle(ctx context.Context, m message) error {
 		if i < 0 {
 			return errors.New("/undo: there is no message to take back")
 		}
+		s.confirm("%s taken back, %d left", plural(len(s.messages)-i, "message"), i)
 		s.messages = s.messages[:i]
 	case "/clear":
 		keep := 0
 		if hasSystem {
 			keep = 1
 		}
+		s.confirm("%s forgotten", plural(len(s.messages)-keep, "message"))
 		s.messages = s.messages[:keep]
-	case "/save":
-		return s.save(arg)
+	case "/save", "/save!":
+		return s.save(name, arg)
 	case "/load":
 		return s.load(arg)
 	case "/help":
@@ -132,46 +134,6 @@ func (s *talk) handle(ctx context.Context, m message) error {
 	default:
 		return fmt.Errorf(`%s is no command (/help lists them; a message that begins with / goes between """)`, name)
 	}
-	return nil
-}
-
-// conversation is the file of /save.
-type conversation struct {
-	Messages []chat.Message `json:"messages"`
-}
-
-func (s *talk) save(path string) error {
-	if path == "" {
-		return errors.New("/save needs a file name")
-	}
-	data, err := json.MarshalIndent(conversation{s.messages}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return file.WriteFile(path, append(data, '\n'), 0o644)
-}
-
-// load reads an object with messages, or their list.
-func (s *talk) load(path string) error {
-	if path == "" {
-		return errors.New("/load needs a file name")
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	var c conversation
-	if err = json.Unmarshal(data, &c.Messages); err != nil {
-		c.Messages = nil
-		err = json.Unmarshal(data, &c)
-	}
-	if err == nil && len(c.Messages) == 0 {
-		err = errors.New("it has no messages")
-	}
-	if err != nil {
-		return fmt.Errorf("%s is no conversation: %w", path, err)
-	}
-	s.messages = c.Messages
 	return nil
 }
 
