@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/plinth-ml/plinth/checkpoint"
@@ -65,11 +68,17 @@ func mayWrite(model, out string, force bool) error {
 	b, err := os.Stat(out)
 	switch {
 	case err != nil:
+		dir := filepath.Dir(out)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return usagef("--out %s: there is no folder %s", out, dir)
+		}
 		return nil // whoever writes it will tell
 	case os.SameFile(a, b):
 		return usagef("--out %s is the model itself", out)
 	case b.IsDir():
 		return usagef("--out %s is a folder that is there already", out)
+	case !zoo.IsGGUF(out):
+		return usagef("--out %s is a file that is there already, and no GGUF file, whose name ends in .gguf: a new folder is written, no file replaced", out)
 	case !force:
 		return usagef("--out %s is there already; --force replaces it", out)
 	}

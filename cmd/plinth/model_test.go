@@ -100,6 +100,17 @@ func TestGenerate(t *testing.T) {
 	}
 	fails(t, 1, "context 3", "generate", "--model", shared.model, "--context", "3", "one and two and three")
 	fails(t, 2, "--draft", "generate", "--model", shared.model, "--draft", shared.model, "--lookup", "1", "x")
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.CopyFS(other, os.DirFS(shared.model)); err != nil {
+		t.Fatal(err)
+	}
+	tokens := read(t, filepath.Join(other, "tokenizer.json"))
+	swapped := strings.NewReplacer(`"a":`, `"b":`, `"b":`, `"a":`).Replace(tokens)
+	if swapped == tokens {
+		t.Fatal("the vocabulary has no a and b")
+	}
+	write(t, filepath.Join(other, "tokenizer.json"), swapped)
+	fails(t, 2, "has another tokenizer than the model: id", "generate", "--model", shared.model, "--draft", other, "x")
 	fails(t, 1, "nowhere", "generate", "--model", shared.model, "--draft", "nowhere", "x")
 	fails(t, 2, "--logit-bias", "generate", "--model", shared.model, "--logit-bias", "9999=1", "x")
 	fails(t, 1, "context", "generate", "--model", shared.model, strings.Repeat("x ", 200))

@@ -118,7 +118,9 @@ type meter struct {
 func (m *meter) show(done, total int64, files string) {
 	now := time.Now()
 	if m.begin.IsZero() {
-		m.begin, m.from = now, done
+		if m.begin, m.from = now, done; !m.terminal {
+			m.last = now // a log has no use for the line of the beginning
+		}
 	}
 	if now.Sub(m.last) < m.every {
 		return
