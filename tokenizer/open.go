@@ -197,6 +197,9 @@ func readFile(path string) ([]byte, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
+	if bytes.HasPrefix(head, []byte("\x1f\x8b")) || bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")) {
+		return nil, errors.New("tokenizer: the file is compressed (gzip or zstd): unpack it first")
+	}
 	if kind := weights(head); kind != "" {
 		return nil, fmt.Errorf("tokenizer: the file is %s, and holds no tokenizer; one may be in its folder", kind)
 	}

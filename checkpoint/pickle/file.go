@@ -107,7 +107,10 @@ func parse(data []byte) (map[string]*tensor, error) {
 		return nil, err
 	}
 	c := collector{found: map[string]*tensor{}, budget: m.budget}
-	return c.found, c.walk("", value, 0)
+	if err := c.walk("", unwrap(value), 0); err != nil {
+		return nil, err
+	}
+	return bare(c.found), nil
 }
 
 // bytesAt reads a mapped file.

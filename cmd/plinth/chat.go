@@ -125,7 +125,7 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if err = s.openTools(ctx); err != nil {
 		return nil, err
 	}
-	if s.engine, err = t.engine(c, m, 1); err != nil {
+	if s.engine, err = t.engine(c, m, tok, 1); err != nil {
 		return nil, err
 	}
 	if s.context = t.Context; s.context == 0 {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/plinth-ml/plinth/generate/constrain"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/tokenizer"
@@ -8,28 +10,35 @@ import (
 
 // constraintFlags keep what is written within a language.
 type constraintFlags struct {
-	Grammar    string `help:"Write only what this GBNF grammar allows." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
-	JSONSchema string `name:"json-schema" help:"Write only JSON that satisfies this schema." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
-	Regex      string `help:"Write only what this regular expression matches as a whole." placeholder:"RE" xor:"constraint" group:"Constraint:"`
+	Grammar    *string `help:"Write only what this GBNF grammar allows." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
+	JSONSchema *string `name:"json-schema" help:"Write only JSON that satisfies this schema." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
+	Regex      *string `help:"Write only what this regular expression matches as a whole." placeholder:"RE" xor:"constraint" group:"Constraint:"`
 }
 
 // constraint compiles what the flags ask for; nil where they ask for nothing.
 func (f *constraintFlags) constraint(tok *tokenizer.Tokenizer) (*constrain.Constraint, error) {
-	flag, source, parse := "--regex", f.Regex, constrain.ParseRegexp
+	var flag, source string
+	parse := constrain.ParseRegexp
+	if f.Regex != nil {
+		if flag, source = "--regex", *f.Regex; source == "" {
+			return nil, usagef("--regex is empty, and allows no text but the empty one")
+		}
+	}
 	for _, f := range []struct {
-		flag, name string
-		parse      func(string) (*constrain.Grammar, error)
+		flag  string
+		name  *string
+		parse func(string) (*constrain.Grammar, error)
 	}{{"--grammar", f.Grammar, constrain.ParseGBNF}, {"--json-schema", f.JSONSchema, constrain.ParseSchema}} {
-		if f.name == "" {
+		if f.name == nil {
 			continue
 		}
-		b, err := file.Read(f.name, maxText)
+		b, err := file.Read(*f.name, maxText)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", f.flag, err)
 		}
-		flag, source, parse = f.flag+" "+f.name, string(b), f.parse
+		flag, source, parse = f.flag+" "+*f.name, string(b), f.parse
 	}
-	if source == "" && flag == "--regex" {
+	if flag == "" {
 		return nil, nil
 	}
 	g, err := parse(source)

@@ -186,7 +186,7 @@ func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path, adapte
 			return nil, err
 		}
 	}
-	engine, err := s.engine(c, m, s.Slots)
+	engine, err := s.engine(c, m, tok, s.Slots)
 	if err != nil {
 		return nil, err
 	}

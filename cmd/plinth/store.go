@@ -28,6 +28,9 @@ func modelPath(name string) (string, error) {
 		return path, nil
 	}
 	dir := filepath.Dir(path)
+	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil && zoo.IsTensors(path) {
+		return "", fmt.Errorf("%s holds tensors, but %s that says what model they are of is not beside it; plinth show %s lists them", name, zoo.ConfigFile, name)
+	}
 	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil {
 		return "", fmt.Errorf("%s is no model: want a folder with %s, tokenizer and weights, or a file whose name ends in .gguf", name, zoo.ConfigFile)
 	}
@@ -115,7 +118,9 @@ type meter struct {
 func (m *meter) show(done, total int64, files string) {
 	now := time.Now()
 	if m.begin.IsZero() {
-		m.begin, m.from = now, done
+		if m.begin, m.from = now, done; !m.terminal {
+			m.last = now // a log has no use for the line of the beginning
+		}
 	}
 	if now.Sub(m.last) < m.every {
 		return
