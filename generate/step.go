@@ -45,6 +45,7 @@ func (e *Engine) step() error {
 		}
 		e.settle(s)
 		if s.out.Finish != "" {
+			s.out.Unfinished = s.match != nil && s.out.Finish != Stop && !s.match.Complete()
 			e.leave(s, true)
 			s.call.left--
 		}
