@@ -261,5 +261,8 @@ func (s *talk) answer(ctx context.Context, message chat.Message) error {
 	case "interrupted":
 		s.c.say("[stopped]")
 	}
+	if result.Unfinished {
+		s.c.say("[the answer is not all that %s asks for]", s.cmd.constraintFlags.flag())
+	}
 	return nil
 }
