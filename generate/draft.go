@@ -47,6 +47,9 @@ func (e *Engine) room(s *sequence) int {
 	if most := e.target.model.Sizes().Switch; most > 0 && !s.scope.long {
 		n = min(n, max(0, most-len(s.ids)))
 	}
+	if size := e.target.model.Sizes(); size.Grows { // beyond it each token has frequencies of its own
+		n = min(n, max(0, size.Context-len(s.ids)))
+	}
 	if e.draft != nil {
 		n = min(n, e.draft.model.Sizes().Context-len(s.ids))
 	}

@@ -16,7 +16,7 @@ import (
 // EngineOptions bound an engine's memory and say how it goes about its work. The zero value is good. None of them but Cache.Type changes a result.
 type EngineOptions struct {
 	Slots        int    // sequences decoded at once; 0: 8
-	MaxContext   int    // positions of a sequence; 0: the model's context
+	MaxContext   int    // positions of a sequence; 0: the model's context, beyond which only models with model.Sizes.Grows go
 	PrefillChunk int    // most prompt tokens computed in one step, of all sequences together; 0: 512
 	BOS          *int32 // stands in for an empty prompt; nil: an empty prompt is an error
 	Unpacked     bool   // never keep a packed copy of float32 weights: slower for some sequences at once, but 4 bytes per parameter less; for weights in training
@@ -104,11 +104,14 @@ func New(m model.Decoder, k *kernel.Set, o EngineOptions) *Engine {
 	return e
 }
 
+// maxGrown bounds the positions of a sequence that grows beyond its model's context.
+const maxGrown = 1 << 24
+
 func (o *EngineOptions) check(size model.Sizes) error {
 	switch {
 	case o.Slots < 0:
 		return fmt.Errorf("generate: %d slots", o.Slots)
-	case o.MaxContext < 0 || o.MaxContext > size.Context:
+	case o.MaxContext < 0 || o.MaxContext > size.Context && !size.Grows || o.MaxContext > maxGrown:
 		return fmt.Errorf("generate: a context of %d tokens, the model has %d", o.MaxContext, size.Context)
 	case o.PrefillChunk < 0:
 		return fmt.Errorf("generate: a prefill chunk of %d tokens", o.PrefillChunk)
@@ -173,7 +176,7 @@ func (e *Engine) Score(ctx context.Context, seqs [][]int32) ([][]float64, error)
 
 // leave takes a sequence out of the caches; with keep, its keys and values stay for others.
 func (e *Engine) leave(s *sequence, keep bool) {
-	keep = keep && s.limit > s.prompt // a prompt that was only scored is seldom continued
+	keep = keep && s.scope.own == nil && s.limit > s.prompt // a prompt that was only scored is seldom continued
 	if s.slot >= 0 {
 		e.target.leave(s.slot, s.scope, s.ids, keep)
 	}

@@ -61,6 +61,7 @@ type Result struct {
 	PromptLogProbs []float64     `json:"prompt_logprobs,omitempty"`     // of each prompt id given the earlier, with Echo; the first is 0
 	PromptTop      [][]TokenProb `json:"prompt_top_logprobs,omitempty"` // at each prompt id, with Echo and TopLogProbs; the first is nil
 	Finish         string        `json:"finish_reason"`                 // Stop, Length or Context; empty when Generate was interrupted
+	Unfinished     bool          `json:"unfinished,omitempty"`          // it ended before the Constraint was satisfied
 	Usage
 }
 

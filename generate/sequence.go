@@ -94,6 +94,18 @@ func (s *sequence) feed() int {
 	return 0
 }
 
+// grow says how many of the n tokens behind those in the cache are computed at once, and with the frequencies of what length, where those follow the length
+// beyond the context: a prompt has those of its own length, and each token behind it those of the sequence that it ends, also when it is computed again.
+func (s *sequence) grow(fed, n, context int) (count, length int) {
+	if fed < s.prompt {
+		return min(n, s.prompt-fed), s.prompt
+	}
+	if fed+n > context {
+		n = min(n, max(1, context-fed))
+	}
+	return n, fed + n
+}
+
 // reusable is the number of first ids whose keys and values may come from another sequence: what the model says at them is not asked for.
 func (s *sequence) reusable() int {
 	if s.opt.Echo {

@@ -15,8 +15,9 @@ type shelf struct {
 
 // scope says among which sequences keys and values are the same for the same ids.
 type scope struct {
-	name string // of the request
-	long bool   // turned with the frequencies of sequences longer than model.Sizes.Switch
+	name string    // of the request
+	long bool      // turned with the frequencies of sequences longer than model.Sizes.Switch
+	own  *sequence // turned with frequencies that follow the length of this one: nobody shares them
 }
 
 // entry is a sequence on the shelf; ids are those of all positions of its slot.

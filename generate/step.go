@@ -45,6 +45,7 @@ func (e *Engine) step() error {
 		}
 		e.settle(s)
 		if s.out.Finish != "" {
+			s.out.Unfinished = s.match != nil && s.out.Finish != Stop && !s.match.Complete()
 			e.leave(s, true)
 			s.call.left--
 		}
@@ -67,7 +68,10 @@ func (e *Engine) plan() (prefill, decode int) {
 		}
 		fed := e.target.kv.Len(s.slot)
 		n := s.feed() - fed
-		prompt := n > 1 || len(s.ids) == s.prompt
+		prompt, whole := n > 1 || len(s.ids) == s.prompt, s.feed()
+		if size := e.target.model.Sizes(); size.Grows {
+			n, whole = s.grow(fed, n, size.Context)
+		}
 		if prompt {
 			n = min(n, budget)
 			budget -= n
@@ -76,7 +80,7 @@ func (e *Engine) plan() (prefill, decode int) {
 			continue // its turn comes in a later step
 		}
 		s.begun = true
-		from := e.target.add(s.slot, s.ids[fed:fed+n], s.feed())
+		from := e.target.add(s.slot, s.ids[fed:fed+n], whole)
 		for j := range n {
 			if at := fed + j + 1; at == len(s.ids) || s.opt.Echo && at < s.prompt && at >= len(s.out.PromptLogProbs) {
 				e.want(s, at, from+j)
@@ -103,6 +107,9 @@ func (e *Engine) renew(s *sequence) {
 		s.slot, s.begun = e.target.kv.Slot(), false
 	}
 	s.scope.long = long
+	if size := e.target.model.Sizes(); size.Grows && max(s.feed(), s.prompt) > size.Context {
+		s.scope.own = s
+	}
 }
 
 func (e *Engine) want(s *sequence, at, row int) {

@@ -29,9 +29,10 @@ type Decoder interface {
 type Sizes struct {
 	Layers, Width, Heads, KVHeads, HeadDim int
 	Vocab, Context                         int
-	Window                                 int // of locally banded layers, 0 for none
-	Switch                                 int // longest sequence whose cache holds for its own length only: see nn.RopeConfig.Switch; 0 for none
-	Virtual                                int // tokens of a trained prompt: see nn.Embedding.Prompt; 0 for none
+	Window                                 int  // of locally banded layers, 0 for none
+	Switch                                 int  // longest sequence whose cache holds for its own length only: see nn.RopeConfig.Switch; 0 for none
+	Grows                                  bool // sequences may be longer than Context: see nn.RopeConfig.Grows
+	Virtual                                int  // tokens of a trained prompt: see nn.Embedding.Prompt; 0 for none
 }
 
 // IDs is the number of ids that the model reads: those of the vocabulary, then those of its virtual tokens, which it never writes.

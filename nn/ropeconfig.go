@@ -203,6 +203,10 @@ func (c RopeConfig) Switch(context int) int {
 	return c.original(context)
 }
 
+// Grows reports whether frequencies follow the length of sequences beyond the context, so that longer ones can be computed: keys that a cache holds keep
+// those of the length at which they were turned.
+func (c RopeConfig) Grows() bool { return c.Type == "dynamic" }
+
 // inverse is 1 / (divisor_i · base^(2i/dims)); nil divisors are ones.
 func inverse(base float64, dims int, divisors []float64) []float32 {
 	freqs := make([]float32, dims/2)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ import (
 
 type chatCmd struct {
 	Model    string            `required:"" help:"Model folder or .gguf file, or a model of the store." placeholder:"PATH|ORG/NAME"`
-	Message  []string          `arg:"" optional:"" help:"Message to answer; without one, a conversation on standard input." placeholder:"TEXT"`
+	Message  []string          `arg:"" optional:"" help:"Message to answer, its words joined by spaces; without one, a conversation on standard input." placeholder:"TEXT"`
 	System   string            `help:"System message." placeholder:"TEXT"`
 	Template string            `help:"Chat template instead of the model's: a file, or one of ${templates}." placeholder:"NAME|FILE"`
 	Tools    string            `help:"JSON list of tools that the model may call, each {\"type\": \"function\", \"function\": {...}}." placeholder:"FILE"`
@@ -32,8 +33,8 @@ type chatCmd struct {
 }
 
 func (*chatCmd) Help() string {
-	return `On a terminal it asks for messages; /help lists what else it understands. Ctrl-C stops an answer and keeps what was said; at the prompt it ends the program.
-Messages can also come from a pipe, one a line. Example: plinth chat --model models/qwen --system "Answer in one sentence." "Why is the sky blue?"`
+	return `On a terminal it asks for messages; /help lists what else it understands. Ctrl-C stops an answer and keeps what was said, clears a line, and twice on an empty line ends the program.
+Messages can also come from a pipe, one a line; --json prints the whole conversation at the end. Example: plinth chat --model models/qwen --system "Answer in one sentence." "Why is the sky blue?"`
 }
 
 // talk is a conversation with a model.
@@ -47,7 +48,11 @@ type talk struct {
 	stops    []string // texts that end an answer
 	context  int      // positions
 	tools    []chat.Tool
+	screen   io.Writer // for answers while they are written; nil for none
 	messages []chat.Message
+	file     string // that was saved or loaded last
+	terminal bool   // somebody is at the other side
+	finish   string // why the last answer ended
 	turns    uint64
 }
 
@@ -56,35 +61,35 @@ func (t *chatCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	message := strings.Join(t.Message, " ")
-	if len(t.Message) == 0 && c.JSON {
-		if message, err = textOrStdin(""); err != nil {
-			return err
+	if len(t.Message) == 0 {
+		err = s.converse(ctx)
+	} else {
+		err = s.answer(ctx, userMessage(strings.Join(t.Message, " ")))
+		if err == nil && s.finish == "interrupted" {
+			err = interrupted{os.Interrupt}
 		}
-	} else if len(t.Message) == 0 {
-		return s.converse(ctx)
 	}
-	result, err := s.answer(ctx, userMessage(message), !c.JSON)
-	if err != nil {
-		return err
-	}
-	if result.Finish == "interrupted" {
-		err = interrupted{os.Interrupt} // told when what there is has been printed
-	}
-	if !c.JSON {
-		return err
+	var stopped interrupted
+	if err != nil && !errors.As(err, &stopped) || !c.JSON {
+		return err // Ctrl-C is told when what there is has been printed
 	}
 	return errors.Join(c.finish(struct {
 		Model    string         `json:"model"`
 		Messages []chat.Message `json:"messages"`
 		Finish   string         `json:"finish_reason"`
 		Stats    generate.Stats `json:"stats"`
-	}{t.Model, s.messages, result.Finish, s.engine.Stats()}, ""), err)
+	}{t.Model, append([]chat.Message{}, s.messages...), s.finish, s.engine.Stats()}, ""), err)
 }
 
 // open loads the model and finds out how to talk with it.
 func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	s := &talk{cmd: t, c: c}
+	if s.screen = c.out; c.JSON {
+		s.screen = nil
+		if isTerminal(os.Stdin) {
+			s.screen = c.err
+		}
+	}
 	var err error
 	if s.options, err = t.sampling(); err != nil {
 		return nil, err
@@ -205,14 +210,14 @@ func userMessage(text string) chat.Message {
 }
 
 // answer adds the message and the model's answer to the conversation; when it fails, neither. An answer that Ctrl-C stopped is kept.
-func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (generate.Result, error) {
+func (s *talk) answer(ctx context.Context, message chat.Message) error {
 	messages := append(slices.Clone(s.messages), message)
 	ids, err := s.Encode(ctx, messages, s.tools, s.render)
 	if err != nil {
-		return generate.Result{}, err
+		return err
 	}
 	if len(ids) >= s.context {
-		return generate.Result{}, fmt.Errorf("the conversation has %d tokens with this message, the context %d positions, and nothing is cut off unasked; /undo or /clear makes room", len(ids), s.context)
+		return fmt.Errorf("the conversation has %d tokens with this message, the context %d positions, and nothing is cut off unasked; /undo or /clear makes room", len(ids), s.context)
 	}
 	answering, stop := context.WithCancel(ctx)
 	defer stop()
@@ -226,10 +231,7 @@ func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (gen
 	s.c.onInterrupt.Store(&onInterrupt)
 	defer s.c.onInterrupt.Store(nil)
 
-	text := &shownAnswer{Answer: chat.Answer{Stream: s.Tokenizer.NewStream(), Stops: s.stops, Ends: s.options.Stop}}
-	if show {
-		text.out = s.c.out
-	}
+	text := &shownAnswer{Answer: chat.Answer{Stream: s.Tokenizer.NewStream(), Stops: s.stops, Ends: s.options.Stop}, out: s.screen}
 	if len(s.tools) > 0 {
 		text.Marks = chat.CallMarks()
 	}
@@ -237,13 +239,14 @@ func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (gen
 	o.Seed, o.StopFunc = s.c.Seed+s.turns, chat.Stopper(s.Tokenizer, s.stops)
 	results, err := s.engine.Generate(answering, []generate.Request{{Prompt: ids, Options: o}}, text.token)
 	if err != nil && (ctx.Err() != nil || answering.Err() == nil) {
-		return generate.Result{}, err
+		return err
 	}
 	result := results[0]
 	if err != nil {
 		result.Finish = "interrupted"
 	}
 	s.turns++
+	s.finish = result.Finish
 	said, noCall := s.message(messages, text.end())
 	text.showRest(said)
 	s.messages = append(messages, said)
@@ -258,5 +261,8 @@ func (s *talk) answer(ctx context.Context, message chat.Message, show bool) (gen
 	case "interrupted":
 		s.c.say("[stopped]")
 	}
-	return result, nil
+	if result.Unfinished {
+		s.c.say("[the answer is not all that %s asks for]", s.cmd.constraintFlags.flag())
+	}
+	return nil
 }

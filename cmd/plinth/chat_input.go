@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/plinth-ml/plinth/chat"
-	"github.com/plinth-ml/plinth/internal/file"
 )
 
 const chatHelp = `A line is a message. A line that ends with \ goes on in the next; text between two """ may have any lines.
@@ -19,33 +17,53 @@ const chatHelp = `A line is a message. A line that ends with \ goes on in the ne
 /tool TEXT    what a tool returned for the first call that waits; after the last one the model goes on
 /undo         take back the last message and its answer
 /clear        forget all messages but the system message
-/save FILE    write the conversation, in OpenAI's JSON
+/save FILE    write the conversation, in OpenAI's JSON; /save! FILE replaces a file that is there
 /load FILE    read one
 /help         this
-/exit         end, as Ctrl-D and a Ctrl-C at the prompt
+/exit         end, as Ctrl-D on an empty line
+Ctrl-C stops an answer, clears a line, and pressed twice on an empty line ends the program.
 `
 
-// errExit ends a conversation.
-var errExit = errors.New("exit")
+// errExit ends a conversation, errCtrlC a line of it.
+var (
+	errExit  = errors.New("exit")
+	errCtrlC = errors.New("Ctrl-C")
+)
 
 // converse answers the messages of standard input until it ends. On a terminal errors are shown and the conversation goes on.
 func (s *talk) converse(ctx context.Context) error {
-	terminal := isTerminal(os.Stdin)
-	if terminal {
-		s.c.say("%s, %d positions; /help for commands", s.cmd.Model, s.context)
-	}
+	s.terminal = isTerminal(os.Stdin)
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
-	in := &lines{ctx: reading, ch: make(chan line), prompt: func(p string) {
-		if terminal {
-			fmt.Fprint(s.c.err, p)
-		}
-	}}
-	go in.read(os.Stdin)
+	var in asker
+	if e, restore := s.edit(reading); e != nil {
+		defer restore()
+		in = e
+	} else {
+		l := &lines{ctx: reading, ch: make(chan line), terminal: s.terminal, screen: s.c.err}
+		go l.read(os.Stdin)
+		in = l
+	}
+	if s.terminal {
+		s.c.say("%s, %d positions; /help for commands", s.cmd.Model, s.context)
+	}
+	leaving := false // an empty line was interrupted
 	for {
-		message, err := in.message()
+		message, err := readMessage(in)
+		if err == errCtrlC {
+			switch {
+			case message.text != "":
+				leaving = false
+			case leaving:
+				return interrupted{os.Interrupt}
+			default:
+				leaving = true
+				s.c.say("[press Ctrl-C again, or /exit, to leave]")
+			}
+			continue
+		}
+		leaving = false
 		if err == io.EOF {
-			in.prompt("\n")
 			return nil
 		}
 		if err == nil {
@@ -56,7 +74,7 @@ func (s *talk) converse(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err != nil && terminal:
+		case err != nil && s.terminal:
 			s.c.say("plinth: %v", err)
 		case err != nil:
 			return err
@@ -70,8 +88,7 @@ func (s *talk) handle(ctx context.Context, m message) error {
 		if strings.TrimSpace(m.text) == "" {
 			return nil
 		}
-		_, err := s.answer(ctx, userMessage(m.text), true)
-		return err
+		return s.answer(ctx, userMessage(m.text))
 	}
 	name, arg, _ := strings.Cut(m.text, " ")
 	arg = strings.TrimSpace(arg)
@@ -81,9 +98,12 @@ func (s *talk) handle(ctx context.Context, m message) error {
 		if hasSystem {
 			s.messages = s.messages[1:]
 		}
-		if arg != "" {
-			s.messages = append([]chat.Message{{Role: "system", Content: chat.Text(arg)}}, s.messages...)
+		if arg == "" {
+			s.confirm("no system message")
+			return nil
 		}
+		s.messages = append([]chat.Message{{Role: "system", Content: chat.Text(arg)}}, s.messages...)
+		s.confirm("system message set")
 	case "/tool":
 		return s.result(ctx, arg)
 	case "/undo":
@@ -94,15 +114,17 @@ func (s *talk) handle(ctx context.Context, m message) error {
 		if i < 0 {
 			return errors.New("/undo: there is no message to take back")
 		}
+		s.confirm("%s taken back, %d left", plural(len(s.messages)-i, "message"), i)
 		s.messages = s.messages[:i]
 	case "/clear":
 		keep := 0
 		if hasSystem {
 			keep = 1
 		}
+		s.confirm("%s forgotten", plural(len(s.messages)-keep, "message"))
 		s.messages = s.messages[:keep]
-	case "/save":
-		return s.save(arg)
+	case "/save", "/save!":
+		return s.save(name, arg)
 	case "/load":
 		return s.load(arg)
 	case "/help":
@@ -115,51 +137,17 @@ func (s *talk) handle(ctx context.Context, m message) error {
 	return nil
 }
 
-// conversation is the file of /save.
-type conversation struct {
-	Messages []chat.Message `json:"messages"`
+// asker reads lines. With errCtrlC comes what was typed of one.
+type asker interface {
+	line(prompt string) (string, error)
 }
 
-func (s *talk) save(path string) error {
-	if path == "" {
-		return errors.New("/save needs a file name")
-	}
-	data, err := json.MarshalIndent(conversation{s.messages}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return file.WriteFile(path, append(data, '\n'), 0o644)
-}
-
-// load reads an object with messages, or their list.
-func (s *talk) load(path string) error {
-	if path == "" {
-		return errors.New("/load needs a file name")
-	}
-	data, err := file.Read(path, maxText)
-	if err != nil {
-		return err
-	}
-	var c conversation
-	if err = json.Unmarshal(data, &c.Messages); err != nil {
-		c.Messages = nil
-		err = json.Unmarshal(data, &c)
-	}
-	if err == nil && len(c.Messages) == 0 {
-		err = errors.New("it has no messages")
-	}
-	if err != nil {
-		return fmt.Errorf("%s is no conversation: %w", path, err)
-	}
-	s.messages = c.Messages
-	return nil
-}
-
-// lines reads messages from lines.
+// lines are those of a file, a pipe, or a terminal that edits them itself.
 type lines struct {
-	ctx    context.Context
-	ch     chan line
-	prompt func(string)
+	ctx      context.Context
+	ch       chan line
+	terminal bool
+	screen   io.Writer // for prompts to a terminal
 }
 
 type line struct {
@@ -196,45 +184,50 @@ func (l *lines) read(r io.Reader) {
 }
 
 func (l *lines) line(prompt string) (string, error) {
-	l.prompt(prompt)
+	if l.terminal {
+		fmt.Fprint(l.screen, prompt)
+	}
 	select {
 	case <-l.ctx.Done():
 		return "", context.Cause(l.ctx)
 	case x := <-l.ch:
+		if l.terminal {
+			x.text = plainText(x.text)
+		}
 		return x.text, x.err
 	}
 }
 
 const quoteMark = `"""`
 
-// message reads one: a line, lines joined by a \ at their ends, or what stands between two """.
-func (l *lines) message() (message, error) {
-	text, err := l.line("> ")
+// readMessage reads one: a line, lines joined by a \ at their ends, or what stands between two """. With errCtrlC its text is what was typed.
+func readMessage(in asker) (message, error) {
+	text, err := in.line("> ")
 	if err != nil {
-		return message{}, err
+		return message{text: text}, err
 	}
 	if rest, ok := strings.CutPrefix(text, quoteMark); ok {
 		for {
 			if body, _, ok := strings.Cut(rest, quoteMark); ok {
 				return message{strings.Trim(body, "\n"), true}, nil
 			}
-			more, err := l.line(". ")
+			more, err := in.line(". ")
 			if err == io.EOF {
 				return message{}, errors.New(`the input ends inside """`)
 			}
 			if err != nil {
-				return message{}, err
+				return message{text: text}, err
 			}
 			rest += "\n" + more
 		}
 	}
 	for strings.HasSuffix(text, `\`) {
-		more, err := l.line(". ")
+		more, err := in.line(". ")
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return message{}, err
+			return message{text: text}, err
 		}
 		text = strings.TrimSuffix(text, `\`) + "\n" + more
 	}

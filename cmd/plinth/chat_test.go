@@ -63,9 +63,17 @@ func TestChatOnce(t *testing.T) {
 	if ids != out {
 		t.Errorf("generate writes %q, chat %q", ids, out)
 	}
-	stdin(t, "one and")
-	if again := object(t, verb...); !reflect.DeepEqual(again["messages"], o["messages"]) {
+	stdin(t, "one and\n")
+	if again := object(t, verb...); !reflect.DeepEqual(again["messages"], o["messages"]) || again["finish_reason"] != "length" {
 		t.Errorf("from standard input %v, as an argument %v", again, o)
+	}
+	stdin(t, "one and\ntwo\n")
+	if two := object(t, verb...)["messages"].([]any); len(two) != 4 || !reflect.DeepEqual(two[:2], messages) {
+		t.Errorf("of two lines %v", two)
+	}
+	stdin(t, "")
+	if none := object(t, verb...); len(none["messages"].([]any)) != 0 || none["finish_reason"] != "" {
+		t.Errorf("of no lines %v", none)
 	}
 	withSystem := object(t, append(verb, "--system", "two", "one and")...)["messages"].([]any)
 	if len(withSystem) != 3 || withSystem[0].(map[string]any)["content"] != "two" {
@@ -93,10 +101,18 @@ func TestChatConversation(t *testing.T) {
 		t.Errorf("after /undo: %+v", n)
 	}
 	// What was loaded goes on as what was said.
-	stdin(t, "one\n/save "+file+"\ntwo\n/save "+file2+"\n")
+	stdin(t, "one\n/save! "+file+"\ntwo\n/save! "+file2+"\n")
 	ok(t, append(verb, "--temperature", "0")...)
 	stdin(t, "/load "+file+"\ntwo\n/save "+file+"\n")
 	ok(t, append(verb, "--temperature", "0")...)
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home)
+	stdin(t, "/load "+file+"\n/save ~/c.json\n/save ~/c.json\n")
+	ok(t, verb...)
+	if a, b := saved(t, filepath.Join(home, "c.json")), saved(t, file); !reflect.DeepEqual(a, b) {
+		t.Errorf("saved in ~ %+v, want %+v", a, b)
+	}
 	if a, b := saved(t, file), saved(t, file2); !reflect.DeepEqual(a, b) || roles(a) != "uaua" {
 		t.Errorf("loaded %+v, said %+v", a, b)
 	}
@@ -105,16 +121,22 @@ func TestChatConversation(t *testing.T) {
 		t.Errorf("/help: %q", err)
 	}
 	for input, want := range map[string]string{
-		"/nosuch":                    "/nosuch",
-		"/undo":                      "/undo",
-		"/save":                      "/save",
-		"/load " + dir + "/nowhere":  "nowhere",
-		"\"\"\"never closed\n":       `"""`,
-		strings.Repeat("x y z ", 50): "context",
+		"/nosuch":                     "/nosuch",
+		"/undo":                       "/undo",
+		"/save":                       "/save",
+		"/load " + dir + "/nowhere":   "nowhere",
+		"/save " + file:               "/save! " + file,
+		"/save! " + dir:               dir + " is a folder",
+		"/save " + dir + "/no/a.json": "/save: " + dir + "/no/a.json: no such file",
+		"\"\"\"never closed\n":        `"""`,
+		strings.Repeat("x y z ", 50):  "context",
 	} {
 		stdin(t, input+"\n")
 		fails(t, 1, want, verb...)
 	}
+	write(t, file, `[{"role":"user","content":"a"},{"role":"evil","content":"b"}]`)
+	stdin(t, "/load "+file+"\n")
+	fails(t, 1, `message 2: role "evil" is none of system`, verb...)
 	write(t, file, `{"messages":[]}`)
 	stdin(t, "/load "+file+"\n")
 	fails(t, 1, file, verb...)
@@ -219,14 +241,14 @@ func TestChatStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.options.Stop = nil
-	result, err := s.answer(t.Context(), userMessage("one and two"), true)
-	if err != nil || result.Finish != "interrupted" || len(result.IDs) == 0 || roles(s.messages) != "ua" || s.messages[1].Content.Text != s.Tokenizer.Decode(result.IDs) || !strings.Contains(errs.String(), "stopped") {
-		t.Errorf("%+v, %v, %+v, %q", result, err, s.messages, errs.String())
+	err = s.answer(t.Context(), userMessage("one and two"))
+	if err != nil || s.finish != "interrupted" || roles(s.messages) != "ua" || s.messages[1].Content.Text == "" || !strings.Contains(errs.String(), "stopped") {
+		t.Errorf("%q, %v, %+v, %q", s.finish, err, s.messages, errs.String())
 	}
 	if !reflect.DeepEqual(out.pressed, []bool{true, false}) || c.onInterrupt.Load() != nil {
 		t.Errorf("pressed %v", out.pressed)
 	}
-	if _, err := s.answer(t.Context(), userMessage("five"), false); err != nil || roles(s.messages) != "uaua" {
+	if err := s.answer(t.Context(), userMessage("five")); err != nil || roles(s.messages) != "uaua" {
 		t.Errorf("after it: %v, %+v", err, s.messages)
 	}
 }

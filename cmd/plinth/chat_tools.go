@@ -82,6 +82,5 @@ func (s *talk) result(ctx context.Context, text string) error {
 		s.c.say("[calls that still wait for /tool: %d]", len(open)-1)
 		return nil
 	}
-	_, err := s.answer(ctx, m, true)
-	return err
+	return s.answer(ctx, m)
 }

@@ -15,6 +15,17 @@ type constraintFlags struct {
 	Regex      *string `help:"Write only what this regular expression matches as a whole." placeholder:"RE" xor:"constraint" group:"Constraint:"`
 }
 
+// flag is the one that constrains.
+func (f *constraintFlags) flag() string {
+	switch {
+	case f.Grammar != nil:
+		return "--grammar"
+	case f.JSONSchema != nil:
+		return "--json-schema"
+	}
+	return "--regex"
+}
+
 // constraint compiles what the flags ask for; nil where they ask for nothing.
 func (f *constraintFlags) constraint(tok *tokenizer.Tokenizer) (*constrain.Constraint, error) {
 	var flag, source string

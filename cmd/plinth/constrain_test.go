@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -32,6 +33,14 @@ func TestConstraintFlags(t *testing.T) {
 	}
 	if text := one("--json-schema", write("s.json", `{"enum": ["three"]}`), "one"); text != `"three"` {
 		t.Errorf("--json-schema: %q", text)
+	}
+	for pattern, cut := range map[string]bool{"[a-c]{9}": true, "[a-c]{2,9}": false} {
+		verb := []string{"--model", shared.model, "--max-tokens", "3", "--ignore-eos", "--regex", pattern, "one"}
+		code, _, said := plinth(append([]string{"generate"}, verb...)...)
+		s := object(t, append([]string{"generate"}, verb...)...)["sequences"].([]any)[0].(map[string]any)
+		if code != 0 || strings.Contains(said, "(length) before it was all that --regex asks for") != cut || (s["unfinished"] == true) != cut || s["finish_reason"] != "length" {
+			t.Errorf("%s cut: exit code %d, %q, %v", pattern, code, said, s)
+		}
 	}
 	fails(t, 2, "--regex", "generate", "--model", shared.model, "--regex", "(", "one")
 	fails(t, 2, "--regex is empty", "generate", "--model", shared.model, "--regex", "", "one")

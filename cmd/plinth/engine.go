@@ -16,7 +16,7 @@ import (
 
 // engineFlags say how a model is run. None but --kv changes what it writes.
 type engineFlags struct {
-	Context     int    `default:"0" help:"Most positions of a sequence; 0 means the model's context." placeholder:"N" group:"Engine:"`
+	Context     int    `default:"0" help:"Most positions of a sequence; 0 means the model's context, beyond which models with dynamic rotary scaling can go." placeholder:"N" group:"Engine:"`
 	KV          string `name:"kv" enum:"f32,f16,q8_0" default:"f32" help:"Type of the cache of keys and values: f32 (exact), f16 (half the memory), q8_0 (a quarter)." placeholder:"TYPE" group:"Engine:"`
 	Draft       string `help:"Smaller model with the same vocabulary that proposes tokens; the text stays the same." placeholder:"DIR" group:"Engine:"`
 	Lookup      int    `default:"0" help:"Propose what followed the last occurrence of the last N tokens; the text stays the same. 3 is good." placeholder:"N" group:"Engine:"`
@@ -30,8 +30,8 @@ var kvTypes = map[string]kernel.DType{"f32": kernel.F32, "f16": kernel.F16, "q8_
 func (f *engineFlags) engine(c *common, m model.Decoder, tok *tokenizer.Tokenizer, slots int) (*generate.Engine, error) {
 	o := generate.EngineOptions{Slots: slots, MaxContext: f.Context, Lookup: f.Lookup, Cache: nn.KVOptions{Type: kvTypes[f.KV]}}
 	switch size := m.Sizes(); {
-	case f.Context < 0 || f.Context > size.Context:
-		return nil, usagef("--context %d is not within 0 to the model's %d", f.Context, size.Context)
+	case f.Context < 0 || f.Context > size.Context && !size.Grows:
+		return nil, usagef("--context %d is not within 0 to the model's %d; only models with dynamic rotary scaling go beyond theirs", f.Context, size.Context)
 	case f.Lookup < 0 || f.Lookup > 64:
 		return nil, usagef("--lookup %d is not within 0 to 64", f.Lookup)
 	case f.DraftTokens != nil && (*f.DraftTokens < 1 || *f.DraftTokens > 64):

@@ -44,6 +44,7 @@ type generated struct {
 	Text     string                 `json:"text"`   // what was written, behind the prompt with --echo
 	IDs      []int32                `json:"ids"`
 	Finish   string                 `json:"finish_reason"`
+	Partial  bool                   `json:"unfinished,omitempty"` // it ended before what the constraint asks for was complete
 	LogProbs []float64              `json:"logprobs,omitempty"`
 	Top      [][]generate.TokenProb `json:"top_logprobs,omitempty"`
 	generate.Usage
@@ -132,7 +133,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	var b strings.Builder
 	for i, r := range results {
 		prompt := reqs[i].Prompt[len(virtual):]
-		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: cmp.Or(r.Finish, "interrupted"), LogProbs: r.LogProbs, Top: r.Top, Usage: r.Usage, Text: g.text(tok, g.Prompt[i/g.N], prompt, r.IDs)}
+		s := generated{Prompt: i / g.N, IDs: r.IDs, Finish: cmp.Or(r.Finish, "interrupted"), Partial: r.Unfinished, LogProbs: r.LogProbs, Top: r.Top, Usage: r.Usage, Text: g.text(tok, g.Prompt[i/g.N], prompt, r.IDs)}
 		if g.Echo {
 			s.PromptIDs, s.PromptLogProbs, s.PromptTop = prompt, r.PromptLogProbs, r.PromptTop
 		}
@@ -140,6 +141,9 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 			s.IDs = []int32{}
 		}
 		out.Sequences = append(out.Sequences, s)
+		if s.Partial {
+			c.say("prompt %d, sequence %d ended (%s) before it was all that %s asks for", i/g.N+1, i%g.N+1, s.Finish, g.constraintFlags.flag())
+		}
 		if len(results) > 1 {
 			fmt.Fprintf(&b, "--- prompt %d, sequence %d\n", i/g.N+1, i%g.N+1)
 		}

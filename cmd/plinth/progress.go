@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/plinth-ml/plinth/train"
 )
 
@@ -29,15 +31,8 @@ func newProgress(w io.Writer) *progress {
 	return p
 }
 
-// isTerminal tells whether somebody may sit before f: a character device other than the null device.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return false
-	}
-	null, err := os.Stat(os.DevNull)
-	return err != nil || !os.SameFile(info, null)
-}
+// isTerminal tells whether somebody may sit before f.
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // event shows what the loop says.
 func (p *progress) event(e train.Event) {

@@ -236,7 +236,7 @@ func addLikelihoods(one *serve.Model, c *common, m model.Decoder, tok *tokenizer
 		if answers == nil {
 			answers = eval.NewLikelihoods(m, tok, c.kernels())
 		}
-		p.use(answers, own.Names)
+		p.use(answers, tok, m.Sizes().Context, own.Names)
 		return classesOf(ctx, p, own.Names, texts)
 	}
 }

@@ -16,6 +16,7 @@ import (
 //   - without type, keywords of one type mean that type; properties without additionalProperties mean no others
 //   - integers have no fraction and at most 16 digits unless bounds have more, numbers at most 16 before and behind the point and an exponent of two
 //   - additional names are written without escapes
+//   - a format that JSON Schema does not define says nothing
 //   - between values there is no space, one, or a new line with at most 20 spaces or tabs; none around the whole
 //
 // oneOf is read as anyOf. allOf and what stands beside $ref, anyOf and oneOf are joined. A keyword that is not known here is an error that
@@ -137,9 +138,18 @@ func (s *schema) target(to string) (*value, bool) {
 var silent = []string{"title", "description", "default", "examples", "example", "$schema", "$id", "id", "$comment", "$defs", "definitions", "deprecated", "readOnly", "writeOnly",
 	"contentEncoding", "contentMediaType", "discriminator"}
 
+// bare is a schema without what says nothing about values: JSON Schema (2020-12, validation, 7.2.3) leaves a format that it does not define to annotation.
+func (v *value) bare() *value {
+	v = v.without(silent...)
+	if f := v.get("format"); f != nil && f.kind == '"' && formats[f.text] == "" && !slices.Contains(otherFormats, f.text) {
+		v = v.without("format")
+	}
+	return v
+}
+
 // typed are the keywords of each type.
 var typed = map[string][]string{
-	"object":  {"properties", "required", "additionalProperties"},
+	"object":  {"properties", "required", "additionalProperties", "minProperties"},
 	"array":   {"items", "prefixItems", "minItems", "maxItems"},
 	"string":  {"minLength", "maxLength", "pattern", "format"},
 	"number":  {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
@@ -161,7 +171,7 @@ func (s *schema) compile(v *value, path string) *expr {
 	case v.kind != '{':
 		return s.fail(path, "a schema is an object or a boolean")
 	}
-	v = v.without(silent...)
+	v = v.bare()
 	known := slices.Concat([]string{"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "nullable"}, typed["object"], typed["array"], typed["string"], typed["number"])
 	for _, k := range v.keys {
 		if !slices.Contains(known, k) {
@@ -526,11 +536,21 @@ func (s *schema) object(v *value, path string) *expr {
 			list = append(list, property{seq(pair, repeat(seq(comma, pair), 0, -1)), false})
 		}
 	}
-	return s.pairs(list, path)
+	must := 0 // properties that are always there
+	for _, p := range list {
+		if p.required {
+			must++
+		}
+	}
+	least := s.count(v, "minProperties", path, 0)
+	if least > max(1, must) { // of more, additional ones of the same name count once
+		return s.fail(path+"/minProperties", "%d is not supported: at most 1, or as many as are required", least)
+	}
+	return s.pairs(list, least == 0, path)
 }
 
-// pairs are properties in order between braces.
-func (s *schema) pairs(list []property, path string) *expr {
+// pairs are properties in order between braces, none of them where that is allowed and none is required.
+func (s *schema) pairs(list []property, none bool, path string) *expr {
 	begins := len(list) // those up to the first required one may be the first that is written
 	if i := slices.IndexFunc(list, func(p property) bool { return p.required }); i >= 0 {
 		begins = i + 1
@@ -552,10 +572,15 @@ func (s *schema) pairs(list []property, path string) *expr {
 	}
 	ways := alt(first...)
 	if begins == len(list) && (begins == 0 || !list[begins-1].required) {
-		if begins == 0 {
-			return within("{", empty, "}")
+		bare := within("{", empty, "}")
+		switch {
+		case !none && begins == 0:
+			return never
+		case begins == 0:
+			return bare
+		case none:
+			return alt(bare, within("{", ways, "}"))
 		}
-		return alt(within("{", empty, "}"), within("{", ways, "}"))
 	}
 	return within("{", ways, "}")
 }
@@ -636,7 +661,7 @@ func (s *schema) merge(a, b *value, path string) *value {
 		s.fail(path, "a schema is an object or a boolean")
 		return no
 	}
-	if b = b.without(silent...); b.get("$ref") != nil || b.get("allOf") != nil {
+	if b = b.bare(); b.get("$ref") != nil || b.get("allOf") != nil {
 		if b = s.flat(b, path); b == no {
 			return no
 		}
@@ -646,7 +671,7 @@ func (s *schema) merge(a, b *value, path string) *value {
 			return no
 		}
 	}
-	a, b = withNull(a.without(silent...)), withNull(b)
+	a, b = withNull(a.bare()), withNull(b)
 	m := s.mergeProperties(a, b, path)
 	for i, k := range b.keys {
 		x, y := m.get(k), b.items[i]
@@ -671,7 +696,7 @@ func (s *schema) merge(a, b *value, path string) *value {
 		switch k {
 		case "required":
 			m = m.with(k, list(slices.Concat(x.items, y.items)...))
-		case "minItems", "minLength", "minimum", "exclusiveMinimum":
+		case "minItems", "minLength", "minProperties", "minimum", "exclusiveMinimum":
 			if larger() {
 				m = m.with(k, y)
 			}

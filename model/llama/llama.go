@@ -114,5 +114,5 @@ func (m *Model) Sizes() model.Sizes {
 	for l := range c.Layers {
 		window = max(window, c.window(l))
 	}
-	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: window, Switch: c.Rope.Switch(c.Context), Virtual: m.Decoder.Tokens.Virtual()}
+	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Vocab: c.Vocab, Context: c.Context, Window: window, Switch: c.Rope.Switch(c.Context), Grows: c.Rope.Grows(), Virtual: m.Decoder.Tokens.Virtual()}
 }

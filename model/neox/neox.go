@@ -112,5 +112,5 @@ func (m *Model) Head() nn.Head {
 // Sizes are the facts that callers plan with.
 func (m *Model) Sizes() model.Sizes {
 	c := m.Config
-	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.Width / c.Heads, Vocab: c.Vocab, Context: c.Context, Switch: c.Rope.Switch(c.Context), Virtual: m.Decoder.Tokens.Virtual()}
+	return model.Sizes{Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.Heads, HeadDim: c.Width / c.Heads, Vocab: c.Vocab, Context: c.Context, Switch: c.Rope.Switch(c.Context), Grows: c.Rope.Grows(), Virtual: m.Decoder.Tokens.Virtual()}
 }

@@ -112,7 +112,7 @@ type headed struct {
 
 func newHeaded(d Model, kind model.Task, k int, mean bool) (*headed, error) {
 	if kind == model.SpanTask {
-		return nil, errors.New("answers are found by encoders: a decoder with a head for spans is not implemented")
+		return nil, errors.New("answers are found by encoders (BERT, RoBERTa, DistilBERT): a decoder with a head for spans is not implemented")
 	}
 	pool := model.Last
 	if mean {
