@@ -260,14 +260,7 @@ func Open(k *tensor.Kernels, dir string, m Promptable, head []nn.Named) (Tuned, 
 
 func readAdapterConfig(dir string) (data []byte, path string, err error) {
 	path = filepath.Join(dir, AdapterConfig)
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, path, fmt.Errorf("adapt: %w", err)
-	}
-	if info.Size() > maxAdapterConfig {
-		return nil, path, fmt.Errorf("adapt: %s has %d bytes, more than %d", path, info.Size(), maxAdapterConfig)
-	}
-	if data, err = os.ReadFile(path); err != nil {
+	if data, err = file.Read(path, maxAdapterConfig); err != nil {
 		err = fmt.Errorf("adapt: %w", err)
 	}
 	return data, path, err

@@ -97,6 +97,37 @@ func WritingLoss(ctx context.Context, t *tensor.Tape, m model.Seq2Seq, list []Pa
 	})
 }
 
+// WritingLosses are the losses of the pairs, each the sum over its target's tokens, in nats: -ln p of the target. The tape must not record.
+func WritingLosses(ctx context.Context, t *tensor.Tape, m model.Seq2Seq, list []Pair) ([]float64, error) {
+	sums := make([]float64, len(list))
+	p := pairsPart(nil, m)
+	for from := 0; from < len(list); {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		p.start()
+		to := from
+		for ; to < len(list) && (to == from || p.Tokens()+len(list[to].Source)+len(list[to].Target) <= batchTokens); to++ {
+			if err := checkPair(m, list[to]); err != nil {
+				return nil, fmt.Errorf("adapt: pair %d: %w", to, err)
+			}
+			p.add(&list[to])
+		}
+		p.end()
+		t.Reset()
+		losses := p.losses(t, p.features(t), 1)
+		for i, n := range p.lengths {
+			for _, l := range losses[:n] {
+				sums[from+i] += float64(l)
+			}
+			losses = losses[n:]
+		}
+		from = to
+	}
+	t.Reset()
+	return sums, nil
+}
+
 // pairs is a piece of a batch of sources and targets.
 type pairs struct {
 	m                         model.Seq2Seq

@@ -337,10 +337,20 @@ func TestWritingLoss(t *testing.T) {
 	m := smallT5(t, 24)
 	var list []adapt.Pair
 	sum, tokens := 0.0, 0
+	var each []float64
 	for i := range int32(5) {
 		p := adapt.Pair{Source: []int32{4 + i, 9, 1}, Target: append(make([]int32, i), 7, 1)}
-		list = append(list, p)
-		sum, tokens = sum+writingLoss(t, m, p), tokens+len(p.Target)
+		list, each = append(list, p), append(each, writingLoss(t, m, p))
+		sum, tokens = sum+each[i], tokens+len(p.Target)
+	}
+	losses, err := adapt.WritingLosses(context.Background(), tensor.Evaluation(cpu.New(cpu.Options{Threads: 2})), m, list)
+	if err != nil || len(losses) != 5 {
+		t.Fatal(losses, err)
+	}
+	for i, l := range losses {
+		if math.Abs(l-each[i]) > 1e-5 {
+			t.Errorf("pair %d: %v, by itself %v", i, l, each[i])
+		}
 	}
 	got, err := adapt.WritingLoss(context.Background(), tensor.Evaluation(cpu.New(cpu.Options{Threads: 2})), m, list)
 	if want := sum / float64(tokens); err != nil || math.Abs(got-want) > 1e-6 {

@@ -60,13 +60,16 @@ func (v *Validation) start(k *kernel.Set, params []nn.Named, dir string) {
 	v.k, v.params, v.dir, v.list, v.best = k, params, dir, nil, nil
 }
 
+// maxValidations bounds the file of what was measured.
+const maxValidations = 64 << 20
+
 // resume takes over what was measured up to a step. Best weights of a later step are in the file then: the run comes to them again.
 func (v *Validation) resume(step int) error {
 	if v.dir == "" || step == 0 {
 		return nil
 	}
 	path := filepath.Join(v.dir, ValidationsFile)
-	b, err := os.ReadFile(path)
+	b, err := file.Read(path, maxValidations)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

@@ -18,8 +18,8 @@ type Answer struct {
 	held   string // may be the beginning of a stop text
 	ended  bool
 	stop   string // that ended it
-	shown  int  // bytes of text that were returned
-	hiding bool // the rest may be a tool call
+	shown  int    // bytes of text that were returned
+	hiding bool   // the rest may be a tool call
 }
 
 // Push adds a token, and returns what can be shown now: it is neither a piece of a character, nor what may become a stop text or a tool call.

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"os"
 
 	"path/filepath"
 	"slices"
@@ -43,11 +43,10 @@ const maxFile = 16 << 20
 // FromDir reads chat_template.jinja, chat_template.json, additional_chat_templates, tokenizer_config.json and generation_config.json of a model
 // folder, as far as they are there; a template file of its own wins over tokenizer_config.json's.
 func FromDir(dir string) (*Source, error) {
-	folder, err := file.OpenFolder(dir)
-	if err != nil {
+	if _, err := os.Stat(dir); err != nil {
 		return nil, err
 	}
-	defer folder.Close()
+	folder := file.Folder(dir)
 	s := &Source{Named: map[string]string{}}
 	for _, step := range []struct {
 		name string
@@ -58,22 +57,22 @@ func FromDir(dir string) (*Source, error) {
 		{"chat_template.jinja", func(data []byte) error { s.Template = string(data); return nil }},
 		{"generation_config.json", s.generationConfig},
 	} {
-		data, err := readFile(folder, step.name)
+		data, err := folder.Read(step.name, maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err == nil {
-			err = step.read(data)
-		}
 		if err != nil {
+			return nil, err
+		}
+		if err := step.read(data); err != nil {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, step.name), err)
 		}
 	}
-	return s, s.additional(folder, dir)
+	return s, s.additional(folder)
 }
 
 // additional reads additional_chat_templates/NAME.jinja.
-func (s *Source) additional(folder *file.Folder, dir string) error {
+func (s *Source) additional(folder file.Folder) error {
 	const name = "additional_chat_templates"
 	entries, err := folder.ReadDir(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,26 +83,13 @@ func (s *Source) additional(folder *file.Folder, dir string) error {
 		if !ok || e.IsDir() {
 			continue
 		}
-		data, err := readFile(folder, name+"/"+e.Name())
+		data, err := folder.Read(name+"/"+e.Name(), maxFile)
 		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(dir, name, e.Name()), err)
+			return err
 		}
 		s.Named[key] = string(data)
 	}
 	return err
-}
-
-func readFile(folder *file.Folder, name string) ([]byte, error) {
-	f, err := folder.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("more than %d bytes", maxFile)
-	}
-	return data, err
 }
 
 func (s *Source) templateJSON(data []byte) error {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,7 +34,7 @@ type shard struct {
 }
 
 // Open maps the checkpoint at path and checks all of it but the values. A path is a safetensors file, an index (*.index.json), or a
-// directory with WeightsFile or else IndexFile. What a directory or an index names must lie in that directory, links followed. An
+// directory with WeightsFile or else IndexFile. What an index names must lie in its directory, links followed. An
 // index must name each tensor of each of its shards, and no other. Errors name the file and the tensor.
 func Open(path string) (*File, error) {
 	info, err := os.Stat(path)
@@ -47,7 +46,7 @@ func Open(path string) (*File, error) {
 	case info.IsDir():
 		err = f.openDir()
 	case strings.HasSuffix(path, ".index.json"):
-		err = inFolder(filepath.Dir(path), func(dir *file.Folder) error { return f.openIndex(dir, filepath.Base(path)) })
+		err = f.openIndex(file.Folder(filepath.Dir(path)), filepath.Base(path))
 	case slices.Contains(foreign, filepath.Ext(path)):
 		err = errForeign
 	default:
@@ -69,41 +68,31 @@ var foreign = []string{".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 var errForeign = errors.New("is not a safetensors file: pickled files can hold code; " +
 	"package checkpoint/pickle reads the tensors of those that hold nothing else")
 
-func inFolder(path string, use func(*file.Folder) error) error {
-	dir, err := file.OpenFolder(path)
+func (f *File) openDir() error {
+	path := f.path
+	dir := file.Folder(path)
+	m, err := dir.Map(WeightsFile)
+	if err == nil {
+		f.path = filepath.Join(path, WeightsFile)
+		return f.add("", m)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if dir.Has(IndexFile) {
+		f.path = filepath.Join(path, IndexFile)
+		return f.openIndex(dir, IndexFile)
+	}
+	list, err := os.ReadDir(path)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	return use(dir)
-}
-
-func (f *File) openDir() error {
-	path := f.path
-	return inFolder(path, func(dir *file.Folder) error {
-		m, err := dir.Map(WeightsFile)
-		if err == nil {
-			f.path = filepath.Join(path, WeightsFile)
-			return f.add("", m)
+	for _, d := range list {
+		if slices.Contains(foreign, filepath.Ext(d.Name())) {
+			return fmt.Errorf("neither %s nor %s; %s %w", WeightsFile, IndexFile, d.Name(), errForeign)
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if dir.Has(IndexFile) {
-			f.path = filepath.Join(path, IndexFile)
-			return f.openIndex(dir, IndexFile)
-		}
-		list, err := os.ReadDir(path)
-		if err != nil {
-			return err
-		}
-		for _, d := range list {
-			if slices.Contains(foreign, filepath.Ext(d.Name())) {
-				return fmt.Errorf("neither %s nor %s; %s %w", WeightsFile, IndexFile, d.Name(), errForeign)
-			}
-		}
-		return fmt.Errorf("neither %s nor %s: %w", WeightsFile, IndexFile, fs.ErrNotExist)
-	})
+	}
+	return fmt.Errorf("neither %s nor %s: %w", WeightsFile, IndexFile, fs.ErrNotExist)
 }
 
 // add takes over m as the shard called name and checks its header.
@@ -139,7 +128,7 @@ func (f *File) add(name string, m *file.Mapping) error {
 	return nil
 }
 
-func (f *File) openIndex(dir *file.Folder, name string) error {
+func (f *File) openIndex(dir file.Folder, name string) error {
 	err := OpenShards(dir, name, ".safetensors", func(shard string) ([]string, error) {
 		m, err := dir.Map(shard)
 		if err != nil {
@@ -161,13 +150,9 @@ func (f *File) openIndex(dir *file.Folder, name string) error {
 
 // OpenShards reads the index called name and calls open for each shard that it names, sorted, whose ending must be ext. What open returns, the tensors
 // of the shard, must be what the index puts there.
-func OpenShards(dir *file.Folder, name, ext string, open func(shard string) ([]string, error)) error {
-	r, err := dir.Open(name)
+func OpenShards(dir file.Folder, name, ext string, open func(shard string) ([]string, error)) error {
+	data, err := dir.Read(name, maxIndex)
 	if err != nil {
-		return err
-	}
-	data, err := io.ReadAll(io.LimitReader(r, maxIndex+1))
-	if err = errors.Join(err, r.Close()); err != nil {
 		return err
 	}
 	weights, err := parseIndex(data)

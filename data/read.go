@@ -304,7 +304,7 @@ func (r *reader) csv(path string, src io.Reader) error {
 		}
 	}
 	if col < 0 {
-		return fmt.Errorf("%s:1: no column %q", path, r.o.Field)
+		return r.bad(path+":1", fmt.Errorf("no column %q; there are %q: name that of the text (--field), or leave such files out (--on-bad skip)", r.o.Field, head[:min(len(head), 12)]))
 	}
 	for last := 1; ; {
 		in.left = r.o.MaxBytes + 64<<10

@@ -275,14 +275,7 @@ func write(path string, v any) error {
 
 // read decodes a small JSON file.
 func read(path string, v any) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if info.Size() > maxFile {
-		return fmt.Errorf("%s has %d bytes, more than %d", path, info.Size(), maxFile)
-	}
-	b, err := os.ReadFile(path)
+	b, err := file.Read(path, maxFile)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/plinth-ml/plinth/internal/file"
 )
 
 // DefaultEndpoint is where models come from when nothing else is said.
@@ -66,7 +68,7 @@ func Environment(getenv func(string) string) (Store, *Client, error) {
 		if at == "" {
 			at = filepath.Join(home, "token")
 		}
-		if data, err := os.ReadFile(at); err == nil && len(data) < 4096 {
+		if data, err := file.Read(at, 4096); err == nil {
 			c.Token = strings.TrimSpace(string(data))
 		}
 	}

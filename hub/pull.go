@@ -39,7 +39,7 @@ type Pulled struct {
 // stopped. Nothing is in the store under its name before its hash was checked.
 func (s Store) Pull(ctx context.Context, c *Client, r Ref, o PullOptions) (Pulled, error) {
 	got, err := s.pull(ctx, c, r, o)
-	return got, file.Plain(s.Dir, err)
+	return got, file.Plain(s.path(r.Repo), err)
 }
 
 func (s Store) pull(ctx context.Context, c *Client, r Ref, o PullOptions) (Pulled, error) {
@@ -54,13 +54,13 @@ func (s Store) pull(ctx context.Context, c *Client, r Ref, o PullOptions) (Pulle
 	if err != nil {
 		return Pulled{}, err
 	}
-	p := &pull{store: s, client: c, ref: r, commit: commit, options: o, dir: folder(r.Repo)}
+	p := &pull{store: s, client: c, ref: r, commit: commit, options: o}
 	for _, d := range []string{"blobs", "refs", path.Join("snapshots", commit)} {
-		if err := os.MkdirAll(filepath.Join(s.Dir, p.dir, d), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(s.path(r.Repo), d), 0o755); err != nil {
 			return Pulled{}, fmt.Errorf("hub: %w", err)
 		}
 	}
-	if p.root, err = s.open(); err != nil {
+	if p.root, err = s.open(r.Repo); err != nil {
 		return Pulled{}, fmt.Errorf("hub: %w", err)
 	}
 	defer p.root.Close()
@@ -72,7 +72,7 @@ func (s Store) pull(ctx context.Context, c *Client, r Ref, o PullOptions) (Pulle
 	if err := p.fetchAll(ctx, files); err != nil {
 		return Pulled{}, err
 	}
-	out := Pulled{Repo: r.Repo, Commit: commit, Bytes: p.total, Fetched: p.fetched.Load(), Path: filepath.Join(s.Dir, p.dir, "snapshots", commit)}
+	out := Pulled{Repo: r.Repo, Commit: commit, Bytes: p.total, Fetched: p.fetched.Load(), Path: filepath.Join(s.path(r.Repo), "snapshots", commit)}
 	for _, f := range files {
 		if err := p.link(f); err != nil {
 			return Pulled{}, fmt.Errorf("hub: %s: %w", f.Name, err)
@@ -92,8 +92,7 @@ type pull struct {
 	ref     Ref
 	commit  string
 	options PullOptions
-	dir     string // of the repository, in the store
-	root    *os.Root
+	root    *os.Root // the model's folder
 
 	total   int64
 	fetched atomic.Int64
@@ -199,7 +198,7 @@ func (p *pull) fetchAll(ctx context.Context, files []remote) error {
 		}
 	}
 	if need > 0 {
-		if err := file.NeedSpace(p.store.Dir, uint64(need)); err != nil {
+		if err := file.NeedSpace(p.store.path(p.ref.Repo), uint64(need)); err != nil {
 			return fmt.Errorf("hub: %s: %w", p.ref, err)
 		}
 	}
@@ -233,7 +232,7 @@ func (p *pull) fetchAll(ctx context.Context, files []remote) error {
 
 // link gives the blob its name in the snapshot; a copy where the system has no links.
 func (p *pull) link(f remote) error {
-	name := path.Join(p.dir, "snapshots", p.commit, f.Name)
+	name := path.Join("snapshots", p.commit, f.Name)
 	if err := p.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
@@ -260,11 +259,11 @@ func (p *pull) name() error {
 	if p.ref.revision() == p.commit {
 		return nil
 	}
-	at := filepath.Join(p.store.Dir, p.dir, "refs", filepath.FromSlash(p.ref.revision()))
-	if err := p.root.MkdirAll(path.Dir(path.Join(p.dir, "refs", p.ref.revision())), 0o755); err != nil {
+	at := filepath.Join(p.store.path(p.ref.Repo), "refs", filepath.FromSlash(p.ref.revision()))
+	if err := p.root.MkdirAll(path.Dir(path.Join("refs", p.ref.revision())), 0o755); err != nil {
 		return fmt.Errorf("hub: %w", err)
 	}
 	return file.WriteFile(at, []byte(p.commit), 0o644)
 }
 
-func (p *pull) blob(name string) string { return path.Join(p.dir, "blobs", name) }
+func (p *pull) blob(name string) string { return path.Join("blobs", name) }

@@ -3,7 +3,6 @@ package hub
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -25,8 +24,9 @@ type Store struct{ Dir string }
 type Model struct {
 	Repo      string     `json:"repo"`
 	Snapshots []Snapshot `json:"snapshots"`
-	Bytes     int64      `json:"bytes"`   // on disk, a blob that two snapshots share once
-	Partial   int64      `json:"partial"` // of these, bytes of downloads that were not finished
+	Bytes     int64      `json:"bytes"`          // on disk, a blob that two snapshots share once
+	Partial   int64      `json:"partial"`        // of these, bytes of downloads that were not finished
+	Link      string     `json:"link,omitempty"` // where its folder lies, where the store has only a symbolic link to that
 }
 
 // Snapshot is one commit of a model.
@@ -57,32 +57,38 @@ func repoOf(folder string) (string, bool) {
 	return repo, ok && Ref{Repo: repo}.check() == nil
 }
 
-// open opens the store's folder; everything is then reached within it.
-func (s Store) open() (*os.Root, error) { return os.OpenRoot(s.Dir) }
+// path is a model's folder, or a symbolic link to it, as is made where it lies on another disk.
+func (s Store) path(repo string) string { return filepath.Join(s.Dir, folder(repo)) }
+
+// open opens a model's folder, through a link where the store has that; what is written and deleted is then reached within the folder.
+func (s Store) open(repo string) (*os.Root, error) { return os.OpenRoot(s.path(repo)) }
+
+// Link is where a model's folder lies whose entry in the store is a symbolic link; empty where it is none.
+func (s Store) Link(repo string) string {
+	to, err := os.Readlink(s.path(repo))
+	if err != nil {
+		return ""
+	}
+	if !filepath.IsAbs(to) {
+		to = filepath.Join(s.Dir, to)
+	}
+	return to
+}
 
 // List returns every model of the store by name.
 func (s Store) List() ([]Model, error) {
-	models, err := s.list()
-	return models, file.Plain(s.Dir, err)
-}
-
-func (s Store) list() ([]Model, error) {
-	root, err := s.open()
+	entries, err := os.ReadDir(s.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
-	defer root.Close()
-	entries, err := fs.ReadDir(root.FS(), ".")
-	if err != nil {
-		return nil, fmt.Errorf("hub: %w", err)
-	}
 	var list []Model
 	for _, e := range entries {
-		if repo, ok := repoOf(e.Name()); ok && e.IsDir() {
-			m, err := s.read(root, repo)
+		// A link that leads nowhere is listed too: its disk may be away.
+		if repo, ok := repoOf(e.Name()); ok && (e.IsDir() || s.Link(repo) != "") {
+			m, err := s.read(repo)
 			if err != nil {
 				return nil, err
 			}
@@ -93,9 +99,9 @@ func (s Store) list() ([]Model, error) {
 }
 
 // read lists one model.
-func (s Store) read(root *os.Root, repo string) (Model, error) {
-	m, dir := Model{Repo: repo}, folder(repo)
-	blobs, err := readDir(root, path.Join(dir, "blobs"))
+func (s Store) read(repo string) (Model, error) {
+	m, dir := Model{Repo: repo, Link: s.Link(repo)}, s.path(repo)
+	blobs, err := readDir(filepath.Join(dir, "blobs"))
 	if err != nil {
 		return m, fmt.Errorf("hub: %w", err)
 	}
@@ -108,20 +114,21 @@ func (s Store) read(root *os.Root, repo string) (Model, error) {
 		}
 	}
 	revisions := map[string][]string{}
-	err = fs.WalkDir(root.FS(), path.Join(dir, "refs"), func(p string, e fs.DirEntry, err error) error {
+	refs := os.DirFS(filepath.Join(dir, "refs"))
+	err = fs.WalkDir(refs, ".", func(p string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return ignoreAbsent(err)
 		}
-		commit, err := readRef(root, p)
+		commit, err := readRef(filepath.Join(dir, "refs", filepath.FromSlash(p)))
 		if err == nil {
-			revisions[commit] = append(revisions[commit], strings.TrimPrefix(p, path.Join(dir, "refs")+"/"))
+			revisions[commit] = append(revisions[commit], p)
 		}
 		return nil // a damaged reference names nothing
 	})
 	if err != nil {
 		return m, fmt.Errorf("hub: %w", err)
 	}
-	commits, err := readDir(root, path.Join(dir, "snapshots"))
+	commits, err := readDir(filepath.Join(dir, "snapshots"))
 	if err != nil {
 		return m, fmt.Errorf("hub: %w", err)
 	}
@@ -129,21 +136,20 @@ func (s Store) read(root *os.Root, repo string) (Model, error) {
 		if !c.IsDir() || !isCommit(c.Name()) {
 			continue
 		}
-		snap := Snapshot{Commit: c.Name(), Revisions: revisions[c.Name()], Dir: filepath.Join(s.Dir, dir, "snapshots", c.Name()), Files: []File{}}
+		snap := Snapshot{Commit: c.Name(), Revisions: revisions[c.Name()], Dir: filepath.Join(dir, "snapshots", c.Name()), Files: []File{}}
 		slices.Sort(snap.Revisions)
 		if info, err := c.Info(); err == nil {
 			snap.Fetched = info.ModTime()
 		}
-		at := path.Join(dir, "snapshots", c.Name())
-		err := fs.WalkDir(root.FS(), at, func(p string, e fs.DirEntry, err error) error {
+		err := fs.WalkDir(os.DirFS(snap.Dir), ".", func(p string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() {
 				return err
 			}
-			f := File{Name: strings.TrimPrefix(p, at+"/")}
-			if to, err := root.Readlink(p); err == nil {
+			f, at := File{Name: p}, filepath.Join(snap.Dir, filepath.FromSlash(p))
+			if to, err := os.Readlink(at); err == nil {
 				f.blob = path.Base(filepath.ToSlash(to))
 			}
-			if info, err := root.Stat(p); err == nil {
+			if info, err := os.Stat(at); err == nil {
 				if f.Bytes = info.Size(); f.blob == "" {
 					m.Bytes += f.Bytes // a copy: the system has no links
 				}
@@ -159,8 +165,8 @@ func (s Store) read(root *os.Root, repo string) (Model, error) {
 	return m, nil
 }
 
-func readDir(root *os.Root, name string) ([]fs.DirEntry, error) {
-	list, err := fs.ReadDir(root.FS(), name)
+func readDir(name string) ([]fs.DirEntry, error) {
+	list, err := os.ReadDir(name)
 	return list, ignoreAbsent(err)
 }
 
@@ -172,13 +178,8 @@ func ignoreAbsent(err error) error {
 }
 
 // readRef reads the commit that a reference stands for.
-func readRef(root *os.Root, name string) (string, error) {
-	f, err := root.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, 64))
+func readRef(name string) (string, error) {
+	data, err := file.Read(name, 64)
 	if err != nil {
 		return "", err
 	}
@@ -193,17 +194,9 @@ func (s Store) Find(r Ref) (string, error) {
 	if err := r.check(); err != nil {
 		return "", err
 	}
-	root, err := s.open()
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("hub: %s %w", r, ErrAbsent)
-	}
+	m, err := s.read(r.Repo)
 	if err != nil {
-		return "", fmt.Errorf("hub: %w", err)
-	}
-	defer root.Close()
-	m, err := s.read(root, r.Repo)
-	if err != nil {
-		return "", file.Plain(s.Dir, err)
+		return "", err
 	}
 	for _, snap := range m.Snapshots {
 		if snap.Commit != r.revision() && !slices.Contains(snap.Revisions, r.revision()) {
@@ -250,22 +243,20 @@ func some(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// Remove deletes a model, or the one snapshot of a revision, or one file, with the blobs that nothing else needs, and returns the bytes freed.
+// Remove deletes a model, or the one snapshot of a revision, or one file, with the blobs that nothing else needs, and returns the bytes freed. Of a whole
+// model that is a Link, the link is deleted and nothing freed.
 func (s Store) Remove(r Ref) (int64, error) {
 	freed, err := s.remove(r)
-	return freed, file.Plain(s.Dir, err)
+	return freed, file.Plain(s.path(r.Repo), err)
 }
 
 func (s Store) remove(r Ref) (int64, error) {
 	if err := r.check(); err != nil {
 		return 0, err
 	}
-	root, err := s.open()
-	if err != nil {
-		return 0, fmt.Errorf("hub: %s %w", r, ErrAbsent)
-	}
-	defer root.Close()
-	if _, err := root.Stat(folder(r.Repo)); err != nil {
+	at := s.path(r.Repo)
+	link := s.Link(r.Repo)
+	if _, err := os.Stat(at); err != nil && link == "" {
 		return 0, fmt.Errorf("hub: %s %w", r, ErrAbsent)
 	}
 	unlock, err := s.lock(r.Repo)
@@ -273,33 +264,41 @@ func (s Store) remove(r Ref) (int64, error) {
 		return 0, err
 	}
 	defer unlock()
-	m, err := s.read(root, r.Repo)
+	m, err := s.read(r.Repo)
 	if err != nil {
 		return 0, err
 	}
 	if r.File == "" && r.Revision == "" {
 		// Renamed first, so that a model that is half deleted is never found.
-		gone := "removing-" + folder(r.Repo)
-		if err := root.RemoveAll(gone); err != nil {
+		gone := filepath.Join(s.Dir, "removing-"+folder(r.Repo))
+		if err := os.RemoveAll(gone); err != nil {
 			return 0, fmt.Errorf("hub: %w", err)
 		}
-		if err := root.Rename(folder(r.Repo), gone); err != nil {
+		if err := os.Rename(at, gone); err != nil {
 			return 0, fmt.Errorf("hub: %w", err)
 		}
-		if err := root.RemoveAll(gone); err != nil {
+		if err := os.RemoveAll(gone); err != nil { // of a link the link alone
 			return 0, fmt.Errorf("hub: %w", err)
+		}
+		if link != "" {
+			return 0, nil
 		}
 		return m.Bytes, nil
 	}
+	root, err := s.open(r.Repo)
+	if err != nil {
+		return 0, fmt.Errorf("hub: %w", err)
+	}
+	defer root.Close()
 	if err := s.removePart(root, r, m); err != nil {
 		return 0, err
 	}
-	left, err := s.read(root, r.Repo)
+	left, err := s.read(r.Repo)
 	if err != nil {
 		return 0, err
 	}
 	if len(left.Snapshots) == 0 && left.Partial == 0 {
-		if err := root.RemoveAll(folder(r.Repo)); err != nil {
+		if err := os.RemoveAll(at); err != nil {
 			return 0, fmt.Errorf("hub: %w", err)
 		}
 	}
@@ -308,7 +307,6 @@ func (s Store) remove(r Ref) (int64, error) {
 
 // removePart deletes a snapshot or one file of it, and then the blobs without a name.
 func (s Store) removePart(root *os.Root, r Ref, m Model) error {
-	dir := folder(r.Repo)
 	i := slices.IndexFunc(m.Snapshots, func(n Snapshot) bool { return n.Commit == r.revision() || slices.Contains(n.Revisions, r.revision()) })
 	if i < 0 {
 		return fmt.Errorf("hub: %s %w", r, ErrAbsent)
@@ -323,21 +321,21 @@ func (s Store) removePart(root *os.Root, r Ref, m Model) error {
 		drop = slices.DeleteFunc(slices.Clone(snap.Files), func(f File) bool { return f.Name != name })
 	}
 	for _, f := range drop {
-		if err := root.Remove(path.Join(dir, "snapshots", snap.Commit, f.Name)); err != nil {
+		if err := root.Remove(path.Join("snapshots", snap.Commit, f.Name)); err != nil {
 			return fmt.Errorf("hub: %w", err)
 		}
 	}
 	if len(drop) == len(snap.Files) {
 		for _, rev := range snap.Revisions {
-			if err := root.Remove(path.Join(dir, "refs", rev)); err != nil {
+			if err := root.Remove(path.Join("refs", rev)); err != nil {
 				return fmt.Errorf("hub: %w", err)
 			}
 		}
-		if err := root.RemoveAll(path.Join(dir, "snapshots", snap.Commit)); err != nil {
+		if err := root.RemoveAll(path.Join("snapshots", snap.Commit)); err != nil {
 			return fmt.Errorf("hub: %w", err)
 		}
 	}
-	left, err := s.read(root, r.Repo)
+	left, err := s.read(r.Repo)
 	if err != nil {
 		return err
 	}
@@ -349,7 +347,7 @@ func (s Store) removePart(root *os.Root, r Ref, m Model) error {
 	}
 	for _, f := range drop {
 		if f.blob != "" && !used[f.blob] {
-			if err := ignoreAbsent(root.Remove(path.Join(dir, "blobs", f.blob))); err != nil {
+			if err := ignoreAbsent(os.Remove(filepath.Join(s.path(r.Repo), "blobs", f.blob))); err != nil {
 				return fmt.Errorf("hub: %w", err)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/tokenizer/split"
 	"github.com/plinth-ml/plinth/tokenizer/spm"
 )
@@ -186,7 +187,7 @@ func llama3Ranks(data []byte) (*Tokenizer, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := file.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -196,14 +197,13 @@ func readFile(path string) ([]byte, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
+	if bytes.HasPrefix(head, []byte("\x1f\x8b")) || bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")) {
+		return nil, errors.New("tokenizer: the file is compressed (gzip or zstd): unpack it first")
+	}
 	if kind := weights(head); kind != "" {
 		return nil, fmt.Errorf("tokenizer: the file is %s, and holds no tokenizer; one may be in its folder", kind)
 	}
-	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("tokenizer: more than %d bytes", maxFile)
-	}
-	return data, err
+	return file.ReadFrom(in, path, maxFile)
 }
 
 // weights says what a file of weights is by its beginning, "" of any other.

@@ -112,11 +112,7 @@ func (f *File) openParts() error {
 	if name == nil || name[2] != "00001" || name[3] != fmt.Sprintf("%05d", count) {
 		return fmt.Errorf("has %d parts, so it must be called NAME-00001-of-%05d.gguf", count, count)
 	}
-	dir, err := file.OpenFolder(filepath.Dir(f.path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
+	dir := file.Folder(filepath.Dir(f.path))
 	for i := 2; i <= count; i++ {
 		part := fmt.Sprintf("%s-%05d-of-%s.gguf", name[1], i, name[3])
 		m, err := dir.Map(part)

@@ -9,5 +9,6 @@
 // Every other name is refused, and the error gives it: posix.system, builtins.eval. No code of the file is ever run. Steps and memory are bounded by the
 // file's length, and each tensor must lie in its storage.
 //
-// A tensor's name is the path of keys that leads to it, joined by dots; values that are no tensors are passed over.
+// A tensor's name is the path of keys that leads to it, joined by dots; values that are no tensors are passed over. Of what a training program saved, the
+// model's tensors are read, without the wrappers around them (state_dict, model_state_dict, model, module) and the prefixes that all names have (module., _orig_mod.).
 package pickle

@@ -66,11 +66,7 @@ func Open(path string) (*File, error) {
 }
 
 func (f *File) openIndex() error {
-	dir, err := file.OpenFolder(filepath.Dir(f.path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
+	dir := file.Folder(filepath.Dir(f.path))
 	return checkpoint.OpenShards(dir, filepath.Base(f.path), ".bin", func(shard string) ([]string, error) {
 		m, err := dir.Map(shard)
 		if err != nil {
@@ -111,7 +107,10 @@ func parse(data []byte) (map[string]*tensor, error) {
 		return nil, err
 	}
 	c := collector{found: map[string]*tensor{}, budget: m.budget}
-	return c.found, c.walk("", value, 0)
+	if err := c.walk("", unwrap(value), 0); err != nil {
+		return nil, err
+	}
+	return bare(c.found), nil
 }
 
 // bytesAt reads a mapped file.

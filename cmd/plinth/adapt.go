@@ -13,6 +13,7 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
@@ -55,7 +56,8 @@ type adaptCmd struct {
 	summaryFlags
 	embedFlags
 
-	notes []string // about the examples
+	notes    []string                                                 // about the examples
+	finished func(kind model.Task) (zoo.TaskModel, zoo.Labels, error) // opens a finished model, which is not trained but scored; nil: a.Model is to be trained
 }
 
 // note keeps what is to be told about the examples.
@@ -201,6 +203,7 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 	if report.Results, err = task.results(ctx, tensor.Evaluation(k), a.Out); err != nil {
 		return err
 	}
+	report.Shift = shifts(report.Results)
 	if a.Curve != nil {
 		if report.Curve, err = task.(*classifyTask).curve(ctx, c, k, path); err != nil {
 			return err

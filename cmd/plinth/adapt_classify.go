@@ -50,6 +50,9 @@ func (c *classifyTask) read(ctx context.Context, seed uint64) (err error) {
 	if c.sets, err = readSets(c.adaptCmd, seed, func(path string) ([]classRow, error) { return c.table(ctx, path) }); err != nil {
 		return err
 	}
+	if c.finished != nil {
+		return nil // the model knows its labels
+	}
 	c.ids = map[string]int{}
 	for _, set := range those(c.sets.train, c.sets.validation) {
 		if set != c.sets.train && !set.heldOut {
@@ -71,11 +74,30 @@ func (c *classifyTask) read(ctx context.Context, seed uint64) (err error) {
 		return fmt.Errorf("%s: %d different labels: is --label %s the right column?", c.Data, len(c.labels), c.Label)
 	}
 	slices.SortFunc(c.labels, compareLabels)
+	c.number()
+	c.noteLabels()
+	return c.enoughForCurve()
+}
+
+// number gives the labels their ids.
+func (c *classifyTask) number() {
+	c.ids = map[string]int{}
 	for i, l := range c.labels {
 		c.ids[l] = i
 	}
-	c.noteLabels()
-	return c.enoughForCurve()
+}
+
+// learnt takes over what the scores of a finished model mean.
+func (c *classifyTask) learnt(l zoo.Labels) error {
+	switch {
+	case l.Problem == string(adapt.Regression):
+		return usagef("%s tells numbers, not labels: --task regress", c.Model)
+	case multiple(l) != (c.Multi != ""):
+		return usagef("--multi SEP is for a model that gives texts several labels, and needed for it; %s tells %d labels apart", c.Model, len(l.Names))
+	}
+	c.labels = l.Names
+	c.number()
+	return nil
 }
 
 // noteLabels tells of labels that cannot be learned, or that are perhaps none.
@@ -137,8 +159,14 @@ func (c *classifyTask) table(ctx context.Context, path string) ([]classRow, erro
 
 func (c *classifyTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.Options) (_ *subject, err error) {
 	c.tok = tok
-	if c.m, err = zoo.NewTask(path, model.SequenceTask, len(c.labels), seed, o); err != nil {
+	var l zoo.Labels
+	if c.m, l, err = c.headed(path, model.SequenceTask, c.labelling(), seed, o); err != nil {
 		return nil, err
+	}
+	if c.finished != nil {
+		if err := c.learnt(l); err != nil {
+			return nil, err
+		}
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: c.m.Sizes().Context, Virtual: c.virtual(c.m.Sizes())}
 	if err := c.sets.each(func(row *classRow) error { return c.encode(x, row) }); err != nil {
@@ -164,7 +192,7 @@ func (c *classifyTask) encode(x *adapt.Texts, row *classRow) error {
 	for _, l := range row.labels {
 		id, ok := c.ids[l]
 		if !ok {
-			return fmt.Errorf("%s: label %q does not occur in the examples that are trained on", row.where, l)
+			return fmt.Errorf("%s: label %q does not occur in what is trained on: %s", row.where, l, someOf(c.labels))
 		}
 		if c.Multi != "" {
 			e.Targets[id] = 1
@@ -222,6 +250,9 @@ func (c *classifyTask) results(ctx context.Context, t *tensor.Tape, dir string) 
 		s, err := c.score(ctx, t, set)
 		if err != nil {
 			return nil, err
+		}
+		if dir == "" {
+			return s, nil
 		}
 		rows := [][]string{{"example", "text", "label", "predicted", "confidence"}}
 		for _, l := range c.labels {

@@ -102,6 +102,18 @@ func (c *classifyTask) scoreMulti(r *classScores, all [][]float32, set *exampleS
 	return nil
 }
 
+func (s *classScores) measures() []measure {
+	list := []measure{{"accuracy", s.Accuracy}, {"macro F1", s.Averages.Macro.F1}, {"micro F1", s.Averages.Micro.F1}, {"loss", s.Loss}}
+	if s.Calibration != nil {
+		auc := s.Calibration.AUC
+		if auc == 0 {
+			auc = math.NaN()
+		}
+		list = append(list, measure{"Matthews", *s.Matthews}, measure{"AUC", auc}, measure{"Brier", s.Calibration.Brier}, measure{"calibration error", s.Calibration.ECE})
+	}
+	return list
+}
+
 // text is the part of the report.
 func (s *classScores) text(b *strings.Builder) {
 	name := "accuracy"

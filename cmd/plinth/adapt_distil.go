@@ -12,9 +12,9 @@ import (
 
 // distilFlags ask for a teacher.
 type distilFlags struct {
-	Teacher     string  `help:"Of classify: a model with a head for the same labels, whose scores are learned beside the labels (Hinton et al. 2015)." placeholder:"DIR|NAME" group:"Distillation"`
-	Temperature float64 `name:"teacher-temperature" default:"2" help:"Scores of both are divided by it." placeholder:"F" group:"Distillation"`
-	Weight      float64 `name:"teacher-weight" default:"0.5" help:"Share of the teacher in the loss; the rest is that of the labels." placeholder:"F" group:"Distillation"`
+	Teacher            string  `help:"Of classify: a model with a head for the same labels, whose scores are learned beside the labels (Hinton et al. 2015)." placeholder:"DIR|NAME" group:"Distillation"`
+	TeacherTemperature float64 `default:"2" help:"Scores of both are divided by it; ${default} where nothing else is said." placeholder:"F" group:"Distillation"`
+	TeacherWeight      float64 `default:"0.5" help:"Share of the teacher in the loss; the rest is that of the labels; ${default} where nothing else is said." placeholder:"F" group:"Distillation"`
 }
 
 // checkTeacher refuses what a teacher cannot be for.
@@ -24,10 +24,10 @@ func (a *adaptCmd) checkTeacher() error {
 		return nil
 	case a.Task != "classify" || a.Multi != "" || a.Balance:
 		return usagef("--teacher is for --task classify with one label of each text, without --balance")
-	case !(a.Temperature > 0):
-		return usagef("--teacher-temperature is %v: want a number above 0", a.Temperature)
-	case !(a.Weight >= 0 && a.Weight <= 1):
-		return usagef("--teacher-weight is %v: want a share from 0 to 1", a.Weight)
+	case !(a.TeacherTemperature > 0):
+		return usagef("--teacher-temperature is %v: want a number above 0", a.TeacherTemperature)
+	case !(a.TeacherWeight >= 0 && a.TeacherWeight <= 1):
+		return usagef("--teacher-weight is %v: want a share from 0 to 1", a.TeacherWeight)
 	}
 	return nil
 }
@@ -37,7 +37,7 @@ func (f *distilFlags) distillation() *adapt.Distillation {
 	if f.Teacher == "" {
 		return nil
 	}
-	return &adapt.Distillation{Temperature: f.Temperature, Hard: 1 - f.Weight}
+	return &adapt.Distillation{Temperature: f.TeacherTemperature, Hard: 1 - f.TeacherWeight}
 }
 
 // askTeacher writes the teacher's scores into the examples that are trained on. It reads them with a tokenizer of its own, and its labels may have another order.

@@ -85,7 +85,7 @@ func (p *embedTask) read(ctx context.Context, seed uint64) (err error) {
 		}
 		return list, err
 	})
-	if err == nil && len(p.sets.train.rows) < 2 {
+	if err == nil && p.finished == nil && len(p.sets.train.rows) < 2 {
 		err = fmt.Errorf("%s: %d pairs are left to train on beside those of the validation: 2 at least are wanted", p.Data, len(p.sets.train.rows))
 	}
 	return err
@@ -156,11 +156,20 @@ type retrievalScores struct {
 	Pairs    int     `json:"pairs"`
 	Accuracy float64 `json:"accuracy"` // of the nearest text
 	MRR      float64 `json:"mrr"`      // mean of 1/rank
+	NDCG     float64 `json:"ndcg_10"`  // discounted gain of the ten nearest over the best possible
+	Recall1  float64 `json:"recall_1"` // share of the right texts among so many nearest
+	Recall5  float64 `json:"recall_5"`
+	Recall10 float64 `json:"recall_10"`
 	first    []int   // the nearest
 }
 
+func (s retrievalScores) measures() []measure {
+	return []measure{{"nearest is right", s.Accuracy}, {"MRR", s.MRR}, {"nDCG@10", s.NDCG}, {"recall@1", s.Recall1}, {"recall@5", s.Recall5}, {"recall@10", s.Recall10}}
+}
+
 func (s retrievalScores) text(b *strings.Builder) {
-	fmt.Fprintf(b, "\n%s: %d pairs, the right text is nearest in %.2f %%, mean reciprocal rank %.4f\n", s.Set, s.Pairs, 100*s.Accuracy, s.MRR)
+	fmt.Fprintf(b, "\n%s: %d pairs, the right text is nearest in %.2f %%, mean reciprocal rank %.4f, nDCG@10 %.4f, recall@1 %.4f, @5 %.4f, @10 %.4f\n",
+		s.Set, s.Pairs, 100*s.Accuracy, s.MRR, s.NDCG, s.Recall1, s.Recall5, s.Recall10)
 }
 
 // vectors are those of the first texts of a set, and of the second.
@@ -214,9 +223,16 @@ func (p *embedTask) score(ctx context.Context, t *tensor.Tape, set *exampleSet[p
 		}
 		s.Accuracy += gains[i][0] / float64(len(set.rows))
 	}
-	r, err := task.Retrieval(gains, 10)
-	s.MRR = r.MRR
-	return s, err
+	for k, recall := range map[int]*float64{1: &s.Recall1, 5: &s.Recall5, 10: &s.Recall10} {
+		r, err := task.Retrieval(gains, k)
+		if err != nil {
+			return s, err
+		}
+		if *recall = r.Recall; k == 10 {
+			s.MRR, s.NDCG = r.MRR, r.NDCG
+		}
+	}
+	return s, nil
 }
 
 func (p *embedTask) measure(ctx context.Context, t *tensor.Tape) (loss, score float64, err error) {
@@ -235,11 +251,17 @@ func (p *embedTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]
 			if err != nil {
 				return nil, err
 			}
+			if dir == "" {
+				return s, nil
+			}
 			return s, writeNumbers(filepath.Join(dir, p.sets.predictions(set, ".csv")), scored, s)
 		}
 		s, err := p.score(ctx, t, set)
 		if err != nil {
 			return nil, err
+		}
+		if dir == "" {
+			return s, nil
 		}
 		rows := [][]string{{"example", "text", "pair", "nearest"}}
 		for i, row := range set.rows {

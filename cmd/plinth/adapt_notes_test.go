@@ -103,7 +103,9 @@ func TestAdaptNotes(t *testing.T) {
 		fails(t, 1, `empty.csv:3: column "text" is empty`, args(verb+" --model base --data empty.csv")...)
 	}
 	fails(t, 2, "text 2 is empty", "embed", "--model", "base", "a", " ")
-	fails(t, 2, "text 1 is empty", "classify", "--model", "base", "")
+	for _, verb := range []string{"classify", "tag"} {
+		fails(t, 2, "text 1 is empty", verb, "--model", "base", "")
+	}
 	for flags, want := range map[string]string{"--rank 0": "--rank is 0", "--alpha 0": "--alpha is 0", "--dropout 1": "--dropout is 1", "--dora --method full": "--dora and --rslora"} {
 		fails(t, 2, want, args("adapt --task classify --model base --data s.csv --out no --method lora "+flags)...)
 	}

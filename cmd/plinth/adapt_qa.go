@@ -54,15 +54,19 @@ func (q *qaTask) read(ctx context.Context, seed uint64) (err error) {
 	if err != nil {
 		return err
 	}
-	for i := range q.sets.train.rows {
-		q.noAnswer = q.noAnswer || len(q.sets.train.rows[i].Answers) == 0
+	known := q.sets.train
+	if q.finished != nil {
+		known = q.sets.test
+	}
+	for i := range known.rows {
+		q.noAnswer = q.noAnswer || len(known.rows[i].Answers) == 0
 	}
 	return nil
 }
 
 func (q *qaTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.Options) (_ *subject, err error) {
 	q.tok = tok
-	if q.m, err = zoo.NewTask(path, model.SpanTask, 2, seed, o); err != nil {
+	if q.m, _, err = q.headed(path, model.SpanTask, q.labelling(), seed, o); err != nil {
 		return nil, err
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: q.m.Sizes().Context}
@@ -121,6 +125,9 @@ func (q *qaTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]tas
 		s, list, found, err := q.test(ctx, t, set)
 		if err != nil {
 			return nil, err
+		}
+		if dir == "" {
+			return s, nil
 		}
 		return s, writeAnswers(filepath.Join(dir, q.sets.predictions(set, ".json")), filepath.Join(dir, q.sets.predictions(set, "-null-odds.json")), list, found)
 	})

@@ -60,8 +60,12 @@ func (a *adaptCmd) scored(ctx context.Context, path, column string) ([]scoredRow
 
 func (r *regressTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.Options) (_ *subject, err error) {
 	r.tok = tok
-	if r.m, err = zoo.NewTask(path, model.SequenceTask, 1, seed, o); err != nil {
+	var l zoo.Labels
+	if r.m, l, err = r.headed(path, model.SequenceTask, r.labelling(), seed, o); err != nil {
 		return nil, err
+	}
+	if l.Problem != string(adapt.Regression) {
+		return nil, usagef("%s tells labels apart, not numbers: --task classify", r.Model)
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: r.m.Sizes().Context, Virtual: r.virtual(r.m.Sizes())}
 	if err := r.sets.each(func(row *scoredRow) (err error) {
@@ -95,6 +99,10 @@ type numberScores struct {
 
 func (s numberScores) text(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%s: %d examples, Pearson %.4f, Spearman %.4f, mean squared error %.4f\n", s.Set, s.Examples, s.Pearson, s.Spearman, s.MSE)
+}
+
+func (s numberScores) measures() []measure {
+	return []measure{{"Pearson", s.Pearson}, {"Spearman", s.Spearman}, {"mean squared error", s.MSE}, {"mean absolute error", s.MAE}}
 }
 
 // scoreNumbers compares what is predicted of a set with what is given. Where the correlations have no value, one side being constant, they are 0.
@@ -134,6 +142,9 @@ func (r *regressTask) results(ctx context.Context, t *tensor.Tape, dir string) (
 		s, err := r.score(ctx, t, set)
 		if err != nil {
 			return nil, err
+		}
+		if dir == "" {
+			return s, nil
 		}
 		return s, writeNumbers(filepath.Join(dir, r.sets.predictions(set, ".csv")), set, s)
 	})

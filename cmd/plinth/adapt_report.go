@@ -28,6 +28,7 @@ type adaptReport struct {
 	LR        float64          `json:"lr"`
 	Validated []adapt.Measured `json:"validated,omitempty"`
 	Results   []taskScores     `json:"results"`
+	Shift     []shift          `json:"shift,omitempty"`
 	Curve     *curveReport     `json:"curve,omitempty"`
 	Out       string           `json:"out"`
 }
@@ -43,9 +44,7 @@ func (r *adaptReport) String() string {
 		fmt.Fprintf(&b, ", %d labels", len(r.Labels))
 	}
 	fmt.Fprintf(&b, ", %s of %s parameters trained, %d steps at learning rate %.2g in %.1f s\n", count(r.Trained), count(r.Params), r.Steps, r.LR, r.Seconds)
-	for _, s := range r.Results {
-		s.text(&b)
-	}
+	b.WriteString(scoresText(r.Results))
 	if r.Curve != nil {
 		r.Curve.text(&b)
 	}

@@ -81,7 +81,9 @@ func (s *summarizeTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o 
 		}
 		s.lessons[set] = l
 	}
-	of.examples = s.lessons[s.sets.train].len()
+	if s.sets.train != nil {
+		of.examples = s.lessons[s.sets.train].len()
+	}
 	return of, nil
 }
 
@@ -158,6 +160,10 @@ func (s summaryScores) text(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%s: %d texts, loss %.4f\n  %-18s %v\n  %-18s %v\n", s.Set, s.Examples, s.Loss, "model", s.Rouge, "first 3 sentences", s.Lead3)
 }
 
+func (s summaryScores) measures() []measure {
+	return []measure{{"ROUGE-1", s.Rouge.R1}, {"ROUGE-2", s.Rouge.R2}, {"ROUGE-L", s.Rouge.L}, {"ROUGE-Lsum", s.Rouge.LSum}, {"loss", s.Loss}}
+}
+
 // score tests the model on a set; it returns what it wrote too.
 func (s *summarizeTask) score(ctx context.Context, t *tensor.Tape, set *exampleSet[summaryRow], beams int) (r summaryScores, written []adapt.Summary, err error) {
 	r = summaryScores{Set: set.name, Examples: len(set.rows)}
@@ -191,6 +197,9 @@ func (s *summarizeTask) results(ctx context.Context, t *tensor.Tape, dir string)
 		r, written, err := s.score(ctx, t, set, 0)
 		if err != nil {
 			return nil, err
+		}
+		if dir == "" {
+			return r, nil
 		}
 		rows := [][]string{{"example", "text", "summary", "predicted"}}
 		for i, row := range set.rows {

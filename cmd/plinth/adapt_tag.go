@@ -47,6 +47,9 @@ func (a *tagTask) read(ctx context.Context, seed uint64) (err error) {
 	if a.sets, err = readSets(a.adaptCmd, seed, func(path string) ([]tagRow, error) { return a.table(ctx, path) }); err != nil {
 		return err
 	}
+	if a.finished != nil {
+		return nil // the model knows its tags
+	}
 	seen := map[string]bool{}
 	for _, row := range a.sets.train.rows {
 		for _, tag := range row.tags {
@@ -68,10 +71,6 @@ func (a *tagTask) read(ctx context.Context, seed uint64) (err error) {
 	slices.SortFunc(a.labels, compareLabels)
 	if a.Scheme != "plain" { // O, then the types, B before I
 		slices.SortStableFunc(a.labels, func(x, y string) int { return strings.Compare(x[1:], y[1:]) })
-	}
-	a.ids = map[string]int32{}
-	for i, tag := range a.labels {
-		a.ids[tag] = int32(i)
 	}
 	return nil
 }
@@ -114,8 +113,13 @@ func (a *tagTask) table(ctx context.Context, path string) ([]tagRow, error) {
 
 func (a *tagTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.Options) (_ *subject, err error) {
 	a.tok = tok
-	if a.m, err = zoo.NewTask(path, model.TokenTask, len(a.labels), seed, o); err != nil {
+	var l zoo.Labels
+	if a.m, l, err = a.headed(path, model.TokenTask, a.labelling(), seed, o); err != nil {
 		return nil, err
+	}
+	a.labels, a.ids = l.Names, map[string]int32{}
+	for i, tag := range a.labels {
+		a.ids[tag] = int32(i)
 	}
 	x := &adapt.Texts{Tokenizer: tok, Limit: a.m.Sizes().Context}
 	if err := a.sets.each(func(row *tagRow) (err error) {
@@ -125,7 +129,7 @@ func (a *tagTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo
 		for _, tag := range row.tags {
 			id, ok := a.ids[tag]
 			if !ok {
-				return fmt.Errorf("%s: tag %q does not occur in the examples that are trained on", row.where, tag)
+				return fmt.Errorf("%s: tag %q does not occur in what is trained on: %s", row.where, tag, someOf(a.labels))
 			}
 			row.classes = append(row.classes, id)
 		}
@@ -197,6 +201,9 @@ func (a *tagTask) results(ctx context.Context, t *tensor.Tape, dir string) ([]ta
 		s, predicted, err := a.score(ctx, t, set)
 		if err != nil {
 			return nil, err
+		}
+		if dir == "" {
+			return s, nil
 		}
 		var b strings.Builder
 		for i, row := range set.rows {

@@ -48,6 +48,10 @@ func scoreTags(set string, gold, predicted [][]string, scheme bool) (tagScores, 
 	return s, nil
 }
 
+func (s tagScores) measures() []measure {
+	return []measure{{"micro F1", s.Averages.Micro.F1}, {"macro F1", s.Averages.Macro.F1}, {"accuracy of words", s.Accuracy}, {"loss", s.Loss}}
+}
+
 // singles makes each label an entity of one word.
 func singles(labels []string) []string {
 	tags := make([]string, len(labels))

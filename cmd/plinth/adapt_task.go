@@ -59,7 +59,7 @@ type adaptTask interface {
 	objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error)
 	// measure tests the model on the validation: its loss, and the score of which more is better. It is called where subject.validated.
 	measure(ctx context.Context, t *tensor.Tape) (loss, score float64, err error)
-	// results tests the model on what the report is about, and writes its predictions into dir.
+	// results tests the model on what the report is about, and writes its predictions into dir, unless that is "".
 	results(ctx context.Context, t *tensor.Tape, dir string) ([]taskScores, error)
 	// save writes the model's folder.
 	save(dir string) error
@@ -71,6 +71,8 @@ type adaptTask interface {
 type taskScores interface {
 	// text appends the lines of the report.
 	text(b *strings.Builder)
+	// measures are the numbers that two sets are compared by, always in the same order.
+	measures() []measure
 }
 
 // subject is the model that a task adapts, and what it is adapted from.
@@ -153,7 +155,10 @@ func (s *exampleSets[E]) tested(test func(*exampleSet[E]) (taskScores, error)) (
 
 // of tells a subject how many examples it is adapted from, how many of their texts were cut, and whether there is a validation.
 func (s *exampleSets[E]) of(to *subject, cut int) *subject {
-	to.examples, to.cut, to.validated = len(s.train.rows), cut, s.validation != nil
+	to.cut, to.validated = cut, s.validation != nil
+	if s.train != nil {
+		to.examples = len(s.train.rows)
+	}
 	return to
 }
 
@@ -207,6 +212,9 @@ func readSets[E any](a *adaptCmd, seed uint64, read func(path string) ([]E, erro
 			return nil, fmt.Errorf("%s holds no examples", f.path)
 		}
 		*f.set = &exampleSet[E]{name: f.path, rows: rows}
+	}
+	if a.finished != nil {
+		return s, nil
 	}
 	if n := int(share*float64(len(s.train.rows)) + 0.5); n > 0 && n < len(s.train.rows) {
 		s.holdOut(n, seed)

@@ -3,10 +3,10 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
@@ -44,13 +44,18 @@ func (f adapterFlags) openHead(c *common, path string, kind model.Task) (m zoo.T
 
 // notMerged refuses an adapter that the model has in its weights already, as the folder that adapt writes has: it would count twice.
 func notMerged(path, dir string) error {
-	merged, err := os.ReadFile(filepath.Join(path, adapterFolder, adapt.AdapterWeights))
+	merged, err := file.Map(filepath.Join(path, adapterFolder, adapt.AdapterWeights))
 	if err != nil {
 		return nil // no such folder
 	}
-	beside, err := os.ReadFile(filepath.Join(dir, adapt.AdapterWeights))
-	if err != nil || !bytes.Equal(merged, beside) {
+	defer merged.Close()
+	beside, err := file.Map(filepath.Join(dir, adapt.AdapterWeights))
+	if err != nil {
 		return nil // opening it says what is wrong
+	}
+	defer beside.Close()
+	if !bytes.Equal(merged.Bytes(), beside.Bytes()) {
+		return nil
 	}
 	return fmt.Errorf("--adapter %s: it is merged into the weights of %s already: leave the flag out, or give the model that it was trained on", dir, path)
 }

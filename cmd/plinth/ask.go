@@ -14,6 +14,7 @@ import (
 
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tensor"
@@ -181,9 +182,9 @@ func (v *askCmd) read(ctx context.Context) ([]question, error) {
 			return nil, err
 		}
 		defer in.Close()
-		b, err := io.ReadAll(in)
+		b, err := file.ReadFrom(in, v.File, maxText)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", v.File, err)
+			return nil, err
 		}
 		if text = string(b); !utf8.ValidString(text) {
 			return nil, fmt.Errorf("%s is not UTF-8", v.File)

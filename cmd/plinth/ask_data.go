@@ -251,6 +251,10 @@ func (r *reader) score(set string, questions []question, found []adapt.Found) (a
 	return s, err
 }
 
+func (s answerScores) measures() []measure {
+	return []measure{{"exact match", s.Exact}, {"F1", s.F1}}
+}
+
 // text appends the lines of the report.
 func (s answerScores) text(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%s: %d questions, exact %.2f %%, F1 %.2f %%", s.Set, s.Examples, s.Exact, s.F1)

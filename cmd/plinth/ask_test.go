@@ -68,7 +68,8 @@ func TestAdaptQAAndAsk(t *testing.T) {
 	holdings(t, "test.json", 40, 3, true)
 	holdings(t, "other.json", 20, 4, false)
 	r := object(t, args("adapt --task qa --model bert --data train.json --validation dev.json --test test.json --shifted other.json --out out --epochs 8 --lr 3e-3")...)
-	keys(t, r, "cut examples lr method model out params results seconds steps task trained_params validated")
+	keys(t, r, "cut examples lr method model out params results seconds shift steps task trained_params validated")
+	evaluated(t, r, "--task qa --model out --data test.json --shifted other.json")
 	result := r["results"].([]any)[0].(map[string]any)
 	keys(t, result, "set examples loss exact f1 has_answer no_answer best_exact best_f1")
 	if result["f1"].(float64) < 80 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -130,7 +131,7 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if err = s.openTools(ctx); err != nil {
 		return nil, err
 	}
-	if s.engine, err = t.engine(c, m, 1); err != nil {
+	if s.engine, err = t.engine(c, m, tok, 1); err != nil {
 		return nil, err
 	}
 	if s.context = t.Context; s.context == 0 {
@@ -182,7 +183,7 @@ func (t *chatCmd) chooseTemplate(source *chat.Source) (*chat.Template, error) {
 	if slices.Contains(chat.Names(), t.Template) {
 		return chat.Named(t.Template, source.BOS, source.EOS)
 	}
-	text, err := os.ReadFile(t.Template)
+	text, err := file.Read(t.Template, maxText)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, usagef("--template %s is no file and none of %s", t.Template, strings.Join(chat.Names(), ", "))
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,12 +83,7 @@ func (s *talk) load(arg string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("/load: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConversation+1))
+	data, err := file.Read(path, maxConversation)
 	if err != nil {
 		return fmt.Errorf("/load: %w", err)
 	}
@@ -103,9 +97,6 @@ func (s *talk) load(arg string) error {
 }
 
 func parseConversation(data []byte) ([]chat.Message, error) {
-	if len(data) > maxConversation {
-		return nil, fmt.Errorf("it has more than %d bytes", maxConversation)
-	}
 	var c conversation
 	err := json.Unmarshal(data, &c.Messages)
 	if err != nil {

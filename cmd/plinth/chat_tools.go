@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/plinth-ml/plinth/chat"
+	"github.com/plinth-ml/plinth/internal/file"
 )
 
 // openTools reads the file of --tools, and makes sure that the template shows the model what it says.
@@ -15,7 +15,7 @@ func (s *talk) openTools(ctx context.Context) error {
 	if path == "" {
 		return nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := file.Read(path, maxText)
 	if err != nil {
 		return fmt.Errorf("--tools: %w", err)
 	}

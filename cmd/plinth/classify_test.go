@@ -119,3 +119,25 @@ func TestFewShot(t *testing.T) {
 		fails(t, c.code, c.want, args("classify --model base "+c.flags)...)
 	}
 }
+
+// An encoder-decoder that was taught to write labels says them of texts, and of several which is likelier.
+func TestZeroShotEncoderDecoder(t *testing.T) {
+	base(t)
+	smallT5(t)
+	reviews(t, "train.csv", 60, "good", "bad")
+	ok(t, args("adapt --task summarize --model t5 --data train.csv --summary label --validation 0 --prefix= --max-tokens 8 --lr 1e-2 --epochs 20 --out writer")...)
+	o := object(t, append(args("classify --model writer --labels good,bad --data train.csv --label label --template"), "{text} {}")...)
+	if a := o["scores"].(map[string]any)["accuracy"].(float64); a < 0.9 {
+		t.Errorf("accuracy %v", a)
+	}
+	p := 0.0
+	for _, l := range object(t, args("classify --model writer --labels good,bad,odd --calibrate --score sum --top 0 poor")...)["results"].([]any)[0].(map[string]any)["labels"].([]any) {
+		p += l.(map[string]any)["probability"].(float64)
+	}
+	if math.Abs(p-1) > 1e-9 {
+		t.Errorf("probabilities add up to %v", p)
+	}
+	if long := object(t, args("classify --model writer --labels good,bad", strings.Repeat("super ", 200))...); long["cut"] != 1.0 {
+		t.Errorf("%v", long["cut"])
+	}
+}

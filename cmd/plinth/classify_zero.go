@@ -89,8 +89,9 @@ func (v *classifyCmd) zeroShot(ctx context.Context, c *common, path string) (cla
 		e, err := v.entailment(c, path, tok, l.Names)
 		return e, l, err
 	}
-	if _, err := zoo.AsDecoder(m); err != nil {
-		return nil, l, fmt.Errorf("%s: labels of your own need a head with a label of entailment, or a model that writes text from left to right: %w", path, err)
+	_, pairs := m.(model.Seq2Seq)
+	if _, err := zoo.AsDecoder(m); err != nil && !pairs {
+		return nil, l, fmt.Errorf("%s: labels of your own need a head with a label of entailment, or a model that writes text: %w", path, err)
 	}
 	if v.Multi {
 		return nil, l, usagef("--multi is for a model with a head for entailment; %s writes text", path)
@@ -106,11 +107,20 @@ func (v *classifyCmd) zeroShot(ctx context.Context, c *common, path string) (cla
 	if len(l.Names) < 2 {
 		return nil, l, usagef("--labels %s: a single label is always right", strings.Join(l.Names, ","))
 	}
+	if pairs {
+		w, err := zoo.OpenAny(path, zoo.Options{})
+		if err != nil {
+			return nil, l, err
+		}
+		a := &pairAnswers{w.(model.Seq2Seq), tok, tensor.Evaluation(c.kernels())}
+		p.use(a, tok, a.m.Sizes().Context, l.Names)
+		return p, l, nil
+	}
 	d, err := zoo.Open(path, zoo.Options{})
 	if err != nil {
 		return nil, l, err
 	}
-	p.use(eval.NewLikelihoods(d, tok, c.kernels()), l.Names)
+	p.use(eval.NewLikelihoods(d, tok, c.kernels()), tok, d.Sizes().Context, l.Names)
 	return p, l, nil
 }
 
@@ -191,12 +201,45 @@ func (e *entailed) probabilities(ctx context.Context, rows []tableRow) ([][]floa
 	return p, nil
 }
 
+// answerer says how likely a text is behind another.
+type answerer interface {
+	Answer(ctx context.Context, requests []task.Request) ([]task.Likelihood, error)
+	Fits(task.Request) bool
+}
+
+// pairAnswers are those of an encoder-decoder: it reads the context, and writes the continuation up to the token that ends it.
+type pairAnswers struct {
+	m   model.Seq2Seq
+	tok *tokenizer.Tokenizer
+	t   *tensor.Tape
+}
+
+func (a *pairAnswers) ids(text string) []int32 {
+	return a.tok.AddSpecial(a.tok.Encode(strings.TrimSpace(text)))
+}
+
+func (a *pairAnswers) Fits(r task.Request) bool { return len(a.ids(r.Context)) <= a.m.Sizes().Context }
+
+func (a *pairAnswers) Answer(ctx context.Context, requests []task.Request) ([]task.Likelihood, error) {
+	list := make([]adapt.Pair, len(requests))
+	for i, r := range requests {
+		list[i] = adapt.Pair{Source: a.ids(r.Context), Target: a.ids(r.Continuation)}
+	}
+	losses, err := adapt.WritingLosses(ctx, a.t, a.m, list)
+	answers := make([]task.Likelihood, len(losses))
+	for i, l := range losses {
+		answers[i].LogProb = -l
+	}
+	return answers, err
+}
+
 // shot is a labelled example.
 type shot struct{ text, label string }
 
 // prompted classifies by how likely each label is behind the text, with labelled examples before it.
 type prompted struct {
-	answers   *eval.Likelihoods
+	answers   answerer
+	limit     int // tokens that answers has room for
 	prompt    task.LabelPrompt
 	labels    []string
 	longest   string // of the labels, in tokens
@@ -265,11 +308,11 @@ func (v *classifyCmd) draw(ctx context.Context, seed uint64, labels []string, p 
 }
 
 // use sets the model.
-func (p *prompted) use(answers *eval.Likelihoods, labels []string) {
-	p.answers, p.labels = answers, labels
+func (p *prompted) use(answers answerer, tok *tokenizer.Tokenizer, limit int, labels []string) {
+	p.answers, p.limit, p.labels = answers, limit, labels
 	most := 0
 	for _, l := range labels {
-		if n := len(answers.Tokenizer.Encode(" " + l)); n > most {
+		if n := len(tok.Encode(" " + l)); n > most {
 			most, p.longest = n, l
 		}
 	}
@@ -287,7 +330,7 @@ func (p *prompted) cut() (texts, limit int) {
 	if p.dropped > 0 {
 		p.say("note: before %d texts there was room for some of the %d examples only", p.dropped, len(p.shots))
 	}
-	return p.cuts, p.answers.Model.Sizes().Context
+	return p.cuts, p.limit
 }
 
 func (p *prompted) fits(context string) bool {

@@ -8,6 +8,9 @@ import (
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 )
 
+// maxText bounds what a verb reads whole: a template, a grammar, a conversation, the text of standard input.
+const maxText = 256 << 20
+
 // kernels returns the kernel set of this run.
 func (c *common) kernels() *kernel.Set { return cpu.New(cpu.Options{Threads: c.Threads}) }
 

@@ -1,17 +1,18 @@
 package main
 
 import (
-	"os"
+	"fmt"
 
 	"github.com/plinth-ml/plinth/generate/constrain"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // constraintFlags keep what is written within a language.
 type constraintFlags struct {
-	Grammar    string `help:"Write only what this GBNF grammar allows." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
-	JSONSchema string `name:"json-schema" help:"Write only JSON that satisfies this schema." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
-	Regex      string `help:"Write only what this regular expression matches as a whole." placeholder:"RE" xor:"constraint" group:"Constraint:"`
+	Grammar    *string `help:"Write only what this GBNF grammar allows." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
+	JSONSchema *string `name:"json-schema" help:"Write only JSON that satisfies this schema." placeholder:"FILE" xor:"constraint" group:"Constraint:"`
+	Regex      *string `help:"Write only what this regular expression matches as a whole." placeholder:"RE" xor:"constraint" group:"Constraint:"`
 }
 
 // flag is the one that constrains.
@@ -27,21 +28,28 @@ func (f *constraintFlags) flag() string {
 
 // constraint compiles what the flags ask for; nil where they ask for nothing.
 func (f *constraintFlags) constraint(tok *tokenizer.Tokenizer) (*constrain.Constraint, error) {
-	flag, source, parse := "--regex", f.Regex, constrain.ParseRegexp
-	for _, file := range []struct {
-		flag, name string
-		parse      func(string) (*constrain.Grammar, error)
+	var flag, source string
+	parse := constrain.ParseRegexp
+	if f.Regex != nil {
+		if flag, source = "--regex", *f.Regex; source == "" {
+			return nil, usagef("--regex is empty, and allows no text but the empty one")
+		}
+	}
+	for _, f := range []struct {
+		flag  string
+		name  *string
+		parse func(string) (*constrain.Grammar, error)
 	}{{"--grammar", f.Grammar, constrain.ParseGBNF}, {"--json-schema", f.JSONSchema, constrain.ParseSchema}} {
-		if file.name == "" {
+		if f.name == nil {
 			continue
 		}
-		b, err := os.ReadFile(file.name)
+		b, err := file.Read(*f.name, maxText)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", f.flag, err)
 		}
-		flag, source, parse = file.flag+" "+file.name, string(b), file.parse
+		flag, source, parse = f.flag+" "+*f.name, string(b), f.parse
 	}
-	if source == "" && flag == "--regex" {
+	if flag == "" {
 		return nil, nil
 	}
 	g, err := parse(source)

@@ -43,6 +43,10 @@ func TestConstraintFlags(t *testing.T) {
 		}
 	}
 	fails(t, 2, "--regex", "generate", "--model", shared.model, "--regex", "(", "one")
+	fails(t, 2, "--regex is empty", "generate", "--model", shared.model, "--regex", "", "one")
+	fails(t, 1, "--json-schema: ", "generate", "--model", shared.model, "--json-schema", "", "one")
+	bad := write("bad.json", "{bad")
+	fails(t, 2, "--json-schema "+bad, "generate", "--model", shared.model, "--json-schema", bad, "one")
 	fails(t, 2, "line 1, column 1", "generate", "--model", shared.model, "--grammar", write("g.gbnf", "="), "one")
 	fails(t, 2, "#/not", "generate", "--model", shared.model, "--json-schema", write("s.json", `{"not": {}}`), "one")
 	fails(t, 2, "--regex", "generate", "--model", shared.model, "--regex", "a", "--grammar", "x", "one")

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/plinth-ml/plinth/checkpoint"
@@ -65,11 +68,17 @@ func mayWrite(model, out string, force bool) error {
 	b, err := os.Stat(out)
 	switch {
 	case err != nil:
+		dir := filepath.Dir(out)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return usagef("--out %s: there is no folder %s", out, dir)
+		}
 		return nil // whoever writes it will tell
 	case os.SameFile(a, b):
 		return usagef("--out %s is the model itself", out)
 	case b.IsDir():
 		return usagef("--out %s is a folder that is there already", out)
+	case !zoo.IsGGUF(out):
+		return usagef("--out %s is a file that is there already, and no GGUF file, whose name ends in .gguf: a new folder is written, no file replaced", out)
 	case !force:
 		return usagef("--out %s is there already; --force replaces it", out)
 	}
@@ -78,27 +87,35 @@ func mayWrite(model, out string, force bool) error {
 
 // finishWritten prints what a GGUF file holds, with all a line for each tensor.
 func (c *common) finishWritten(path string, list []zoo.Written, all bool) error {
-	type row struct {
-		Name  string `json:"name"`
-		Type  string `json:"type"`
-		Shape []int  `json:"shape"`
-		Bytes int    `json:"bytes"`
-	}
-	out := struct {
-		Out     string `json:"out"`
-		Bytes   int64  `json:"bytes"`
-		Params  int64  `json:"params"`
-		Tensors []row  `json:"tensors"`
-	}{Out: path}
+	return c.finishTensors(tensorList{Out: path}, list, all)
+}
+
+// tensorList is what a file of tensors holds.
+type tensorList struct {
+	Out     string      `json:"out,omitempty"`  // the file, where it was written
+	File    string      `json:"file,omitempty"` // the file, where it was read
+	Bytes   int64       `json:"bytes"`
+	Params  int64       `json:"params"`
+	Tensors []tensorRow `json:"tensors"`
+}
+
+type tensorRow struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Shape []int  `json:"shape"`
+	Bytes int    `json:"bytes"`
+}
+
+func (c *common) finishTensors(out tensorList, list []zoo.Written, all bool) error {
 	var text strings.Builder
 	for _, t := range list {
 		out.Bytes += int64(t.Bytes)
 		out.Params += int64(t.Elements())
-		out.Tensors = append(out.Tensors, row{t.Name, strings.ToLower(string(t.DType)), t.Shape, t.Bytes})
+		out.Tensors = append(out.Tensors, tensorRow{t.Name, strings.ToLower(string(t.DType)), t.Shape, t.Bytes})
 		if all {
 			fmt.Fprintf(&text, "%-36s %-5s %-16s %12d\n", t.Name, strings.ToLower(string(t.DType)), fmt.Sprint(t.Shape), t.Bytes)
 		}
 	}
-	fmt.Fprintf(&text, "%s: %s, %sB, %.3g bits per weight\n", path, plural(len(list), "tensor"), count(out.Bytes), 8*float64(out.Bytes)/float64(max(out.Params, 1)))
+	fmt.Fprintf(&text, "%s: %s, %sB, %.3g bits per weight\n", out.Out+out.File, plural(len(list), "tensor"), count(out.Bytes), 8*float64(out.Bytes)/float64(max(out.Params, 1)))
 	return c.finish(out, text.String())
 }

@@ -47,3 +47,20 @@ func TestConvertOverItself(t *testing.T) {
 	fails(t, 1, none, "convert", "--model", none, "--out", filepath.Join(dir, "y"))
 	fails(t, 2, "is empty", "generate", "--model", "", "x")
 }
+
+// What --out may be is said before anything is read.
+func TestConvertOut(t *testing.T) {
+	world(t)
+	notes := filepath.Join(t.TempDir(), "notes.txt")
+	write(t, notes, "mine")
+	fails(t, 2, "no file replaced", "convert", "--model", shared.model, "--out", notes, "--force")
+	for _, verb := range [][]string{{"convert"}, {"quantize", "--type", "q8_0"}} {
+		fails(t, 2, "there is no folder "+filepath.Join("no", "dir"), append(verb, "--model", shared.model, "--out", filepath.Join("no", "dir", "x.gguf"))...)
+	}
+	if read(t, notes) != "mine" {
+		t.Error("the file was replaced")
+	}
+	small := filepath.Join(t.TempDir(), "small.gguf")
+	ok(t, "convert", "--model", shared.model, "--out", small, "--dtype", "q8_0")
+	fails(t, 1, "plinth convert --dtype f16", "quantize", "--model", small, "--out", filepath.Join(t.TempDir(), "x.gguf"), "--type", "q4_0")
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -25,8 +26,8 @@ type engineFlags struct {
 // kvTypes are the values of --kv.
 var kvTypes = map[string]kernel.DType{"f32": kernel.F32, "f16": kernel.F16, "q8_0": kernel.Q8_0}
 
-// engine returns an engine for m that decodes at most so many sequences at once; 0 is its default.
-func (f *engineFlags) engine(c *common, m model.Decoder, slots int) (*generate.Engine, error) {
+// engine returns an engine for m, whose tokenizer is tok, that decodes at most so many sequences at once; 0 is its default.
+func (f *engineFlags) engine(c *common, m model.Decoder, tok *tokenizer.Tokenizer, slots int) (*generate.Engine, error) {
 	o := generate.EngineOptions{Slots: slots, MaxContext: f.Context, Lookup: f.Lookup, Cache: nn.KVOptions{Type: kvTypes[f.KV]}}
 	switch size := m.Sizes(); {
 	case f.Context < 0 || f.Context > size.Context && !size.Grows:
@@ -55,9 +56,28 @@ func (f *engineFlags) engine(c *common, m model.Decoder, slots int) (*generate.E
 		if have, want := draft.Sizes().Vocab, m.Sizes().Vocab; have != want {
 			return nil, usagef("--draft %s has a vocabulary of %d, the model %d", f.Draft, have, want)
 		}
+		if err := f.sameTokens(path, draft, tok); err != nil {
+			return nil, err
+		}
 		o.Draft = draft
 	}
 	return generate.New(m, c.kernels(), o), nil
+}
+
+// sameTokens refuses a draft whose ids stand for other texts than the model's: what it proposes would be accepted by chance. Special tokens may differ.
+func (f *engineFlags) sameTokens(path string, draft zoo.Model, tok *tokenizer.Tokenizer) error {
+	other, err := zoo.Tokenizer(path, draft)
+	if err != nil {
+		return fmt.Errorf("--draft: %w", err)
+	}
+	have, _ := other.Texts()
+	want, _ := tok.Texts()
+	for id := range min(len(have), len(want)) {
+		if have[id] != nil && want[id] != nil && !bytes.Equal(have[id], want[id]) {
+			return usagef("--draft %s has another tokenizer than the model: id %d is %q there, %q here", f.Draft, id, have[id], want[id])
+		}
+	}
+	return nil
 }
 
 // openWriter opens a model that writes text, and its tokenizer.

@@ -32,6 +32,13 @@ func (e *evalCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
+	adapted := e.Task != "" && e.Task != "lambada" && e.Task != "mmlu"
+	if !adapted && (e.Shifted != "" || e.Adapter != "") {
+		return usagef("--shifted and --adapter are for the tasks of plinth adapt")
+	}
+	if adapted {
+		return e.runAdapted(ctx, c, path)
+	}
 	m, tok, err := openWriter(path, zoo.Options{})
 	if err != nil {
 		return err

@@ -14,16 +14,23 @@ import (
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/eval"
 	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // taskFlags are eval's flags for downstream tasks.
 type taskFlags struct {
-	Task  string `enum:",lambada,mmlu" default:"" help:"Task instead of perplexity: lambada (last words; a table with a column of passages) or mmlu (files SUBJECT_test.csv, with SUBJECT_dev.csv beside them or in ../dev for the shots)." placeholder:"NAME" group:"Tasks:"`
-	Text  string `default:"text" help:"Column of the passages of lambada." placeholder:"COLUMN" group:"Tasks:"`
-	Shots int    `default:"5" help:"Answered questions before each question of mmlu, fewer where they do not fit." placeholder:"K" group:"Tasks:"`
-	Limit int    `default:"0" help:"Most examples of each file; 0 means all." placeholder:"N" group:"Tasks:"`
+	Task    string `enum:",lambada,mmlu,${adapt_tasks}" default:"" help:"Task instead of perplexity: lambada (last words; a table with a column of passages), mmlu (files SUBJECT_test.csv, with SUBJECT_dev.csv beside them or in ../dev for the shots), or a task of plinth adapt (${adapt_tasks}) that the model is finished for." placeholder:"NAME" group:"Tasks:"`
+	Shifted string `help:"Of adapt's tasks: a second test file, from elsewhere, scored beside --data." placeholder:"FILE" group:"Tasks:"`
+	Shots   int    `default:"5" help:"Answered questions before each question of mmlu, fewer where they do not fit." placeholder:"K" group:"Tasks:"`
+	Limit   int    `default:"0" help:"Of lambada and mmlu: most examples of each file; 0 means all." placeholder:"N" group:"Tasks:"`
+	adapterFlags
+	columnFlags
+	tagFlags
+	questionFlags `embed:"" prefix:"qa-"`
+	summaryFlags
+	embedFlags
 }
 
 // runTask evaluates a task.
@@ -165,7 +172,7 @@ func subjectFiles(paths []string) (files []string, err error) {
 
 // readMMLU reads one file of questions.
 func readMMLU(path string) ([]task.MMLU, error) {
-	b, err := os.ReadFile(path)
+	b, err := file.Read(path, maxText)
 	if err != nil {
 		return nil, err
 	}

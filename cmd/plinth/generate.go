@@ -106,7 +106,7 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 			reqs = append(reqs, r)
 		}
 	}
-	engine, err := g.engine(c, m, 0)
+	engine, err := g.engine(c, m, tok, 0)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ type cli struct {
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Chat       chatCmd       `cmd:"" help:"Talk with a model."`
 	Serve      serveCmd      `cmd:"" help:"Serve models over HTTP, as OpenAI's servers do."`
-	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text."`
+	Eval       evalCmd       `cmd:"" help:"Perplexity and bits per byte of a model on text, and scores of tasks."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine's ceilings and how near the kernels come to them."`
 	Convert    convertCmd    `cmd:"" help:"A model folder to a GGUF file, or back."`
 	Quantize   quantizeCmd   `cmd:"" help:"Write a model as a GGUF file of fewer bits."`

@@ -252,10 +252,21 @@ func TestTokenizer(t *testing.T) {
 	fails(t, 1, "99999", "tokenizer", "decode", "--model", shared.tok, "99999")
 	fails(t, 2, "abc", "tokenizer", "decode", "--model", shared.tok, "abc")
 	fails(t, 2, `"[1,x]" is no array`, "tokenizer", "decode", "--model", shared.tok, "[1,x]")
-	for _, c := range []struct{ name, head, kind string }{{"a.pt", "PK\x03\x04", "a zip archive"}, {"a.bin", "\x80\x02", "a pickle"}, {"a.safetensors", "\x08\x01\x00\x00\x00\x00\x00\x00{", "a safetensors file"}} {
+	for _, c := range []struct{ name, head, kind string }{{"a.pt", "PK\x03\x04", "a zip archive"}, {"a.bin", "\x80\x02", "a pickle"}, {"vocab.txt", "\x1f\x8b\x08", "compressed (gzip or zstd): unpack"}, {"a.safetensors", "\x08\x01\x00\x00\x00\x00\x00\x00{", "a safetensors file"}} {
 		path := filepath.Join(dir, c.name)
 		write(t, path, c.head+strings.Repeat("\x00", 100))
 		fails(t, 1, path+": tokenizer: the file is "+c.kind, "tokenizer", "info", "--model", path)
+	}
+	mixed := filepath.Join(dir, "mixed")
+	if err := os.Mkdir(mixed, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(mixed, "a.txt"), "one two three")
+	write(t, filepath.Join(mixed, "b.csv"), "a,b\n1,2\n")
+	train := []string{"tokenizer", "train", "--data", mixed, "--vocab", "260", "--out", filepath.Join(dir, "mixed.json")}
+	fails(t, 1, `b.csv:1: no column "text"; there are ["a" "b"]: name that of the text (--field)`, train...)
+	if o := object(t, append(train, "--on-bad", "skip")...); o["documents"] != 1.0 {
+		t.Errorf("a file without the column left out: %v", o)
 	}
 	if _, err := os.Stat(dir + "/t"); err == nil {
 		t.Error("a failed training left a folder")

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
@@ -98,6 +100,17 @@ func TestGenerate(t *testing.T) {
 	}
 	fails(t, 1, "context 3", "generate", "--model", shared.model, "--context", "3", "one and two and three")
 	fails(t, 2, "--draft", "generate", "--model", shared.model, "--draft", shared.model, "--lookup", "1", "x")
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.CopyFS(other, os.DirFS(shared.model)); err != nil {
+		t.Fatal(err)
+	}
+	tokens := read(t, filepath.Join(other, "tokenizer.json"))
+	swapped := strings.NewReplacer(`"a":`, `"b":`, `"b":`, `"a":`).Replace(tokens)
+	if swapped == tokens {
+		t.Fatal("the vocabulary has no a and b")
+	}
+	write(t, filepath.Join(other, "tokenizer.json"), swapped)
+	fails(t, 2, "has another tokenizer than the model: id", "generate", "--model", shared.model, "--draft", other, "x")
 	fails(t, 1, "nowhere", "generate", "--model", shared.model, "--draft", "nowhere", "x")
 	fails(t, 2, "--logit-bias", "generate", "--model", shared.model, "--logit-bias", "9999=1", "x")
 	fails(t, 1, "context", "generate", "--model", shared.model, strings.Repeat("x ", 200))
@@ -239,8 +252,44 @@ func TestShow(t *testing.T) {
 	if o["layers"] != 2.0 || o["width"] != 32.0 || o["context"] != 32.0 || len(o["tensors"].([]any)) != 28 {
 		t.Errorf("%v", o)
 	}
+	alone := filepath.Join(t.TempDir(), "alone.safetensors")
+	write(t, alone, read(t, filepath.Join(shared.model, "model.safetensors")))
+	o = object(t, "show", alone)
+	keys(t, o, "file bytes params tensors")
+	if o["file"] != alone || len(o["tensors"].([]any)) != 28 {
+		t.Errorf("a file without config.json: %v", o)
+	}
+	if o := object(t, "show", filepath.Join(shared.model, "model.safetensors")); o["layers"] != 2.0 {
+		t.Errorf("a file of a model's folder: %v", o)
+	}
 	fails(t, 2, "huge", "show", "huge")
 	fails(t, 1, "config.json", "show", t.TempDir())
+}
+
+// What torch.save writes is listed, and is a model's file of weights where it is the only one of its folder.
+func TestTorchFile(t *testing.T) {
+	python := testkit.Python(t, "torch", "safetensors")
+	world(t)
+	dir := t.TempDir()
+	for _, name := range []string{"config.json", "tokenizer.json"} {
+		write(t, filepath.Join(dir, name), read(t, filepath.Join(shared.model, name)))
+	}
+	path := filepath.Join(dir, "consolidated.00.pth")
+	script := "import sys, torch, safetensors.torch as s; torch.save({'step': 1, 'state_dict': {'module.' + k: v for k, v in s.load_file(sys.argv[1]).items()}}, sys.argv[2])"
+	if out, err := exec.Command(python, "-c", script, filepath.Join(shared.model, "model.safetensors"), path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	o := object(t, "show", path)
+	first := o["tensors"].([]any)[0].(map[string]any)
+	if len(o["tensors"].([]any)) != 28 || first["name"] != "transformer.h.0.attn.c_attn.bias" || first["type"] != "f32" || first["bytes"] != 384.0 {
+		t.Errorf("%v", o)
+	}
+	gen := []string{"--max-tokens", "8", "--temperature", "0", "one and"}
+	if a, b := ok(t, append([]string{"generate", "--model", dir}, gen...)...), ok(t, append([]string{"generate", "--model", shared.model}, gen...)...); a != b {
+		t.Errorf("%q from PyTorch's file, %q from safetensors", a, b)
+	}
+	write(t, filepath.Join(dir, "optimizer.pt"), "x")
+	fails(t, 1, "consolidated.00.pth, optimizer.pt", "generate", "--model", dir, "one")
 }
 
 func TestBench(t *testing.T) {

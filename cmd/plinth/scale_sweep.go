@@ -205,7 +205,7 @@ func (s *scaleSweepCmd) prepared(ctx context.Context, c *common) (string, error)
 	}
 	if isPrepared(dir) {
 		var was sweepText
-		b, err := os.ReadFile(note)
+		b, err := file.Read(note, maxText)
 		if err == nil {
 			err = json.Unmarshal(b, &was)
 		}

@@ -186,7 +186,7 @@ func (s *serveCmd) openWriter(ctx context.Context, c *common, name, path, adapte
 			return nil, err
 		}
 	}
-	engine, err := s.engine(c, m, s.Slots)
+	engine, err := s.engine(c, m, tok, s.Slots)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +236,7 @@ func addLikelihoods(one *serve.Model, c *common, m model.Decoder, tok *tokenizer
 		if answers == nil {
 			answers = eval.NewLikelihoods(m, tok, c.kernels())
 		}
-		p.use(answers, own.Names)
+		p.use(answers, tok, m.Sizes().Context, own.Names)
 		return classesOf(ctx, p, own.Names, texts)
 	}
 }

@@ -51,6 +51,11 @@ func (s *showCmd) Run(c *common) error {
 	if s.Model == "" {
 		return s.list(c)
 	}
+	if info, err := os.Stat(s.Model); err == nil && !info.IsDir() && zoo.IsTensors(s.Model) {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(s.Model), zoo.ConfigFile)); err != nil || filepath.Ext(s.Model) != ".safetensors" {
+			return s.file(c)
+		}
+	}
 	m, err := s.open()
 	if err != nil {
 		return err
@@ -122,6 +127,20 @@ func (s *showCmd) Run(c *common) error {
 	return c.finish(out, text.String())
 }
 
+// file lists the tensors of a file that does not say what model they are of.
+func (s *showCmd) file(c *common) error {
+	src, err := zoo.OpenTensors(s.Model)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	var list []zoo.Written
+	for _, t := range src.Infos() {
+		list = append(list, zoo.Written{Info: t, Bytes: t.Elements() * t.DType.Size()})
+	}
+	return c.finishTensors(tensorList{File: s.Model}, list, true)
+}
+
 // family is the model_type of a model's config.json.
 func family(m zoo.Stored) string {
 	var head struct {
@@ -142,9 +161,11 @@ func weightFiles(name string) int64 {
 	}
 	files := []string{path}
 	if !zoo.IsGGUF(path) {
-		files, _ = filepath.Glob(filepath.Join(path, "*.safetensors"))
-		if len(files) == 0 {
-			files, _ = filepath.Glob(filepath.Join(path, "pytorch_model*.bin"))
+		files = nil
+		for _, pattern := range []string{"*.safetensors", "pytorch_model*.bin", "*.pth", "*.pt"} {
+			if len(files) == 0 {
+				files, _ = filepath.Glob(filepath.Join(path, pattern))
+			}
 		}
 	}
 	total := int64(0)

@@ -28,6 +28,9 @@ func modelPath(name string) (string, error) {
 		return path, nil
 	}
 	dir := filepath.Dir(path)
+	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil && zoo.IsTensors(path) {
+		return "", fmt.Errorf("%s holds tensors, but %s that says what model they are of is not beside it; plinth show %s lists them", name, zoo.ConfigFile, name)
+	}
 	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil {
 		return "", fmt.Errorf("%s is no model: want a folder with %s, tokenizer and weights, or a file whose name ends in .gguf", name, zoo.ConfigFile)
 	}
@@ -115,7 +118,9 @@ type meter struct {
 func (m *meter) show(done, total int64, files string) {
 	now := time.Now()
 	if m.begin.IsZero() {
-		m.begin, m.from = now, done
+		if m.begin, m.from = now, done; !m.terminal {
+			m.last = now // a log has no use for the line of the beginning
+		}
 	}
 	if now.Sub(m.last) < m.every {
 		return
@@ -160,6 +165,9 @@ func (l *listCmd) Run(c *common) error {
 		if m.Partial > 0 {
 			fmt.Fprintf(&b, ", of which %sB of downloads that are not finished", count(m.Partial))
 		}
+		if m.Link != "" {
+			fmt.Fprintf(&b, ", in %s", m.Link)
+		}
 		b.WriteByte('\n')
 		for _, s := range m.Snapshots {
 			fmt.Fprintf(&b, "  %-12s %s, %s, fetched %s\n", strings.Join(s.Revisions, ", "), s.Commit[:12], plural(len(s.Files), "file"), s.Fetched.Format("2006-01-02"))
@@ -197,9 +205,13 @@ func (r *rmCmd) Run(c *common) error {
 	}
 	freed := int64(0)
 	for _, ref := range refs {
+		link := store.Link(ref.Repo)
 		n, err := store.Remove(ref)
 		if err != nil {
 			return err
+		}
+		if link != "" && ref.File == "" && ref.Revision == "" {
+			c.say("%s was a link in the store, which is deleted; its files stay in %s", ref, link)
 		}
 		freed += n
 	}

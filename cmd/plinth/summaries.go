@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -43,7 +42,7 @@ const summaryFile = "summarize.json"
 
 // settings are those of the model's folder, or those that published models of its kind go with; flags win. adapted tells that the folder has its own.
 func (f *summaryFlags) settings(path string, m zoo.Stored) (s summarySettings, adapted bool, err error) {
-	b, err := os.ReadFile(filepath.Join(path, summaryFile))
+	b, err := file.Read(filepath.Join(path, summaryFile), maxText)
 	switch {
 	case err == nil:
 		adapted = true

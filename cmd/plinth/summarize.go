@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
@@ -98,7 +98,7 @@ func (v *summarizeCmd) single() (summaryRow, error) {
 			return row, err
 		}
 	} else {
-		b, err := os.ReadFile(v.File)
+		b, err := file.Read(v.File, maxText)
 		if err != nil {
 			return row, err
 		}

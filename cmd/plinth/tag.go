@@ -56,6 +56,9 @@ func (v *tagCmd) Run(ctx context.Context, c *common) error {
 	if (len(v.Texts) == 0) == (v.Data == "") {
 		return usagef("give texts or --data FILE, one of them")
 	}
+	if err := noneEmpty(v.Texts); err != nil {
+		return err
+	}
 	if v.Data == "-" && v.Format == "" {
 		return usagef("standard input needs --format")
 	}

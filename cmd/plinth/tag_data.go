@@ -12,6 +12,7 @@ import (
 
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/internal/file"
 )
 
 // readTagged calls f with every text of a file: plain, or as words with the tags that the file has of them. text is the column of a table that holds them;
@@ -50,9 +51,9 @@ func readLines(path string, f func(where, text string, s task.Sentence) error) e
 		return err
 	}
 	defer in.Close()
-	b, err := io.ReadAll(in)
+	b, err := file.ReadFrom(in, path, maxText)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	n := 0
 	for line := range strings.Lines(string(b)) {

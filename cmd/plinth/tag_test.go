@@ -98,7 +98,8 @@ func TestAdaptTagAndTag(t *testing.T) {
 	sentences := named(t, "test.conll", 40, 3)
 	named(t, "other.conll", 20, 4)
 	r := object(t, args("adapt --task tag --model bert --data train.conll --validation dev.conll --test test.conll --shifted other.conll --out out --epochs 12 --batch 8 --lr 3e-3")...)
-	keys(t, r, "cut examples labels lr method model out params results seconds steps task trained_params validated windows")
+	keys(t, r, "cut examples labels lr method model out params results seconds shift steps task trained_params validated windows")
+	evaluated(t, r, "--task tag --model out --data test.conll --shifted other.conll")
 	if got := fmt.Sprint(r["labels"]); got != "[O B-person I-person B-place I-place]" {
 		t.Errorf("labels %s", got)
 	}

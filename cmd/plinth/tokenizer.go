@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/plinth-ml/plinth/data"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tokenizer"
 	"github.com/plinth-ml/plinth/tokenizer/split"
@@ -269,11 +269,11 @@ func (t *tokenizerDecodeCmd) ids() ([]int32, error) {
 		}
 		return ids, nil
 	}
-	b, err := io.ReadAll(os.Stdin)
+	text, err := textOrStdin("")
 	if err != nil {
-		return nil, fmt.Errorf("standard input: %w", err)
+		return nil, err
 	}
-	ids, err := parseIDs(string(b))
+	ids, err := parseIDs(text)
 	if err != nil {
 		return nil, fmt.Errorf("standard input: %w", err)
 	}
@@ -345,9 +345,6 @@ func textOrStdin(arg string) (string, error) {
 	if arg != "" {
 		return arg, nil
 	}
-	b, err := io.ReadAll(os.Stdin)
-	if err != nil {
-		return "", fmt.Errorf("standard input: %w", err)
-	}
-	return string(b), nil
+	b, err := file.ReadFrom(os.Stdin, "standard input", maxText)
+	return string(b), err
 }

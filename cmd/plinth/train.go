@@ -425,7 +425,7 @@ func (t *trainCmd) source(c *common) source {
 // sameText refuses to resume with flags that would have prepared other data.
 func (t *trainCmd) sameText(c *common) error {
 	path := filepath.Join(t.Out, textFile)
-	b, err := os.ReadFile(path)
+	b, err := file.Read(path, maxText)
 	if err != nil {
 		return fmt.Errorf("%s: what the run's text was is not known: %w", t.Out, err)
 	}

@@ -5,92 +5,58 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
-// Folder is a folder whose files are opened by names that foreign files may have given: nothing outside it is reached, links followed. A snapshot in
-// Hugging Face's cache, models--X/snapshots/COMMIT, holds links to models--X/blobs: there the bound is models--X.
-type Folder struct {
-	root *os.Root
-	dir  string // root's path
-	at   string // the folder within root
-}
+// Folder is the path of a folder whose files are opened by names that foreign files, such as an index of shards, may have given. A name stays within the
+// folder: it is relative and has no "..". Symbolic links are followed wherever they lead, for they are made by who keeps the folder, not by what is in its files.
+type Folder string
 
-var snapshot = regexp.MustCompile(`(^|/)models--[^/]+/snapshots/[0-9a-f]{40}$`)
-
-// OpenFolder opens a folder.
-func OpenFolder(dir string) (*Folder, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, fmt.Errorf("file: %w", err)
-	}
-	f := &Folder{dir: dir, at: "."}
-	if snapshot.MatchString(filepath.ToSlash(abs)) {
-		f.at = "snapshots/" + filepath.Base(abs)
-		f.dir = filepath.Dir(filepath.Dir(abs))
-	}
-	if f.root, err = os.OpenRoot(f.dir); err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-// within is a name seen from root.
-func (f *Folder) within(name string) (string, error) {
-	if !filepath.IsLocal(filepath.FromSlash(name)) {
+// within is the path of a file.
+func (f Folder) within(name string) (string, error) {
+	name = filepath.FromSlash(name)
+	if !filepath.IsLocal(name) {
 		return "", fmt.Errorf("%q: path escapes from its folder", name)
 	}
-	return path.Join(f.at, filepath.ToSlash(name)), nil
+	return filepath.Join(string(f), name), nil
 }
 
-// Open opens a regular file. A pipe is not opened, for that could wait for ever.
-func (f *Folder) Open(name string) (*os.File, error) {
-	at, err := f.within(name)
+// Read reads a regular file of at most limit bytes whole; see Read.
+func (f Folder) Read(name string, limit int) ([]byte, error) {
+	path, err := f.within(name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.root.Stat(at)
-	if err != nil {
-		return nil, Plain(f.dir, err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a regular file", name)
-	}
-	in, err := f.root.Open(at)
-	return in, Plain(f.dir, err)
+	return Read(path, limit)
 }
 
 // Map maps a file.
-func (f *Folder) Map(name string) (*Mapping, error) {
-	in, err := f.Open(name)
+func (f Folder) Map(name string) (*Mapping, error) {
+	path, err := f.within(name)
 	if err != nil {
 		return nil, err
 	}
-	defer in.Close()
-	return MapFile(in)
+	return Map(path)
 }
 
 // Has tells whether there is something of that name.
-func (f *Folder) Has(name string) bool {
-	at, err := f.within(name)
+func (f Folder) Has(name string) bool {
+	path, err := f.within(name)
 	if err != nil {
 		return false
 	}
-	_, err = f.root.Lstat(at)
+	_, err = os.Lstat(path)
 	return err == nil
 }
 
 // ReadDir lists a folder in it.
-func (f *Folder) ReadDir(name string) ([]fs.DirEntry, error) {
-	at, err := f.within(name)
+func (f Folder) ReadDir(name string) ([]fs.DirEntry, error) {
+	path, err := f.within(name)
 	if err != nil {
 		return nil, err
 	}
-	list, err := fs.ReadDir(f.root.FS(), at)
-	return list, Plain(f.dir, err)
+	return os.ReadDir(path)
 }
 
 // Plain makes err, which a method of an os.Root opened at dir gave, tell its file as others do: those name system calls (statat) and paths seen from the
@@ -120,6 +86,3 @@ func under(dir, name string) string {
 	}
 	return filepath.Join(dir, name)
 }
-
-// Close closes the folder; files that were opened stay open.
-func (f *Folder) Close() error { return f.root.Close() }

@@ -7,13 +7,12 @@ import (
 	"testing"
 )
 
-// A folder is closed, but for a snapshot's links to the blobs of its own model.
+// A name stays in its folder; a link leads where it leads, as those of a published model's snapshot do, and those of a user whose weights are on another disk.
 func TestFolder(t *testing.T) {
 	base := t.TempDir()
-	commit := "0123456789abcdef0123456789abcdef01234567"
-	snap := filepath.Join(base, "models--org--name", "snapshots", commit)
-	for path, text := range map[string]string{"secret": "s", "models--org--name/blobs/b": "blob", "models--org--name/snapshots/" + commit + "/plain": "p", "plain/own": "o"} {
-		path = filepath.Join(base, filepath.FromSlash(path))
+	dir := filepath.Join(base, "snapshot")
+	for name, text := range map[string]string{"secret": "s", "disk/blob": "blob", "snapshot/plain": "p", "snapshot/sub/own": "o"} {
+		path := filepath.Join(base, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -21,30 +20,33 @@ func TestFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for link, to := range map[string]string{filepath.Join(snap, "link"): "../../blobs/b", filepath.Join(snap, "out"): "../../../secret", filepath.Join(base, "plain", "out"): "../secret"} {
-		if err := os.Symlink(to, link); err != nil {
+	for link, to := range map[string]string{"relative": "../disk/blob", "absolute": filepath.Join(base, "disk", "blob"), "disk": "../disk", "gone": "../disk/gone"} {
+		if err := os.Symlink(filepath.FromSlash(to), filepath.Join(dir, link)); err != nil {
 			t.Skip(err)
 		}
 	}
-	for _, c := range []struct {
-		dir, name, want string
-	}{
-		{snap, "plain", "p"}, {snap, "link", "blob"}, {snap, "out", ""}, {snap, "../../blobs/b", ""}, {snap, "absent", ""}, {snap, ".", ""},
-		{filepath.Join(base, "plain"), "own", "o"}, {filepath.Join(base, "plain"), "out", ""}, {filepath.Join(base, "plain"), "../secret", ""},
+	for _, c := range []struct{ name, want, err string }{
+		{"plain", "p", ""}, {"sub/own", "o", ""}, {"relative", "blob", ""}, {"absolute", "blob", ""}, {"disk/blob", "blob", ""},
+		{"../secret", "", "escapes"}, {"sub/../../secret", "", "escapes"}, {filepath.Join(base, "secret"), "", "escapes"}, {"", "", "escapes"},
+		{"absent", "", filepath.Join(dir, "absent")}, {"gone", "", filepath.Join(dir, "gone")}, {".", "", "is not a regular file"}, {"disk", "", "is not a regular file"},
 	} {
-		f, err := OpenFolder(c.dir)
-		if err != nil {
-			t.Fatal(err)
+		m, err := Folder(dir).Map(c.name)
+		b, readErr := Folder(dir).Read(c.name, 10)
+		if c.err != "" {
+			for _, err := range []error{err, readErr} {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Errorf("%q: %v, want %s", c.name, err, c.err)
+				}
+			}
+			continue
 		}
-		m, err := f.Map(c.name)
-		if (err == nil) != (c.want != "") || err == nil && string(m.Bytes()) != c.want {
-			t.Errorf("%s in %s: %v, want %q", c.name, c.dir, err, c.want)
+		if err != nil || readErr != nil || string(m.Bytes()) != c.want || string(b) != c.want {
+			t.Errorf("%q: %q, %v, %v, want %q", c.name, b, err, readErr, c.want)
+			continue
 		}
-		if err == nil {
-			m.Close()
-		} else if c.name == "absent" && !strings.HasPrefix(err.Error(), "stat "+filepath.Join(snap, "absent")+": ") {
-			t.Errorf("%v", err)
-		}
-		f.Close()
+		m.Close()
+	}
+	if f := Folder(dir); f.Has("absent") || !f.Has("gone") || !f.Has("sub") || f.Has("../secret") {
+		t.Error("Has")
 	}
 }

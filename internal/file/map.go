@@ -21,14 +21,7 @@ type Mapping struct {
 
 // Map maps path read-only. An empty file, or one on a file system without maps, is read into memory.
 func Map(path string) (*Mapping, error) {
-	info, err := os.Stat(path) // before opening, which could wait for ever on a pipe
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("file: %s is not a regular file", path)
-	}
-	f, err := os.Open(path)
+	f, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -59,15 +52,6 @@ func MapFile(f *os.File) (*Mapping, error) {
 		return nil, fmt.Errorf("file: read %s: %w", f.Name(), err)
 	}
 	return &Mapping{f.Name(), data, nil, false}, nil
-}
-
-// ReadAll reads path into memory behind the same type. Later changes of the file do not show; use it for small files.
-func ReadAll(path string) (*Mapping, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return &Mapping{path, data, nil, false}, nil
 }
 
 // Bytes returns the content, read-only and valid until Close.

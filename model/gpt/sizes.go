@@ -16,7 +16,7 @@ type Size struct {
 }
 
 // Sizes lists the named shapes: GPT-2's four (Radford et al. 2019, table 2), GPT-3's eight (Brown et al. 2020, table 2.1; XL and 13B
-// with heads x head dim = width, where the printed rows do not add up), and three for CPUs.
+// with heads x head dim = width, where the printed rows do not add up), MT-NLG's (Smith et al. 2022, section 3.1), and three for CPUs.
 var Sizes = []Size{
 	{"nano", cpu(4, 128, 4, 128), 2e-3, 4096},
 	{"micro", cpu(6, 256, 8, 256), 1.5e-3, 8192},
@@ -33,6 +33,7 @@ var Sizes = []Size{
 	{"gpt3-6.7b", gpt3(32, 4096, 32), 1.2e-4, 2097152},
 	{"gpt3-13b", gpt3(40, 5120, 40), 1e-4, 2097152},
 	{"gpt3-175b", gpt3(96, 12288, 96), 0.6e-4, 3276800},
+	{"mt-nlg-530b", mtnlg(105, 20480, 128), 5e-5, 3932160},
 }
 
 // Shape returns GPT-2's settings for a shape.
@@ -50,6 +51,13 @@ const gpt3Window = 256
 func gpt3(layers, width, heads int) Config {
 	c := Shape(layers, width, heads, 50257, 2048)
 	c.ModelType, c.Window = TypeGPT3, gpt3Window
+	return c
+}
+
+// mtnlg is a GPT-2 with the vocabulary that its authors' training program, Megatron, pads for 8 shards.
+func mtnlg(layers, width, heads int) Config {
+	c := Shape(layers, width, heads, 51200, 2048)
+	c.InitStd = 4e-3
 	return c
 }
 

@@ -11,7 +11,7 @@ func TestParameterCounts(t *testing.T) {
 	named := map[string]int64{
 		"gpt2": 124439808, "gpt2-medium": 354823168, "gpt2-large": 774030080, "gpt2-xl": 1557611200,
 		"gpt3-small": 125226240, "gpt3-medium": 355871744, "gpt3-large": 760300032, "gpt3-xl": 1315723264,
-		"gpt3-2.7b": 2651553280, "gpt3-6.7b": 6658404352, "gpt3-13b": 12853386240, "gpt3-175b": 174604259328,
+		"gpt3-2.7b": 2651553280, "gpt3-6.7b": 6658404352, "gpt3-13b": 12853386240, "gpt3-175b": 174604259328, "mt-nlg-530b": 529600819200,
 		"nano": 1334016, "micro": 5853184, "mini": 12318720,
 	}
 	if len(named) != len(Sizes) {

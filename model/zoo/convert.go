@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/checkpoint/gguf"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/internal/quant"
 )
 
@@ -159,7 +159,7 @@ func rearrange(src checkpoint.Source, m Stored, from, to checkpoint.Scheme) ([]c
 
 // tokenizerInto says in meta what a folder's tokenizer and chat template say. A folder without tokenizer.json gives a file without one.
 func tokenizerInto(meta *gguf.Metadata, dir string, m Stored, config []byte) error {
-	data, err := os.ReadFile(filepath.Join(dir, TokenizerFile))
+	data, err := file.Read(filepath.Join(dir, TokenizerFile), maxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		meta.Set(keyModel, "none")
 		return nil

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,11 +132,7 @@ const maxText = 256 << 20
 
 // texts are a folder's files of configuration, tokenizer and chat templates, by their names.
 func texts(dir string) (map[string][]byte, error) {
-	folder, err := file.OpenFolder(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer folder.Close()
+	folder := file.Folder(dir)
 	files := map[string][]byte{}
 	for _, sub := range []string{".", "additional_chat_templates"} {
 		if sub != "." && !folder.Has(sub) {
@@ -155,7 +150,7 @@ func texts(dir string) (map[string][]byte, error) {
 			if sub != "." {
 				name = sub + "/" + name
 			}
-			if files[name], err = readText(folder, name); err != nil {
+			if files[name], err = folder.Read(name, maxText); err != nil {
 				return nil, err
 			}
 		}
@@ -165,16 +160,3 @@ func texts(dir string) (map[string][]byte, error) {
 
 // textKinds are the endings of files that a model's folder holds beside weights.
 var textKinds = []string{".json", ".txt", ".model", ".jinja", ".tiktoken"}
-
-func readText(folder *file.Folder, name string) ([]byte, error) {
-	f, err := folder.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxText+1))
-	if err == nil && len(data) > maxText {
-		err = fmt.Errorf("%s has more than %d bytes", name, maxText)
-	}
-	return data, err
-}

@@ -76,7 +76,7 @@ func (r *recipe) pick(t checkpoint.Info) (checkpoint.DType, error) {
 		return t.DType, nil
 	}
 	if !slices.Contains([]checkpoint.DType{checkpoint.F32, checkpoint.F16, checkpoint.BF16}, t.DType) {
-		return "", fmt.Errorf("tensor %s is %s: quantise from F32, F16 or BF16", t.Name, t.DType)
+		return "", fmt.Errorf("tensor %s is %s already: quantise the F32, F16 or BF16 model that it was made from, or this one once it is plinth convert --dtype f16, with the errors of both steps", t.Name, t.DType)
 	}
 	d, layer := r.base, 0
 	fmt.Sscanf(t.Name, "blk.%d.", &layer)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -113,7 +112,7 @@ type headed struct {
 
 func newHeaded(d Model, kind model.Task, k int, mean bool) (*headed, error) {
 	if kind == model.SpanTask {
-		return nil, errors.New("answers are found by encoders: a decoder with a head for spans is not implemented")
+		return nil, errors.New("answers are found by encoders (BERT, RoBERTa, DistilBERT): a decoder with a head for spans is not implemented")
 	}
 	pool := model.Last
 	if mean {
@@ -191,7 +190,7 @@ func OpenTask(dir string, o Options) (TaskModel, Labels, error) {
 func readTaskConfig(dir string) (taskConfig, Labels, error) {
 	var c taskConfig
 	path := filepath.Join(dir, ConfigFile)
-	b, err := os.ReadFile(path)
+	b, err := file.Read(path, maxConfig)
 	if err != nil {
 		return c, Labels{}, err
 	}

@@ -187,17 +187,10 @@ func Describe(path string) (Stored, error) {
 
 func describeDir(dir string) (Stored, error) {
 	path := filepath.Join(dir, ConfigFile)
-	info, err := os.Stat(path)
+	data, err := file.Read(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is no model folder: it has no %s", dir, ConfigFile)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxConfig {
-		return nil, fmt.Errorf("%s has %d bytes, more than %d", path, info.Size(), maxConfig)
-	}
-	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -414,7 +407,7 @@ func checkTied(src checkpoint.Source, s checkpoint.Scheme, m Stored) error {
 	return nil
 }
 
-// openDir opens a folder's safetensors, or else its PyTorch files.
+// openDir opens a folder's safetensors, or else its PyTorch files, whose names are Hugging Face's or any where there is but one.
 func openDir(dir string) (checkpoint.Source, error) {
 	for _, name := range []string{checkpoint.WeightsFile, checkpoint.IndexFile} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
@@ -426,7 +419,34 @@ func openDir(dir string) (checkpoint.Source, error) {
 			return pickle.Open(filepath.Join(dir, name))
 		}
 	}
-	return nil, fmt.Errorf("%s has none of %s, %s, %s, %s", dir, checkpoint.WeightsFile, checkpoint.IndexFile, pickle.WeightsFile, pickle.IndexFile)
+	var torch []string
+	for _, ext := range []string{"*.pth", "*.pt"} {
+		list, err := fs.Glob(os.DirFS(dir), ext)
+		if err != nil {
+			return nil, err
+		}
+		torch = append(torch, list...)
+	}
+	switch len(torch) {
+	case 0:
+		return nil, fmt.Errorf("%s has none of %s, %s, %s, %s, and no file .pth or .pt", dir, checkpoint.WeightsFile, checkpoint.IndexFile, pickle.WeightsFile, pickle.IndexFile)
+	case 1:
+		return pickle.Open(filepath.Join(dir, torch[0]))
+	}
+	return nil, fmt.Errorf("%s has %d PyTorch files, of which the weights are not known: %s; call them %s", dir, len(torch), strings.Join(torch, ", "), pickle.WeightsFile)
+}
+
+// IsTensors says whether path names a file of tensors without a description of the model: safetensors or PyTorch's.
+func IsTensors(path string) bool {
+	return slices.Contains([]string{".safetensors", ".bin", ".pt", ".pth"}, strings.ToLower(filepath.Ext(path)))
+}
+
+// OpenTensors opens such a file.
+func OpenTensors(path string) (checkpoint.Source, error) {
+	if strings.EqualFold(filepath.Ext(path), ".safetensors") {
+		return checkpoint.Open(path)
+	}
+	return pickle.Open(path)
 }
 
 // Load reads the weights of m, which may have memory or be shapes only, from src: see checkpoint.LoadStrict.
