@@ -70,6 +70,10 @@ func TestAdaptPrompt(t *testing.T) {
 	if got := ok(t, args("generate --model base --adapter out-base/adapter --temperature 0 --max-tokens 6", "one and\nTL;DR:")...); strings.TrimSpace(got) != strings.TrimSpace(want) {
 		t.Errorf("generate %q, summarize %q", got, want)
 	}
+	write(t, "plain.jinja", "{{ messages[0].content }}") // chat too
+	if got := ok(t, args("chat --model base --adapter out-base/adapter --template plain.jinja --temperature 0 --max-tokens 6", "one and\nTL;DR:")...); strings.TrimSpace(got) != strings.TrimSpace(want) {
+		t.Errorf("chat %q, summarize %q", got, want)
+	}
 	fails(t, 1, "virtual", args("generate --model base --adapter out-base/adapter --echo --json a")...)
 	const run = "adapt --model base --data train.csv --out no "
 	for want, flags := range map[string]string{

@@ -27,6 +27,7 @@ type chatCmd struct {
 	Set      map[string]string `help:"Value for the template, as JSON or text, such as enable_thinking=false." placeholder:"NAME=VALUE"`
 
 	MaxTokens int `default:"0" help:"Most tokens of an answer; 0 means as many as the context holds." placeholder:"N"`
+	adapterFlags
 	samplingFlags
 	constraintFlags
 	engineFlags
@@ -47,6 +48,7 @@ type talk struct {
 	render   chat.Options
 	stops    []string // texts that end an answer
 	context  int      // positions
+	virtual  []int32  // that stand before everything
 	tools    []chat.Tool
 	screen   io.Writer // for answers while they are written; nil for none
 	messages []chat.Message
@@ -105,6 +107,10 @@ func (t *chatCmd) open(ctx context.Context, c *common) (*talk, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.attach(c, path, m); err != nil {
+		return nil, err
+	}
+	s.virtual = m.Sizes().VirtualIDs()
 	s.options.MaxTokens = t.MaxTokens
 	if s.options.Constraint, err = t.constraint(tok); err != nil {
 		return nil, err
@@ -216,7 +222,7 @@ func (s *talk) answer(ctx context.Context, message chat.Message) error {
 	if err != nil {
 		return err
 	}
-	if len(ids) >= s.context {
+	if ids = slices.Concat(s.virtual, ids); len(ids) >= s.context {
 		return fmt.Errorf("the conversation has %d tokens with this message, the context %d positions, and nothing is cut off unasked; /undo or /clear makes room", len(ids), s.context)
 	}
 	answering, stop := context.WithCancel(ctx)

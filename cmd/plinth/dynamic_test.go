@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,9 @@ func TestDynamicContext(t *testing.T) {
 		s := o.Sequences[0]
 		if len(s.IDs) != 40 || s.Finish != "length" {
 			t.Errorf("prompt of %d tokens: %+v", len(s.Prompt), s)
+		}
+		if distinct := len(slices.Compact(slices.Sorted(slices.Values(s.IDs)))); distinct < 3 {
+			t.Errorf("%d distinct tokens: this test tests less than it says", distinct)
 		}
 		jobs, got = append(jobs, job{dir, s.Prompt, 40}), append(got, s.IDs)
 	}
