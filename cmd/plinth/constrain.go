@@ -18,9 +18,9 @@ type constraintFlags struct {
 // flag is the one that constrains.
 func (f *constraintFlags) flag() string {
 	switch {
-	case f.Grammar != "":
+	case f.Grammar != nil:
 		return "--grammar"
-	case f.JSONSchema != "":
+	case f.JSONSchema != nil:
 		return "--json-schema"
 	}
 	return "--regex"
