@@ -20,7 +20,8 @@ type generateCmd struct {
 
 	N         int  `default:"1" help:"Sequences per prompt, each with a seed of its own." placeholder:"N"`
 	MaxTokens int  `default:"128" help:"Most tokens to write; 0 means as many as the context holds, --max-tokens=-1 none (with --json --echo it scores the prompt)." placeholder:"N"`
-	Special   bool `help:"Recognise special tokens in the prompt."`
+	Special   bool `help:"Recognise special tokens in the prompt." xor:"prompt"`
+	IDs       bool `name:"ids" help:"Prompts are ids, separated by white space or commas, or JSON arrays; nothing is put before them." xor:"prompt"`
 
 	adapterFlags
 	samplingFlags
@@ -90,12 +91,14 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 	}
 	virtual := m.Sizes().VirtualIDs()
 	var reqs []generate.Request
-	for _, text := range g.Prompt {
-		ids, err := encode(tok, text, g.Special)
+	for i, text := range g.Prompt {
+		ids, err := g.prompt(tok, text)
 		if err != nil {
 			return err
 		}
-		ids = begun(tok, ids)
+		if g.IDs {
+			g.Prompt[i] = tok.Decode(ids)
+		}
 		if eos, ok := tok.EOS(); len(ids) == 0 && ok {
 			ids = []int32{eos} // an empty prompt begins a document
 		}
@@ -150,6 +153,19 @@ func (g *generateCmd) Run(ctx context.Context, c *common) error {
 		return err // it is on the screen already
 	}
 	return errors.Join(c.finish(out, b.String()), err)
+}
+
+// prompt is what the model reads of a prompt.
+func (g *generateCmd) prompt(tok *tokenizer.Tokenizer, text string) ([]int32, error) {
+	if !g.IDs {
+		ids, err := encode(tok, text, g.Special)
+		return begun(tok, ids), err
+	}
+	ids, err := parseIDs(text)
+	if err != nil {
+		return nil, usagef("--ids: %v", err)
+	}
+	return ids, known(tok, ids)
 }
 
 // options translates the flags; ids and seeds are added per request.

@@ -273,6 +273,52 @@ func TestTokenizer(t *testing.T) {
 	}
 }
 
+// Many texts in one process: a line of ids each, the same as one at a time.
+func TestTokenizerLines(t *testing.T) {
+	world(t)
+	texts := []string{"one and two", "", "three  four", "\"five\""}
+	encode := func(more ...string) []string {
+		return append([]string{"tokenizer", "encode", "--model", shared.tok}, more...)
+	}
+	var want, lines, records strings.Builder
+	for _, text := range texts {
+		stdin(t, text)
+		want.WriteString(ok(t, encode()...))
+		lines.WriteString(text + "\n")
+	}
+	stdin(t, lines.String())
+	if got := ok(t, encode("--lines")...); got != want.String() {
+		t.Errorf("%q, want %q", got, want.String())
+	}
+	for i, text := range texts {
+		b, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			b = fmt.Appendf(nil, `{"q": %s, "n": 1}`, b)
+		}
+		records.Write(append(b, '\n'))
+	}
+	stdin(t, records.String())
+	if got := ok(t, encode("--jsonl", "--field", "q")...); got != want.String() {
+		t.Errorf("JSON lines: %q, want %q", got, want.String())
+	}
+	stdin(t, lines.String())
+	if got := strings.Count(ok(t, encode("--lines", "--json")...), `{"ids":[`); got != len(texts) {
+		t.Errorf("%d objects for %d texts", got, len(texts))
+	}
+	stdin(t, "one\ntwo\n")
+	if got := ok(t, encode("--lines", "--offsets")...); strings.Count(got, "\n\n") != 2 || !strings.Contains(got, "0:3") {
+		t.Errorf("offsets: %q", got)
+	}
+	for text, want := range map[string]string{"{\n": "standard input:1: neither a JSON string nor an object", "{\"text\": 1}": `standard input:1: no string under "text"`, "null": `no string under`} {
+		stdin(t, text)
+		fails(t, 1, want, encode("--jsonl")...)
+	}
+	fails(t, 2, "give no text", encode("--lines", "x")...)
+}
+
 func TestData(t *testing.T) {
 	world(t)
 	dir := t.TempDir()

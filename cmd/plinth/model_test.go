@@ -100,6 +100,12 @@ func TestGenerate(t *testing.T) {
 	}
 	fails(t, 1, "context 3", "generate", "--model", shared.model, "--context", "3", "one and two and three")
 	fails(t, 2, "--draft", "generate", "--model", shared.model, "--draft", shared.model, "--lookup", "1", "x")
+	ids := strings.TrimSpace(ok(t, "tokenizer", "encode", "--model", shared.model, "one and"))
+	if s := sequences(t, append(gen, "--ids", "--echo", ids)...)[0]; !reflect.DeepEqual(s["ids"], one[0]["ids"]) || s["text"] != "one and"+one[0]["text"].(string) {
+		t.Errorf("--ids %s: %v, want %v", ids, s, one[0])
+	}
+	fails(t, 2, "--ids", "generate", "--model", shared.model, "--ids", "one")
+	fails(t, 1, "id 999999, number 2 of the input", "generate", "--model", shared.model, "--ids", "1 999999")
 	other := filepath.Join(t.TempDir(), "other")
 	if err := os.CopyFS(other, os.DirFS(shared.model)); err != nil {
 		t.Fatal(err)

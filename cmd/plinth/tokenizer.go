@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -154,6 +157,9 @@ type tokenizerEncodeCmd struct {
 	Special bool    `help:"Recognise special tokens in the text."`
 	Add     bool    `help:"Add the special tokens that the model expects around a text. Pairs always have them."`
 	Offsets bool    `help:"Print a line a token: id, bytes of the text, token."`
+	Lines   bool    `help:"Each line of standard input is a text, and gives a line of ids, or an object with --json." xor:"lines"`
+	JSONL   bool    `name:"jsonl" help:"As --lines; each line is a JSON string, or an object whose text stands under --field." xor:"lines"`
+	Field   string  `default:"text" help:"With --jsonl: the key of the text." placeholder:"NAME"`
 }
 
 func (*tokenizerEncodeCmd) Help() string {
@@ -165,10 +171,61 @@ func (t *tokenizerEncodeCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
+	if t.Lines || t.JSONL {
+		if t.Text != "" {
+			return usagef("--lines and --jsonl read standard input: give no text")
+		}
+		return t.each(c, tok, os.Stdin)
+	}
 	text, err := textOrStdin(t.Text)
 	if err != nil {
 		return err
 	}
+	return t.one(c, tok, text)
+}
+
+// each encodes a text a line. What comes is written at once, so that another program can ask and wait for the answer.
+func (t *tokenizerEncodeCmd) each(c *common, tok *tokenizer.Tokenizer, in io.Reader) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxText)
+	n := 0
+	for lines.Scan() {
+		n++
+		text := lines.Text()
+		if t.JSONL {
+			var err error
+			if text, err = t.jsonText(lines.Bytes()); err != nil {
+				return fmt.Errorf("standard input:%d: %w", n, err)
+			}
+		}
+		if err := t.one(c, tok, text); err != nil {
+			return fmt.Errorf("standard input:%d: %w", n, err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("standard input:%d: %w", n+1, err)
+	}
+	return nil
+}
+
+// jsonText is the text of a line of JSON.
+func (t *tokenizerEncodeCmd) jsonText(line []byte) (text string, err error) {
+	if err := json.Unmarshal(line, &text); err == nil && !bytes.Equal(line, []byte("null")) {
+		return text, nil
+	}
+	var object map[string]any
+	if err := json.Unmarshal(line, &object); err != nil {
+		return "", fmt.Errorf("neither a JSON string nor an object: %w", err)
+	}
+	text, ok := object[t.Field].(string)
+	if !ok {
+		return "", fmt.Errorf("no string under %q", t.Field)
+	}
+	return text, nil
+}
+
+// one encodes one text and prints it.
+func (t *tokenizerEncodeCmd) one(c *common, tok *tokenizer.Tokenizer, text string) error {
 	if t.Offsets || t.Pair != nil {
 		return t.offsets(c, tok, text)
 	}
@@ -212,6 +269,9 @@ func (t *tokenizerEncodeCmd) offsets(c *common, tok *tokenizer.Tokenizer, text s
 		spans[i] = [2]int{at.Start, at.End}
 		fmt.Fprintf(&b, "%d\t%d:%d\t%q\n", e.IDs[i], at.Start, at.End, e.Tokens[i])
 	}
+	if t.Lines || t.JSONL {
+		b.WriteByte('\n') // an empty line between texts
+	}
 	if !t.Offsets {
 		b.Reset()
 		b.WriteString(idLine(e.IDs))
@@ -251,13 +311,21 @@ func (t *tokenizerDecodeCmd) Run(c *common) error {
 	if err != nil {
 		return err
 	}
+	if err := known(tok, ids); err != nil {
+		return err
+	}
+	text := tok.Decode(ids)
+	return c.finish(map[string]any{"text": text}, text)
+}
+
+// known refuses ids that no token has.
+func known(tok *tokenizer.Tokenizer, ids []int32) error {
 	for i, id := range ids {
 		if !tok.Has(id) {
 			return fmt.Errorf("id %d, number %d of the input, is not in the vocabulary of %d", id, i+1, tok.VocabSize())
 		}
 	}
-	text := tok.Decode(ids)
-	return c.finish(map[string]any{"text": text}, text)
+	return nil
 }
 
 // ids are those of the arguments, or of standard input.
