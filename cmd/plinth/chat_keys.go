@@ -10,12 +10,13 @@ import (
 const (
 	heldNewline = '\uFDD0'
 	heldTab     = '\uFDD1'
+	heldUnknown = '\uFDD2' // U+FFFD and what is no UTF-8, behind which the editor would wait for ever
 )
 
 var (
-	holdText  = strings.NewReplacer("\r", string(heldNewline), "\n", string(heldNewline), "\t", string(heldTab))
-	heldText  = strings.NewReplacer(string(heldNewline), "\n", string(heldTab), "\t")
-	shownText = strings.NewReplacer(string(heldNewline), "⏎", string(heldTab), " ")
+	holdText  = strings.NewReplacer("\r", string(heldNewline), "\n", string(heldNewline), "\t", string(heldTab), "\uFFFD", string(heldUnknown))
+	heldText  = strings.NewReplacer(string(heldNewline), "\n", string(heldTab), "\t", string(heldUnknown), "\uFFFD")
+	shownText = strings.NewReplacer(string(heldNewline), "⏎", string(heldTab), " ", string(heldUnknown), "\uFFFD")
 )
 
 // ctrlC is what keyboard.feed returns for Ctrl-C; no other token of it begins so.
@@ -77,7 +78,7 @@ func (k *keyboard) token(s string) string {
 	case len(s) == 1 && strings.Contains(controlKeys, s) && !k.pasting:
 		return s
 	default:
-		if s = holdText.Replace(plainText(s)); s != "" {
+		if s = holdText.Replace(strings.ToValidUTF8(plainText(s), "\uFFFD")); s != "" {
 			return pasteStart + s + pasteEnd
 		}
 	}
@@ -162,5 +163,5 @@ func plainText(s string) string {
 
 // isControl tells what no message holds: control characters other than line ends and tabs, and what stands for those.
 func isControl(r rune) bool {
-	return r < ' ' && r != '\n' && r != '\r' && r != '\t' || r >= 0x7f && r < 0xa0 || r == heldNewline || r == heldTab
+	return r < ' ' && r != '\n' && r != '\r' && r != '\t' || r >= 0x7f && r < 0xa0 || r == heldNewline || r == heldTab || r == heldUnknown
 }

@@ -17,6 +17,7 @@ func TestKeys(t *testing.T) {
 		"\r\n":                                  "\r",
 		"\n\n":                                  "\r\r",
 		"\t":                                    text("\uFDD1"),
+		"\xf00\uFFFD\r":                         text("\uFDD20") + text("\uFDD2") + "\r",
 		"\x1bOA\x1b[A":                          "\x1b[A\x1b[A",
 		"\x1b[1~\x1b[4~":                        "\x1b[H\x1b[F",
 		"\x1b[1;5C\x1bb":                        "\x1b[1;3C\x1b[1;3D",
@@ -104,14 +105,28 @@ func FuzzKeys(f *testing.F) {
 	f.Add([]byte("a\x1b[A\x1b[200~x\ry\x1b[201~\x03\r"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var k keyboard
-		for _, token := range k.feed(in) {
-			text, ok := strings.CutPrefix(token, pasteStart)
-			if text, ok = strings.CutSuffix(text, pasteEnd); ok && plainText(heldText.Replace(text)) != strings.ToValidUTF8(heldText.Replace(text), "") {
+		tokens := k.feed(in)
+		for _, token := range tokens {
+			text, ok := strings.CutSuffix(strings.TrimPrefix(token, pasteStart), pasteEnd)
+			if ok && plainText(heldText.Replace(text)) != heldText.Replace(text) {
 				t.Fatalf("%q from %q", token, in)
 			}
 		}
 		if len(k.rest) > 66 {
 			t.Fatalf("%d bytes wait", len(k.rest))
+		}
+		e := &editor{ctx: context.Background(), screen: io.Discard, wake: make(chan struct{}, 1)}
+		e.renew()
+		e.push(false, append(tokens, "\r"), errExit)
+		for range len(in) + 1 {
+			if text, err := e.line(""); plainText(text) != text {
+				t.Fatalf("%q, %v from %q", text, err, in)
+			} else if err == errExit {
+				return
+			}
+		}
+		if _, err := e.line(""); err != errExit {
+			t.Fatalf("%v at the end of %q", err, in)
 		}
 	})
 }
