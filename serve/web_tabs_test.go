@@ -236,7 +236,7 @@ func TestTabs(t *testing.T) {
 	b.click(".prompt")
 	b.write("some words")
 	b.click(".tab .row button.primary")
-	b.wait(`document.querySelector(".output .facts")?.innerText.includes("/s")`)
+	b.wait(`document.querySelector(".output .facts")?.innerText.includes("tokens")`)
 	b.click(".tab .row button:not(.primary)")
 	b.wait(`document.querySelector(".output .facts")?.innerText.includes("perplexity")`)
 	if got := b.eval(`[...document.querySelectorAll(".token")].map(e => e.textContent).join("")`); got != "some words" {

@@ -41,7 +41,7 @@ func TestConfigRefuses(t *testing.T) {
 			"mystery_factor":   `"mystery_factor": 2`,
 			"quantization":     `"quantization_config": {"bits": 4}`,
 			"vocab_size":       `"vocab_size": -1`,
-			"of type":          `"vocab_size": "many"`,
+			"want a whole":     `"vocab_size": "many"`,
 			"not within 1 to":  `"vocab_size": 1000000000000`,
 			"num_local_expert": `"num_local_experts": -3`,
 		} {
