@@ -15,17 +15,7 @@ import (
 // dynamic returns a model whose frequencies follow the length beyond 150 positions.
 func dynamic(t *testing.T, seed uint64) *llama.Model {
 	t.Helper()
-	c, err := llama.Parse([]byte(`{"model_type":"llama","vocab_size":97,"hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,
-		"max_position_embeddings":150,"initializer_range":0.3,"rope_scaling":{"rope_type":"dynamic","factor":4}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := llama.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nn.Init(m.Params(), seed, false)
-	return m
+	return scaled(t, 150, `{"rope_type":"dynamic","factor":4}`, seed)
 }
 
 // grown continues a prompt greedily as transformers does: the prompt at once, then token by token, over a cache of keys that stay as they were turned.
@@ -43,13 +33,7 @@ func grown(m model.Decoder, prompt []int32, n int) []int32 {
 		features := model.Features(m, tape, tensor.IDs(next), seqs, kv)
 		kv.End()
 		row := m.Head().Logits(tape, features).F32()[(len(next)-1)*97:]
-		best := 0
-		for i, v := range row {
-			if v > row[best] {
-				best = i
-			}
-		}
-		next = []int32{int32(best)}
+		next = []int32{largest(row)}
 		ids = append(ids, next...)
 	}
 	return ids[len(prompt):]

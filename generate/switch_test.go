@@ -13,11 +13,11 @@ import (
 	"github.com/plinth-ml/plinth/tensor"
 )
 
-// longrope returns a model whose frequencies change beyond 150 positions.
-func longrope(t *testing.T, seed uint64) *llama.Model {
+// scaled returns a model of so many positions, with a scaling of its frequencies.
+func scaled(t *testing.T, positions int, scaling string, seed uint64) *llama.Model {
 	t.Helper()
-	c, err := llama.Parse([]byte(`{"model_type":"llama","vocab_size":97,"hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,
-		"max_position_embeddings":640,"initializer_range":0.3,"rope_scaling":{"rope_type":"longrope","short_factor":[1,1.1,1.3,1.5],"long_factor":[3,4,9,20],"original_max_position_embeddings":150}}`))
+	c, err := llama.Parse(fmt.Appendf(nil, `{"model_type":"llama","vocab_size":97,"hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,
+		"max_position_embeddings":%d,"initializer_range":0.3,"rope_scaling":%s}`, positions, scaling))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,19 +29,30 @@ func longrope(t *testing.T, seed uint64) *llama.Model {
 	return m
 }
 
+// longrope returns a model whose frequencies change beyond 150 positions.
+func longrope(t *testing.T, seed uint64) *llama.Model {
+	t.Helper()
+	return scaled(t, 640, `{"rope_type":"longrope","short_factor":[1,1.1,1.3,1.5],"long_factor":[3,4,9,20],"original_max_position_embeddings":150}`, seed)
+}
+
+// largest is the id with the largest logit.
+func largest(logits []float32) int32 {
+	best := 0
+	for i, v := range logits {
+		if v > logits[best] {
+			best = i
+		}
+	}
+	return int32(best)
+}
+
 // atOnce continues a prompt greedily, each token by the whole sequence so far, without a cache.
 func atOnce(m model.Decoder, prompt []int32, n int) []int32 {
 	tape, ids := tensor.Inference(cpu.New(cpu.Options{Threads: 1})), slices.Clone(prompt)
 	for range n {
 		tape.Reset()
 		row := m.Head().Logits(tape, model.Features(m, tape, tensor.IDs(ids), nn.NewSeqs(len(ids)), nil)).F32()[(len(ids)-1)*97:]
-		best := 0
-		for i, v := range row {
-			if v > row[best] {
-				best = i
-			}
-		}
-		ids = append(ids, int32(best))
+		ids = append(ids, largest(row))
 	}
 	return ids[len(prompt):]
 }

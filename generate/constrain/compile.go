@@ -384,14 +384,24 @@ func (e *expr) calls(told func(rule int)) {
 
 // ends reports whether e has a text that the vocabulary spells, given the rules that have one; nil spells everything.
 func (e *expr) ends(rules []bool, v *Vocabulary) bool {
-	of := func(s *expr) bool { return s.ends(rules, v) }
+	return e.holds(rules, func(leaf *expr) bool {
+		switch leaf.op {
+		case opText:
+			return v.spells(leaf.text)
+		case opToken:
+			return v.spells(leaf.text) || v.has(leaf.text)
+		case opClass:
+			return v == nil || v.spelled == nil || len(common(v.spelled, leaf.set)) > 0
+		}
+		return true
+	})
+}
+
+// holds reports whether e has a text of which something holds, given the rules that have one and what leaves say: of a sequence it holds where it does of all
+// parts, of a choice where it does of one.
+func (e *expr) holds(rules []bool, leaf func(*expr) bool) bool {
+	of := func(s *expr) bool { return s.holds(rules, leaf) }
 	switch e.op {
-	case opText:
-		return v.spells(e.text)
-	case opToken:
-		return v.spells(e.text) || v.has(e.text)
-	case opClass:
-		return v == nil || v.spelled == nil || len(common(v.spelled, e.set)) > 0
 	case opRule:
 		return rules[e.rule]
 	case opSeq:
@@ -401,23 +411,12 @@ func (e *expr) ends(rules []bool, v *Vocabulary) bool {
 	case opRepeat:
 		return e.min == 0 || of(e.subs[0])
 	}
-	return true
+	return leaf(e)
 }
 
 // nullable reports whether e has the empty text, given the rules that have.
 func (e *expr) nullable(rules []bool) bool {
-	of := func(s *expr) bool { return s.nullable(rules) }
-	switch e.op {
-	case opRule:
-		return rules[e.rule]
-	case opSeq:
-		return !slices.ContainsFunc(e.subs, func(s *expr) bool { return !of(s) })
-	case opAlt:
-		return slices.ContainsFunc(e.subs, of)
-	case opRepeat:
-		return e.min == 0 || of(e.subs[0])
-	}
-	return false
+	return e.holds(rules, func(*expr) bool { return false })
 }
 
 // first tells the rules with which e may begin.
