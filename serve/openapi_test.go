@@ -2,8 +2,6 @@ package serve_test
 
 import (
 	"encoding/json"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -15,16 +13,8 @@ import (
 // document is the server's description of itself.
 func document(t *testing.T, url string) (doc map[string]any) {
 	t.Helper()
-	a, err := http.Get(url + "/openapi.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Body.Close()
-	b, err := io.ReadAll(a.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &doc); err != nil {
+	_, b, _ := send(t, "GET", url+"/openapi.json", "")
+	if err := json.Unmarshal([]byte(b), &doc); err != nil {
 		t.Fatal(err)
 	}
 	return doc

@@ -84,11 +84,16 @@ func start(t testing.TB, o serve.Options, e generate.EngineOptions) (*serve.Serv
 // post sends JSON and returns status and body.
 func post(t testing.TB, url, body string, header ...string) (int, string, http.Header) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", url, strings.NewReader(body))
+	return send(t, "POST", url, body, append([]string{"Content-Type", "application/json"}, header...)...)
+}
+
+// send makes a request and returns status, body and headers of the answer.
+func send(t testing.TB, method, url, body string, header ...string) (int, string, http.Header) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 		if header[i] == "Host" {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,17 +134,12 @@ func TestRuns(t *testing.T) {
 	dir, root := runsOf(t)
 	_, url := start(t, serve.Options{Runs: root}, generate.EngineOptions{})
 	get := func(path, etag string) (int, string, string) {
-		r, _ := http.NewRequest("GET", url+path, nil)
+		var header []string
 		if etag != "" {
-			r.Header.Set("If-None-Match", etag)
+			header = []string{"If-None-Match", etag}
 		}
-		a, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer a.Body.Close()
-		b, _ := io.ReadAll(a.Body)
-		return a.StatusCode, string(b), a.Header.Get("ETag")
+		status, body, answer := send(t, "GET", url+path, "", header...)
+		return status, body, answer.Get("ETag")
 	}
 	code, body, etag := get("/runs", "")
 	if code != 200 || !strings.Contains(body, `"name":"small"`) || !strings.Contains(body, `"name":"sweep/wide one"`) || strings.Contains(body, "link") || strings.Contains(body, "secret") {
