@@ -89,6 +89,22 @@ func notFound(r *http.Request) error {
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
+// HTTP is a server with bounds on what clients that are slow, or send without end, can hold up.
+func (s *Server) HTTP() *http.Server {
+	h := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	if s.o.Log != nil {
+		h.ErrorLog = slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn)
+	}
+	return h
+}
+
+// Stop ends HTTP's server: new requests are refused and answers in progress finished. Those that are not when ctx ends are cut off, which is an error.
+func (s *Server) Stop(ctx context.Context, h *http.Server) error {
+	s.Drain()
+	err := h.Shutdown(ctx)
+	return errors.Join(err, h.Close())
+}
+
 // Drain makes the server refuse new work; requests in progress go on.
 func (s *Server) Drain() { s.draining.Store(true) }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,7 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	defer spare(c)()
 	o := serve.Options{Keys: s.APIKey, Hosts: s.Host, MaxWait: s.MaxWait, Log: slog.New(slog.NewTextHandler(c.err, nil))}
 	if host, _, _ := net.SplitHostPort(s.Listen); host != "" {
 		o.Hosts = append(o.Hosts, host)
@@ -84,8 +86,7 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", s.Listen, err)
 	}
-	h := &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)}
+	h := server.HTTP()
 	var names []string
 	for _, m := range o.Sources {
 		names = append(names, m.Name)
@@ -95,11 +96,9 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		server.Drain()
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(s.Drain)*time.Second)
 		defer cancel()
-		err := h.Shutdown(drain)
-		done <- errors.Join(err, h.Close())
+		done <- server.Stop(drain, h)
 	}()
 	if err := h.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -108,6 +107,17 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		return fmt.Errorf("answers in progress were cut off: %w", err)
 	}
 	return nil
+}
+
+// spare lets the scheduler of Go run two goroutines beside those that compute: with a thread for each processor, all of them computing, it would look for a
+// request on the network every 10 ms. It returns what undoes that.
+func spare(c *common) (undo func()) {
+	before := runtime.GOMAXPROCS(0)
+	if c.Threads == 0 {
+		c.Threads = before
+	}
+	runtime.GOMAXPROCS(max(before, c.Threads+2))
+	return func() { runtime.GOMAXPROCS(before) }
 }
 
 // check refuses an address that others reach without keys, unless that is wanted.
