@@ -245,7 +245,7 @@ func (s *Server) messagesJob(r *http.Request) (*messagesRequest, *job, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	j, err := s.conversationJob(r.Context(), c)
+	j, err := s.chatJob(r.Context(), c)
 	if err != nil {
 		return nil, nil, renamed(err, "stop", "stop_sequences")
 	}
