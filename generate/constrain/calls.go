@@ -14,6 +14,11 @@ type CallForm struct {
 	List        bool   // the JSON is a list of calls
 	Arguments   string // key of the arguments
 	Most        int    // calls; 0: any number
+
+	// Free: any text may stand in front of the calls, or instead of them. Closed are marks of other forms of calls: no text has them. Without Open a text that
+	// begins with {, behind blanks, is a call.
+	Free   bool
+	Closed []string
 }
 
 // ParseCalls is the language of one or more calls of the tools. Errors name the tool.
@@ -55,6 +60,13 @@ func ParseCalls(form CallForm, tools []Tool) (*Grammar, error) {
 	one := seq(mark(form.Open), line, &expr{op: opRule, rule: g.root}, line, mark(form.Close))
 	if most := form.Most - 1; !form.List && form.Close != "" && most != 0 { // most < 0: any number
 		one = seq(one, repeat(seq(line, one), 0, max(most, -1)))
+	}
+	if form.Free {
+		f := &free{closed: form.Closed, braced: form.Open == "", call: one}
+		if form.Open != "" {
+			f.opens, f.call = []string{form.Open}, seq(one.subs[1:]...) // behind the mark
+		}
+		one = &expr{op: opFree, free: f, subs: []*expr{f.call}}
 	}
 	g.rules = append(g.rules, rule{"the calls", one})
 	g.root = len(g.rules) - 1
