@@ -12,6 +12,7 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/generate/constrain"
 )
 
 // randomSeed is that of a request that brings none.
@@ -52,6 +53,8 @@ type job struct {
 	marks   []string // of tool calls
 	cut     int      // tokens of the prompts that truncation took away
 	one     bool     // call at most, behind which the text ends
+
+	form *constrain.CallForm // that calls are bound to; nil: any
 
 	continues bool // the text goes on where the prompt's ends: it may begin with a space
 
