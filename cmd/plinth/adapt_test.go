@@ -151,7 +151,6 @@ func TestAdaptKeepTypes(t *testing.T) {
 	for want, flags := range map[string]string{"--method lora": "--keep-types", "anyway": "--method lora --merge"} {
 		fails(t, 2, want, args("adapt --task classify --model base --data train.csv --out no "+flags)...)
 	}
-	fails(t, 2, "add --merge", args("adapt --task embed --model base --data train.csv --out no --method lora --keep-types")...)
 }
 
 func TestAdaptSeveralLabels(t *testing.T) {
