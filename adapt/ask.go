@@ -21,7 +21,8 @@ type Asked struct {
 }
 
 // Ask prepares a question on a context: windows of at most size tokens, 0 for the Limit, each with the question, neighbours sharing stride tokens of the
-// context, as in transformers' run_qa. Virtual tokens stand in front of each window, beside size where the model has room. A question that leaves no room is an error.
+// context, as in transformers' run_qa; beside a question that leaves no more room than that, at most half of what it leaves. Virtual tokens stand in front of each
+// window, beside size where the model has room. A question that leaves no room is an error.
 func (x *Texts) Ask(question, context string, size, stride int) (*Asked, error) {
 	if size <= 0 || size > x.room() {
 		size = x.room()
@@ -51,6 +52,9 @@ func (x *Texts) Ask(question, context string, size, stride int) (*Asked, error) 
 	}
 	if len(spans) == 0 {
 		return nil, fmt.Errorf("adapt: a context without a token")
+	}
+	if room := size - len(f.Before) - len(ids[0]) - len(f.Between) - len(f.After); room > 0 && stride >= room {
+		stride = room / 2
 	}
 	w, err := task.Windows(ids[0], ids[1], spans, f, size, stride)
 	return &Asked{w, flat, x.Virtual}, err
