@@ -78,15 +78,19 @@ func (k *Kernel) mulPanels(s *Scratch, p *Product) {
 		stream, next = 4*whole, 4
 	}
 	for i := range whole {
-		k.mulPanel(s, p, p.N0+next*i, stream, panelRows)
+		n, ahead := p.N0+next*i, next
+		if i == whole-1 {
+			ahead = p.N1 - n // where the next task is likely to begin
+		}
+		k.mulPanel(s, p, n, stream, panelRows, ahead)
 	}
 	if n := p.N0 + whole*panelRows; n < p.N1 {
-		k.mulPanel(s, p, n, 4, p.N1-n)
+		k.mulPanel(s, p, n, 4, p.N1-n, 0)
 	}
 }
 
-// mulPanel does so with a panel of so many rows: four from n on, four a stream of rows further, and so on.
-func (k *Kernel) mulPanel(s *Scratch, p *Product, n, stream, rows int) {
+// mulPanel does so with a panel of so many rows: four from n on, four a stream of rows further, and so on; those that follow are so many rows ahead.
+func (k *Kernel) mulPanel(s *Scratch, p *Product, n, stream, rows, ahead int) {
 	a, q, sh := p.A, &s.panel, p.A.format.shape()
 	w := p.W[n*p.weightRow:]
 	if rows < panelRows {
@@ -103,7 +107,7 @@ func (k *Kernel) mulPanel(s *Scratch, p *Product, n, stream, rows int) {
 	for b := 0; b < p.blocks; b += step {
 		blocks := min(step, p.blocks-b)
 		at := b * p.blockBytes
-		q.unpack(k, a.format, w[at:], stream*p.weightRow, p.weightRow, 4*p.weightRow+3*at, blocks)
+		q.unpack(k, a.format, w[at:], stream*p.weightRow, p.weightRow, ahead*p.weightRow+3*at, blocks)
 		var scale *int32
 		var pair *int16
 		if sh.subs() > 1 {
