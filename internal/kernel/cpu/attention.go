@@ -31,6 +31,7 @@ type attn struct {
 	call                *kernel.Attention // says where in bias a number stands
 	blocks              []block
 	cache               *kernel.Cache // holds the keys and values; k and v are those of the queries' tokens
+	remembers           bool          // the block of a sequence, its only one, stores them
 	full                bool          // gradient: both passes in one
 
 	do, dq, dk, dv, dbias []float32
@@ -147,7 +148,16 @@ func (t *attn) perTile(rows int) int { return max(1, rows/t.group) }
 func (e *engine) attention(a *kernel.Attention) {
 	t := &e.attn
 	t.set("Attention", a)
-	if t.cache != nil && t.k != nil {
+	step, elements, single := t.perTile(queryRows), 0, true
+	for s, q := range t.queries {
+		for q0 := 0; q0 < q.Len; q0 += step {
+			t.blocks = append(t.blocks, block{s, q0, min(q.Len, q0+step), 0, t.keys[s].Len})
+		}
+		single = single && q.Len <= step
+		elements += q.Len * t.keys[s].Len * t.heads * t.d
+	}
+	store := t.cache != nil && t.k != nil
+	if store && (!single || t.q == nil) {
 		tokens := 0
 		for _, q := range t.queries {
 			tokens += q.Len
@@ -158,20 +168,19 @@ func (e *engine) attention(a *kernel.Attention) {
 				e.attn.remember(&e.scratch[worker], i/e.attn.kv, i%e.attn.kv)
 			}
 		}})
+		store = false
 	}
 	if t.cache != nil && t.q == nil {
 		return
 	}
-	step, elements := t.perTile(queryRows), 0
-	for s, q := range t.queries {
-		for q0 := 0; q0 < q.Len; q0 += step {
-			t.blocks = append(t.blocks, block{s, q0, min(q.Len, q0+step), 0, t.keys[s].Len})
-		}
-		elements += q.Len * t.keys[s].Len * t.heads * t.d
-	}
+	t.remembers = store
 	e.runBlocks(elements, func(e *engine, _ *job, lo, hi, worker int) {
 		for i := lo; i < hi; i++ {
-			e.attn.forward(e, e.attn.blocks[i/e.attn.kv], i%e.attn.kv, worker)
+			b, kv := e.attn.blocks[i/e.attn.kv], i%e.attn.kv
+			if e.attn.remembers {
+				e.attn.remember(&e.scratch[worker], b.seq, kv)
+			}
+			e.attn.forward(e, b, kv, worker)
 		}
 	})
 }
