@@ -111,9 +111,6 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(j); err != nil {
-		return err
-	}
 	j.scope = s.scope(r)
 	a := &chatAnswer{ID: s.id("chatcmpl"), Object: "chat.completion", Created: time.Now().Unix(), Model: j.m.Name}
 	if q.Stream {

@@ -146,9 +146,6 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(j); err != nil {
-		return err
-	}
 	j.scope = s.scope(r)
 	a := &completionAnswer{ID: s.id("cmpl"), Object: "text_completion", Created: time.Now().Unix(), Model: j.m.Name}
 	if q.Stream {

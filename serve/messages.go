@@ -265,7 +265,7 @@ func (s *Server) messagesJob(r *http.Request) (*messagesRequest, *job, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	j, err := s.conversationJob(r.Context(), c)
+	j, err := s.chatJob(r.Context(), c)
 	if err != nil {
 		return nil, nil, renamed(err, "stop", "stop_sequences", "response_format", "output_config.format")
 	}

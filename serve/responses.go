@@ -3,7 +3,6 @@ package serve
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -189,7 +188,7 @@ func (s *Server) responses(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	j, err := s.conversationJob(r.Context(), c)
+	j, err := s.chatJob(r.Context(), c)
 	if err != nil {
 		return renamed(err, "messages", "input", "max_completion_tokens", "max_output_tokens", "response_format", "text.format")
 	}
@@ -217,15 +216,6 @@ func (s *Server) responses(w http.ResponseWriter, r *http.Request) error {
 	done(choices[0], u, s.items(j, choices[0], logProbs))
 	writeJSON(w, http.StatusOK, a)
 	return nil
-}
-
-// conversationJob is chatJob for APIs that give one answer.
-func (s *Server) conversationJob(ctx context.Context, c *chatRequest) (*job, error) {
-	j, err := s.chatJob(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return j, s.check(j)
 }
 
 // answer is the response as it begins.
