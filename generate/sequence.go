@@ -10,7 +10,7 @@ import (
 // sequence is a request in progress.
 type sequence struct {
 	index  int // of the call's requests
-	call   *call
+	call   *Call
 	scope  scope
 	opt    *Options
 	ids    []int32 // prompt and output

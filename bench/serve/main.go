@@ -5,7 +5,7 @@
 //	/tmp/serve --plinth /tmp/plinth --peer llama.cpp/bin/llama-server model.gguf        A B C A B C
 //	/tmp/serve --plinth /tmp/plinth --mode overload --for 5m model.gguf
 //	/tmp/serve --plinth /tmp/plinth --mode leave --count 10000 model.gguf
-//	/tmp/serve --plinth /tmp/plinth --mode soak --for 20m model.gguf
+//	/tmp/serve --plinth /tmp/plinth --mode soak --for 20m --adapter DIR model.gguf
 //
 // All requests go to servers that it starts itself, on loopback. Weights may be random: the speed does not depend on them.
 package main
@@ -28,7 +28,8 @@ type options struct {
 	tokens, prompt, rounds  int
 	threads, slots, context int
 	count                   int
-	length                  time.Duration
+	length, pause           time.Duration
+	adapter                 string
 	file                    string
 }
 
@@ -45,6 +46,8 @@ func main() {
 	flag.IntVar(&o.slots, "slots", 8, "sequences that a server computes at once")
 	flag.IntVar(&o.context, "context", 512, "tokens of a sequence")
 	flag.IntVar(&o.count, "count", 10000, "clients that go away (leave)")
+	flag.DurationVar(&o.pause, "pause", 0, "mean pause of a user between two requests (soak)")
+	flag.StringVar(&o.adapter, "adapter", "", "folder of a LoRA adapter, which some requests ask for (soak)")
 	flag.DurationVar(&o.length, "for", 5*time.Minute, "length of overload and soak")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -21,11 +21,17 @@ const (
 // node is one of the automaton. Node 0 is the only nodeReturn.
 type node struct {
 	kind        nodeKind
-	lo, hi      uint16 // bytes; from 256 on special tokens, Constraint.special[lo-256]
+	lo, hi      uint16 // bytes; symbolOther; beyond it special tokens, see Constraint.symbol
 	next, other int32
 	ahead       int32 // copies of this node, each stride further on, that repeat what it is a part of
 	stride      int32
 }
+
+// symbolOther is read for any id of Constraint.others.
+const symbolOther = 256
+
+// symbol is what is read for the special token of a number.
+func symbol(special int) uint16 { return uint16(symbolOther + 1 + special) }
 
 // Constraint is a grammar compiled for a vocabulary. It keeps what its matchers find out, and is safe for their concurrent use.
 type Constraint struct {
@@ -33,7 +39,8 @@ type Constraint struct {
 	nodes   []node
 	starts  []int32 // of rules
 	root    int32   // rule
-	special []int32 // ids that are symbols 256, 257, ...
+	special []int32 // ids that are symbols of their own
+	others  Mask    // control tokens that may stand in free text; nil: there is none
 	class   []uint16
 	classes int // symbols of one class are never told apart
 
@@ -72,7 +79,7 @@ func (g *Grammar) Compile(v *Vocabulary) (*Constraint, error) {
 
 // classify divides symbols into those that no node tells apart.
 func (c *Constraint) classify() {
-	symbols := 256 + len(c.special)
+	symbols := int(symbol(len(c.special)))
 	begins := make([]bool, symbols+1)
 	for _, n := range c.nodes {
 		if n.kind == nodeSpan {
@@ -122,6 +129,8 @@ func (c *compiler) compile(e *expr, next int32) int32 {
 		return next
 	case opAlt:
 		return c.alternatives(e.subs, next)
+	case opFree:
+		return c.compileFree(e.free, next)
 	}
 	return c.repeat(e, next)
 }
@@ -144,7 +153,7 @@ func (c *compiler) token(name string, next int32) int32 {
 		at = len(c.special)
 		c.special = append(c.special, id)
 	}
-	return c.add(node{kind: nodeSpan, lo: uint16(256 + at), hi: uint16(256 + at), next: next})
+	return c.add(node{kind: nodeSpan, lo: symbol(at), hi: symbol(at), next: next})
 }
 
 func (c *compiler) set(spans []span, next int32) int32 {
@@ -410,6 +419,8 @@ func (e *expr) holds(rules []bool, leaf func(*expr) bool) bool {
 		return slices.ContainsFunc(e.subs, of)
 	case opRepeat:
 		return e.min == 0 || of(e.subs[0])
+	case opFree:
+		return of(e.subs[0])
 	}
 	return leaf(e)
 }

@@ -36,6 +36,7 @@ const (
 	opSeq              // subs one after the other; none: the empty text
 	opAlt              // one of subs; none: nothing at all, not even the empty text
 	opRepeat           // subs[0], min to max times; max < 0: without end
+	opFree             // what free says; only a root is one
 )
 
 // expr is a piece of a grammar. It is shared and never changed.
@@ -46,6 +47,7 @@ type expr struct {
 	rule     int
 	subs     []*expr
 	min, max int
+	free     *free
 }
 
 // span is a range of characters, both ends included.

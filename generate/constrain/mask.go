@@ -104,11 +104,20 @@ func (h *cache) makeMask(at int32) (Mask, error) {
 		}
 	}
 	for i, id := range h.special {
-		next, err := h.step(at, uint16(256+i))
+		next, err := h.step(at, symbol(i))
 		if err != nil {
 			return nil, err
 		}
 		mask.set(id, next != stateDead)
+	}
+	if h.others != nil {
+		next, err := h.step(at, symbolOther)
+		if err != nil {
+			return nil, err
+		}
+		if next != stateDead {
+			mask.or(h.others)
+		}
 	}
 	return mask, nil
 }

@@ -89,8 +89,11 @@ func (m *Matcher) Advance(id int32) error {
 func (h *cache) advance(at, id int32) (next int32, err error) {
 	for i, special := range h.special {
 		if special == id {
-			return h.step(at, uint16(256+i))
+			return h.step(at, symbol(i))
 		}
+	}
+	if h.others.Has(id) {
+		return h.step(at, symbolOther)
 	}
 	if id < 0 || int(id) >= len(h.vocab.tokens) || h.vocab.tokens[id] == nil {
 		return stateDead, nil

@@ -130,5 +130,14 @@ func (v *Vocabulary) spells(s string) bool {
 	return true
 }
 
+// others are the control tokens, without those whose names are told.
+func (v *Vocabulary) others(without func(name string) bool) Mask {
+	mask := make(Mask, (len(v.tokens)+63)/64)
+	for name, id := range v.special {
+		mask.set(id, !without(name))
+	}
+	return mask
+}
+
 // has reports whether there is a special token of that name.
 func (v *Vocabulary) has(name string) bool { _, ok := v.special[name]; return ok }
