@@ -77,7 +77,7 @@ func (q *panel) unpackScales(w []byte, row, blocks, subs int, one func(scale *in
 func (k *Kernel) mulPanels(s *Scratch, p *Product) {
 	whole := (p.N1 - p.N0) / panelRows
 	stream, next := 4, panelRows // rows between the streams of a panel, and between panels
-	if k.scatter != nil && whole > 0 {
+	if k.scatter != nil && whole > 0 && p.To-p.From <= groupRows { // with more rows memory does not matter, but the rows of C do
 		stream, next = 4*whole, 4
 	}
 	for i := range whole {
@@ -126,7 +126,7 @@ func (k *Kernel) mulPanel(s *Scratch, p *Product, n, stream, rows, ahead int) {
 		}
 	}
 	out := q.out[(p.From-first*a.group)*panelRows:]
-	if k.scatter != nil && rows == panelRows {
+	if stream > 4 {
 		k.scatter(&p.C[p.From*p.LDC+n], 4*p.LDC, 4*stream, &out[0], p.To-p.From)
 		return
 	}
