@@ -22,11 +22,14 @@
 	MOVQ stream+96(FP), R14; \
 	LEAQ (R14)(R14*2), R15
 #define FETCH \
+	CMPQ step+104(FP), $0; \
+	JEQ fetched; \
 	PREFETCHT1 (AX); \
 	PREFETCHT1 (AX)(R14*1); \
 	PREFETCHT1 (AX)(R14*2); \
 	PREFETCHT1 (AX)(R15*1); \
-	ADDQ step+104(FP), AX
+	ADDQ step+104(FP), AX; \
+fetched:
 
 // EACHn does OP for n rows t of activations, with a register S for a sum and ACC for another.
 #define EACH1(OP, a, b, c) \
@@ -134,7 +137,7 @@ loop: \
 	EACH(ZEROACC, 0, 0, 0); \
 	MOVQ $8, BX; \
 sub: \
-	FETCH; \
+	FETCH \
 	EACH(ZERO, 0, 0, 0); \
 	CODES8(EACH, 256); \
 	VMOVDQU32 (R10), Z24; \
@@ -185,7 +188,7 @@ loop: \
 	EACH(ZEROACC, 0, 0, 0); \
 	MOVQ $16, BX; \
 sub: \
-	FETCH; \
+	FETCH \
 	EACH(ZERO, 0, 0, 0); \
 	CODES4(EACH, 256); \
 	VMOVDQU32 (R10), Z24; \
