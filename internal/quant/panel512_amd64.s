@@ -235,6 +235,9 @@ TEXT ·panelQ4_K(SB), NOSPLIT, $0-80
 	ARGS
 loop:
 	FETCH(0)
+	FETCH(64)
+	FETCH(128)
+	FETCH(192)
 	HEADERK
 #define CHUNK(j, q, Z) \
 	VPANDD Z31, Z, Z0; \
@@ -243,8 +246,6 @@ loop:
 	VMOVDQU32 Z0, (1024*j+64*q)(DI); \
 	VMOVDQU32 Z1, (1024*j+512+64*q)(DI)
 #define PART(j) \
-	FETCH((128*j+64)); \
-	FETCH((128*j+128)); \
 	TRANSPOSE8((16+32*j), Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15); \
 	CHUNK(j, 0, Z8); \
 	CHUNK(j, 1, Z9); \
@@ -275,6 +276,7 @@ loop:
 	FETCH(0)
 	FETCH(64)
 	FETCH(128)
+	FETCH(192)
 	HEADERK
 	TRANSPOSE8(16, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
 #define CHUNK(j, SHIFT0, n0, SHIFT1, n1, q, Z, H) \
@@ -288,8 +290,6 @@ loop:
 	VMOVDQU32 Z, (1024*j+64*q)(DI); \
 	VMOVDQU32 Z0, (1024*j+512+64*q)(DI)
 #define PART(j, SHIFT0, n0, SHIFT1, n1) \
-	FETCH((128*j+192)); \
-	FETCH((128*j+256)); \
 	TRANSPOSE8((48+32*j), Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15); \
 	CHUNK(j, SHIFT0, n0, SHIFT1, n1, 0, Z8, Z16); \
 	CHUNK(j, SHIFT0, n0, SHIFT1, n1, 1, Z9, Z17); \
@@ -321,6 +321,9 @@ TEXT ·panelQ6_K(SB), NOSPLIT, $0-80
 	ARGS
 loop:
 	FETCH(0)
+	FETCH(64)
+	FETCH(128)
+	FETCH(192)
 	TRANSPOSE4(192)
 #define SCALE(j, shift, Z) \
 	VPSLLD $shift, Z, Z8; \
@@ -363,11 +366,7 @@ loop:
 	VMOVDQU32 Z, (2048*h+512+64*q)(DI); \
 	VMOVDQU32 Z0, (2048*h+1536+64*q)(DI)
 #define HALF(h) \
-	FETCH((384*h+64)); \
-	FETCH((384*h+128)); \
 	TRANSPOSE8((128+32*h), Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23); \
-	FETCH((384*h+192)); \
-	FETCH((384*h+256)); \
 	TRANSPOSE8((64*h), Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15); \
 	LOW(h, 0, Z8, Z16); \
 	LOW(h, 1, Z9, Z17); \
@@ -377,8 +376,6 @@ loop:
 	LOW(h, 5, Z13, Z21); \
 	LOW(h, 6, Z14, Z22); \
 	LOW(h, 7, Z15, Z23); \
-	FETCH((384*h+320)); \
-	FETCH((384*h+384)); \
 	TRANSPOSE8((64*h+32), Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15); \
 	HIGH(h, 0, Z8, Z16); \
 	HIGH(h, 1, Z9, Z17); \

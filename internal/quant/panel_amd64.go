@@ -19,6 +19,9 @@ type panel struct {
 // panelElements is how many elements of a row are taken apart at a time: a panel and its activations stay in the first-level cache.
 const panelElements = 1024
 
+// fetched is how many bytes of a block of 256, in four rows, a panelFunc asks for.
+const fetched = 256
+
 // unpack takes blocks of panelRows rows of weights apart, four of each of four streams, the first at w. The bytes between streams and between rows are given.
 func (q *panel) unpack(k *Kernel, f Format, w []byte, stream, row, ahead, blocks int) {
 	elements, size := f.Block()
@@ -74,7 +77,7 @@ func (q *panel) unpackScales(w []byte, row, blocks, subs int, one func(scale *in
 func (k *Kernel) mulPanels(s *Scratch, p *Product) {
 	whole := (p.N1 - p.N0) / panelRows
 	stream, next := 4, panelRows // rows between the streams of a panel, and between panels
-	if k.scatter != nil && whole > 0 {
+	if k.scatter != nil && whole > 0 && p.To-p.From <= groupRows { // with more rows memory does not matter, but the rows of C do
 		stream, next = 4*whole, 4
 	}
 	for i := range whole {
@@ -106,8 +109,10 @@ func (k *Kernel) mulPanel(s *Scratch, p *Product, n, stream, rows, ahead int) {
 	step := panelElements / sh.elements
 	for b := 0; b < p.blocks; b += step {
 		blocks := min(step, p.blocks-b)
-		at := b * p.blockBytes
-		q.unpack(k, a.format, w[at:], stream*p.weightRow, p.weightRow, ahead*p.weightRow+3*at, blocks)
+		offset := b * p.blockBytes
+		next := ahead*p.weightRow + 3*offset
+		q.unpack(k, a.format, w[offset:], stream*p.weightRow, p.weightRow, next, blocks)
+		next, fetch := next+fetched, (4*p.blockBytes-fetched+sh.subs()-1)/sh.subs()
 		var scale *int32
 		var pair *int16
 		if sh.subs() > 1 {
@@ -116,11 +121,12 @@ func (k *Kernel) mulPanel(s *Scratch, p *Product, n, stream, rows, ahead int) {
 		for g := range end - first {
 			at := a.slot((first+g)*a.group, b)
 			sum, _ := a.sums(at)
-			tile(&q.out[g*tileOut], blocks, &q.code[0], &q.d[0], &q.dMin[0], scale, pair, &a.code[at*sh.elements], &a.scale[at], sum)
+			tile(&q.out[g*tileOut], blocks, &q.code[0], &q.d[0], &q.dMin[0], scale, pair, &a.code[at*sh.elements], &a.scale[at], sum, &w[offset], next, stream*p.weightRow, fetch)
+			next, fetch = 0, 0 // the others ask for nothing new
 		}
 	}
 	out := q.out[(p.From-first*a.group)*panelRows:]
-	if k.scatter != nil && rows == panelRows {
+	if stream > 4 {
 		k.scatter(&p.C[p.From*p.LDC+n], 4*p.LDC, 4*stream, &out[0], p.To-p.From)
 		return
 	}
