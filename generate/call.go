@@ -148,9 +148,11 @@ func (e *Engine) drive(c *Call) {
 // receive takes calls over that have arrived, and ends those whose context has ended.
 func (e *Engine) receive() {
 	e.mu.Lock()
-	arrived := e.arrived
-	e.arrived = nil
+	arrived, spent := e.arrived, e.names.spent
+	e.arrived, e.names.spent = nil, false
 	e.mu.Unlock()
+	for spent && e.target.forget() {
+	}
 	for _, c := range arrived {
 		e.calls, e.waiting, c.seqs = append(e.calls, c), append(e.waiting, c.seqs...), nil
 	}

@@ -104,6 +104,9 @@ func (s *sampler) next(logits []float32, ids []int32, prompt int, o *Options, al
 // (Keskar et al. 2019, CTRL, section 4.1; the sign rule is that of Hugging Face). c is in order of id; count is [V], zero.
 func repetition(c []candidate, ids []int32, count []int32, penalty float64) {
 	for _, id := range ids {
+		if id < 0 { // a row that is no token's
+			continue
+		}
 		if count[id]++; count[id] == 1 {
 			if c[id].logit > 0 {
 				c[id].logit /= penalty
@@ -113,7 +116,9 @@ func repetition(c []candidate, ids []int32, count []int32, penalty float64) {
 		}
 	}
 	for _, id := range ids {
-		count[id] = 0
+		if id >= 0 {
+			count[id] = 0
+		}
 	}
 }
 
