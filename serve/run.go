@@ -166,6 +166,7 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 		if token != nil {
 			token(t.Request, t, text)
 		}
+		s.metrics.event(j.m, time.Since(t.Told))
 	})
 	for i, r := range results {
 		if i%j.n == 0 {
