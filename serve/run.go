@@ -138,9 +138,7 @@ func (s *Server) start(ctx context.Context, j *job) error {
 			reqs = append(reqs, generate.Request{Prompt: ids, Scope: j.scope, Options: o})
 			stream := j.m.Tokenizer.NewStream()
 			if j.continues {
-				for _, id := range ids {
-					stream.Push(id)
-				}
+				stream = j.m.Tokenizer.StreamAfter(ids)
 			}
 			j.choices = append(j.choices, &choice{prompt: p, answer: chat.Answer{Stream: stream, Ends: j.options.Stop, Stops: j.stops, Marks: j.marks}})
 			tokens += len(ids)
