@@ -190,7 +190,7 @@ func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
 	if err := m.fits("messages", ids); err != nil {
 		return nil, err
 	}
-	if err := q.constrain(ctx, j, tools); err != nil {
+	if err := s.constrain(ctx, q, j, tools); err != nil {
 		return nil, err
 	}
 	j.prompts = [][]int32{ids}

@@ -255,7 +255,7 @@ func (s *Server) completionJob(ctx context.Context, q *completionRequest) (*job,
 	if format, err := q.format(); err != nil || format == nil {
 		return j, err
 	} else {
-		return j, format.set(j)
+		return j, s.bind(ctx, j, format)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate/constrain"
@@ -48,45 +47,6 @@ type structuredOutputs struct {
 	Regex      string          `json:"regex"`
 	Choice     []string        `json:"choice" doc:"one of these texts"`
 	Grammar    string          `json:"grammar" doc:"GBNF"`
-}
-
-// maxConstraints is the most compiled constraints that a model keeps; each holds what its grammar needed so far, a few megabytes.
-const maxConstraints = 8
-
-// constraints are a model's vocabulary and the constraints that were used last.
-type constraints struct {
-	mu    sync.Mutex
-	vocab *constrain.Vocabulary
-	names []string // what was asked for, the last at the end
-	made  []*constrain.Constraint
-}
-
-// constraint compiles what is asked for, once for a name.
-func (m *Model) constraint(name string, parse func() (*constrain.Grammar, error)) (*constrain.Constraint, error) {
-	c := &m.constraints
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if i := slices.Index(c.names, name); i >= 0 {
-		return c.made[i], nil
-	}
-	g, err := parse()
-	if err != nil {
-		return nil, err
-	}
-	if c.vocab == nil {
-		if c.vocab, err = constrain.NewVocabulary(m.Tokenizer.Texts()); err != nil {
-			return nil, err
-		}
-	}
-	made, err := g.Compile(c.vocab)
-	if err != nil {
-		return nil, err
-	}
-	if len(c.names) == maxConstraints {
-		c.names, c.made = slices.Delete(c.names, 0, 1), slices.Delete(c.made, 0, 1)
-	}
-	c.names, c.made = append(c.names, name), append(c.made, made)
-	return made, nil
 }
 
 // asked is a language that a request asks for: what reads its source, the field, and a key that tells it from others. The zero value is any text.
@@ -198,18 +158,19 @@ func (l *language) responseFormat() (*asked, error) {
 	return in.ask("response_format", source), nil
 }
 
-// set compiles a language and binds what a job writes to it.
-func (a *asked) set(j *job) error {
-	made, err := j.m.constraint(a.key, a.parse)
+// bind compiles a language and binds what a job writes to it, until the request's context ends.
+func (s *Server) bind(ctx context.Context, j *job, a *asked) error {
+	made, err := s.compiled.hold(ctx, j.m, a)
 	if err != nil {
-		return badRequest(a.param, "%s", clip(strings.TrimPrefix(err.Error(), "constrain: "), 500))
+		return err
 	}
-	j.options.Constraint, j.continues = made, true // a space at the beginning counts
+	j.options.Constraint, j.asked = made, a
+	j.continues = true // a space at the beginning counts
 	return nil
 }
 
 // constrain sets the constraint that response_format, tool_choice or strict tools ask for.
-func (q *chatRequest) constrain(ctx context.Context, j *job, tools []chat.Tool) error {
+func (s *Server) constrain(ctx context.Context, q *chatRequest, j *job, tools []chat.Tool) error {
 	how, name, err := q.choice()
 	if err != nil {
 		return err
@@ -230,7 +191,7 @@ func (q *chatRequest) constrain(ctx context.Context, j *job, tools []chat.Tool) 
 		if format == nil {
 			return nil
 		}
-		return format.set(j)
+		return s.bind(ctx, j, format)
 	}
 	form, err := j.m.callForm(ctx)
 	switch {
@@ -239,7 +200,7 @@ func (q *chatRequest) constrain(ctx context.Context, j *job, tools []chat.Tool) 
 	case err != nil && strict:
 		return badRequest("tools", "calls of this model cannot be kept within a schema (\"strict\"): %v", err)
 	case err != nil: // the answer is in the format, and calls nothing
-		return format.set(j)
+		return s.bind(ctx, j, format)
 	}
 	if name != "" || j.one {
 		form.Most = 1
@@ -256,9 +217,9 @@ func (q *chatRequest) constrain(ctx context.Context, j *job, tools []chat.Tool) 
 		calls.param = "tool_choice"
 	}
 	if j.form = &form; format == nil {
-		return calls.set(j)
+		return s.bind(ctx, j, calls)
 	}
-	return (&asked{format.param, format.key + " or " + calls.key, func() (*constrain.Grammar, error) {
+	return s.bind(ctx, j, &asked{format.param, format.key + " or " + calls.key, func() (*constrain.Grammar, error) {
 		text, err := format.parse()
 		if err != nil {
 			return nil, err
@@ -268,7 +229,7 @@ func (q *chatRequest) constrain(ctx context.Context, j *job, tools []chat.Tool) 
 			return nil, err
 		}
 		return constrain.Either(text, call), nil
-	}}).set(j)
+	}})
 }
 
 // choice reads tool_choice: auto, none or required, with the name of the function that is.

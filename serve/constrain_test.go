@@ -166,3 +166,53 @@ func TestForms(t *testing.T) {
 		}
 	}
 }
+
+// TestConstraintMemory: the constraints of many requests, each with its own, take no more memory than the server has for them; one that is too large beside those in use waits, and
+// what costs too much at a place of the text is refused as well as what costs too much at once.
+func TestConstraintMemory(t *testing.T) {
+	const most = 1 << 20
+	_, url := start(t, serve.Options{Constraints: most, Models: []*serve.Model{taught(t, generate.EngineOptions{})}}, generate.EngineOptions{})
+	held := func() (automata, states float64) {
+		_, body, _ := send(t, "GET", url+"/metrics", "")
+		for line := range strings.Lines(body) {
+			fmt.Sscanf(line, `plinth_constraint_bytes{part="automata"} %g`, &automata)
+			fmt.Sscanf(line, `plinth_constraint_bytes{part="states"} %g`, &states)
+		}
+		return automata, states
+	}
+	ask := func(more string) (int, string) {
+		code, body, _ := post(t, url+"/v1/completions", `{"model":"taught","prompt":"a","temperature":0,"max_tokens":40,`+more+`}`)
+		return code, body
+	}
+	largest, found := 0.0, 0.0
+	for i := range 60 {
+		code, body := ask(fmt.Sprintf(`"guided_json":{"type":"object","properties":{"name%d":{"type":"string","maxLength":500},"x":{"type":"number","minimum":-%d}},"required":["name%d"]}`, i, i, i))
+		if code != 200 {
+			t.Fatalf("%d: %d %s", i, code, body)
+		}
+		a, s := held()
+		largest, found = max(largest, a), max(found, s)
+	}
+	if largest > most/2 || largest < most/4 || found > most/2 || found == 0 {
+		t.Errorf("automata take %g bytes, states %g, of %d", largest, found, most)
+	}
+	for more, want := range map[string]string{
+		`"regex":"` + strings.Repeat("[a-z]{999}", 25) + `"`:                   "400 regex: its automaton takes",
+		`"grammar":"root ::= ` + strings.Repeat(`\"a\"? `, 9000) + `"`:         "400 grammar: the grammar is too ambiguous",
+		`"grammar":"root ::= \"a\" (` + strings.Repeat(`\"b\"? `, 9000) + `)"`: "400 grammar: the grammar is too ambiguous",
+		`"json_schema":{"type":"object","$ref":"#"}`:                           "400 json_schema: JSON schema: #/$ref/$ref",
+	} {
+		if code, body := ask(more); !strings.Contains(fmt.Sprint(code, " ", parseError(t, body)), want) {
+			t.Errorf("%.40s: %d %s, want %s", more, code, body, want)
+		}
+	}
+}
+
+// parseError is the message of an error.
+func parseError(t *testing.T, body string) string {
+	var e struct{ Error struct{ Message string } }
+	if err := json.Unmarshal([]byte(body), &e); err != nil {
+		t.Error(err, body)
+	}
+	return e.Error.Message
+}

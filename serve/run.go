@@ -54,7 +54,8 @@ type job struct {
 	cut     int      // tokens of the prompts that truncation took away
 	one     bool     // call at most, behind which the text ends
 
-	form *constrain.CallForm // that calls are bound to; nil: any
+	asked *asked              // the language that the text is bound to; nil: any
+	form  *constrain.CallForm // that calls are bound to; nil: any
 
 	continues bool // the text goes on where the prompt's ends: it may begin with a space
 
@@ -170,6 +171,9 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 			token(t.Request, t, text)
 		}
 	})
+	if errors.Is(err, constrain.ErrComplex) {
+		err = badRequest(j.asked.param, "%v", constrain.ErrComplex)
+	}
 	for i, r := range results {
 		if i%j.n == 0 {
 			u.Prompt += len(j.prompts[i/j.n])

@@ -256,3 +256,26 @@ TEXT ·tileSub4(SB), NOSPLIT, $0-80
 // func tileSub8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
 TEXT ·tileSub8(SB), NOSPLIT, $0-80
 	TILESUB(EACH8, 8)
+
+// func scatter512(c *float32, ldc, stream int, out *float32, rows int)
+TEXT ·scatter512(SB), NOSPLIT, $0-40
+	MOVQ c+0(FP), DI
+	MOVQ ldc+8(FP), DX
+	MOVQ stream+16(FP), BX
+	MOVQ out+24(FP), SI
+	MOVQ rows+32(FP), CX
+	LEAQ (BX)(BX*2), R8
+loop:
+	VMOVUPS (SI), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS 32(SI), X2
+	VMOVUPS 48(SI), X3
+	VMOVUPS X0, (DI)
+	VMOVUPS X1, (DI)(BX*1)
+	VMOVUPS X2, (DI)(BX*2)
+	VMOVUPS X3, (DI)(R8*1)
+	ADDQ $64, SI
+	ADDQ DX, DI
+	DECQ CX
+	JNE loop
+	RET
