@@ -30,6 +30,9 @@ func newMetrics(s *Server) *metrics {
 		counted:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plinth_tokens_total", Help: "Tokens of prompts and of answers."}, []string{"model", "kind"}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.events, m.counted, collectors.NewGoCollector())
+	for part, bytes := range map[string]func() float64{"automata": s.compiled.automata, "states": func() float64 { return float64(s.compiled.found.Used()) }} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plinth_constraint_bytes", Help: "Memory of constraints on answers.", ConstLabels: prometheus.Labels{"part": part}}, bytes))
+	}
 	for _, p := range s.shelf.places {
 		name := prometheus.Labels{"model": p.name}
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plinth_model_loaded", Help: "1: the model is in memory.", ConstLabels: name}, func() float64 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/generate/constrain"
 )
 
 // randomSeed is that of a request that brings none.
@@ -52,6 +53,9 @@ type job struct {
 	marks   []string // of tool calls
 	cut     int      // tokens of the prompts that truncation took away
 	one     bool     // call at most, behind which the text ends
+
+	asked *asked              // the language that the text is bound to; nil: any
+	form  *constrain.CallForm // that calls are bound to; nil: any
 
 	continues bool // the text goes on where the prompt's ends: it may begin with a space
 
@@ -168,6 +172,9 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 		}
 		s.metrics.event(j.m, time.Since(t.Told))
 	})
+	if errors.Is(err, constrain.ErrComplex) {
+		err = badRequest(j.asked.param, "%v", constrain.ErrComplex)
+	}
 	for i, r := range results {
 		if i%j.n == 0 {
 			u.Prompt += len(j.prompts[i/j.n])

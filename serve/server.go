@@ -33,6 +33,7 @@ type Options struct {
 	Stuck       time.Duration // time of one step after which the server counts as ill; 0: 30 s
 	SlowReader  time.Duration // time that a client may take to read a piece of an answer; 0: 10 s
 	LoadWait    time.Duration // time that a request waits for a model that other models in use leave no room for; 0: 30 s
+	Constraints int           // bytes that all constraints of answers may take together, half of them automata; 0: 256 MiB
 	Log         *slog.Logger  // of requests, without their content; nil: none
 }
 
@@ -44,7 +45,8 @@ type Server struct {
 	started  time.Time
 	metrics  *metrics
 	shelf    *shelf
-	kept     kept          // answers of /v1/responses
+	kept     kept // answers of /v1/responses
+	compiled *compiled
 	requests atomic.Uint64 // numbers ids
 	draining atomic.Bool
 }
@@ -71,6 +73,7 @@ func New(o Options) (*Server, error) {
 	if s.shelf, err = newShelf(&s.o); err != nil {
 		return nil, err
 	}
+	s.compiled = newCompiled(s.o.Constraints)
 	s.metrics = newMetrics(s)
 	for _, r := range routes() {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.answer(w, req, r) })

@@ -2,6 +2,7 @@
 // the same file.
 //
 //	go run ./bench/decode --peer ../llama.cpp/bin/llama-bench model.gguf ...       A B A B
+//	go run ./bench/decode --users 1,2,4,8 model.gguf ...                           several users at once, in turns
 //
 // Weights may be random: the speed does not depend on them.
 package main
@@ -28,6 +29,7 @@ import (
 type options struct {
 	prompt, tokens, pairs, threads int
 	variant, peer                  string
+	users, profile                 string
 }
 
 func main() {
@@ -38,6 +40,8 @@ func main() {
 	flag.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "threads of both sides")
 	flag.StringVar(&o.variant, "variant", "", "instruction set; the best one when empty")
 	flag.StringVar(&o.peer, "peer", "", "path of llama-bench; no peer when empty")
+	flag.StringVar(&o.users, "users", "", "decode for so many users at once instead, such as 1,2,4,8; no prompts and no peer")
+	flag.StringVar(&o.profile, "profile", "", "file for a profile of the processor's time, with --users")
 	flag.Parse()
 	for _, path := range flag.Args() {
 		if err := run(o, path); err != nil {
@@ -59,6 +63,9 @@ func run(o options, path string) error {
 		return err
 	}
 	fmt.Printf("%s: %s, %d threads; opened in %v; %.1f MB of weights per token\n", filepath.Base(path), set.Name, set.Threads, loaded.Round(10*time.Microsecond), float64(bytes)/1e6)
+	if o.users != "" {
+		return together(o, m, set, bytes)
+	}
 	before := bench.ReadSteal()
 	var prefill, decode, shares bench.Pairs // shares: of the reading of memory measured beside each pair
 	var read, fma []float64

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -77,13 +79,89 @@ func TestAdaptPrompt(t *testing.T) {
 	fails(t, 1, "virtual", args("generate --model base --adapter out-base/adapter --echo --json a")...)
 	const run = "adapt --model base --data train.csv --out no "
 	for want, flags := range map[string]string{
-		"not for tag": "--task tag --method prompt", "are for --method prompt": "--task classify --prompt-text a", "1 at least": "--task classify --method prompt --prompt-tokens 0",
+		"are for --method prompt": "--task classify --prompt-text a", "1 at least": "--task classify --method prompt --prompt-tokens 0",
 		"exclude each other": "--task classify --method prompt --prompt-text a --prompt-init random", "--merge is for --method lora": "--task classify --method prompt --keep-types --merge",
 		"--head probe": "--task classify --method prompt --pool mean --head probe",
 	} {
 		fails(t, 2, want, args(run+flags)...)
 	}
 	fails(t, 1, "num_virtual_tokens", args(run+"--task classify --method prompt --prompt-tokens 999")...)
+}
+
+// Of tags, answers and vectors too, eval finds behind the virtual tokens beside a base what the report says, and the verbs that use them say the same.
+func TestAdaptPromptTasks(t *testing.T) {
+	twoBases(t)
+	named(t, "train.conll", 60, 1)
+	named(t, "test.conll", 12, 2)
+	named(t, "far.conll", 12, 3)
+	holdings(t, "train.json", 60, 1, true)
+	holdings(t, "test.json", 12, 2, true)
+	holdings(t, "far.json", 12, 3, false)
+	for name, n := range map[string]int{"train.csv": 40, "test.csv": 12, "far.csv": 7} {
+		var b strings.Builder
+		b.WriteString("text,pair,near\n")
+		for i := range n {
+			fmt.Fprintf(&b, "red %d,green %d,0.%d\n", i, i%9, i%9)
+		}
+		write(t, name, b.String())
+	}
+	for _, model := range []string{"base", "bert"} {
+		for _, c := range [][3]string{{"tag", "conll", ""}, {"qa", "json", ""}, {"embed", "csv", "--pair pair --score near"}} {
+			out := model + "-" + c[0]
+			task := "--task " + c[0] + " --model " + model + " " + c[2]
+			r := object(t, args(fmt.Sprintf("adapt %s --method prompt --prompt-tokens 5 --data train.%[2]s --validation test.%[2]s --test test.%[2]s --shifted far.%[2]s --epochs 4 --lr 0.03 --out %[3]s", task, c[1], out))...)
+			if trained, all := r["trained_params"].(float64), r["params"].(float64); trained > all/20 {
+				t.Errorf("%s: %v of %v parameters trained", out, trained, all)
+			}
+			v := r["validated"].([]any)
+			if first, last := v[0].(map[string]any)["loss"].(float64), v[len(v)-1].(map[string]any)["loss"].(float64); last >= first {
+				t.Errorf("%s: validation loss from %v to %v", out, first, last)
+			}
+			evaluated(t, r, fmt.Sprintf("%s --adapter %s/adapter --data test.%[3]s --shifted far.%[3]s", task, out, c[1]))
+		}
+		last := func(text string) (tags []string) { // the last fields of its lines
+			for line := range strings.Lines(text) {
+				if f := strings.Fields(line); len(f) > 0 {
+					tags = append(tags, f[len(f)-1])
+				}
+			}
+			return tags
+		}
+		got := last(ok(t, args(fmt.Sprintf("tag --model %s --adapter %[1]s-tag/adapter --words --data test.conll", model))...))
+		if want := last(read(t, model+"-tag/predictions.conll")); len(got) == 0 || !slices.Equal(got, want) {
+			t.Errorf("%s: tag says %v, the report %v", model, got, want)
+		}
+		ok(t, args(fmt.Sprintf("ask --model %s --adapter %[1]s-qa/adapter --no-answer --data test.json --out said", model))...)
+		if read(t, "said/predictions.json") != read(t, model+"-qa/predictions.json") {
+			t.Errorf("%s: the predictions of ask and of adapt differ", model)
+		}
+		rows, err := csv.NewReader(strings.NewReader(read(t, model+"-embed/predictions.csv"))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		vectors := func(column string) []any {
+			return object(t, args(fmt.Sprintf("embed --model %s --adapter %[1]s-embed/adapter --data test.csv --text %s", model, column))...)["embeddings"].([]any)
+		}
+		pairs := vectors("pair")
+		for i, a := range vectors("text") {
+			dot := 0.0 // of unit vectors
+			for j, x := range a.([]any) {
+				dot += x.(float64) * pairs[i].([]any)[j].(float64)
+			}
+			if at := slices.Index(rows[0], "predicted"); fmt.Sprintf("%.4f", dot) != fmt.Sprintf("%.4f", parsed(t, rows[i+1][at])) {
+				t.Errorf("%s, row %d: embed's cosine is %v, the report's %s", model, i, dot, rows[i+1][at])
+			}
+		}
+	}
+}
+
+func parsed(t *testing.T, s string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // PEFT computes with the verb's adapters and their heads what is computed here, on the base that they were trained on.
@@ -116,6 +194,8 @@ func TestPEFTLoadsHeads(t *testing.T) {
 		{"base", "--task classify --data train.csv --method lora"}, {"bert", "--task classify --data train.csv --method lora --targets query,value"},
 		{"base", "--task classify --data train.csv --method prompt --prompt-tokens 3"}, {"bert", "--task classify --data train.csv --method prompt"},
 		{"base", "--task tag --data train.conll --method lora"}, {"bert", "--task tag --data train.conll --method lora"}, {"bert", "--task qa --data train.json --method lora"},
+		{"base", "--task qa --data train.json --method lora"}, {"base", "--task qa --data train.json --method prompt --prompt-tokens 3"},
+		{"base", "--task tag --data train.conll --method prompt --prompt-tokens 3"}, {"bert", "--task tag --data train.conll --method prompt"},
 	} {
 		out := fmt.Sprint("out", i)
 		ok(t, args("adapt --lr 1e-2 --steps 8 --model "+c.model+" --out "+out+" "+c.flags)...)

@@ -10,18 +10,27 @@ import (
 type Kernel struct {
 	name     string
 	quantize func(a *Activations, i int, x []float32)
-	dot      [Formats]dotFunc // few rows of activations; nil: everything in Go
-	tile     [Formats]tileFunc
-	codes    [Formats]codesFunc
-	int8     *int8Kernel // nil: in Go
+	dot      [Formats]dotFunc // rows of activations one after the other; nil: everything in Go
+	tile     [Formats]tiles   // rows of activations together, where there is a tile for the size of their group
+	panel    [Formats]panelFunc
+	scatter  func(c *float32, ldc, stream int, out *float32, rows int) // with panel: stores out [rows, panelRows] in C, whose rows and streams are so many bytes apart
+	codes    [Formats]codesFunc                                        // in the place of panel
+	int8     *int8Kernel                                               // nil: in Go
 }
 
 // dotFunc computes y[s*rows+r], row r of stream s of dotRows streams of weights, stride bytes apart, with one row of activations, whose blocks have their codes,
 // scales and sums so many bytes apart.
 type dotFunc func(y *float32, w *byte, stride, rows, blocks int, code *int8, scale *float32, sum unsafe.Pointer, codeStep, scaleStep, sumStep int)
 
-// tileFunc computes out [groupRows, panelRows] from all blocks of a panel and of a group of activations; aSum is their start for blocks of 32, else their sum.
+// tileFunc adds to out [group, panelRows] the products of all blocks of a panel and of a group of activations; aSum is their start for blocks of 32, else their sum.
 type tileFunc func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+// tiles holds a tileFunc for each size of a group that has one.
+type tiles [groupRows + 1]tileFunc
+
+// panelFunc takes panelRows rows of weights apart, four of each of four streams, into a panel; the bytes between streams and between the rows of one are given. d and
+// dMin are left to others where they do not stand at the beginning of a block. It asks for as much from ahead bytes further on in each stream as it takes apart.
+type panelFunc func(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
 
 // codesFunc writes the codes of a row of weights to dst.
 type codesFunc func(dst *uint8, w *byte, blocks int)
@@ -91,7 +100,7 @@ func (k *Kernel) Mul(s *Scratch, p *Product) {
 		for i := p.From; i < p.To; i++ {
 			clear(p.C[i*p.LDC+p.N0 : i*p.LDC+p.N1])
 		}
-	case p.A.group == groupRows:
+	case k.tile[p.A.format][p.A.group] != nil:
 		k.mulPanels(s, p)
 	default:
 		k.mulFew(p)

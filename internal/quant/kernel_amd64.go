@@ -40,7 +40,7 @@ func codesQ6_K(dst *uint8, w *byte, blocks int)
 func interleave(dst, src *uint8, stride, chunks int)
 
 //go:noescape
-func halves16(dst *float32, w *byte, stride, step, blocks int)
+func halves16(dst *float32, w *byte, stream, row, step, blocks int)
 
 //go:noescape
 func scalesK(scale *int32, pair *int16, w *byte, step, blocks int)
@@ -49,13 +49,64 @@ func scalesK(scale *int32, pair *int16, w *byte, step, blocks int)
 func scales6(scale *int32, pair *int16, w *byte, blocks int)
 
 //go:noescape
-func tile512(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+func tile1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
 
 //go:noescape
-func tileMin512(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+func tile2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
 
 //go:noescape
-func tileSub512(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+func tile3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tile4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tile8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileMin1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileMin2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileMin3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileMin4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileMin8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileSub1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileSub2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileSub3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileSub4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func tileSub8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+
+//go:noescape
+func panelQ8_0(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
+
+//go:noescape
+func panelQ4_0(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
+
+//go:noescape
+func panelQ4_K(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
+
+//go:noescape
+func panelQ5_K(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
+
+//go:noescape
+func panelQ6_K(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
 
 //go:noescape
 func tileQ8_0(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
@@ -109,15 +160,23 @@ func simdKernels() []*Kernel {
 		name: "avx2", quantize: (*Activations).quantizeAVX2,
 		dot:   [Formats]dotFunc{Q8_0: dotQ8_0, Q4_0: dotQ4_0, Q4_K: dotQ4_K, Q5_K: dotQ5_K, Q6_K: dotQ6_K},
 		codes: [Formats]codesFunc{Q8_0: codesQ8_0, Q4_0: codesQ4_0, Q4_K: codesQ4_K, Q5_K: codesQ5_K, Q6_K: codesQ6_K},
-		tile:  [Formats]tileFunc{Q8_0: tileQ8_0, Q4_0: tileQ4_0, Q4_K: tileQ4_K, Q5_K: tileQ5_K, Q6_K: tileQ6_K},
+		tile:  [Formats]tiles{Q8_0: {8: tileQ8_0}, Q4_0: {8: tileQ4_0}, Q4_K: {8: tileQ4_K}, Q5_K: {8: tileQ5_K}, Q6_K: {8: tileQ6_K}},
 	}
 	list := []*Kernel{&avx2}
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512VNNI {
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VNNI {
 		avx512 := avx2
 		avx512.name = "avx512"
-		avx512.tile = [Formats]tileFunc{Q8_0: tile512, Q4_0: tile512, Q4_K: tileMin512, Q5_K: tileMin512, Q6_K: tileSub512}
+		avx512.scatter = scatter512
+		avx512.panel = [Formats]panelFunc{Q8_0: panelQ8_0, Q4_0: panelQ4_0, Q4_K: panelQ4_K, Q5_K: panelQ5_K, Q6_K: panelQ6_K}
+		of32 := tiles{1: tile1, 2: tile2, 3: tile3, 4: tile4, 8: tile8}
+		minima := tiles{1: tileMin1, 2: tileMin2, 3: tileMin3, 4: tileMin4, 8: tileMin8}
+		of16 := tiles{1: tileSub1, 2: tileSub2, 3: tileSub3, 4: tileSub4, 8: tileSub8}
+		avx512.tile = [Formats]tiles{Q8_0: of32, Q4_0: of32, Q4_K: minima, Q5_K: minima, Q6_K: of16}
 		avx512.int8 = &int8Kernel{int8Magnitude512, int8Codes512, int8Tile512}
 		list = append(list, &avx512)
 	}
 	return list
 }
+
+//go:noescape
+func scatter512(c *float32, ldc, stream int, out *float32, rows int)

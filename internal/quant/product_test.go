@@ -233,12 +233,12 @@ func TestSelfCheck(t *testing.T) {
 			continue
 		}
 		bad := *k
-		bad.dot[Q5_K] = bad.dot[Q4_K]
+		bad.dot[Q5_K], bad.tile[Q5_K][1] = bad.dot[Q4_K], bad.tile[Q8_0][1]
 		if bad.selfCheck() == nil {
 			t.Errorf("%s with another format's dot product passes the self-check", k.Name())
 		}
 		bad = *k
-		bad.tile[Q6_K] = func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer) {
+		bad.tile[Q6_K][groupRows] = func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer) {
 		}
 		if bad.selfCheck() == nil {
 			t.Errorf("%s without a tile passes the self-check", k.Name())

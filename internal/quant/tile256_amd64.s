@@ -96,7 +96,10 @@ TEXT ·tileQ4_0(SB), NOSPLIT, $0-80
 	XORQ AX, AX
 pair:
 	PAIR(64, 8)
-	ZERO(Y12, Y13, Y14, Y15)
+	VMOVUPS (DI), Y12
+	VMOVUPS 32(DI), Y13
+	VMOVUPS 64(DI), Y14
+	VMOVUPS 96(DI), Y15
 loop:
 	FIRST(0, 32)
 	MORE(1, 32)
@@ -135,7 +138,10 @@ TEXT ·tileQ8_0(SB), NOSPLIT, $0-80
 	XORQ AX, AX
 pair:
 	PAIR(64, 8)
-	ZERO(Y12, Y13, Y14, Y15)
+	VMOVUPS (DI), Y12
+	VMOVUPS 32(DI), Y13
+	VMOVUPS 64(DI), Y14
+	VMOVUPS 96(DI), Y15
 loop:
 	ZERO(Y0, Y1, Y2, Y3)
 #define SIGNED(A, W, M, ACC) \
@@ -177,12 +183,7 @@ loop:
 	PAIR(512, sums); \
 	MOVQ scale+40(FP), R10; \
 	MOVQ pair+48(FP), R11; \
-	MOVQ dMin+32(FP), DX; \
-	VXORPS Y0, Y0, Y0; \
-	VMOVUPS Y0, (DI); \
-	VMOVUPS Y0, 32(DI); \
-	VMOVUPS Y0, 64(DI); \
-	VMOVUPS Y0, 96(DI)
+	MOVQ dMin+32(FP), DX
 
 // SCALES puts the next sixteen scales, twice each as words, into Y10 and Y11.
 #define SCALES \

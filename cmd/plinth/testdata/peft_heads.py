@@ -28,7 +28,7 @@ def run(job):
             kwargs["token_type_ids"] = torch.tensor([text["segments"]])
         with torch.no_grad():
             # For questions PEFT 0.21 loses token_type_ids on the way to the model below.
-            out = (model.base_model if task == "QUESTION_ANS" else model)(**kwargs)
+            out = (model.base_model if task == "QUESTION_ANS" and not model.active_peft_config.is_prompt_learning else model)(**kwargs)
         logits = torch.stack([out.start_logits[0], out.end_logits[0]], -1) if task == "QUESTION_ANS" else out.logits[0]
         answers.append(logits.flatten().tolist())
     return answers

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plinth-ml/plinth/bench"
+	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
+	"github.com/plinth-ml/plinth/model"
+)
+
+// counts reads "1,8".
+func counts(s string) ([]int, error) {
+	var list []int
+	for part := range strings.SplitSeq(s, ",") {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("decode: --users %q: want numbers such as 1,8", s)
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}
+
+// together decodes for several users at once, who begin with one token each, and reports the tokens per second of all, the time of a step, how many times the
+// tokens of the first number of users that is, and the share of the memory's speed at which weights are read.
+func together(o options, m model.Decoder, set *kernel.Set, bytes int) error {
+	users, err := counts(o.users)
+	if err != nil {
+		return err
+	}
+	rates := make([]bench.Pairs, len(users)) // seconds of a token: those users, the first
+	shares := make([]bench.Pairs, len(users))
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	for round := range o.pairs + 1 { // the first one warms
+		read := 1.0
+		if o.profile == "" {
+			read = cpu.Ceilings(cpu.Options{Threads: o.threads}, 50*time.Millisecond).Read
+			debug.FreeOSMemory() // its buffer, lest that happen while we are timed
+		}
+		first := 0.0
+		for i, n := range users {
+			e := generate.New(m, set, generate.EngineOptions{Slots: n, MaxContext: o.tokens + 2})
+			reqs := make([]generate.Request, n)
+			for u := range reqs {
+				reqs[u] = generate.Request{Prompt: []int32{int32(1 + u)}, Options: generate.Options{MaxTokens: o.tokens}}
+			}
+			start := time.Now()
+			if _, err := e.Generate(context.Background(), reqs, nil); err != nil {
+				return err
+			}
+			s := time.Since(start).Seconds() / float64(n*o.tokens)
+			if i == 0 {
+				first = s
+			}
+			if round > 0 {
+				rates[i].Add(s, first)
+				shares[i].Add(float64(bytes)/read, s*float64(n))
+			}
+		}
+	}
+	for i, n := range users {
+		low, mid, high := rates[i].Ratio()
+		s := bench.Quantile(rates[i].Ours, 0.5)
+		_, share, _ := shares[i].Ratio()
+		fmt.Printf("  %2d users: %6.1f tokens/s, a step %.2f ms, %.3f [%.3f, %.3f] times %d user's; weights at %.1f GB/s, %.0f %% of the live ceiling\n",
+			n, 1/s, 1e3*s*float64(n), mid, low, high, users[0], float64(bytes)/s/float64(n)/1e9, 100/share)
+	}
+	return nil
+}
