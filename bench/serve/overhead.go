@@ -64,7 +64,7 @@ func overhead(ctx context.Context, o options) error {
 			after[le] -= before[le]
 		}
 		low, rate, high := rates.Ratio()
-		fmt.Printf("%d users, %d rounds of %d tokens each: processor time of a token %.1f us in the server, %.1f of the engine alone; difference %.1f us [%.1f, %.1f]; tokens/s of the engine / the server %.3f [%.3f, %.3f]; a token is on its way for %.0f us at most in the median, %.0f at the 99th percentile\n",
+		fmt.Printf("%d users, %d rounds of %d tokens each: processor time of a token %.1f us in the server, %.1f of the engine alone; difference %.1f us [%.1f, %.1f]; tokens/s of the server / the engine %.3f [%.3f, %.3f]; a token is on its way for %.0f us at most in the median, %.0f at the 99th percentile\n",
 			users, o.rounds, o.tokens, bench.Quantile(server, 0.5), bench.Quantile(alone, 0.5), bench.Quantile(more, 0.5), bench.Quantile(more, 0.25), bench.Quantile(more, 0.75),
 			rate, low, high, 1e6*within(after, 0.5), 1e6*within(after, 0.99))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -8,9 +9,12 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -133,7 +137,7 @@ func TestServe(t *testing.T) {
 	if adapted == written {
 		t.Errorf("with the adapter too: %q", written)
 	}
-	for _, bad := range [][]string{{"--memory", "much"}, {"--memory", "0"}, {"--memory", "10kB"}, {"--adapter", "x"}, {"--adapter", "other:x=louder"}, {"--slots", "0"}, {"--listen", "0.0.0.0:0"}, {"--listen", "x"}, {"--context", "-1"}} {
+	for _, bad := range [][]string{{"--memory", "much"}, {"--memory", "0"}, {"--memory", "10kB"}, {"--adapter", "x"}, {"--adapter", "other:x=louder"}, {"--slots", "0"}, {"--max-wait", "-1s"}, {"--listen", "0.0.0.0:0"}, {"--listen", "x"}, {"--context", "-1"}} {
 		fails(t, 2, bad[0], append(args("serve --model base"), bad...)...)
 	}
 	fails(t, 1, "nowhere", args("serve --model nowhere")...)
@@ -182,6 +186,49 @@ func TestServeMemory(t *testing.T) {
 		if n := count(); n < 1 || n > 2 {
 			t.Errorf("%d models are loaded", n)
 		}
+	}
+}
+
+// TestServeSIGTERM: an answer in progress when the program is told to end comes to its end, and new requests are not taken.
+func TestServeSIGTERM(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no signals to send")
+	}
+	base(t)
+	cmd := exec.Command(os.Args[0], args("serve --model base --listen 127.0.0.1:0 --slots 1 --max-wait 1h")...)
+	cmd.Env = append(os.Environ(), "PLINTH_TEST_MAIN=1")
+	said := &printed{}
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	var url string
+	for deadline := time.Now().Add(20 * time.Second); url == "" && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		url = regexp.MustCompile(`http://[0-9.:]+`).FindString(said.String())
+	}
+	const n = 128 // choices, one after the other
+	r, err := http.Post(url+"/v1/completions", "application/json", strings.NewReader(fmt.Sprintf(`{"prompt":"one","n":%d,"max_tokens":12,"stream":true,"stream_options":{"include_usage":true}}`, n)))
+	if err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	defer r.Body.Close()
+	lines := bufio.NewReader(r.Body)
+	if _, err := lines.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(lines)
+	if ends := strings.Count(string(rest), `"finish_reason":"`); err != nil || ends != n || !strings.Contains(string(rest), "[DONE]") {
+		t.Errorf("%v: %d of %d choices came to their ends: ...%s", err, ends, n, rest[max(0, len(rest)-300):])
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+	if _, err := http.Get(url + "/health"); err == nil {
+		t.Error("it still answers")
 	}
 }
 
