@@ -3,6 +3,7 @@ package adapt
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -85,7 +86,7 @@ func atWord(text string, i int) bool {
 	return i == 0 || unicode.IsSpace(before) || unicode.IsSpace(here)
 }
 
-// cut makes the windows: of all tokens where they fit, otherwise of as many as fit, with the special tokens around them.
+// cut makes the windows: of all tokens where they fit, otherwise of as many as fit, with the virtual and the special tokens around them.
 func (x *Texts) cut(w *Words, e *tokenizer.Encoding, begins []int, stride int) error {
 	from, to := 0, len(e.IDs)
 	for from < to && e.Special[from] {
@@ -94,10 +95,10 @@ func (x *Texts) cut(w *Words, e *tokenizer.Encoding, begins []int, stride int) e
 	for to > from && e.Special[to-1] {
 		to--
 	}
-	before, after := e.IDs[:from], e.IDs[to:]
+	before, after := slices.Concat(x.Virtual, e.IDs[:from]), e.IDs[to:]
 	room := x.Limit - len(before) - len(after)
 	if room < 1 || stride < 0 || stride >= room {
-		return fmt.Errorf("adapt: windows of %d tokens, special ones included, cannot share %d", x.Limit, stride)
+		return fmt.Errorf("adapt: windows of %d tokens, special and virtual ones included, cannot share %d", x.Limit, stride)
 	}
 	for at := from; at < to; at += room - stride {
 		end := min(at+room, to)

@@ -117,6 +117,25 @@ func TestAsk(t *testing.T) {
 	if labels != "0 0 6 6 4 4 " {
 		t.Errorf("the answer is labelled %s", labels)
 	}
+	// Virtual tokens stand in front of the same windows, and their rows are counted in labels.
+	x = texts(t, 11)
+	x.Virtual = []int32{90, 91}
+	if a, err = x.Ask("a b", "c abb - c a", 0, 2); err != nil {
+		t.Fatal(err)
+	}
+	var virtual string
+	labels = ""
+	for _, e := range a.Examples(a.Windows[1].Spans[2]) {
+		virtual += fmt.Sprint(e.IDs, e.Segments)
+		labels += fmt.Sprint(e.Start, e.End, " ")
+	}
+	if want := "[90 91 0 3 4 1 6 3 5 5 1] [0 0 0 0 0 0 1 1 1 1 1]"; !strings.HasPrefix(virtual, want) || labels != "2 2 8 8 6 6 " {
+		t.Errorf("behind virtual tokens %s, labels %s", virtual, labels)
+	}
+	x = texts(t, 9) // a question that leaves room for two tokens: windows share one
+	if a, err = x.Ask("a b c a", "c a b", 0, 2); err != nil || len(a.Windows) != 2 || a.Windows[1].Spans[0].Start != 2 {
+		t.Errorf("a long question: %v, %v", a, err)
+	}
 	for _, c := range [][3]string{{"a b", "", "without a token"}, {"a b c a b c", "a", "no room"}} {
 		if _, err := x.Ask(c[0], c[1], 0, 2); err == nil || !strings.Contains(err.Error(), c[2]) {
 			t.Errorf("%q on %q: %v", c[0], c[1], err)

@@ -22,7 +22,7 @@ import (
 type Settings struct {
 	Pools      []Pool            // whose results follow each other in the vector; nil: Mean
 	Normalize  bool              // vectors have length 1
-	Limit      int               // tokens of a text, special ones included; 0: the model's context
+	Limit      int               // tokens of a text, special ones included, virtual ones not; 0: as many as the model's context has room for
 	Lower      bool              // texts are lower-cased before the tokenizer sees them
 	Dimensions int               // numbers of a vector that are kept, from the front (Kusupati et al. 2022, Matryoshka); 0: all
 	Prompts    map[string]string // what stands before texts of a kind, such as "query"
@@ -41,7 +41,8 @@ type Embedder struct {
 	Int8    bool // linear layers with numbers of 8 bits: see tensor.InferenceInt8
 
 	workers      []*worker
-	before, rest []int32 // special tokens in front of and behind a text
+	virtual      []int32 // in front of each text, pooled with it as sentence-transformers does: see model.Sizes.VirtualIDs
+	before, rest []int32 // virtual and special tokens in front of a text, special ones behind it
 }
 
 // worker is what a goroutine computes with: a kernel set of one thread, so that it runs whole batches by itself.
@@ -71,13 +72,13 @@ func (e *Embedder) Size() int {
 	return n
 }
 
-// limit is the most tokens of a text.
+// limit is the most tokens of a text, the virtual ones included.
 func (e *Embedder) limit() int {
-	context := e.Model.Sizes().Context
+	size := e.Model.Sizes()
 	if e.Limit > 0 {
-		return min(e.Limit, context)
+		return min(e.Limit+size.Virtual, size.Context)
 	}
-	return context
+	return size.Context
 }
 
 // prompt returns what stands before texts of a kind; "" is the kind of Settings.Prompt.
@@ -163,9 +164,10 @@ func (e *Embedder) prepare() error {
 	const mark = -1
 	around := e.Tokenizer.AddSpecial([]int32{mark})
 	at := slices.Index(around, mark)
-	e.before, e.rest = around[:at], around[at+1:]
-	if e.limit() < len(around) {
-		return fmt.Errorf("embed: the limit of %d tokens has no room for the %d special ones and another", e.limit(), len(around)-1)
+	e.virtual = e.Model.Sizes().VirtualIDs()
+	e.before, e.rest = slices.Concat(e.virtual, around[:at]), around[at+1:]
+	if most, room := e.limit()-len(e.virtual), len(around)-1; most <= room {
+		return fmt.Errorf("embed: the limit of %d tokens has no room for the %d special ones and another", most, room)
 	}
 	e.workers = nil
 	for range threads {
@@ -232,7 +234,7 @@ func (w *worker) add(text string) error {
 	}
 	from := len(w.ids)
 	w.ids = append(append(append(w.ids, e.before...), ids...), e.rest...)
-	if len(w.ids) == from {
+	if len(w.ids) == from+len(e.virtual) {
 		return errors.New("the tokenizer makes no token of it")
 	}
 	w.lengths = append(w.lengths, len(w.ids)-from)
@@ -250,11 +252,11 @@ func (w *worker) addIDs(ids []int32) error {
 			return fmt.Errorf("%d is no id of the vocabulary of %d", id, vocab)
 		}
 	}
-	if most := w.e.limit(); len(ids) > most {
+	if most := w.e.limit() - len(w.e.virtual); len(ids) > most {
 		ids = ids[:most]
 		w.cut++
 	}
-	w.ids, w.lengths = append(w.ids, ids...), append(w.lengths, len(ids))
+	w.ids, w.lengths = append(append(w.ids, w.e.virtual...), ids...), append(w.lengths, len(w.e.virtual)+len(ids))
 	return nil
 }
 

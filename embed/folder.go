@@ -51,16 +51,26 @@ func Open(path string, o zoo.Options) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.Open(at, o, nil)
+}
+
+// Open reads the model of the folder at with its tokenizer, for these settings. attach, where it is given, puts an adapter or virtual tokens beside the model.
+func (s Settings) Open(at string, o zoo.Options, attach func(zoo.Stored) error) (*Embedder, error) {
 	m, err := zoo.OpenAny(at, o)
 	if err != nil {
 		return nil, err
+	}
+	if attach != nil {
+		if err := attach(m); err != nil {
+			return nil, err
+		}
 	}
 	encoder, err := AsEncoder(m)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
 	if s.dimension != 0 && s.dimension != m.Sizes().Width {
-		return nil, fmt.Errorf("%s: vectors of tokens have %d numbers in the configuration of the pooling, %d in the model", path, s.dimension, m.Sizes().Width)
+		return nil, fmt.Errorf("%s: vectors of tokens have %d numbers in the configuration of the pooling, %d in the model", at, s.dimension, m.Sizes().Width)
 	}
 	tok, err := zoo.Tokenizer(at, m)
 	if err != nil {

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// call is a Generate in progress. Its caller computes steps of the engine, for all, whenever nobody else does.
-type call struct {
+// Call is a Generate in progress. Whoever runs it computes steps of the engine, for all, whenever nobody else does.
+type Call struct {
+	engine  *Engine
 	ctx     context.Context
 	seqs    []*sequence // as long as the call has not arrived
 	results []Result
@@ -30,6 +31,7 @@ type Token struct {
 	ID      int32
 	LogProb float64     // with Options.LogProbs
 	Top     []TokenProb // with Options.TopLogProbs
+	Told    time.Time   // when the step that chose it had ended
 }
 
 // errBroken is told to the others when a step panics.
@@ -39,13 +41,24 @@ var errBroken = errors.New("the engine broke down")
 // on the calling goroutine with each token soon after it is chosen, a stop id included; while it runs, others go on. A request that cannot be
 // served is an error before any work. When ctx ends, Generate returns what there is and ctx's error, after at most one step.
 func (e *Engine) Generate(ctx context.Context, reqs []Request, onToken func(Token)) ([]Result, error) {
+	c, err := e.start(ctx, reqs, nil, onToken != nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.Run(onToken)
+}
+
+// Start is the first part of Generate, of which Call.Run is the second: it puts the requests into the queue. accept, unless nil, is told what they meet there; when
+// it returns an error, that is Start's and nothing has changed. No two calls of accept run at once, and the next one sees what became of this.
+func (e *Engine) Start(ctx context.Context, reqs []Request, accept func(Queue) error) (*Call, error) {
+	return e.start(ctx, reqs, accept, true)
+}
+
+func (e *Engine) start(ctx context.Context, reqs []Request, accept func(Queue) error, told bool) (*Call, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
-	if len(reqs) == 0 {
-		return []Result{}, ctx.Err()
-	}
-	c := &call{ctx: ctx, results: make([]Result, len(reqs)), left: len(reqs), told: onToken != nil, news: make(chan struct{}, 1)}
+	c := &Call{engine: e, ctx: ctx, results: make([]Result, len(reqs)), left: len(reqs), told: told, news: make(chan struct{}, 1)}
 	for i := range reqs {
 		s, err := e.admit(&reqs[i])
 		if err != nil {
@@ -54,15 +67,32 @@ func (e *Engine) Generate(ctx context.Context, reqs []Request, onToken func(Toke
 		s.index, s.call, s.out = i, c, &c.results[i]
 		c.seqs = append(c.seqs, s)
 	}
+	if len(reqs) == 0 {
+		c.done, c.err = true, ctx.Err()
+		return c, nil
+	}
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	if accept != nil {
+		if err := accept(e.queue(reqs[0].Scope)); err != nil {
+			return nil, err
+		}
+	}
 	e.arrived = append(e.arrived, c)
-	e.mu.Unlock()
+	return c, nil
+}
+
+// Run waits for the results, as Generate does. It is called once, soon after Start, also when the context has ended meanwhile.
+func (c *Call) Run(onToken func(Token)) ([]Result, error) {
+	e := c.engine
 	var heard []Token
 	for {
 		var done bool
 		heard, done = e.listen(c, heard)
 		for _, t := range heard {
-			onToken(t)
+			if onToken != nil {
+				onToken(t)
+			}
 		}
 		if done {
 			return c.results, c.err
@@ -76,7 +106,7 @@ func (e *Engine) Generate(ctx context.Context, reqs []Request, onToken func(Toke
 }
 
 // listen returns the tokens that were not told yet, in the place of those that were heard before, and whether they are the last.
-func (e *Engine) listen(c *call, heard []Token) ([]Token, bool) {
+func (e *Engine) listen(c *Call, heard []Token) ([]Token, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	heard, c.said = c.said, heard[:0]
@@ -84,7 +114,7 @@ func (e *Engine) listen(c *call, heard []Token) ([]Token, bool) {
 }
 
 // drive computes one step, unless c is done before it, and gives the turn back.
-func (e *Engine) drive(c *call) {
+func (e *Engine) drive(c *Call) {
 	whole := false
 	defer func() {
 		if !whole { // a panic goes by: nobody shall wait for ever
@@ -119,9 +149,11 @@ func (e *Engine) drive(c *call) {
 // receive takes calls over that have arrived, and ends those whose context has ended.
 func (e *Engine) receive() {
 	e.mu.Lock()
-	arrived := e.arrived
-	e.arrived = nil
+	arrived, spent := e.arrived, e.names.spent
+	e.arrived, e.names.spent = nil, false
 	e.mu.Unlock()
+	for spent && e.target.forget() {
+	}
 	for _, c := range arrived {
 		e.calls, e.waiting, c.seqs = append(e.calls, c), append(e.waiting, c.seqs...), nil
 	}
@@ -142,17 +174,9 @@ func (e *Engine) fill() {
 		}
 	}
 	for len(e.waiting) > 0 && len(e.active) < e.opt.Slots {
-		next, fewest := 0, len(e.active)+1
-		for i, s := range e.waiting {
-			if n := e.activeOf(s.scope.name); n < fewest {
-				next, fewest = i, n
-			}
-			if fewest == 0 {
-				break
-			}
-		}
-		s := e.waiting[next]
-		e.waiting = slices.Delete(e.waiting, next, next+1)
+		i := next(e.active, e.waiting, func(s *sequence) string { return s.scope.name })
+		s := e.waiting[i]
+		e.waiting = slices.Delete(e.waiting, i, i+1)
 		if s.begin(); s.feed() == 0 {
 			s.out.Finish = Length
 			s.call.left--
@@ -163,16 +187,6 @@ func (e *Engine) fill() {
 	}
 }
 
-// activeOf is the number of sequences of a scope that are computed.
-func (e *Engine) activeOf(scope string) (n int) {
-	for _, s := range e.active {
-		if s.scope.name == scope {
-			n++
-		}
-	}
-	return n
-}
-
 // endAll ends all calls with an error.
 func (e *Engine) endAll(err error) {
 	for len(e.calls) > 0 {
@@ -181,7 +195,7 @@ func (e *Engine) endAll(err error) {
 }
 
 // end takes a call out of the engine.
-func (e *Engine) end(c *call, err error) {
+func (e *Engine) end(c *Call, err error) {
 	if c.err == nil {
 		c.err = err
 	}
@@ -189,17 +203,22 @@ func (e *Engine) end(c *call, err error) {
 	for _, s := range e.active {
 		if of(s) && err != errBroken {
 			e.leave(s, false)
+			e.pace.end(s)
 		}
 	}
 	e.active, e.waiting = slices.DeleteFunc(e.active, of), slices.DeleteFunc(e.waiting, of)
-	e.calls = slices.DeleteFunc(e.calls, func(o *call) bool { return o == c })
+	e.calls = slices.DeleteFunc(e.calls, func(o *Call) bool { return o == c })
 	e.say(c, true)
 }
 
 // say hands what is fresh over to the caller.
-func (e *Engine) say(c *call, done bool) {
+func (e *Engine) say(c *Call, done bool) {
 	if len(c.fresh) == 0 && !done {
 		return
+	}
+	now := time.Now()
+	for i := range c.fresh {
+		c.fresh[i].Told = now
 	}
 	e.mu.Lock()
 	c.said, c.done = append(c.said, c.fresh...), done
@@ -223,8 +242,15 @@ func (e *Engine) publish(since time.Time) {
 		}
 	}
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.load = l
-	e.mu.Unlock()
+	e.left.pace, e.left.active, e.left.waiting = e.pace, e.left.active[:0], e.left.waiting[:0]
+	for _, s := range e.active {
+		e.left.active = append(e.left.active, s.left(e.target.kv.Len(s.slot), &e.pace))
+	}
+	for _, s := range e.waiting {
+		e.left.waiting = append(e.left.waiting, s.left(0, &e.pace))
+	}
 }
 
 // fail ends the call of a sequence after this step.

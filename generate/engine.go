@@ -45,14 +45,17 @@ type Engine struct {
 	target          *runner
 	draft           *runner // or nil
 	sampler         sampler
-	calls           []*call
+	calls           []*Call
 	waiting, active []*sequence
 	wanted          []wanted
 	stats           Stats
+	pace            pace
 
 	mu      sync.Mutex // of what follows, and of what calls are told
-	arrived []*call
+	arrived []*Call
 	load    Load
+	left    backlog
+	names   names
 }
 
 // Load is how busy an engine is, as of the beginning or the end of its last step; calls that came since are counted among those that wait.
@@ -90,7 +93,7 @@ func New(m model.Decoder, k *kernel.Set, o EngineOptions) *Engine {
 	if o.DraftTokens == 0 {
 		o.DraftTokens = 8
 	}
-	e := &Engine{opt: o, err: o.check(size), turn: make(chan struct{}, 1)}
+	e := &Engine{opt: o, err: o.check(size), turn: make(chan struct{}, 1), pace: pace{answer: guess}}
 	if e.err != nil {
 		return e
 	}

@@ -128,6 +128,9 @@ func largest(logits []float32) (id int32, ok bool) {
 // (Keskar et al. 2019, CTRL, section 4.1; the sign rule is that of Hugging Face). c is in order of id; count is [V], zero.
 func repetition(c []candidate, ids []int32, count []int32, penalty float64) {
 	for _, id := range ids {
+		if id < 0 { // a row that is no token's
+			continue
+		}
 		if count[id]++; count[id] == 1 {
 			if c[id].logit > 0 {
 				c[id].logit /= penalty
@@ -137,7 +140,9 @@ func repetition(c []candidate, ids []int32, count []int32, penalty float64) {
 		}
 	}
 	for _, id := range ids {
-		count[id] = 0
+		if id >= 0 {
+			count[id] = 0
+		}
 	}
 }
 

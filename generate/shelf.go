@@ -116,5 +116,6 @@ func (e *Engine) waits(i int) bool {
 	}
 	s.out.Cached = min(have, s.prompt)
 	e.stats.Cached += have
+	e.pace.cached += float64(have)
 	return false
 }

@@ -47,6 +47,7 @@ func (e *Engine) step() error {
 		if s.out.Finish != "" {
 			s.out.Unfinished = s.match != nil && s.out.Finish != Stop && !s.match.Complete()
 			e.leave(s, true)
+			e.pace.end(s)
 			s.call.left--
 		}
 		return s.out.Finish != ""
@@ -81,6 +82,7 @@ func (e *Engine) plan() (prefill, decode int) {
 		}
 		s.begun = true
 		from := e.target.add(s.slot, s.ids[fed:fed+n], whole)
+		e.target.give(s, fed, n, from)
 		for j := range n {
 			if at := fed + j + 1; at == len(s.ids) || s.opt.Echo && at < s.prompt && at >= len(s.out.PromptLogProbs) {
 				e.want(s, at, from+j)
@@ -160,9 +162,12 @@ func (e *Engine) count(prefill, decode int, d time.Duration) {
 	e.stats.Prefilled += prefill
 	e.stats.Prefill += share
 	e.stats.Decode += d - share
+	decoded := 0
 	for _, s := range e.active {
 		if s.base > s.prompt {
-			e.stats.Decoded += len(s.ids) - s.base
+			decoded += len(s.ids) - s.base
 		}
 	}
+	e.stats.Decoded += decoded
+	e.pace.step(prefill, decoded, share, d-share)
 }

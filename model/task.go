@@ -59,7 +59,7 @@ func (p Pool) Spans(spans []tensor.Span, seqs *nn.Seqs) []tensor.Span {
 	return spans
 }
 
-// Headed is a decoder with a linear head for a SequenceTask or a TokenTask, named as Hugging Face's ...ForSequenceClassification does.
+// Headed is a decoder with a linear head for a task, whose parameters have the names of Hugging Face's ...ForSequenceClassification.
 type Headed struct {
 	Decoder
 	Kind  Task

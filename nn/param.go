@@ -98,6 +98,8 @@ func walk(v reflect.Value, path string, visit func(string, any)) {
 		if _, leaf := v.Interface().(*Param); !leaf {
 			walk(v.Elem(), path, visit)
 		}
+	case reflect.Interface:
+		walk(v.Elem(), path, visit)
 	case reflect.Slice:
 		for i := range v.Len() {
 			walk(v.Index(i), join(path, strconv.Itoa(i)), visit)

@@ -19,12 +19,12 @@ type chatRequest struct {
 	Messages            []chatMessage   `json:"messages"`
 	Tools               []chat.Tool     `json:"tools"`
 	ToolChoice          json.RawMessage `json:"tool_choice"`
-	ResponseFormat      json.RawMessage `json:"response_format"`
 	ParallelToolCalls   *bool           `json:"parallel_tool_calls"`
 	MaxTokens           *int            `json:"max_tokens"`
 	MaxCompletionTokens *int            `json:"max_completion_tokens"`
 	LogProbs            bool            `json:"logprobs"`
 	TopLogProbs         int             `json:"top_logprobs"`
+	language
 	sampling
 
 	dropsTurns bool // the oldest turns of a conversation that is too long are left out
@@ -111,9 +111,6 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(j); err != nil {
-		return err
-	}
 	j.scope = s.scope(r)
 	a := &chatAnswer{ID: s.id("chatcmpl"), Object: "chat.completion", Created: time.Now().Unix(), Model: j.m.Name}
 	if q.Stream {
@@ -193,7 +190,7 @@ func (s *Server) chatJob(ctx context.Context, q *chatRequest) (*job, error) {
 	if err := m.fits("messages", ids); err != nil {
 		return nil, err
 	}
-	if err := q.constrain(ctx, j, tools); err != nil {
+	if err := s.constrain(ctx, q, j, tools); err != nil {
 		return nil, err
 	}
 	j.prompts = [][]int32{ids}
@@ -244,7 +241,7 @@ func (q *chatRequest) tools(ctx context.Context, m *Model) ([]chat.Tool, error) 
 // calls divides an answer into text and tool calls.
 func (s *Server) calls(j *job, c *choice) (string, []chatCall) {
 	text := c.answer.Text()
-	if j.marks == nil {
+	if j.marks == nil || !j.mayCall(text) {
 		return text, nil
 	}
 	text, calls, _ := chat.ParseCalls(text) // what only begins like a call stays text

@@ -19,6 +19,7 @@ type completionRequest struct {
 	Echo      bool    `json:"echo"`
 	BestOf    *int    `json:"best_of"`
 	Suffix    *string `json:"suffix"`
+	language
 	sampling
 }
 
@@ -145,9 +146,6 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(j); err != nil {
-		return err
-	}
 	j.scope = s.scope(r)
 	a := &completionAnswer{ID: s.id("cmpl"), Object: "text_completion", Created: time.Now().Unix(), Model: j.m.Name}
 	if q.Stream {
@@ -254,7 +252,11 @@ func (s *Server) completionJob(ctx context.Context, q *completionRequest) (*job,
 		j.options.LogProbs, j.options.TopLogProbs, j.options.Echo = true, min(*q.LogProbs, m.Vocab), q.Echo
 	}
 	j.options.Stop = m.Stops
-	return j, nil
+	if format, err := q.format(); err != nil || format == nil {
+		return j, err
+	} else {
+		return j, s.bind(ctx, j, format)
+	}
 }
 
 // streamCompletion answers with pieces.

@@ -188,7 +188,7 @@ func readUntil(r *bufio.Reader, text string) io.Reader {
 // TestFair: who asks for one thing does not wait until all is done that another key asked for before.
 func TestFair(t *testing.T) {
 	m := tiny(t, generate.EngineOptions{Slots: 2})
-	s, err := serve.New(serve.Options{Models: []*serve.Model{m}, Keys: []string{"key-of-ada", "key-of-bob"}})
+	s, err := serve.New(serve.Options{Models: []*serve.Model{m}, Keys: []string{"key-of-ada", "key-of-bob"}, MaxWait: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

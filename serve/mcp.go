@@ -295,9 +295,6 @@ func (s *Server) mcpGenerate(ctx context.Context, arguments []byte) (string, any
 		}
 		j, err = s.completionJob(ctx, &completionRequest{Model: m.Name, Prompt: prompts{texts: []string{q.Prompt}}, MaxTokens: q.MaxTokens, sampling: o})
 	}
-	if err == nil {
-		err = s.check(j)
-	}
 	if err != nil {
 		return "", nil, renamed(err, "messages", "prompt")
 	}

@@ -24,6 +24,7 @@ type messagesRequest struct {
 	Tools         []anthropicTool `json:"tools"`
 	ToolChoice    *blockChoice    `json:"tool_choice"`
 	Thinking      *thinking       `json:"thinking" doc:"disabled"`
+	OutputConfig  *outputConfig   `json:"output_config"`
 	Stream        bool            `json:"stream"`
 	Metadata      *blockMetadata  `json:"metadata" doc:"told to nobody"`
 	ServiceTier   string          `json:"service_tier"`
@@ -31,6 +32,15 @@ type messagesRequest struct {
 
 type thinking struct {
 	Type string `json:"type"`
+}
+
+// outputConfig says what the answer's text must be.
+type outputConfig struct {
+	Format *struct {
+		Type   string          `json:"type" doc:"json_schema"`
+		Schema json.RawMessage `json:"schema"`
+	} `json:"format"`
+	Effort string `json:"effort" doc:"told to nobody"`
 }
 
 type blockMetadata struct {
@@ -50,6 +60,7 @@ type anthropicTool struct {
 	Name         string          `json:"name"`
 	Description  string          `json:"description"`
 	InputSchema  json.RawMessage `json:"input_schema"`
+	Strict       *bool           `json:"strict" doc:"calls of the tool satisfy input_schema"`
 	CacheControl json.RawMessage `json:"cache_control" doc:"prompts are cached anyway"`
 }
 
@@ -171,11 +182,20 @@ func (q *messagesRequest) chat() (*chatRequest, error) {
 		}
 		c.Messages = append(c.Messages, list...)
 	}
+	if o := q.OutputConfig; o != nil && o.Format != nil {
+		if o.Format.Type != "json_schema" {
+			return nil, badRequest("output_config.format.type", "%q is not \"json_schema\"", clip(o.Format.Type, 40))
+		}
+		var err error
+		if c.ResponseFormat, err = json.Marshal(map[string]any{"type": "json_schema", "json_schema": map[string]any{"schema": o.Format.Schema}}); err != nil {
+			return nil, badRequest("output_config.format.schema", "%v", err)
+		}
+	}
 	for i, t := range q.Tools {
 		if t.Type != "" && t.Type != "custom" {
 			return nil, badRequest(fmt.Sprintf("tools[%d].type", i), "%q: there are no tools but those of the request", clip(t.Type, 40))
 		}
-		b, err := json.Marshal(map[string]any{"type": "function", "function": functionTool{t.Name, t.Description, t.InputSchema}})
+		b, err := json.Marshal(map[string]any{"type": "function", "function": functionTool{t.Name, t.Description, t.InputSchema, t.Strict}})
 		if err != nil {
 			return nil, badRequest(fmt.Sprintf("tools[%d]", i), "%v", err)
 		}
@@ -245,9 +265,9 @@ func (s *Server) messagesJob(r *http.Request) (*messagesRequest, *job, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	j, err := s.conversationJob(r.Context(), c)
+	j, err := s.chatJob(r.Context(), c)
 	if err != nil {
-		return nil, nil, renamed(err, "stop", "stop_sequences")
+		return nil, nil, renamed(err, "stop", "stop_sequences", "response_format", "output_config.format")
 	}
 	j.scope = s.scope(r)
 	return &q, j, nil

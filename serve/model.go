@@ -41,7 +41,7 @@ type Model struct {
 
 	turn turn
 
-	constraints constraints
+	vocabulary vocabulary
 }
 
 // ability is something that a model may be able to do.

@@ -52,7 +52,7 @@ func strict(r io.Reader, v any) error {
 	case errors.As(err, &api):
 		return api
 	case errors.As(err, &kind):
-		return badRequest(cmp.Or(strings.TrimPrefix(kind.Field, "sampling."), "body"), "a JSON %s where %s is wanted", clip(kind.Value, 40), wanted(kind.Type.String()))
+		return badRequest(cmp.Or(strings.TrimPrefix(strings.TrimPrefix(kind.Field, "sampling."), "language."), "body"), "a JSON %s where %s is wanted", clip(kind.Value, 40), wanted(kind.Type.String()))
 	case strings.HasPrefix(err.Error(), "json: unknown field "):
 		name, _ := strconv.Unquote(strings.TrimPrefix(err.Error(), "json: unknown field "))
 		return badRequest(clip(name, 100), "this field is not known")

@@ -3,7 +3,6 @@ package serve
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -51,9 +50,28 @@ type responseTool struct {
 
 // responseText says what the answer's text must be.
 type responseText struct {
-	Format *struct {
-		Type string `json:"type"`
-	} `json:"format"`
+	Format    json.RawMessage `json:"format" doc:"text, json_object, or json_schema with name, schema and strict beside the type; regex with pattern and grammar with grammar as in chat completions"`
+	Verbosity string          `json:"verbosity" doc:"told to nobody"`
+}
+
+// format is the form of the answer as chat completions have it, where a schema stands within its own object.
+func (t *responseText) format() (json.RawMessage, error) {
+	var f map[string]json.RawMessage
+	if len(t.Format) == 0 || string(t.Format) == "null" {
+		return nil, nil
+	}
+	if json.Unmarshal(t.Format, &f) != nil {
+		return nil, badRequest("text.format", "it is no object")
+	}
+	if string(f["type"]) != `"json_schema"` {
+		return t.Format, nil
+	}
+	delete(f, "type")
+	b, err := json.Marshal(map[string]any{"type": "json_schema", "json_schema": f})
+	if err != nil {
+		return nil, badRequest("text.format", "%v", err)
+	}
+	return b, nil
 }
 
 // response is the answer of POST /v1/responses.
@@ -105,8 +123,6 @@ func (q *responseRequest) chat(before []chatMessage) (*chatRequest, error) {
 	switch {
 	case q.Truncation != "" && q.Truncation != "disabled" && q.Truncation != "auto":
 		return nil, badRequest("truncation", "%q is neither \"disabled\" nor \"auto\"", clip(q.Truncation, 40))
-	case q.Text != nil && q.Text.Format != nil && q.Text.Format.Type != "text":
-		return nil, badRequest("text.format", "%q: the answer's form cannot be chosen: \"text\"", clip(q.Text.Format.Type, 40))
 	case len(q.Input) == 0:
 		return nil, badRequest("input", "it is missing")
 	case len(q.Metadata) > 16:
@@ -122,11 +138,17 @@ func (q *responseRequest) chat(before []chatMessage) (*chatRequest, error) {
 		c.LogProbs = true
 	}
 	c.TopLogProbs = q.TopLogProbs
+	if q.Text != nil {
+		var err error
+		if c.ResponseFormat, err = q.Text.format(); err != nil {
+			return nil, err
+		}
+	}
 	for i, t := range q.Tools {
 		if t.Type != "function" {
 			return nil, badRequest(fmt.Sprintf("tools[%d].type", i), "%q: there are no tools but functions", clip(t.Type, 40))
 		}
-		b, err := json.Marshal(map[string]any{"type": "function", "function": functionTool{t.Name, t.Description, t.Parameters}})
+		b, err := json.Marshal(map[string]any{"type": "function", "function": functionTool{t.Name, t.Description, t.Parameters, t.Strict}})
 		if err != nil {
 			return nil, badRequest(fmt.Sprintf("tools[%d]", i), "%v", err)
 		}
@@ -144,6 +166,7 @@ type functionTool struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description,omitempty"`
 	Parameters  json.RawMessage `json:"parameters,omitempty"`
+	Strict      *bool           `json:"strict,omitempty"`
 }
 
 // responses answers POST /v1/responses.
@@ -165,7 +188,7 @@ func (s *Server) responses(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	j, err := s.conversationJob(r.Context(), c)
+	j, err := s.chatJob(r.Context(), c)
 	if err != nil {
 		return renamed(err, "messages", "input", "max_completion_tokens", "max_output_tokens", "response_format", "text.format")
 	}
@@ -195,20 +218,11 @@ func (s *Server) responses(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// conversationJob is chatJob for APIs that give one answer.
-func (s *Server) conversationJob(ctx context.Context, c *chatRequest) (*job, error) {
-	j, err := s.chatJob(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return j, s.check(j)
-}
-
 // answer is the response as it begins.
 func (q *responseRequest) answer(id string, j *job) *response {
 	a := &response{ID: id, Object: "response", CreatedAt: time.Now().Unix(), Status: "in_progress", MaxOutputTokens: q.MaxOutputTokens, Model: j.m.Name, Output: []responseItem{},
 		ParallelToolCalls: q.ParallelToolCalls == nil || *q.ParallelToolCalls, Store: q.Store == nil || *q.Store, Temperature: j.options.Temperature, TopP: 1,
-		Text: map[string]any{"format": map[string]string{"type": "text"}}, ToolChoice: q.ToolChoice, Tools: append([]responseTool{}, q.Tools...), Truncation: cmp.Or(q.Truncation, "disabled"), Metadata: q.Metadata}
+		Text: map[string]any{"format": q.shape()}, ToolChoice: q.ToolChoice, Tools: append([]responseTool{}, q.Tools...), Truncation: cmp.Or(q.Truncation, "disabled"), Metadata: q.Metadata}
 	if q.TopP != nil {
 		a.TopP = *q.TopP
 	}
@@ -225,6 +239,14 @@ func (q *responseRequest) answer(id string, j *job) *response {
 		a.Metadata = map[string]string{}
 	}
 	return a
+}
+
+// shape is the form of the answer that was asked for.
+func (q *responseRequest) shape() any {
+	if q.Text == nil || len(q.Text.Format) == 0 || string(q.Text.Format) == "null" {
+		return map[string]string{"type": "text"}
+	}
+	return q.Text.Format
 }
 
 // finish fills in what is known at the end.

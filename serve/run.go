@@ -3,6 +3,8 @@ package serve
 import (
 	"bytes"
 	"context"
+	"errors"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/generate/constrain"
 )
 
 // randomSeed is that of a request that brings none.
@@ -51,30 +54,15 @@ type job struct {
 	cut     int      // tokens of the prompts that truncation took away
 	one     bool     // call at most, behind which the text ends
 
-	continues bool // the text goes on where the prompt's ends: it may begin with a space
-}
+	asked *asked              // the language that the text is bound to; nil: any
+	form  *constrain.CallForm // that calls are bound to; nil: any
 
-// check refuses a job while too much waits already.
-func (s *Server) check(j *job) error {
-	if err := s.open(); err != nil {
-		return err
-	}
-	most := s.o.QueueTokens
-	if most == 0 {
-		most = max(4*j.m.Context, 32768)
-	}
-	l := j.m.Engine.Load()
-	if l.Waiting == 0 {
-		return nil // a slot may be free: one job is always taken, whatever its size
-	}
-	tokens := l.Tokens
-	for _, p := range j.prompts {
-		tokens += len(p) * j.n
-	}
-	if tokens > most {
-		return tooMany(1 + l.Active/4)
-	}
-	return nil
+	continues bool // the text goes on where the prompt's ends: it may begin with a space
+
+	// Since start.
+	call    *generate.Call
+	started time.Time
+	choices []*choice
 }
 
 // open refuses work while the server is about to stop.
@@ -86,15 +74,62 @@ func (s *Server) open() error {
 }
 
 // tooMany is the answer where too much waits already.
-func tooMany(seconds int) error {
-	return &apiError{Status: http.StatusTooManyRequests, Type: "rate_limit_error", Code: "queue_full", RetryAfter: seconds, Message: "too many requests wait for this model: try again"}
+func tooMany(after time.Duration) error {
+	return &apiError{Status: http.StatusTooManyRequests, Type: "rate_limit_error", Code: "queue_full", RetryAfter: max(1, int(math.Ceil(after.Seconds()))), Message: "too many requests wait for this model: try again"}
 }
 
-// run writes the choices of a job that was checked. token, unless nil, is told each token and what of the text can be shown with it.
-func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.Token, text string)) ([]*choice, []generate.Result, usage, error) {
-	var u usage
+// Bounds of what waits for a model.
+const (
+	leastWait  = 2 * time.Second // a wait that is never too long, unless Options.MaxWait says so
+	maxWaiting = 1024            // sequences
+)
+
+// accept refuses a job that meets a queue in which it would wait too long, and says when such a job would not be refused any more.
+func (s *Server) accept(m *Model, q generate.Queue, sequences, tokens int) error {
+	longest, most := s.o.MaxWait, s.o.QueueTokens
+	if longest == 0 {
+		longest = max(leastWait, q.Answer/3)
+	}
+	if most == 0 {
+		most = max(4*m.Context, 32768)
+	}
+	switch {
+	case q.Wait > longest:
+		return tooMany(q.Wait - longest)
+	case q.Waiting > 0 && (q.Tokens+tokens > most || q.Waiting+sequences > maxWaiting): // where none waits one job is taken, whatever its size
+		return tooMany(q.Wait)
+	}
+	return nil
+}
+
+// full refuses a request for text before it is read, where every model that writes would refuse even the smallest.
+func (s *Server) full(r *http.Request) error {
+	var soonest *apiError
+	for _, p := range s.shelf.places {
+		if !p.able(writes) {
+			continue
+		}
+		var e *apiError
+		if m := s.shelf.loaded(p); m == nil || !errors.As(s.accept(m, m.Engine.Queue(s.scope(r)), 1, 1), &e) {
+			return nil
+		}
+		if soonest == nil || e.RetryAfter < soonest.RetryAfter {
+			soonest = e
+		}
+	}
+	if soonest == nil {
+		return nil
+	}
+	return soonest
+}
+
+// start puts a job that was checked into its model's queue, or refuses it.
+func (s *Server) start(ctx context.Context, j *job) error {
+	if err := s.open(); err != nil {
+		return err
+	}
 	var reqs []generate.Request
-	var choices []*choice
+	tokens := 0
 	for p, ids := range j.prompts {
 		for i := range j.n {
 			o := j.options
@@ -103,24 +138,41 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 			reqs = append(reqs, generate.Request{Prompt: ids, Scope: j.scope, Options: o})
 			stream := j.m.Tokenizer.NewStream()
 			if j.continues {
-				for _, id := range ids {
-					stream.Push(id)
-				}
+				stream = j.m.Tokenizer.StreamAfter(ids)
 			}
-			choices = append(choices, &choice{prompt: p, answer: chat.Answer{Stream: stream, Ends: j.options.Stop, Stops: j.stops, Marks: j.marks}})
+			j.choices = append(j.choices, &choice{prompt: p, answer: chat.Answer{Stream: stream, Ends: j.options.Stop, Stops: j.stops, Marks: j.marks}})
+			tokens += len(ids)
 		}
 	}
-	start, first := time.Now(), time.Time{}
-	results, err := j.m.Engine.Generate(ctx, reqs, func(t generate.Token) {
-		if first.IsZero() {
-			first = time.Now()
-			s.metrics.first(j.m, first.Sub(start))
+	var err error
+	j.started = time.Now()
+	j.call, err = j.m.Engine.Start(ctx, reqs, func(q generate.Queue) error { return s.accept(j.m, q, len(reqs), tokens) })
+	return err
+}
+
+// run writes the choices of a job, which it starts where that was not done before. token, unless nil, is told each token and what of the text can be shown with it.
+func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.Token, text string)) ([]*choice, []generate.Result, usage, error) {
+	var u usage
+	if j.call == nil {
+		if err := s.start(ctx, j); err != nil {
+			return nil, nil, u, err
+		}
+	}
+	choices, first := j.choices, true
+	results, err := j.call.Run(func(t generate.Token) {
+		if first {
+			first = false
+			s.metrics.first(j.m, time.Since(j.started))
 		}
 		text := choices[t.Request].answer.Push(t.ID)
 		if token != nil {
 			token(t.Request, t, text)
 		}
+		s.metrics.event(j.m, time.Since(t.Told))
 	})
+	if errors.Is(err, constrain.ErrComplex) {
+		err = badRequest(j.asked.param, "%v", constrain.ErrComplex)
+	}
 	for i, r := range results {
 		if i%j.n == 0 {
 			u.Prompt += len(j.prompts[i/j.n])

@@ -42,6 +42,13 @@ func TestPythonSDK(t *testing.T) {
 	passed(t, checks)
 }
 
+// TestLangChain: LangChain's chat models, tools, structured outputs, completions and embeddings.
+func TestLangChain(t *testing.T) {
+	var checks []string
+	testkit.Ask(t, "testdata/langchain.py", []string{"langchain_openai"}, sdkServer(t), &checks)
+	passed(t, checks)
+}
+
 // TestNodeSDK wants node, and PLINTH_NODE_MODULES: a folder node_modules with openai in it.
 func TestNodeSDK(t *testing.T) {
 	modules := os.Getenv("PLINTH_NODE_MODULES")

@@ -396,7 +396,7 @@ func TestTokens(t *testing.T) {
 // TestDisconnects: clients that go away at random leave no sequence, no goroutine and a server that answers.
 func TestDisconnects(t *testing.T) {
 	m := tiny(t, generate.EngineOptions{Slots: 4})
-	s, err := serve.New(serve.Options{Models: []*serve.Model{m}, QueueTokens: math.MaxInt32})
+	s, err := serve.New(serve.Options{Models: []*serve.Model{m}, QueueTokens: math.MaxInt32, MaxWait: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,9 +29,11 @@ type Options struct {
 
 	MaxBody     int64         // bytes of a request; 0: 8 MiB
 	QueueTokens int           // most prompt tokens that wait for a model; 0: four times its context, at least 32768
+	MaxWait     time.Duration // longest time that a request may have to wait for a slot, as estimated; 0: a third of the time of an answer while all slots are busy, at least 2 s
 	Stuck       time.Duration // time of one step after which the server counts as ill; 0: 30 s
 	SlowReader  time.Duration // time that a client may take to read a piece of an answer; 0: 10 s
 	LoadWait    time.Duration // time that a request waits for a model that other models in use leave no room for; 0: 30 s
+	Constraints int           // bytes that all constraints of answers may take together, half of them automata; 0: 256 MiB
 	Log         *slog.Logger  // of requests, without their content; nil: none
 }
 
@@ -43,7 +45,8 @@ type Server struct {
 	started  time.Time
 	metrics  *metrics
 	shelf    *shelf
-	kept     kept          // answers of /v1/responses
+	kept     kept // answers of /v1/responses
+	compiled *compiled
 	requests atomic.Uint64 // numbers ids
 	draining atomic.Bool
 }
@@ -70,6 +73,7 @@ func New(o Options) (*Server, error) {
 	if s.shelf, err = newShelf(&s.o); err != nil {
 		return nil, err
 	}
+	s.compiled = newCompiled(s.o.Constraints)
 	s.metrics = newMetrics(s)
 	for _, r := range routes() {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.answer(w, req, r) })
@@ -87,6 +91,22 @@ func notFound(r *http.Request) error {
 
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// HTTP is a server with bounds on what clients that are slow, or send without end, can hold up.
+func (s *Server) HTTP() *http.Server {
+	h := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	if s.o.Log != nil {
+		h.ErrorLog = slog.NewLogLogger(s.o.Log.Handler(), slog.LevelWarn)
+	}
+	return h
+}
+
+// Stop ends HTTP's server: new requests are refused and answers in progress finished. Those that are not when ctx ends are cut off, which is an error.
+func (s *Server) Stop(ctx context.Context, h *http.Server) error {
+	s.Drain()
+	err := h.Shutdown(ctx)
+	return errors.Join(err, h.Close())
+}
 
 // Drain makes the server refuse new work; requests in progress go on.
 func (s *Server) Drain() { s.draining.Store(true) }
@@ -133,6 +153,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route) {
 		s.log("request", "route", to.pattern, "status", rec.status, "seconds", time.Since(start).Seconds())
 	}()
 	err := s.admit(rec, r, to)
+	if err == nil && to.streams {
+		err = s.full(r)
+	}
 	if err == nil {
 		ctx, give := s.leased(r.Context())
 		defer give()

@@ -77,6 +77,9 @@ type event struct {
 func (s *Server) answerInPieces(w http.ResponseWriter, r *http.Request, j *job, o *streamOptions, p inPieces) error {
 	ctx, cut := context.WithCancel(r.Context())
 	defer cut()
+	if err := s.start(ctx, j); err != nil {
+		return err
+	}
 	if j.cut > 0 { // a stream tells usage only where it is asked for
 		w.Header().Set("Plinth-Truncated-Tokens", strconv.Itoa(j.cut))
 	}

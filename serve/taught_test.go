@@ -16,12 +16,13 @@ import (
 )
 
 // answers are what the taught model says, in its tokens, each behind the token that asks for it: where there are no tools; where there are; where both are
-// asked for; behind the result of one.
+// asked for; behind the result of one; where the seventh city is asked for, an argument that no schema here allows.
 var answers = [][]string{
 	{"<|plain|>", "Hello", " there,", " my friend.", " How are", " you today?"},
 	{"<|call|>", "<tool", "_call>\n{\"name\"", ": \"get_weather\", ", "\"arguments\": {\"city\"", ": \"Rome\"}", "}\n</tool_call>"},
 	{"<|both|>", "<tool_", "call>\n{\"name\": \"get_weather\", \"arguments\"", ": {\"city\": \"Rome\"}}\n</tool_", "call>\n<tool_call>\n{\"name\": \"get_time\"", ", \"arguments\": {}}\n</tool_call>"},
 	{"<|after|>", "It is", " sunny", " in Rome."},
+	{"<|seven|>", "Let me", " see. ", "<tool_call>", "\n{\"name\": \"get_weather\", \"arguments\": {\"city\": 7}}\n</tool_call>"},
 }
 
 // says is the text of an answer.
@@ -33,7 +34,7 @@ const taughtTemplate = `{%- if tools %}<|im_start|>system
 {% endif %}{%- for m in messages %}<|im_start|>{{ m.role }}
 {{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function|tojson }}</tool_call>{% endfor %}<|im_end|>
 {% endfor %}{%- if add_generation_prompt %}{% set last = messages[-1] %}<|im_start|>assistant
-{% if last.role == 'tool' %}<|after|>{% elif tools and 'both' in last.content %}<|both|>{% elif tools %}<|call|>{% else %}<|plain|>{% endif %}{% endif %}`
+{% if last.role == 'tool' %}<|after|>{% elif tools and 'both' in last.content %}<|both|>{% elif tools and 'seven' in last.content %}<|seven|>{% elif tools %}<|call|>{% else %}<|plain|>{% endif %}{% endif %}`
 
 // taught is a model that chats and calls tools, always in the same words: each token of an answer is the one that follows the token before it.
 func taught(t testing.TB, o generate.EngineOptions) *serve.Model {

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"sync/atomic"
+	"time"
 )
 
 // turn lets one request at a time through to what computes for one at a time.
@@ -23,7 +24,7 @@ func (s *Server) take(ctx context.Context, m *Model, f func() error) error {
 	}
 	if m.turn.waiting.Add(1) > maxTurns {
 		m.turn.waiting.Add(-1)
-		return tooMany(1)
+		return tooMany(time.Second)
 	}
 	select {
 	case m.turn.taken <- struct{}{}:

@@ -41,6 +41,7 @@ type Stream struct {
 	t     *Tokenizer
 	chain stage
 	held  []byte // the start of a character, at most 3 bytes
+	skip  int    // bytes of ids that were there before, which decoders held back
 }
 
 // NewStream returns a stream at the start of a text.
@@ -54,6 +55,26 @@ func (t *Tokenizer) NewStream() *Stream {
 		s.chain = t.decoder.start(s)
 	}
 	return s
+}
+
+// StreamAfter returns a stream of the text behind ids: what Decode has of them and of those pushed, without what it has of ids alone; of a character that begins there
+// the whole.
+func (t *Tokenizer) StreamAfter(ids []int32) *Stream {
+	s := t.NewStream()
+	if s.chain != nil {
+		s.skip = len(t.Decode(ids))
+	}
+	for _, id := range ids {
+		s.Push(id)
+	}
+	return s
+}
+
+// behind is a piece of the text without what is skipped.
+func (s *Stream) behind(text string) string {
+	n := min(s.skip, len(text))
+	s.skip -= n
+	return text[n:]
 }
 
 // put and flush are the end of the chain of decoders.
@@ -89,7 +110,7 @@ func (s *Stream) Push(id int32) string {
 	}
 	out := string(s.held[:whole])
 	s.held = append(s.held[:0], s.held[whole:]...)
-	return out
+	return s.behind(out)
 }
 
 // Flush returns what is held back: what decoders can only tell at the end of a text, and the bytes of a character that never
@@ -100,5 +121,5 @@ func (s *Stream) Flush() string {
 	}
 	out := string(s.held)
 	s.held = s.held[:0]
-	return out
+	return s.behind(out)
 }

@@ -84,6 +84,30 @@ func (s *server) resident() (all, anonymous float64) {
 	return all, anonymous
 }
 
+// memory is where a server's anonymous memory is, in bytes.
+type memory struct {
+	anonymous         float64 // all of it
+	live, idle, other float64 // Go's: objects as of now, what its heap holds beside them and has not given back, stacks and tables
+	cache             float64 // keys and values
+	marked            float64 // what the last garbage collection found in use
+}
+
+// memory asks the system and the server.
+func (s *server) memory() (memory, error) {
+	_, anonymous := s.resident()
+	m, err := s.metrics()
+	if err != nil {
+		return memory{}, err
+	}
+	held := m["go_memstats_heap_sys_bytes"] - m["go_memstats_heap_released_bytes"]
+	return memory{anonymous, m["go_memstats_heap_alloc_bytes"], held - m["go_memstats_heap_alloc_bytes"], m["go_memstats_sys_bytes"] - m["go_memstats_heap_sys_bytes"], m["plinth_cache_bytes"], m["go_memstats_next_gc_bytes"] / 2}, nil
+}
+
+func (m memory) String() string {
+	return fmt.Sprintf("%.1f MB of anonymous memory: Go's objects %.1f, beside them %.1f of heap and %.1f of stacks and tables; the cache of keys and values has %.1f",
+		m.anonymous/1e6, m.live/1e6, m.idle/1e6, m.other/1e6, m.cache/1e6)
+}
+
 // answer is what became of a request.
 type answer struct {
 	status      int

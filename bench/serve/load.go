@@ -22,7 +22,7 @@ func overload(ctx context.Context, o options) error {
 		return err
 	}
 	defer s.stop()
-	quiet, err := s.closed(ctx, o, o.slots, 30*time.Second)
+	quiet, err := s.closed(ctx, o, o.slots, min(o.length/2, 30*time.Second))
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,10 @@ func leave(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	_, memory := s.resident()
+	memory, err := s.memory()
+	if err != nil {
+		return err
+	}
 	begin := time.Now()
 	if err := ask(o.count); err != nil {
 		return err
@@ -165,9 +168,12 @@ func leave(ctx context.Context, o options) error {
 	if after, err = s.metrics(); err != nil {
 		return err
 	}
-	_, now := s.resident()
-	fmt.Printf("%d clients went away within %v; no sequence was computed %.0f ms after the last; goroutines %v before, %v after; anonymous memory %.1f MB before, %.1f after\n",
-		o.count, elapsed.Round(time.Second), 1e3*idle.Seconds(), before["go_goroutines"], after["go_goroutines"], memory/1e6, now/1e6)
+	now, err := s.memory()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d clients went away within %v; no sequence was computed %.0f ms after the last; goroutines %v before, %v after\nbefore: %v\nafter:  %v\n",
+		o.count, elapsed.Round(time.Second), 1e3*idle.Seconds(), before["go_goroutines"], after["go_goroutines"], memory, now)
 	return nil
 }
 
@@ -191,74 +197,4 @@ func (s *server) metrics() (map[string]float64, error) {
 		}
 	}
 	return out, nil
-}
-
-// soak mixes requests for a long time, and tells how the memory grows.
-func soak(ctx context.Context, o options) error {
-	s, err := ours(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	var r report
-	var left, wrong atomic.Int64
-	var wg sync.WaitGroup
-	begin := time.Now()
-	for range o.slots + 2 {
-		wg.Go(func() {
-			for time.Since(begin) < o.length && ctx.Err() == nil {
-				p, n := prompt(1+rand.IntN(4*o.prompt)), 1+rand.IntN(o.tokens)
-				switch rand.IntN(10) {
-				case 0:
-					left.Add(1)
-					if _, err := s.ask(ctx, p, n, 1+rand.IntN(n)); err != nil {
-						r.add(answer{}, err)
-					}
-				case 1:
-					wrong.Add(1)
-					res, err := s.client.Post(s.url+"/v1/completions", "application/json", strings.NewReader(`{"prompt": 1.5, "max_tokens": "x"}`))
-					if err == nil {
-						if res.StatusCode != http.StatusBadRequest {
-							err = fmt.Errorf("serve: status %s for a bad request", res.Status)
-						}
-						io.Copy(io.Discard, res.Body)
-						res.Body.Close()
-					}
-					if err != nil {
-						r.add(answer{}, err)
-					}
-				default:
-					r.add(s.ask(ctx, p, n, 0))
-				}
-			}
-		})
-	}
-	var hours, memory []float64
-	for tick := time.NewTicker(5 * time.Second); time.Since(begin) < o.length && ctx.Err() == nil; <-tick.C {
-		if _, anonymous := s.resident(); time.Since(begin) > o.length/4 {
-			hours, memory = append(hours, time.Since(begin).Hours()), append(memory, anonymous/1e6)
-		}
-	}
-	wg.Wait()
-	r.length = time.Since(begin)
-	after, err := s.metrics()
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%v: %s; %d went away, %d were wrong\n", r.length.Round(time.Second), &r, left.Load(), wrong.Load())
-	fmt.Printf("anonymous memory after the first quarter %.1f MB, at the end %.1f; slope %.2f MB/h; goroutines at the end %v\n", memory[0], memory[len(memory)-1], slope(hours, memory), after["go_goroutines"])
-	return ctx.Err()
-}
-
-// slope is that of the least squares line.
-func slope(x, y []float64) float64 {
-	var mx, my, xy, xx float64
-	for i := range x {
-		mx, my = mx+x[i]/float64(len(x)), my+y[i]/float64(len(y))
-	}
-	for i := range x {
-		xy += (x[i] - mx) * (y[i] - my)
-		xx += (x[i] - mx) * (x[i] - mx)
-	}
-	return xy / xx
 }

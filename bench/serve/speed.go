@@ -17,8 +17,11 @@ import (
 
 // ours starts Plinth's server.
 func ours(ctx context.Context, o options) (*server, error) {
-	return start(ctx, "plinth", o.plinth, "serve", "--model", o.file, "--listen", "{host}:{port}", "--slots", strconv.Itoa(o.slots), "--context", strconv.Itoa(o.context),
-		"--threads", strconv.Itoa(o.threads))
+	args := []string{"serve", "--model", "base=" + o.file, "--listen", "{host}:{port}", "--slots", strconv.Itoa(o.slots), "--context", strconv.Itoa(o.context), "--threads", strconv.Itoa(o.threads), "--template", "chatml"}
+	if o.adapter != "" {
+		args = append(args, "--adapter", "base:lora="+o.adapter)
+	}
+	return start(ctx, "plinth", o.plinth, args...)
 }
 
 // side is a way to have answers written: users ask at once, and the result is tokens and the seconds until the last has all of them.

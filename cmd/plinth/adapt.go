@@ -28,7 +28,7 @@ type adaptCmd struct {
 	Test       string      `help:"File of labelled examples for the report; without it the report is of the validation." placeholder:"FILE"`
 	Shifted    string      `help:"A second test file, from elsewhere: the report shows both." placeholder:"FILE"`
 	Out        string      `required:"" help:"Folder of the adapted model, with the report." placeholder:"DIR"`
-	Method     string      `enum:"full,lora,prompt,frozen" default:"full" help:"What is trained: all weights; adapters of low rank and the head; virtual tokens in front of each text and the head (of classify, regress and summarize); or the head alone."`
+	Method     string      `enum:"full,lora,prompt,frozen" default:"full" help:"What is trained: all weights; adapters of low rank and the head; virtual tokens in front of each text and the head; or the head alone."`
 	Pool       string      `enum:"published,mean" default:"published" help:"Of classify: the head reads what the family's published classifiers read (the first token, of a decoder the last), or the mean over the tokens, which is better with few labels and which transformers does not know." placeholder:"NAME"`
 	Head       string      `enum:"fresh,probe" default:"fresh" help:"Of classify: the head starts from small random weights, or, with --pool mean, as logistic regression on the frozen features, so that training begins where the probe ends." placeholder:"NAME"`
 	Epochs     float64     `default:"3" help:"Passes over the examples, of tag and qa over their windows." placeholder:"F"`
@@ -45,7 +45,7 @@ type adaptCmd struct {
 	RSLoRA     bool        `name:"rslora" help:"Of lora: the scale is alpha/√rank, not alpha/rank (Kalajdzievski 2023)."`
 	Targets    string      `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj." placeholder:"NAMES"`
 	Prompt     promptFlags `embed:"" prefix:"prompt-"`
-	KeepTypes  bool        `help:"Of lora and prompt: the matrices of --model stay in memory as its file has them (BF16, F16, or the block types of a GGUF file), and OUT/adapter is the result, for --adapter of plinth classify, tag, ask, summarize and generate."`
+	KeepTypes  bool        `help:"Of lora and prompt: the matrices of --model stay in memory as its file has them (BF16, F16, or the block types of a GGUF file), and OUT/adapter is the result, for --adapter of plinth classify, tag, ask, summarize, embed and generate."`
 	Merge      bool        `help:"Of lora with --keep-types: write the merged model too, its matrices as float32."`
 	Resume     bool        `help:"Go on with an interrupted run; do nothing on a finished one."`
 	curveFlags
@@ -58,6 +58,8 @@ type adaptCmd struct {
 
 	notes    []string                                                 // about the examples
 	finished func(kind model.Task) (zoo.TaskModel, zoo.Labels, error) // opens a finished model, which is not trained but scored; nil: a.Model is to be trained
+	attach   func(m zoo.Stored) error                                 // puts --adapter, where there is one, beside a finished model without a head
+	beside   string                                                   // --adapter of a finished model
 }
 
 // note keeps what is to be told about the examples.
@@ -110,8 +112,8 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	return a.tune(ctx, c, path, task, s)
 }
 
-// beside says that the result is OUT/adapter alone, to be used beside --model.
-func (a *adaptCmd) beside() bool { return a.Method == "prompt" || a.KeepTypes && !a.Merge }
+// apart says that the result is OUT/adapter alone, to be used beside --model.
+func (a *adaptCmd) apart() bool { return a.Method == "prompt" || a.KeepTypes && !a.Merge }
 
 // checkTypes refuses flags of adapters that are no numbers for them, and --keep-types and --merge where they do not fit.
 func (a *adaptCmd) checkTypes() error {
@@ -130,8 +132,6 @@ func (a *adaptCmd) checkTypes() error {
 		return usagef("--merge is for --method lora: virtual tokens stay beside the model")
 	case a.Merge && !a.KeepTypes:
 		return usagef("--merge is for --keep-types: without it the adapter is merged into the model anyway")
-	case a.KeepTypes && !a.Merge && a.Task == "embed":
-		return usagef("--keep-types leaves an adapter alone, which no verb reads for --task %s: add --merge", a.Task)
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		}
 	}
 	next := a.Out
-	if a.beside() {
+	if a.apart() {
 		next = fmt.Sprintf("%s --adapter %s", a.Model, filepath.Join(a.Out, adapterFolder))
 	} else {
 		if err := merge(k, s.model, adapter); err != nil {
@@ -269,8 +269,11 @@ func (a *adaptCmd) choose(k *kernel.Set, s *subject, seed uint64) ([]nn.Named, a
 		return nil, nil, usagef("--layer-decay is for --method full")
 	}
 	body, beside := s.model, []nn.Named(nil)
+	var exclude adapt.Names
 	if t, ok := s.model.(zoo.TaskModel); ok {
 		body, beside = zoo.Parts(t)
+	} else if s.kind == featureKind {
+		body, exclude = zoo.Bare(s.model), adapt.ParseNames(`(cls|lm_head|vocab_transform)(\..*)?`) // layers of heads for masked tokens
 	}
 	switch a.Method {
 	case "prompt":
@@ -281,7 +284,7 @@ func (a *adaptCmd) choose(k *kernel.Set, s *subject, seed uint64) ([]nn.Named, a
 		return prompt.Params(), prompt, nil
 	case "lora":
 		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets),
-			DoRA: a.DoRA, RankStabilised: a.RSLoRA, Save: s.modules()}, seed)
+			Exclude: exclude, DoRA: a.DoRA, RankStabilised: a.RSLoRA, Save: s.modules()}, seed)
 		if err != nil {
 			return nil, nil, err
 		}

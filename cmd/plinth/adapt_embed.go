@@ -33,6 +33,9 @@ type embedTask struct {
 	settings embed.Settings // of the folder that it starts from
 }
 
+// featureKind is PEFT's name for adapters of features.
+const featureKind = "FEATURE_EXTRACTION"
+
 // embedFlags say what a table of pairs has beside them.
 type embedFlags struct {
 	Negative string `help:"Of embed: column of a text that does not belong to that of --text, to be told apart from beside the others of the batch." placeholder:"COL" group:"Table"`
@@ -93,7 +96,7 @@ func (p *embedTask) read(ctx context.Context, seed uint64) (err error) {
 
 func (p *embedTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o zoo.Options) (_ *subject, err error) {
 	p.tok = tok
-	settings, at, err := embed.ReadSettings(path)
+	settings, at, err := readEmbedding(path, p.beside)
 	if err != nil {
 		return nil, err
 	}
@@ -108,14 +111,17 @@ func (p *embedTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o zoo.
 	if p.m, err = zoo.OpenAny(at, o); err != nil {
 		return nil, err
 	}
+	if err := p.attached(zoo.Bare(p.m)); err != nil {
+		return nil, err
+	}
 	if p.e, err = embed.AsEncoder(p.m); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	x := &adapt.Texts{Tokenizer: tok, Limit: p.m.Sizes().Context}
+	x := &adapt.Texts{Tokenizer: tok, Limit: p.m.Sizes().Context, Virtual: p.virtual(p.m.Sizes())}
 	if p.settings.Limit > 0 {
-		x.Limit = min(x.Limit, p.settings.Limit)
+		x.Limit = min(x.Limit, p.settings.Limit+len(x.Virtual))
 	}
-	p.settings.Limit = x.Limit
+	p.settings.Limit = x.Limit - len(x.Virtual)
 	prompt := p.settings.Prompts[p.settings.Prompt] // of texts where nothing else is said
 	if err := p.sets.each(func(row *pairRow) error {
 		for _, text := range row.texts {
@@ -132,7 +138,8 @@ func (p *embedTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o zoo.
 	}); err != nil {
 		return nil, err
 	}
-	return p.sets.of(&subject{model: p.m, kind: "FEATURE_EXTRACTION"}, x.Cut), nil
+	beside := func(dir string) error { return embed.SaveSettings(dir, p.settings, p.m.Sizes().Width) }
+	return p.sets.of(&subject{model: p.m, kind: featureKind, beside: beside}, x.Cut), nil
 }
 
 func (p *embedTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"slices"
-
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/tokenizer"
@@ -15,9 +13,6 @@ type promptFlags struct {
 	Text   string `help:"Of prompt: they start as the tokens of a text, such as the task in words." placeholder:"TEXT"`
 }
 
-// promptTasks are the tasks that --method prompt is for.
-var promptTasks = []string{"classify", "regress", "summarize"}
-
 // checkPrompt refuses the flags where they do not fit.
 func (a *adaptCmd) checkPrompt() error {
 	switch {
@@ -25,8 +20,6 @@ func (a *adaptCmd) checkPrompt() error {
 		return usagef("--prompt-tokens, --prompt-init and --prompt-text are for --method prompt")
 	case a.Method != "prompt":
 		return nil
-	case !slices.Contains(promptTasks, a.Task):
-		return usagef("--method prompt is for the tasks classify, regress and summarize, not for %s", a.Task)
 	case a.Prompt.Tokens < 1:
 		return usagef("--prompt-tokens %d: 1 at least", a.Prompt.Tokens)
 	case a.Prompt.Text != "" && a.Prompt.Init != "vocabulary":

@@ -5,13 +5,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/embed"
+	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
 
@@ -77,13 +83,129 @@ func TestAdaptPrompt(t *testing.T) {
 	fails(t, 1, "virtual", args("generate --model base --adapter out-base/adapter --echo --json a")...)
 	const run = "adapt --model base --data train.csv --out no "
 	for want, flags := range map[string]string{
-		"not for tag": "--task tag --method prompt", "are for --method prompt": "--task classify --prompt-text a", "1 at least": "--task classify --method prompt --prompt-tokens 0",
+		"are for --method prompt": "--task classify --prompt-text a", "1 at least": "--task classify --method prompt --prompt-tokens 0",
 		"exclude each other": "--task classify --method prompt --prompt-text a --prompt-init random", "--merge is for --method lora": "--task classify --method prompt --keep-types --merge",
 		"--head probe": "--task classify --method prompt --pool mean --head probe",
 	} {
 		fails(t, 2, want, args(run+flags)...)
 	}
 	fails(t, 1, "num_virtual_tokens", args(run+"--task classify --method prompt --prompt-tokens 999")...)
+}
+
+// Of tags, answers and vectors too, eval finds behind the virtual tokens beside a base what the report says, and the verbs that use them say the same.
+func TestAdaptPromptTasks(t *testing.T) {
+	twoBases(t)
+	named(t, "train.conll", 60, 1)
+	named(t, "test.conll", 12, 2)
+	named(t, "far.conll", 12, 3)
+	holdings(t, "train.json", 60, 1, true)
+	holdings(t, "test.json", 12, 2, true)
+	holdings(t, "far.json", 12, 3, false)
+	for name, n := range map[string]int{"train.csv": 40, "test.csv": 12, "far.csv": 7} {
+		var b strings.Builder
+		b.WriteString("text,pair,near\n")
+		for i := range n {
+			fmt.Fprintf(&b, "red %d,green %d,0.%d\n", i, i%9, i%9)
+		}
+		write(t, name, b.String())
+	}
+	for _, model := range []string{"base", "bert"} {
+		for _, c := range [][3]string{{"tag", "conll", ""}, {"qa", "json", ""}, {"embed", "csv", "--pair pair --score near"}} {
+			out := model + "-" + c[0]
+			task := "--task " + c[0] + " --model " + model + " " + c[2]
+			r := object(t, args(fmt.Sprintf("adapt %s --method prompt --prompt-tokens 5 --data train.%[2]s --validation test.%[2]s --test test.%[2]s --shifted far.%[2]s --epochs 4 --lr 0.03 --out %[3]s", task, c[1], out))...)
+			if trained, all := r["trained_params"].(float64), r["params"].(float64); trained > all/20 {
+				t.Errorf("%s: %v of %v parameters trained", out, trained, all)
+			}
+			v := r["validated"].([]any)
+			if first, last := v[0].(map[string]any)["loss"].(float64), v[len(v)-1].(map[string]any)["loss"].(float64); last >= first {
+				t.Errorf("%s: validation loss from %v to %v", out, first, last)
+			}
+			evaluated(t, r, fmt.Sprintf("%s --adapter %s/adapter --data test.%[3]s --shifted far.%[3]s", task, out, c[1]))
+		}
+		last := func(text string) (tags []string) { // the last fields of its lines
+			for line := range strings.Lines(text) {
+				if f := strings.Fields(line); len(f) > 0 {
+					tags = append(tags, f[len(f)-1])
+				}
+			}
+			return tags
+		}
+		got := last(ok(t, args(fmt.Sprintf("tag --model %s --adapter %[1]s-tag/adapter --words --data test.conll", model))...))
+		if want := last(read(t, model+"-tag/predictions.conll")); len(got) == 0 || !slices.Equal(got, want) {
+			t.Errorf("%s: tag says %v, the report %v", model, got, want)
+		}
+		ok(t, args(fmt.Sprintf("ask --model %s --adapter %[1]s-qa/adapter --no-answer --data test.json --out said", model))...)
+		if read(t, "said/predictions.json") != read(t, model+"-qa/predictions.json") {
+			t.Errorf("%s: the predictions of ask and of adapt differ", model)
+		}
+		rows, err := csv.NewReader(strings.NewReader(read(t, model+"-embed/predictions.csv"))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		vectors := func(column string) []any {
+			return object(t, args(fmt.Sprintf("embed --model %s --adapter %[1]s-embed/adapter --data test.csv --text %s", model, column))...)["embeddings"].([]any)
+		}
+		pairs := vectors("pair")
+		for i, a := range vectors("text") {
+			dot := 0.0 // of unit vectors
+			for j, x := range a.([]any) {
+				dot += x.(float64) * pairs[i].([]any)[j].(float64)
+			}
+			if at := slices.Index(rows[0], "predicted"); fmt.Sprintf("%.4f", dot) != fmt.Sprintf("%.4f", parsed(t, rows[i+1][at])) {
+				t.Errorf("%s, row %d: embed's cosine is %v, the report's %s", model, i, dot, rows[i+1][at])
+			}
+		}
+	}
+}
+
+func parsed(t *testing.T, s string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// openAdapted opens a model with what stands beside it: score is what the head makes of an example, or without a head the features of its tokens.
+func openAdapted(t *testing.T, k *kernel.Set, path, dir string) (sized zoo.Sized, labels int, score func(adapt.Example) []float32) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil {
+		m, err := zoo.OpenAny(path, zoo.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := adapt.Open(k, dir, zoo.Bare(m), nil); err != nil {
+			t.Fatal(err)
+		}
+		encoder, err := embed.AsEncoder(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, 0, func(e adapt.Example) []float32 {
+			in := model.Input{IDs: tensor.IDs(e.IDs), Seqs: nn.NewSeqs(len(e.IDs))}
+			if e.Segments != nil {
+				in.Segments = tensor.IDs(e.Segments)
+			}
+			return slices.Clone(encoder.Encode(tensor.Evaluation(k), in).F32())
+		}
+	}
+	m, l, err := zoo.NewTaskLike(path, dir, zoo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, head := zoo.Parts(m)
+	if _, err := adapt.Open(k, dir, body, head); err != nil {
+		t.Fatal(err)
+	}
+	return m, len(l.Names), func(e adapt.Example) []float32 {
+		s, err := adapt.Scores(t.Context(), tensor.Evaluation(k), m, []adapt.Example{e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s[0]
+	}
 }
 
 // PEFT computes with the verb's adapters and their heads what is computed here, on the base that they were trained on.
@@ -116,41 +238,33 @@ func TestPEFTLoadsHeads(t *testing.T) {
 		{"base", "--task classify --data train.csv --method lora"}, {"bert", "--task classify --data train.csv --method lora --targets query,value"},
 		{"base", "--task classify --data train.csv --method prompt --prompt-tokens 3"}, {"bert", "--task classify --data train.csv --method prompt"},
 		{"base", "--task tag --data train.conll --method lora"}, {"bert", "--task tag --data train.conll --method lora"}, {"bert", "--task qa --data train.json --method lora"},
+		{"base", "--task qa --data train.json --method lora"}, {"base", "--task qa --data train.json --method prompt --prompt-tokens 3"},
+		{"base", "--task tag --data train.conll --method prompt --prompt-tokens 3"}, {"bert", "--task tag --data train.conll --method prompt"},
+		{"base", "--task embed --data train.csv --pair label --method lora"}, {"bert", "--task embed --data train.csv --pair label --method lora"},
 	} {
 		out := fmt.Sprint("out", i)
 		ok(t, args("adapt --lr 1e-2 --steps 8 --model "+c.model+" --out "+out+" "+c.flags)...)
 		dir := filepath.Join(out, "adapter")
-		m, labels, err := zoo.NewTaskLike(c.model, dir, zoo.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, head := zoo.Parts(m)
-		if _, err := adapt.Open(k, dir, body, head); err != nil {
-			t.Fatal(err)
-		}
+		m, labels, score := openAdapted(t, k, c.model, dir)
 		tok, err := zoo.Tokenizer(c.model, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		x := textsFor(m, tok)
-		var examples []adapt.Example
-		one := job{Model: filepath.Join(root, c.model), Adapter: filepath.Join(root, dir), Labels: len(labels.Names)}
+		var scores [][]float32
+		one := job{Model: filepath.Join(root, c.model), Adapter: filepath.Join(root, dir), Labels: labels}
 		for _, words := range [][]string{{"super red 3"}, {"what has red ?", "red has eggs ."}} {
 			e, err := x.Example(words...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			examples = append(examples, e)
+			scores = append(scores, score(e))
 			n := len(x.Virtual)
 			s := text{IDs: e.IDs[n:]}
 			if e.Segments != nil && c.model == "bert" { // a decoder does not look at them; GPT-2 in transformers adds tokens of their numbers
 				s.Segments = e.Segments[n:]
 			}
 			one.Texts = append(one.Texts, s)
-		}
-		scores, err := adapt.Scores(t.Context(), tensor.Evaluation(k), m, examples)
-		if err != nil {
-			t.Fatal(err)
 		}
 		jobs, want = append(jobs, one), append(want, scores)
 	}

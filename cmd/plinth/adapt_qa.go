@@ -69,7 +69,7 @@ func (q *qaTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo.
 	if q.m, _, err = q.headed(path, model.SpanTask, q.labelling(), seed, o); err != nil {
 		return nil, err
 	}
-	x := &adapt.Texts{Tokenizer: tok, Limit: q.m.Sizes().Context}
+	x := &adapt.Texts{Tokenizer: tok, Limit: q.m.Sizes().Context, Virtual: q.virtual(q.m.Sizes())}
 	if err := q.sets.each(func(row *qaRow) (err error) {
 		if row.in, err = q.flags.prepare(x, &row.Question); err != nil {
 			return fmt.Errorf("%s: %w", row.where, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -52,7 +53,10 @@ func (s *summarizeTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o 
 	if s.m, err = zoo.OpenAny(path, o); err != nil {
 		return nil, err
 	}
-	if s.settings, _, err = s.summaryFlags.settings(path, s.m); err != nil {
+	if err := s.attached(s.m); err != nil {
+		return nil, err
+	}
+	if s.settings, _, err = s.summaryFlags.settings(cmp.Or(s.beside, path), s.m); err != nil {
 		return nil, err
 	}
 	w, err := s.summarizer(nil, s.m, tok, s.settings) // it makes examples and does not search

@@ -121,9 +121,9 @@ func (a *tagTask) open(path string, tok *tokenizer.Tokenizer, seed uint64, o zoo
 	for i, tag := range a.labels {
 		a.ids[tag] = int32(i)
 	}
-	x := &adapt.Texts{Tokenizer: tok, Limit: a.m.Sizes().Context}
+	x := &adapt.Texts{Tokenizer: tok, Limit: a.m.Sizes().Context, Virtual: a.virtual(a.m.Sizes())}
 	if err := a.sets.each(func(row *tagRow) (err error) {
-		if row.in, err = x.Words(row.words, tagStride(a.Stride, x.Limit)); err != nil {
+		if row.in, err = x.Words(row.words, tagStride(a.Stride, x.Limit-len(x.Virtual))); err != nil {
 			return fmt.Errorf("%s: %w", row.where, err)
 		}
 		for _, tag := range row.tags {

@@ -75,6 +75,14 @@ type taskScores interface {
 	measures() []measure
 }
 
+// attached puts what was trained beside a finished model, where it is kept apart.
+func (a *adaptCmd) attached(m zoo.Stored) error {
+	if a.attach == nil {
+		return nil
+	}
+	return a.attach(m)
+}
+
 // subject is the model that a task adapts, and what it is adapted from.
 type subject struct {
 	model     zoo.Stored

@@ -132,7 +132,7 @@ func TestAdaptKeepTypes(t *testing.T) {
 			t.Errorf("%s: %d of %d answers beside the base are not the report's", c.flags, wrong, len(apart)/2)
 		}
 		if !c.merged {
-			fails(t, 1, "config.json", args("classify a --model "+c.out)...)
+			fails(t, 1, "config.json, only an adapter: --model is", args("classify a --model "+c.out)...)
 			continue
 		}
 		merged, _ := said(t, c.out, "--model", c.out)
@@ -151,7 +151,6 @@ func TestAdaptKeepTypes(t *testing.T) {
 	for want, flags := range map[string]string{"--method lora": "--keep-types", "anyway": "--method lora --merge"} {
 		fails(t, 2, want, args("adapt --task classify --model base --data train.csv --out no "+flags)...)
 	}
-	fails(t, 2, "add --merge", args("adapt --task embed --model base --data train.csv --out no --method lora --keep-types")...)
 }
 
 func TestAdaptSeveralLabels(t *testing.T) {
@@ -212,6 +211,16 @@ func TestAdaptCurve(t *testing.T) {
 		at[fmt.Sprint(p["method"], p["labels_per_class"])] = p["accuracy"].(float64)
 		if mean := (draws[0].(float64) + draws[1].(float64)) / 2; len(draws) != 2 || mean != p["accuracy"] {
 			t.Errorf("%v", p)
+		}
+		rates, _ := p["tried"].([]any)
+		best := map[string]any{"validation": -1.0}
+		for _, r := range rates {
+			if r := r.(map[string]any); r["validation"].(float64) > best["validation"].(float64) {
+				best = r
+			}
+		}
+		if learns := p["method"] != "bag" && p["method"] != "probe"; learns != (len(rates) == 2) || learns && (p["lr"] != best["lr"] || p["accuracy"] != best["accuracy"]) {
+			t.Errorf("the rate is not the best on the validation: %v", p)
 		}
 		trained := p["trained_params"]
 		switch method := p["method"]; {

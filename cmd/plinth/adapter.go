@@ -32,9 +32,6 @@ func (f adapterFlags) openHead(c *common, path string, kind model.Task) (m zoo.T
 			_, err = adapt.Open(c.kernels(), f.Adapter, body, head)
 		}
 	}
-	if err == nil && m.Sizes().Virtual > 0 && m.Task() != model.SequenceTask {
-		err = fmt.Errorf("%s: virtual tokens with a head for %ss are not implemented", f.Adapter, m.Task())
-	}
 	if err == nil && m.Task() != kind {
 		verb := map[model.Task]string{model.SequenceTask: "classify", model.TokenTask: "tag", model.SpanTask: "ask"}[m.Task()]
 		err = fmt.Errorf("%s has a head for %ss, not for %ss: plinth %s is the verb for it", where, m.Task(), kind, verb)

@@ -66,7 +66,7 @@ func (q *questionFlags) check() error {
 
 // prepare cuts a question's context into windows for a model of that many tokens. --stride is halved down to what a narrow window can share.
 func (q *questionFlags) prepare(x *adapt.Texts, one *task.Question) (*adapt.Asked, error) {
-	window, stride := min(q.Window, x.Limit), q.Stride
+	window, stride := min(q.Window, x.Limit-len(x.Virtual)), q.Stride
 	for stride > window/3 {
 		stride /= 2
 	}
@@ -101,7 +101,7 @@ func (v *askCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	x := &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context}
+	x := textsFor(m, tok)
 	t := tensor.Evaluation(c.kernels())
 	r := &reader{flags: v.questionFlags, noAnswer: v.NoAnswer, threshold: v.Threshold, m: m}
 	all := []answered{}

@@ -67,6 +67,9 @@ func checkIDs(path string, list []question) error {
 	return nil
 }
 
+// answers in a Parquet file are two columns of lists.
+const answersText, answersStart = "answers.text", "answers.answer_start"
+
 // readQuestionTable reads a table with columns of questions, contexts and, if they are there, answers: in a column of texts, with answer_start beside it where the
 // answer stands more than once, or in a column answers of {"text": [...], "answer_start": [...]}.
 func (f *readingFlags) readQuestionTable(ctx context.Context, path string) ([]question, error) {
@@ -77,7 +80,7 @@ func (f *readingFlags) readQuestionTable(ctx context.Context, path string) ([]qu
 	defer table.Close()
 	columns := []data.Column{{For: "--question-column", Name: f.QuestionColumn}, {For: "--context-column", Name: f.ContextColumn}}
 	at := map[string]int{}
-	for _, name := range []string{f.AnswerColumn, "answer_start", "answers", "id"} {
+	for _, name := range []string{f.AnswerColumn, "answer_start", "answers", answersText, answersStart, "id"} {
 		if table.Has(name) {
 			at[name] = len(columns)
 			columns = append(columns, data.Column{Name: name, Optional: true})
@@ -107,8 +110,12 @@ func (f *readingFlags) readQuestionTable(ctx context.Context, path string) ([]qu
 		if strings.TrimSpace(q.Question.Question) == "" || strings.TrimSpace(q.Context) == "" {
 			return nil, fmt.Errorf("%s: the question or its context is empty", row.Name)
 		}
-		if a := field("answers"); a != "" {
-			q.Answers, err = parseAnswers(q.Context, a)
+		answers := field("answers")
+		if text, start := field(answersText), field(answersStart); text != "" && start != "" {
+			answers = fmt.Sprintf(`{"text": %s, "answer_start": %s}`, text, start)
+		}
+		if answers != "" {
+			q.Answers, err = parseAnswers(q.Context, answers)
 		} else if a := field(f.AnswerColumn); a != "" {
 			err = q.answer(a, field("answer_start"))
 		}

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 // The four kinds of holdings: a question, and the first and the second words of its answers.
@@ -149,6 +152,23 @@ func TestAdaptQATables(t *testing.T) {
 	o := object(t, args("ask --model out-frozen --data hf.jsonl --question-column q --context-column text")...)
 	if s := o["scores"].(map[string]any); s["no_answer"].(map[string]any)["examples"] != 1.0 || o["results"].([]any)[1].(map[string]any)["id"] != "b" {
 		t.Errorf("a table as Hugging Face has it: %v", o)
+	}
+	type listed struct { // answers of the same table in a Parquet file
+		Text  []string `parquet:"text,list"`
+		Start []int32  `parquet:"answer_start,list"`
+	}
+	type asked struct {
+		ID      string `parquet:"id"`
+		Q       string `parquet:"q"`
+		Text    string `parquet:"text"`
+		Answers listed `parquet:"answers"`
+	}
+	if err := parquet.WriteFile("hf.parquet", []asked{{"a", "what has red ?", "red has eggs .", listed{[]string{"eggs"}, []int32{8}}}, {ID: "b", Q: "what has blue ?", Text: "red has eggs ."}}); err != nil {
+		t.Fatal(err)
+	}
+	o["scores"].(map[string]any)["set"] = "hf.parquet" // all but the name
+	if p := object(t, args("ask --model out-frozen --data hf.parquet --question-column q --context-column text")...); !reflect.DeepEqual(p, o) {
+		t.Errorf("in a Parquet file: %v\nwant %v", p, o)
 	}
 	write(t, "open.tsv", "question\tcontext\nwhat has red ?\tred has eggs .\n")
 	if o := object(t, args("ask --model out-frozen --data open.tsv")...); o["scores"] != nil || len(o["results"].([]any)) != 1 {

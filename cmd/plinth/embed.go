@@ -34,9 +34,10 @@ type embedCmd struct {
 	Dimensions int      `default:"0" help:"Numbers of a vector that are kept, from the front, for models trained so; 0 means all." placeholder:"N"`
 	MaxTokens  int      `default:"0" help:"Most tokens of a text, special ones included; 0 means what the folder says, or the model's context." placeholder:"N"`
 	Int8       bool     `name:"int8" help:"Linear layers with numbers of 8 bits: about twice as fast, vectors a little off."`
-	Text       string   `default:"text" help:"Column of the text: its name, or its number from 1." placeholder:"COL" group:"Table"`
-	Format     string   `enum:",csv,tsv,jsonl,parquet" default:"" help:"Format of the tables; without it their names tell it." placeholder:"NAME" group:"Table"`
-	NoHeader   bool     `help:"The first record is data: columns go by their numbers." group:"Table"`
+	adapterFlags
+	Text     string `default:"text" help:"Column of the text: its name, or its number from 1." placeholder:"COL" group:"Table"`
+	Format   string `enum:",csv,tsv,jsonl,parquet" default:"" help:"Format of the tables; without it their names tell it." placeholder:"NAME" group:"Table"`
+	NoHeader bool   `help:"The first record is data: columns go by their numbers." group:"Table"`
 }
 
 func (*embedCmd) Help() string {
@@ -107,7 +108,11 @@ func (v *embedCmd) open(c *common) (*embed.Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := embed.Open(path, zoo.Options{F32: v.Int8})
+	s, at, err := readEmbedding(path, v.Adapter)
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.Open(at, zoo.Options{F32: v.Int8}, func(m zoo.Stored) error { return v.attach(c, path, zoo.Bare(m)) })
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +133,15 @@ func (v *embedCmd) open(c *common) (*embed.Embedder, error) {
 	e.Dimensions, e.Int8, e.Threads = v.Dimensions, v.Int8, c.Threads
 	e.Limit = cmp.Or(v.MaxTokens, e.Limit)
 	return e, nil
+}
+
+// readEmbedding reads the settings of a model, and where it is; those of the folder of an adapter, which adapt writes there, come first.
+func readEmbedding(path, adapter string) (s embed.Settings, at string, err error) {
+	s, at, err = embed.ReadSettings(path)
+	if err == nil && adapter != "" && embed.IsSentenceTransformer(adapter) {
+		s, _, err = embed.ReadSettings(adapter)
+	}
+	return s, at, err
 }
 
 // read returns the texts of a table.

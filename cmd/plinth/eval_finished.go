@@ -67,14 +67,13 @@ func (a *adaptCmd) headed(path string, kind model.Task, l zoo.Labels, seed uint6
 
 // runAdapted scores a finished model as adapt's report does.
 func (e *evalCmd) runAdapted(ctx context.Context, c *common, path string) error {
-	switch {
-	case len(e.Data) != 1:
+	if len(e.Data) != 1 {
 		return usagef("--task %s is about one file of --data, and one of --shifted", e.Task)
-	case e.Adapter != "" && (e.Task == "summarize" || e.Task == "embed"):
-		return usagef("--adapter is for tasks with a head, not for --task %s", e.Task)
 	}
 	a := &adaptCmd{Task: e.Task, Model: e.Model, Validation: "0", Test: e.Data[0], Shifted: e.Shifted, Batch: 2,
 		columnFlags: e.columnFlags, tagFlags: e.tagFlags, questionFlags: e.questionFlags, summaryFlags: e.summaryFlags, embedFlags: e.embedFlags}
+	a.beside = e.Adapter
+	a.attach = func(m zoo.Stored) error { return e.attach(c, path, m) }
 	a.finished = func(kind model.Task) (zoo.TaskModel, zoo.Labels, error) { return e.openHead(c, path, kind) }
 	tok, err := zoo.Tokenizer(path, nil)
 	if err != nil {

@@ -60,12 +60,11 @@ func TestEvalFinished(t *testing.T) {
 	r = object(t, args(run+"--score near --out cosines")...)
 	evaluated(t, r, "--task embed --model cosines --pair pair --score near --data pairs.csv --shifted others.csv")
 	for words, want := range map[string]string{
-		"--task classify --model numbers --data test.csv":          "--task regress",
-		"--task regress --label id --model out --data test.csv":    "--task classify",
-		"--task classify --model out --multi ; --data test.csv":    "--multi SEP",
-		"--task classify --model out --data test.csv,far.csv":      "one file",
-		"--model base --data test.csv --shifted far.csv":           "--shifted",
-		"--task embed --model vectors --adapter x --data test.csv": "--adapter",
+		"--task classify --model numbers --data test.csv":       "--task regress",
+		"--task regress --label id --model out --data test.csv": "--task classify",
+		"--task classify --model out --multi ; --data test.csv": "--multi SEP",
+		"--task classify --model out --data test.csv,far.csv":   "one file",
+		"--model base --data test.csv --shifted far.csv":        "--shifted",
 	} {
 		fails(t, 2, want, args("eval "+words)...)
 	}

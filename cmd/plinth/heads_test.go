@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -42,8 +43,9 @@ func TestTransformersTagsAndAnswers(t *testing.T) {
 	modules := []string{"torch", "transformers"}
 	testkit.Python(t, modules...)
 	script := filepath.Join(testkit.Root(), "cmd", "plinth", "testdata", "heads.py")
+	world(t)
 	freshBERT(t, readerText(t)+" Ada Lovelace lived in London, didn't she? naïve façade", 2, 48)
-	taggers, readers := []string{"tagger", "kinds", "adapted-tagger"}, []string{"reader", "adapted-reader"}
+	taggers, readers := []string{"tagger", "kinds", "adapted-tagger"}, []string{"reader", "adapted-reader", "decoder"}
 	drawnHead(t, taggers[0], model.TokenTask, "O", "B-person", "I-person", "B-place", "I-place")
 	drawnHead(t, taggers[1], model.TokenTask, "NOUN", "VERB", "O")
 	drawnHead(t, readers[0], model.SpanTask, "LABEL_0", "LABEL_1")
@@ -51,9 +53,11 @@ func TestTransformersTagsAndAnswers(t *testing.T) {
 	holdings(t, "train.json", 60, 1, true)
 	ok(t, args("adapt --task tag --model bert --data train.conll --steps 20 --lr 3e-3 --method lora --out", taggers[2])...)
 	ok(t, args("adapt --task qa --model bert --data train.json --steps 20 --lr 3e-3 --out", readers[1])...)
+	ok(t, args("adapt --task qa --data train.json --steps 20 --lr 3e-3 --model", shared.model, "--out", readers[2])...)
 	texts := []string{"Ada Lovelace lived in London, didn't she?", "  red has eggs;blue\thas “boats” … ", "naïve façade of 世界 coins", "unbelievable apples antidisestablishmentarianism"}
 	words := [][]string{{"Ada", "didn't", "live", "in", "London."}, {"U.S.", "red-blue", "eggs"}}
 	long := strings.Repeat("red has eggs boats . blue has “coins” … grey has é dogs . ", 6)
+	const window, stride = 28, 8
 	questions := [][2]string{{"what has red ?", "red has eggs boats . blue has coins dogs ."}, {"  what has grey?", long}, {"who ?", "naïve façade"}}
 
 	type span struct {
@@ -79,7 +83,7 @@ func TestTransformersTagsAndAnswers(t *testing.T) {
 		jobs = append(jobs, map[string]any{"dir": filepath.Join(root, dir), "texts": texts, "words": words})
 	}
 	for _, dir := range readers {
-		jobs = append(jobs, map[string]any{"dir": filepath.Join(root, dir), "questions": questions, "window": 40, "stride": 10})
+		jobs = append(jobs, map[string]any{"dir": filepath.Join(root, dir), "questions": questions, "window": window, "stride": stride})
 	}
 	testkit.Ask(t, script, modules, jobs, &answers)
 
@@ -145,7 +149,7 @@ func TestTransformersTagsAndAnswers(t *testing.T) {
 					Answers []span
 				}
 			}
-			said(&r, append(args("ask --model "+dir+" --window 40 --stride 10 --top 20 --context"), q[1], "--", q[0])...)
+			said(&r, append(args(fmt.Sprintf("ask --model %s --window %d --stride %d --top 20 --context", dir, window, stride)), q[1], "--", q[0])...)
 			want := answers[len(taggers)+j].Answers[i]
 			got := r.Results[0].Answers
 			if len(got) != len(want.Best) {
@@ -160,7 +164,7 @@ func TestTransformersTagsAndAnswers(t *testing.T) {
 					NoAnswer float64 `json:"no_answer"`
 				}
 			}
-			said(&none, append(args("ask --no-answer --model "+dir+" --window 40 --stride 10 --context"), q[1], "--", q[0])...)
+			said(&none, append(args(fmt.Sprintf("ask --no-answer --model %s --window %d --stride %d --context", dir, window, stride)), q[1], "--", q[0])...)
 			if d := none.Results[0].NoAnswer; math.Abs(d-want.Difference) > 1e-4*math.Max(1, math.Abs(d)) {
 				t.Errorf("%q: no answer scores %v above the best, transformers says %v", q[0], d, want.Difference)
 			}

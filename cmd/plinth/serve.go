@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -20,18 +21,19 @@ import (
 )
 
 type serveCmd struct {
-	Model    []string `required:"" help:"Models: folders, .gguf files, or models of the store; each may be given a name, as in NAME=DIR." placeholder:"[NAME=]DIR|NAME" sep:"none"`
-	Listen   string   `default:"127.0.0.1:8080" help:"Address and port. One that other machines reach wants --api-key." placeholder:"HOST:PORT"`
-	APIKey   []string `name:"api-key" env:"PLINTH_API_KEYS" help:"Keys, any of which a request must bring; better in PLINTH_API_KEYS, with commas between, than on the command line." placeholder:"KEY"`
-	Public   bool     `help:"Let everybody in without a key, also from other machines."`
-	Host     []string `help:"Names that requests may be addressed to, beside this machine's own; * for any." placeholder:"NAME"`
-	Memory   string   `help:"Most memory of the models together: their weights, and caches as they are. A model is opened when it is asked for, and the one used the longest ago is closed. Without it all stay open." placeholder:"BYTES|GB"`
-	Slots    int      `default:"8" help:"Sequences of one model that are written at once." placeholder:"N"`
-	Template string   `help:"Chat template instead of the models': one of ${templates}." placeholder:"NAME"`
-	Adapter  []string `help:"LoRA adapters of the models that write, chosen by the model name MODEL:NAME; MODEL: is left out where there is one model." placeholder:"[MODEL:]NAME=DIR" sep:"none"`
-	MCP      bool     `name:"mcp" help:"Speak the Model Context Protocol on standard input and output, instead of HTTP: the tools generate, embed, classify."`
-	Runs     string   `type:"existingdir" help:"Folder with run directories of plinth train, which the web page shows." placeholder:"DIR"`
-	Drain    int      `default:"30" help:"Seconds that answers in progress may take after Ctrl-C or SIGTERM." placeholder:"S"`
+	Model    []string      `required:"" help:"Models: folders, .gguf files, or models of the store; each may be given a name, as in NAME=DIR." placeholder:"[NAME=]DIR|NAME" sep:"none"`
+	Listen   string        `default:"127.0.0.1:8080" help:"Address and port. One that other machines reach wants --api-key." placeholder:"HOST:PORT"`
+	APIKey   []string      `name:"api-key" env:"PLINTH_API_KEYS" help:"Keys, any of which a request must bring; better in PLINTH_API_KEYS, with commas between, than on the command line." placeholder:"KEY"`
+	Public   bool          `help:"Let everybody in without a key, also from other machines."`
+	Host     []string      `help:"Names that requests may be addressed to, beside this machine's own; * for any." placeholder:"NAME"`
+	Memory   string        `help:"Most memory of the models together: their weights, and caches as they are. A model is opened when it is asked for, and the one used the longest ago is closed. Without it all stay open." placeholder:"BYTES|GB"`
+	Slots    int           `default:"8" help:"Sequences of one model that are written at once." placeholder:"N"`
+	MaxWait  time.Duration `default:"0s" help:"Longest time that a request may have to wait for a slot, as estimated when it comes; one that would wait longer is refused with 429 and told when to come back. 0 means a third of the time of an answer while all slots are busy, at least 2s." placeholder:"TIME"`
+	Template string        `help:"Chat template instead of the models': one of ${templates}." placeholder:"NAME"`
+	Adapter  []string      `help:"LoRA adapters of the models that write, chosen by the model name MODEL:NAME; MODEL: is left out where there is one model." placeholder:"[MODEL:]NAME=DIR" sep:"none"`
+	MCP      bool          `name:"mcp" help:"Speak the Model Context Protocol on standard input and output, instead of HTTP: the tools generate, embed, classify."`
+	Runs     string        `type:"existingdir" help:"Folder with run directories of plinth train, which the web page shows." placeholder:"DIR"`
+	Drain    int           `default:"30" help:"Seconds that answers in progress may take after Ctrl-C or SIGTERM." placeholder:"S"`
 	engineFlags
 }
 
@@ -44,7 +46,8 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	o := serve.Options{Keys: s.APIKey, Hosts: s.Host, Log: slog.New(slog.NewTextHandler(c.err, nil))}
+	defer spare(c)()
+	o := serve.Options{Keys: s.APIKey, Hosts: s.Host, MaxWait: s.MaxWait, Log: slog.New(slog.NewTextHandler(c.err, nil))}
 	if host, _, _ := net.SplitHostPort(s.Listen); host != "" {
 		o.Hosts = append(o.Hosts, host)
 	}
@@ -83,8 +86,7 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", s.Listen, err)
 	}
-	h := &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)}
+	h := server.HTTP()
 	var names []string
 	for _, m := range o.Sources {
 		names = append(names, m.Name)
@@ -94,11 +96,9 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		server.Drain()
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(s.Drain)*time.Second)
 		defer cancel()
-		err := h.Shutdown(drain)
-		done <- errors.Join(err, h.Close())
+		done <- server.Stop(drain, h)
 	}()
 	if err := h.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -107,6 +107,17 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		return fmt.Errorf("answers in progress were cut off: %w", err)
 	}
 	return nil
+}
+
+// spare lets the scheduler of Go run two goroutines beside those that compute: with a thread for each processor, all of them computing, it would look for a
+// request on the network every 10 ms. It returns what undoes that.
+func spare(c *common) (undo func()) {
+	before := runtime.GOMAXPROCS(0)
+	if c.Threads == 0 {
+		c.Threads = before
+	}
+	runtime.GOMAXPROCS(max(before, c.Threads+2))
+	return func() { runtime.GOMAXPROCS(before) }
 }
 
 // check refuses an address that others reach without keys, unless that is wanted.
@@ -124,6 +135,8 @@ func (s *serveCmd) check() error {
 		return usagef("--slots %d is not within 1 to 1024", s.Slots)
 	case s.Memory != "" && s.Draft != "":
 		return usagef("--memory and --draft exclude each other: the draft stays open")
+	case s.MaxWait < 0:
+		return usagef("--max-wait %v is below 0", s.MaxWait)
 	case s.Drain < 0:
 		return usagef("--drain %d is below 0", s.Drain)
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/hub"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
@@ -25,7 +27,7 @@ func modelPath(name string) (string, error) {
 		return "", err
 	}
 	if info.IsDir() || zoo.IsGGUF(path) {
-		return path, nil
+		return path, adapterAlone(path)
 	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil && zoo.IsTensors(path) {
@@ -35,6 +37,16 @@ func modelPath(name string) (string, error) {
 		return "", fmt.Errorf("%s is no model: want a folder with %s, tokenizer and weights, or a file whose name ends in .gguf", name, zoo.ConfigFile)
 	}
 	return dir, nil
+}
+
+// adapterAlone refuses a folder that adapt wrote without a model: what it made stands in OUT/adapter, for the model that it was made from.
+func adapterAlone(dir string) error {
+	adapter := filepath.Join(dir, adapterFolder)
+	_, err := os.Stat(filepath.Join(dir, zoo.ConfigFile))
+	if _, e := os.Stat(filepath.Join(adapter, adapt.AdapterConfig)); e != nil || !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%s has no %s, only an adapter: --model is the model that it was trained on, with --adapter %s", dir, zoo.ConfigFile, adapter)
 }
 
 // findPath is the file or folder of that name, here or in the store.

@@ -13,7 +13,7 @@ import (
 
 type summarizeCmd struct {
 	Model  string `required:"" help:"Folder that plinth adapt or transformers wrote, .gguf file, or model of the store." placeholder:"DIR|NAME"`
-	File   string `help:"Text to summarise; without it and --data, standard input." placeholder:"FILE"`
+	File   string `help:"Text to summarise; - or nothing, without --data, means standard input." placeholder:"FILE"`
 	Data   string `help:"Table of texts: .csv, .tsv, .jsonl or .parquet, or - for standard input with --format." placeholder:"FILE"`
 	Chunks bool   `help:"Summarise a text that is too long in parts, and then the parts' summaries."`
 
@@ -91,7 +91,7 @@ func (v *summarizeCmd) Run(ctx context.Context, c *common) error {
 // single is the one text of --file or standard input.
 func (v *summarizeCmd) single() (summaryRow, error) {
 	row := summaryRow{where: v.File}
-	if v.File == "" {
+	if v.File == "" || v.File == "-" {
 		text, err := textOrStdin("")
 		row.where, row.text = "standard input", text
 		if err != nil {

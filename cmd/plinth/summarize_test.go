@@ -93,6 +93,10 @@ func TestSummarizeDecoder(t *testing.T) {
 	if got != strings.TrimSpace(want)+"\n" {
 		t.Errorf("summarize %q, generate %q", got, want)
 	}
+	stdin(t, text)
+	if piped := ok(t, args("summarize --model base --file - --max-tokens 6 --prefix", "p ")...); piped != got {
+		t.Errorf("of standard input %q, of a file %q", piped, got)
+	}
 	write(t, filepath.Join("base", "chat_template.jinja"), lineTemplate)
 	want = ok(t, args("chat --model base --temperature 0 --max-tokens 6", "p "+text)...)
 	got = ok(t, args("summarize --model base --file a.txt --max-tokens 6 --prefix", "p ")...)

@@ -66,7 +66,7 @@ func (v *tagCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	j := &tagJob{verb: v, c: c, m: m, labels: labels.Names, texts: &adapt.Texts{Tokenizer: tok, Limit: m.Sizes().Context}, t: tensor.Evaluation(c.kernels())}
+	j := &tagJob{verb: v, c: c, m: m, labels: labels.Names, texts: textsFor(m, tok), t: tensor.Evaluation(c.kernels())}
 	for i, text := range v.Texts {
 		if err := j.add(ctx, fmt.Sprintf("text %d", i+1), text, task.Sentence{}); err != nil {
 			return err
@@ -105,7 +105,7 @@ type tagJob struct {
 // add takes a plain text, or the words of a sentence.
 func (j *tagJob) add(ctx context.Context, where, text string, s task.Sentence) (err error) {
 	var w *adapt.Words
-	stride := tagStride(j.verb.Stride, j.texts.Limit)
+	stride := tagStride(j.verb.Stride, j.texts.Limit-len(j.texts.Virtual))
 	if s.Words != nil {
 		w, err = j.texts.Words(s.Words, stride)
 	} else {

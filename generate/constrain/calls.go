@@ -1,6 +1,11 @@
 package constrain
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+)
 
 // Tool is a function that may be called.
 type Tool struct {
@@ -14,6 +19,11 @@ type CallForm struct {
 	List        bool   // the JSON is a list of calls
 	Arguments   string // key of the arguments
 	Most        int    // calls; 0: any number
+
+	// Free: any text may stand in front of the calls, or instead of them. Closed are marks of other forms of calls: no text has them. Without Open a text that
+	// begins with {, behind blanks, is a call.
+	Free   bool
+	Closed []string
 }
 
 // ParseCalls is the language of one or more calls of the tools. Errors name the tool.
@@ -27,7 +37,7 @@ func ParseCalls(form CallForm, tools []Tool) (*Grammar, error) {
 		}
 		return v
 	}
-	for i, t := range tools {
+	for _, t := range tools {
 		arguments := object("type", word("object"))
 		if t.Parameters != "" {
 			var err error
@@ -35,10 +45,10 @@ func ParseCalls(form CallForm, tools []Tool) (*Grammar, error) {
 				return nil, fmt.Errorf("constrain: parameters of %s: %w", t.Name, err)
 			}
 		}
-		place := fmt.Sprintf("tool %d", i)
-		defs = defs.with(place, arguments.moved("#/$defs/"+place))
+		place := "#/$defs/" + escapePointer(t.Name)
+		defs = defs.with(t.Name, arguments.moved(place))
 		ways.items = append(ways.items, object("type", word("object"), "additionalProperties", no, "required", list(word("name"), word(form.Arguments)),
-			"properties", object("name", object("const", word(t.Name)), form.Arguments, object("$ref", word("#/$defs/"+place)))))
+			"properties", object("name", object("const", word(t.Name)), form.Arguments, object("$ref", word(place)))))
 	}
 	calls := object("anyOf", ways)
 	if form.List {
@@ -56,9 +66,57 @@ func ParseCalls(form CallForm, tools []Tool) (*Grammar, error) {
 	if most := form.Most - 1; !form.List && form.Close != "" && most != 0 { // most < 0: any number
 		one = seq(one, repeat(seq(line, one), 0, max(most, -1)))
 	}
+	if form.Free {
+		f := &free{closed: form.Closed, braced: form.Open == "", call: one}
+		if form.Open != "" {
+			f.opens, f.call = []string{form.Open}, seq(one.subs[1:]...) // behind the mark
+		}
+		one = &expr{op: opFree, free: f, subs: []*expr{f.call}}
+	}
 	g.rules = append(g.rules, rule{"the calls", one})
 	g.root = len(g.rules) - 1
 	return g, nil
+}
+
+// ParseChoice is one of the texts.
+func ParseChoice(texts []string) (*Grammar, error) {
+	size := 0
+	ways := make([]*expr, len(texts))
+	for i, t := range texts {
+		if size += len(t); !utf8.ValidString(t) || size > maxSource {
+			return nil, fmt.Errorf("constrain: choice %d: it is no UTF-8, or all have more than %d bytes", i, maxSource)
+		}
+		ways[i] = text(t)
+	}
+	return &Grammar{rules: []rule{{"the choice", alt(ways...)}}}, nil
+}
+
+// Either is what one of two grammars describes, neither of which has free text.
+func Either(a, b *Grammar) *Grammar {
+	moved := map[*expr]*expr{}
+	var move func(e *expr) *expr // with the rules of b behind those of a
+	move = func(e *expr) *expr {
+		if n, ok := moved[e]; ok || e.op != opRule && len(e.subs) == 0 {
+			return cmp.Or(n, e)
+		}
+		n := *e
+		n.subs = nil
+		for _, s := range e.subs {
+			n.subs = append(n.subs, move(s))
+		}
+		if n.op == opRule {
+			n.rule += len(a.rules)
+		}
+		moved[e] = &n
+		return &n
+	}
+	g := &Grammar{rules: slices.Clone(a.rules), root: len(a.rules) + len(b.rules)}
+	for _, r := range b.rules {
+		g.rules = append(g.rules, rule{r.name, move(r.body)})
+	}
+	call := func(r int) *expr { return &expr{op: opRule, rule: r} }
+	g.rules = append(g.rules, rule{"one of two", alt(call(a.root), call(len(a.rules)+b.root))})
+	return g
 }
 
 // mark is a special token, or its text.

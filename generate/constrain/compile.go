@@ -3,11 +3,11 @@ package constrain
 import (
 	"fmt"
 	"slices"
-	"strconv"
+	"sync/atomic"
 )
 
 // maxNodes bounds an automaton.
-const maxNodes = 1 << 19
+const maxNodes = 1 << 18
 
 type nodeKind uint8
 
@@ -21,11 +21,17 @@ const (
 // node is one of the automaton. Node 0 is the only nodeReturn.
 type node struct {
 	kind        nodeKind
-	lo, hi      uint16 // bytes; from 256 on special tokens, Constraint.special[lo-256]
+	lo, hi      uint16 // bytes; symbolOther; beyond it special tokens, see Constraint.symbol
 	next, other int32
 	ahead       int32 // copies of this node, each stride further on, that repeat what it is a part of
 	stride      int32
 }
+
+// symbolOther is read for any id of Constraint.others.
+const symbolOther = 256
+
+// symbol is what is read for the special token of a number.
+func symbol(special int) uint16 { return uint16(symbolOther + 1 + special) }
 
 // Constraint is a grammar compiled for a vocabulary. It keeps what its matchers find out, and is safe for their concurrent use.
 type Constraint struct {
@@ -33,32 +39,37 @@ type Constraint struct {
 	nodes   []node
 	starts  []int32 // of rules
 	root    int32   // rule
-	special []int32 // ids that are symbols 256, 257, ...
+	special []int32 // ids that are symbols of their own
+	others  Mask    // control tokens that may stand in free text; nil: there is none
 	class   []uint16
 	classes int // symbols of one class are never told apart
 
 	shared shared
+	last   atomic.Int64 // by the clock of the vocabulary's Memory: when it was used
 }
 
 // compiler makes nodes from the end of a text to its beginning.
 type compiler struct {
 	*Constraint
 	rules []rule
-	ends  []bool // rules that have a text
+	work  int // expressions looked at
 	err   error
 }
 
 // Compile returns the automaton of a grammar over a vocabulary. Errors name the rule that has no end, calls itself before anything is read, or wants
 // what the vocabulary cannot spell.
 func (g *Grammar) Compile(v *Vocabulary) (*Constraint, error) {
-	reached, ends, err := g.check(v)
+	bodies, err := g.check(v)
 	if err != nil {
 		return nil, fmt.Errorf("constrain: %w", err)
 	}
-	c := &compiler{Constraint: &Constraint{vocab: v, nodes: make([]node, 1), root: int32(g.root)}, rules: slices.Clone(g.rules), ends: ends}
+	c := &compiler{Constraint: &Constraint{vocab: v, nodes: make([]node, 1), root: int32(g.root)}, rules: slices.Clone(g.rules)}
+	for i, body := range bodies {
+		c.rules[i].body = body
+	}
 	for i := 0; i < len(c.rules) && c.err == nil; i++ { // rules are added on the way
 		c.starts = append(c.starts, 0)
-		if i >= len(g.rules) || reached[i] && ends[i] {
+		if c.rules[i].body != nil { // the root reaches it, and it has a text
 			start := c.compile(c.rules[i].body, 0)
 			c.starts[i] = start
 		}
@@ -67,12 +78,18 @@ func (g *Grammar) Compile(v *Vocabulary) (*Constraint, error) {
 		}
 	}
 	c.classify()
+	c.nodes = slices.Clip(c.nodes)
 	return c.Constraint, nil
+}
+
+// Bytes is about what the automaton takes, without what matchers find out.
+func (c *Constraint) Bytes() int {
+	return 28*cap(c.nodes) + 4*len(c.starts) + 2*len(c.class) + 8*len(c.others) + 1024
 }
 
 // classify divides symbols into those that no node tells apart.
 func (c *Constraint) classify() {
-	symbols := 256 + len(c.special)
+	symbols := int(symbol(len(c.special)))
 	begins := make([]bool, symbols+1)
 	for _, n := range c.nodes {
 		if n.kind == nodeSpan {
@@ -103,6 +120,9 @@ func (c *compiler) add(n node) int32 {
 
 // compile returns the node where e begins that is followed by next.
 func (c *compiler) compile(e *expr, next int32) int32 {
+	if c.work++; c.work > maxWork && c.err == nil {
+		c.err = fmt.Errorf("the grammar is too large: it takes more than %d steps to compile", maxWork)
+	}
 	if c.err != nil {
 		return 0
 	}
@@ -122,6 +142,8 @@ func (c *compiler) compile(e *expr, next int32) int32 {
 		return next
 	case opAlt:
 		return c.alternatives(e.subs, next)
+	case opFree:
+		return c.compileFree(e.free, next)
 	}
 	return c.repeat(e, next)
 }
@@ -144,13 +166,11 @@ func (c *compiler) token(name string, next int32) int32 {
 		at = len(c.special)
 		c.special = append(c.special, id)
 	}
-	return c.add(node{kind: nodeSpan, lo: uint16(256 + at), hi: uint16(256 + at), next: next})
+	return c.add(node{kind: nodeSpan, lo: symbol(at), hi: symbol(at), next: next})
 }
 
 func (c *compiler) set(spans []span, next int32) int32 {
-	if c.vocab.spelled != nil {
-		spans = common(spans, c.vocab.spelled)
-	}
+	spans = c.vocab.spelledOf(spans)
 	var ways []int32
 	for _, s := range spans {
 		utf8Spans(s, func(list []byteSpan) {
@@ -173,16 +193,14 @@ func (c *compiler) split(ways []int32) int32 {
 	return at
 }
 
-// alternatives begins all of subs that have a text; those that are texts share their beginnings.
+// alternatives begins all of subs; those that are texts share their beginnings.
 func (c *compiler) alternatives(subs []*expr, next int32) int32 {
 	var texts []string
 	var ways []int32
 	for _, s := range subs {
-		switch {
-		case !s.ends(c.ends, c.vocab):
-		case s.op == opText:
+		if s.op == opText {
 			texts = append(texts, s.text)
-		default:
+		} else {
 			ways = append(ways, c.compile(s, next))
 		}
 	}
@@ -226,9 +244,6 @@ const (
 // repeat copies the body as often as it is counted.
 func (c *compiler) repeat(e *expr, next int32) int32 {
 	body, least, most := e.subs[0], e.min, e.max
-	if !body.ends(c.ends, c.vocab) {
-		return next
-	}
 	if most < 0 {
 		loop := c.add(node{kind: nodeSplit, other: next})
 		start := c.compile(body, loop)
@@ -245,13 +260,19 @@ func (c *compiler) repeat(e *expr, next int32) int32 {
 		}
 		next, most = start, least
 	}
-	if n := size(body); most > 1 && (n > maxInline || n*most > maxCopies) {
-		c.rules, c.ends = append(c.rules, rule{"a repeated part", body}), append(c.ends, true)
+	if most > 1 && c.large(body, most) {
+		c.rules = append(c.rules, rule{"a repeated part", body})
 		body = &expr{op: opRule, rule: len(c.rules) - 1}
 	}
 	end := next
 	next = c.chain(body, most-least, next, &end)
 	return c.chain(body, least, next, nil)
+}
+
+// large reports whether copies of a body are too many nodes to stand side by side.
+func (c *compiler) large(body *expr, copies int) bool {
+	n := c.size(body)
+	return n > maxInline || n*copies > maxCopies
 }
 
 // chain puts copies of body in front of next, from each of which one may go to exit, unless it is nil.
@@ -283,8 +304,9 @@ func (c *compiler) chain(body *expr, copies int, next int32, exit *int32) int32 
 }
 
 // size is about the number of nodes of e, at most a large number.
-func size(e *expr) int {
+func (c *compiler) size(e *expr) int {
 	const large = 1 << 20
+	c.work += 1 + len(e.set)
 	n := 1
 	switch e.op {
 	case opText:
@@ -296,7 +318,7 @@ func size(e *expr) int {
 		}
 	case opSeq, opAlt, opRepeat:
 		for _, s := range e.subs {
-			n = min(n+size(s)+1, large)
+			n = min(n+c.size(s)+1, large)
 		}
 		if e.op == opRepeat && n > maxInline {
 			return min(max(e.min, e.max, 1)+n, large)
@@ -305,166 +327,4 @@ func size(e *expr) int {
 		}
 	}
 	return n
-}
-
-// check reports what makes a grammar useless. It returns the rules that the root reaches, and those that have a text that the vocabulary spells.
-func (g *Grammar) check(v *Vocabulary) (reached, ends []bool, err error) {
-	if len(g.rules) > maxRules {
-		return nil, nil, fmt.Errorf("%d rules, at most %d", len(g.rules), maxRules)
-	}
-	reached = make([]bool, len(g.rules))
-	todo := []int{g.root}
-	reached[g.root] = true
-	for len(todo) > 0 {
-		r := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		g.rules[r].body.calls(func(called int) {
-			if !reached[called] {
-				reached[called] = true
-				todo = append(todo, called)
-			}
-		})
-	}
-	ends = g.fixpoint(reached, func(e *expr, rules []bool) bool { return e.ends(rules, v) })
-	if !ends[g.root] {
-		all := g.fixpoint(reached, func(e *expr, rules []bool) bool { return e.ends(rules, nil) })
-		for i, r := range g.rules {
-			if reached[i] && all[g.root] && !ends[i] {
-				if missing := r.body.unspelled(ends, v); missing != "" {
-					return nil, nil, fmt.Errorf("%s: the vocabulary cannot spell %s", r.name, missing)
-				}
-			}
-		}
-		return nil, nil, fmt.Errorf("%s: nothing satisfies it, or it never ends as it always contains itself", g.rules[g.root].name)
-	}
-	return reached, ends, g.leftRecursion(reached)
-}
-
-// unspelled shows a part of e, which has no text for a lack of characters in the vocabulary; "" where it is for a lack in other rules.
-func (e *expr) unspelled(rules []bool, v *Vocabulary) string {
-	switch e.op {
-	case opText, opToken:
-		return strconv.Quote(e.text)
-	case opClass:
-		return fmt.Sprintf("a character of %+q to %+q", e.set[0].lo, e.set[len(e.set)-1].hi)
-	}
-	for _, s := range e.subs {
-		if !s.ends(rules, v) {
-			if missing := s.unspelled(rules, v); missing != "" {
-				return missing
-			}
-		}
-	}
-	return ""
-}
-
-// fixpoint is the least set of rules that holds whatever is true of a body given the set.
-func (g *Grammar) fixpoint(reached []bool, is func(*expr, []bool) bool) []bool {
-	set := make([]bool, len(g.rules))
-	for grown := true; grown; {
-		grown = false
-		for i, r := range slices.Backward(g.rules) { // rules mostly name later ones
-			if reached[i] && !set[i] && is(r.body, set) {
-				set[i], grown = true, true
-			}
-		}
-	}
-	return set
-}
-
-// calls tells the rules that e names.
-func (e *expr) calls(told func(rule int)) {
-	if e.op == opRule {
-		told(e.rule)
-	}
-	for _, s := range e.subs {
-		s.calls(told)
-	}
-}
-
-// ends reports whether e has a text that the vocabulary spells, given the rules that have one; nil spells everything.
-func (e *expr) ends(rules []bool, v *Vocabulary) bool {
-	return e.holds(rules, func(leaf *expr) bool {
-		switch leaf.op {
-		case opText:
-			return v.spells(leaf.text)
-		case opToken:
-			return v.spells(leaf.text) || v.has(leaf.text)
-		case opClass:
-			return v == nil || v.spelled == nil || len(common(v.spelled, leaf.set)) > 0
-		}
-		return true
-	})
-}
-
-// holds reports whether e has a text of which something holds, given the rules that have one and what leaves say: of a sequence it holds where it does of all
-// parts, of a choice where it does of one.
-func (e *expr) holds(rules []bool, leaf func(*expr) bool) bool {
-	of := func(s *expr) bool { return s.holds(rules, leaf) }
-	switch e.op {
-	case opRule:
-		return rules[e.rule]
-	case opSeq:
-		return !slices.ContainsFunc(e.subs, func(s *expr) bool { return !of(s) })
-	case opAlt:
-		return slices.ContainsFunc(e.subs, of)
-	case opRepeat:
-		return e.min == 0 || of(e.subs[0])
-	}
-	return leaf(e)
-}
-
-// nullable reports whether e has the empty text, given the rules that have.
-func (e *expr) nullable(rules []bool) bool {
-	return e.holds(rules, func(*expr) bool { return false })
-}
-
-// first tells the rules with which e may begin.
-func (e *expr) first(nullable []bool, told func(rule int)) {
-	switch e.op {
-	case opRule:
-		told(e.rule)
-	case opSeq:
-		for _, s := range e.subs {
-			if s.first(nullable, told); !s.nullable(nullable) {
-				return
-			}
-		}
-	default:
-		for _, s := range e.subs {
-			s.first(nullable, told)
-		}
-	}
-}
-
-// leftRecursion reports a rule that begins with itself: the automaton would call it without end.
-func (g *Grammar) leftRecursion(reached []bool) error {
-	nullable := g.fixpoint(reached, (*expr).nullable)
-	const open, done = 1, 2
-	mark := make([]uint8, len(g.rules))
-	var visit func(r int) error
-	visit = func(r int) (err error) {
-		switch mark[r] {
-		case open:
-			return fmt.Errorf("%s: it begins with itself (left recursion): write it as a repetition", g.rules[r].name)
-		case done:
-			return nil
-		}
-		mark[r] = open
-		g.rules[r].body.first(nullable, func(called int) {
-			if err == nil {
-				err = visit(called)
-			}
-		})
-		mark[r] = done
-		return err
-	}
-	for r := range g.rules {
-		if reached[r] {
-			if err := visit(r); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

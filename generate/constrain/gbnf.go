@@ -45,6 +45,7 @@ type gbnf struct {
 	source  string
 	at      int
 	nest    int
+	spans   int // of all classes
 	rules   []rule
 	numbers map[string]int
 }
@@ -299,6 +300,9 @@ func (p *gbnf) class() (*expr, error) {
 			}
 		}
 		spans = append(spans, span{lo, hi})
+	}
+	if p.spans += len(spans); p.spans > maxSpans {
+		return nil, fmt.Errorf("more than %d ranges of characters", maxSpans)
 	}
 	if not {
 		spans = others(tidy(spans))

@@ -20,9 +20,10 @@ type rule struct {
 
 // Bounds of what is read.
 const (
-	maxSource = 1 << 20 // bytes of a grammar, a regular expression or a schema
+	maxSource = 1 << 17 // bytes of a grammar
 	maxRules  = 1 << 12
-	maxNest   = 200 // depth of brackets in a notation
+	maxSpans  = 1 << 18 // ranges of characters in all classes
+	maxNest   = 200     // depth of brackets in a notation
 	maxRepeat = 1 << 16
 )
 
@@ -36,6 +37,7 @@ const (
 	opSeq              // subs one after the other; none: the empty text
 	opAlt              // one of subs; none: nothing at all, not even the empty text
 	opRepeat           // subs[0], min to max times; max < 0: without end
+	opFree             // what free says; only a root is one
 )
 
 // expr is a piece of a grammar. It is shared and never changed.
@@ -46,6 +48,7 @@ type expr struct {
 	rule     int
 	subs     []*expr
 	min, max int
+	free     *free
 }
 
 // span is a range of characters, both ends included.
@@ -68,6 +71,9 @@ func class(spans ...span) *expr {
 	return &expr{op: opClass, set: spans}
 }
 
+// maxFlat is the longest sequence that becomes a part of another: what is put together part by part costs no more than its length.
+const maxFlat = 8
+
 // seq is its parts one after the other.
 func seq(parts ...*expr) *expr {
 	var subs []*expr
@@ -75,7 +81,7 @@ func seq(parts ...*expr) *expr {
 		switch {
 		case p.isNever():
 			return never
-		case p.op == opSeq:
+		case p.op == opSeq && len(p.subs) <= maxFlat:
 			subs = append(subs, p.subs...)
 		case p.op == opText && len(subs) > 0 && subs[len(subs)-1].op == opText:
 			subs[len(subs)-1] = text(subs[len(subs)-1].text + p.text)
@@ -108,7 +114,7 @@ func alt(parts ...*expr) *expr {
 // repeat is e, min to max times; max < 0: without end.
 func repeat(e *expr, min, max int) *expr {
 	switch {
-	case max == 0 || min == 0 && e.isNever():
+	case max == 0 || min == 0 && e.isNever() || e.op == opSeq && len(e.subs) == 0:
 		return empty
 	case min == 1 && max == 1 || e.isNever():
 		return e
@@ -122,9 +128,12 @@ func (e *expr) isNever() bool { return e.op == opAlt && len(e.subs) == 0 }
 
 // tidy sorts and joins ranges of characters, and leaves out what is no character: surrogates and what lies outside Unicode.
 func tidy(spans []span) []span {
-	spans = slices.Clone(spans)
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
-	var joined []span
+	byLo := func(a, b span) int { return cmp.Compare(a.lo, b.lo) }
+	if !slices.IsSortedFunc(spans, byLo) {
+		spans = slices.Clone(spans)
+		slices.SortFunc(spans, byLo)
+	}
+	joined := make([]span, 0, len(spans))
 	for _, s := range spans {
 		s.lo, s.hi = max(s.lo, 0), min(s.hi, utf8.MaxRune)
 		if n := len(joined); s.lo > s.hi {

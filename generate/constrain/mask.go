@@ -81,6 +81,9 @@ func (h *cache) makeMask(at int32) (Mask, error) {
 			nodes[i] = tops[i].node
 		}
 		tops = tops[n:]
+		if err := h.spend(len(mask)); err != nil {
+			return nil, err
+		}
 		l, err := h.local(nodes)
 		if err != nil {
 			return nil, err
@@ -104,11 +107,20 @@ func (h *cache) makeMask(at int32) (Mask, error) {
 		}
 	}
 	for i, id := range h.special {
-		next, err := h.step(at, uint16(256+i))
+		next, err := h.step(at, symbol(i))
 		if err != nil {
 			return nil, err
 		}
 		mask.set(id, next != stateDead)
+	}
+	if h.others != nil {
+		next, err := h.step(at, symbolOther)
+		if err != nil {
+			return nil, err
+		}
+		if next != stateDead {
+			mask.or(h.others)
+		}
 	}
 	return mask, nil
 }
@@ -148,6 +160,9 @@ func (h *cache) walk(first, end, at int32, mask Mask, escapes *[]int32) error {
 	var path [maxToken + 1]int32 // states by depth
 	path[0] = at
 	for n := first; n < end; {
+		if err := h.spend(1); err != nil {
+			return err
+		}
 		t := &trie[n]
 		depth := t.depth - base
 		next, err := h.step(path[depth], uint16(t.b))

@@ -38,14 +38,21 @@ func (m *Matcher) use() (*cache, error) {
 		m.state = at
 	}
 	m.cache = s.cache
+	m.cache.effort = 0
 	return m.cache, nil
+}
+
+// done unlocks the cache, and tells the vocabulary's Memory how large it is.
+func (m *Matcher) done() {
+	m.c.tell()
+	m.c.shared.mu.Unlock()
 }
 
 // Mask returns the ids that may come next, of those in stops all where the text may end here, and none elsewhere. It is valid until the next call. An
 // empty mask is an error, as is a grammar that is too ambiguous at this place.
 func (m *Matcher) Mask(stops []int32) (Mask, error) {
 	h, err := m.use()
-	defer m.c.shared.mu.Unlock()
+	defer m.done()
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +78,7 @@ func (m *Matcher) Mask(stops []int32) (Mask, error) {
 // Advance takes the next id, which must be in the mask and end nothing.
 func (m *Matcher) Advance(id int32) error {
 	h, err := m.use()
-	defer m.c.shared.mu.Unlock()
+	defer m.done()
 	if err != nil {
 		return err
 	}
@@ -89,8 +96,11 @@ func (m *Matcher) Advance(id int32) error {
 func (h *cache) advance(at, id int32) (next int32, err error) {
 	for i, special := range h.special {
 		if special == id {
-			return h.step(at, uint16(256+i))
+			return h.step(at, symbol(i))
 		}
+	}
+	if h.others.Has(id) {
+		return h.step(at, symbolOther)
 	}
 	if id < 0 || int(id) >= len(h.vocab.tokens) || h.vocab.tokens[id] == nil {
 		return stateDead, nil
@@ -112,7 +122,7 @@ func (m *Matcher) Ended() bool { may, others := m.end(); return may && !others }
 // end reports whether the text may end and whether it may go on; neither where the state cannot be told, which the next Mask says.
 func (m *Matcher) end() (may, others bool) {
 	h, err := m.use()
-	defer m.c.shared.mu.Unlock()
+	defer m.done()
 	if err != nil {
 		return false, false
 	}

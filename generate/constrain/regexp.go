@@ -2,7 +2,9 @@ package constrain
 
 import (
 	"fmt"
+	"regexp"
 	"regexp/syntax"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -10,30 +12,80 @@ import (
 // ParseRegexp reads a regular expression in Go's syntax (RE2's): the language is what it matches as a whole, as if it stood between ^ and $, which may
 // be written. There are no word boundaries, and ^ and $ only at the ends.
 func ParseRegexp(pattern string) (*Grammar, error) {
-	e, err := regular(pattern, empty)
+	e, err := new(patterns).read(pattern, empty)
 	if err != nil {
 		return nil, fmt.Errorf("constrain: %w", err)
 	}
 	return &Grammar{rules: []rule{{"the regular expression", e}}}, nil
 }
 
-// maxPattern bounds a regular expression in bytes: its tree takes some hundred times as many.
-const maxPattern = 1 << 14
+// Bounds of the regular expressions of a grammar together: what the parser makes of them is far larger than they are.
+const (
+	maxPattern = 1 << 14 // bytes
+	maxClasses = 1 << 8  // named classes (\pL), each of some hundred ranges
+	maxFolds   = 1 << 18 // characters in ranges that are read without case, which are folded one by one
+)
 
-// regular is a pattern with something on each side that is not anchored.
-func regular(pattern string, around *expr) (*expr, error) {
-	if len(pattern) > maxPattern {
-		return nil, fmt.Errorf("a regular expression of %d bytes, at most %d", len(pattern), maxPattern)
+// patterns counts what a grammar's regular expressions cost.
+type patterns struct{ bytes, classes, folds, spans int }
+
+// admit reports a pattern that, with those before it, is beyond a bound. It overestimates: what looks like a range or a class may be none.
+func (p *patterns) admit(pattern string) error {
+	if p.bytes += len(pattern); p.bytes > maxPattern {
+		return fmt.Errorf("regular expressions of %d bytes, at most %d", p.bytes, maxPattern)
+	}
+	if p.classes += strings.Count(pattern, `\p`) + strings.Count(pattern, `\P`); p.classes > maxClasses {
+		return fmt.Errorf("%d named classes of characters, at most %d", p.classes, maxClasses)
+	}
+	if !foldCase.MatchString(pattern) {
+		return nil
+	}
+	class := false // a bracket is open, or may be
+	for at := 0; at < len(pattern); at++ {
+		switch pattern[at] {
+		case '\\':
+			at++
+		case '[':
+			class = true
+		case ']':
+			class = class && strings.IndexByte("[^:", pattern[at-1]) >= 0
+		case '-':
+			if class {
+				lo, _ := utf8.DecodeLastRuneInString(pattern[:at])
+				hi, _ := utf8.DecodeRuneInString(pattern[at+1:])
+				if hi == '\\' || strings.Contains(pattern[max(0, at-12):at], "\\") { // an end may be any character
+					lo, hi = 0, lastFold
+				}
+				p.folds += max(0, int(min(hi, lastFold)-lo))
+			}
+		}
+	}
+	if p.folds > maxFolds {
+		return fmt.Errorf("ranges of more than %d characters without case", maxFolds)
+	}
+	return nil
+}
+
+// lastFold is beyond the last character that has two cases.
+const lastFold = 0x1F000
+
+// foldCase finds flags that ask for both cases.
+var foldCase = regexp.MustCompile(`\(\?[a-zA-Z-]*i`)
+
+// read is a pattern with something on each side that is not anchored.
+func (p *patterns) read(pattern string, around *expr) (*expr, error) {
+	if err := p.admit(pattern); err != nil {
+		return nil, err
 	}
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return nil, err
 	}
-	return atEnds(tree, around, true, true)
+	return p.atEnds(tree, around, true, true)
 }
 
 // atEnds is a tree that begins the pattern, or ends it, or both: there it may be anchored.
-func atEnds(r *syntax.Regexp, around *expr, begins, ends bool) (*expr, error) {
+func (p *patterns) atEnds(r *syntax.Regexp, around *expr, begins, ends bool) (*expr, error) {
 	before, after := empty, empty
 	if begins {
 		before = around
@@ -47,11 +99,11 @@ func atEnds(r *syntax.Regexp, around *expr, begins, ends bool) (*expr, error) {
 	case ends && (r.Op == syntax.OpEndText || r.Op == syntax.OpEndLine):
 		return before, nil
 	case r.Op == syntax.OpCapture:
-		return atEnds(r.Sub[0], around, begins, ends)
+		return p.atEnds(r.Sub[0], around, begins, ends)
 	case r.Op == syntax.OpConcat || r.Op == syntax.OpAlternate:
 		var subs []*expr
 		for i, s := range r.Sub {
-			e, err := atEnds(s, around, begins && (i == 0 || r.Op == syntax.OpAlternate), ends && (i == last || r.Op == syntax.OpAlternate))
+			e, err := p.atEnds(s, around, begins && (i == 0 || r.Op == syntax.OpAlternate), ends && (i == last || r.Op == syntax.OpAlternate))
 			if err != nil {
 				return nil, err
 			}
@@ -62,9 +114,11 @@ func atEnds(r *syntax.Regexp, around *expr, begins, ends bool) (*expr, error) {
 		}
 		return seq(subs...), nil
 	}
-	e, err := fromTree(r)
+	e, err := p.fromTree(r)
 	return seq(before, e, after), err
 }
+
+var notNewline = class(others([]span{{'\n', '\n'}})...)
 
 // character is one character; what is none, as half of a surrogate pair, is never read.
 func character(r rune) *expr {
@@ -74,10 +128,10 @@ func character(r rune) *expr {
 	return text(string(r))
 }
 
-func fromTree(r *syntax.Regexp) (*expr, error) {
+func (p *patterns) fromTree(r *syntax.Regexp) (*expr, error) {
 	var subs []*expr
 	for _, s := range r.Sub {
-		e, err := fromTree(s)
+		e, err := p.fromTree(s)
 		if err != nil {
 			return empty, err
 		}
@@ -102,6 +156,9 @@ func fromTree(r *syntax.Regexp) (*expr, error) {
 		}
 		return seq(subs...), nil
 	case syntax.OpCharClass:
+		if p.spans += len(r.Rune) / 2; p.spans > maxSpans {
+			return empty, fmt.Errorf("more than %d ranges of characters", maxSpans)
+		}
 		var spans []span
 		for i := 0; i < len(r.Rune); i += 2 {
 			spans = append(spans, span{r.Rune[i], r.Rune[i+1]})
@@ -110,7 +167,7 @@ func fromTree(r *syntax.Regexp) (*expr, error) {
 	case syntax.OpAnyChar:
 		return class(span{0, utf8.MaxRune}), nil
 	case syntax.OpAnyCharNotNL:
-		return class(others([]span{{'\n', '\n'}})...), nil
+		return notNewline, nil
 	case syntax.OpCapture:
 		return subs[0], nil
 	case syntax.OpConcat:

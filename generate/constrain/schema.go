@@ -29,7 +29,7 @@ func ParseSchema(source string) (*Grammar, error) {
 
 // fromSchema makes a grammar.
 func fromSchema(root *value) (*Grammar, error) {
-	s := &schema{root: root, refs: map[string]int{}, common: map[string]int{}}
+	s := &schema{root: root, refs: map[string]int{}, common: map[string]int{}, joining: map[string]bool{}}
 	s.ref("#")
 	for i := 0; i < len(s.pending) && s.err == nil; i++ { // more are met on the way
 		p := s.pending[i]
@@ -48,14 +48,17 @@ func fromSchema(root *value) (*Grammar, error) {
 
 // schema makes rules; the first is the whole.
 type schema struct {
-	root    *value
-	rules   []rule
-	refs    map[string]int // rules by JSON pointer
-	common  map[string]int // rules that several schemas share, by name
-	pending []pointer
-	merges  int
-	at      string // where a $ref stands
-	err     error  // the first
+	patterns patterns
+	root     *value
+	rules    []rule
+	refs     map[string]int // rules by JSON pointer
+	common   map[string]int // rules that several schemas share, by name
+	pending  []pointer
+	merges   int
+	joining  map[string]bool // pointers that are being joined
+	work     int
+	at       string // where a $ref stands
+	err      error  // the first
 }
 
 type pointer struct{ pointer, from string }
@@ -67,6 +70,20 @@ func (s *schema) fail(path, format string, args ...any) *expr {
 	}
 	return never
 }
+
+// maxSteps bounds what is made of a schema: a step is a keyword, a value, or a character of a name.
+const maxSteps = 1 << 18
+
+// spend counts steps, and reports whether there may be more.
+func (s *schema) spend(n int, path string) bool {
+	if s.work += n; s.work > maxSteps {
+		s.fail(path, "the schema is too large, or refers too often: it takes more than %d steps", maxSteps)
+	}
+	return s.err == nil
+}
+
+// maxPath bounds how deep schemas that are joined may stand in each other, by the length of their place.
+const maxPath = 1 << 12
 
 // ref is a call of the rule of a JSON pointer.
 func (s *schema) ref(to string) *expr {
@@ -156,12 +173,17 @@ var typed = map[string][]string{
 
 var types = []string{"object", "array", "string", "number", "boolean", "null"}
 
+// known are the keywords that say something.
+var known = slices.Concat([]string{"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "nullable"}, typed["object"], typed["array"], typed["string"], typed["number"])
+
 // compile is the language of a schema.
 func (s *schema) compile(v *value, path string) *expr {
-	if s.err != nil {
+	if !s.spend(1+len(v.keys), path) {
 		return never
 	}
 	switch {
+	case len(path) > maxPath:
+		return s.fail(path[:100]+"...", "schemas stand too deep within each other: $ref may go round in a circle")
 	case v.kind == 't' && v.text == "true":
 		return s.anything()
 	case v.kind == 't':
@@ -170,7 +192,6 @@ func (s *schema) compile(v *value, path string) *expr {
 		return s.fail(path, "a schema is an object or a boolean")
 	}
 	v = v.bare()
-	known := slices.Concat([]string{"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "nullable"}, typed["object"], typed["array"], typed["string"], typed["number"])
 	for _, k := range v.keys {
 		if !slices.Contains(known, k) {
 			return s.fail(path+"/"+escapePointer(k), "this keyword is not supported")
@@ -337,6 +358,9 @@ func (v *value) typeName() string {
 
 // literal is a value as it is.
 func (s *schema) literal(v *value) *expr {
+	if !s.spend(1, "#") {
+		return never
+	}
 	var parts []*expr
 	switch v.kind {
 	case '"':

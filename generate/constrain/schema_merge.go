@@ -12,11 +12,17 @@ func (s *schema) flat(v *value, path string) *value {
 	joined := v.without("$ref", "allOf")
 	if to := v.get("$ref"); to != nil {
 		target, ok := s.target(to.text)
-		if !ok {
+		switch {
+		case !ok:
 			s.fail(path+"/$ref", "there is nothing in the schema at %q", to.text)
 			return no
+		case s.joining[to.text]:
+			s.fail(path+"/$ref", "%q goes round in a circle", to.text)
+			return no
 		}
+		s.joining[to.text] = true
 		joined = s.merge(joined, target, path+"/$ref")
+		delete(s.joining, to.text)
 	}
 	if of := v.get("allOf"); of != nil {
 		if of.kind != '[' {
@@ -38,7 +44,10 @@ func (s *schema) merge(a, b *value, path string) *value {
 		s.fail(path, "more than %d schemas to join: $ref and allOf may go round in a circle", maxMerges)
 	}
 	switch {
-	case s.err != nil || a == no || b.kind == 't' && b.text == "false":
+	case len(path) > maxPath:
+		s.fail(path[:100]+"...", "schemas to join stand too deep within each other")
+		return no
+	case !s.spend(1+len(a.keys)+len(b.keys), path) || a == no || b.kind == 't' && b.text == "false":
 		return no
 	case b.kind == 't':
 		return a
@@ -94,6 +103,9 @@ func (s *schema) merge(a, b *value, path string) *value {
 		case "type":
 			m = m.with(k, sharedTypes(x, y))
 		case "enum":
+			if !s.spend(len(x.items)*len(y.items)/16, path) {
+				return no
+			}
 			m = m.with(k, list(slices.DeleteFunc(slices.Clone(x.items), func(i *value) bool { return !slices.ContainsFunc(y.items, i.equal) })...))
 			if len(m.get(k).items) == 0 {
 				return no
@@ -152,20 +164,25 @@ func (s *schema) mergeProperties(a, b *value, path string) *value {
 		s.fail(path+"/properties", "it is no object")
 		return a
 	}
-	all := pa
+	if !s.spend(len(pa.keys)+len(pb.keys), path) {
+		return a
+	}
+	all := &value{kind: '{', keys: slices.Clone(pa.keys), items: slices.Clone(pa.items)}
 	for i, k := range pa.keys {
 		switch other := pb.get(k); {
 		case other != nil:
-			all = all.with(k, both(pa.items[i], other))
+			all.items[i] = both(pa.items[i], other)
 		case ob != nil:
-			all = all.with(k, both(pa.items[i], ob))
+			all.items[i] = both(pa.items[i], ob)
 		}
 	}
 	for i, k := range pb.keys {
 		if pa.get(k) == nil {
-			if all = all.with(k, pb.items[i]); oa != nil {
-				all = all.with(k, both(pb.items[i], oa))
+			item := pb.items[i]
+			if oa != nil {
+				item = both(item, oa)
 			}
+			all.keys, all.items = append(all.keys, k), append(all.items, item)
 		}
 	}
 	if len(all.keys) > 0 {

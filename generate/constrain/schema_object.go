@@ -28,6 +28,9 @@ func (s *schema) array(v *value, path string) *expr {
 	default:
 		item = s.compile(i, path+"/items")
 	}
+	if len(item.subs) > 0 { // it stands in two places
+		item = &expr{op: opRule, rule: s.rule(path+"/items", item)}
+	}
 	for i, p := range prefix {
 		if p.isNever() {
 			prefix, item = prefix[:i], never
@@ -114,6 +117,9 @@ func (s *schema) object(v *value, path string) *expr {
 			}
 		}
 	}
+	if len(names) > maxRules {
+		return s.fail(path, "%d properties, at most %d", len(names), maxRules)
+	}
 	var list []property
 	for _, k := range names {
 		e := s.compile(schemas[k], path+"/properties/"+escapePointer(k))
@@ -188,11 +194,14 @@ func (s *schema) otherName(names []string) *expr {
 		return strings.ContainsFunc(n, func(r rune) bool { return escaped(r) != string(r) })
 	})
 	slices.Sort(names)
-	return seq(text(`"`), differs(slices.Compact(names)))
+	return seq(text(`"`), s.differs(slices.Compact(names)))
 }
 
 // differs is the rest of a string, and its end, that is none of names, which are in order.
-func differs(names []string) *expr {
+func (s *schema) differs(names []string) *expr {
+	if !s.spend(16, "#") {
+		return never
+	}
 	free := seq(repeat(class(plain...), 0, -1), text(`"`))
 	var ways []*expr
 	if len(names) > 0 && names[0] == "" {
@@ -208,7 +217,7 @@ func differs(names []string) *expr {
 			rest, names = append(rest, names[0][n:]), names[1:]
 		}
 		taken = append(taken, span{first, first})
-		ways = append(ways, seq(text(string(first)), differs(rest)))
+		ways = append(ways, seq(text(string(first)), s.differs(rest)))
 	}
 	return alt(append(ways, seq(class(except(plain, taken)...), free))...)
 }

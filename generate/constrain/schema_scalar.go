@@ -11,7 +11,7 @@ import (
 var plain = others([]span{{0, ' ' - 1}, {'"', '"'}, {'\\', '\\'}})
 
 // anyCharacter is one character of a string, escaped or not. Halves of surrogate pairs stand together only.
-func (s *schema) anyCharacter() *expr {
+var anyCharacter = func() *expr {
 	hex := func(lo, hi rune) []span { // digits from lo to hi, letters in both cases
 		spans := []span{{lo, hi}}
 		if lo >= 'a' {
@@ -27,7 +27,7 @@ func (s *schema) anyCharacter() *expr {
 		class([]span{{'"', '"'}, {'\\', '\\'}, {'/', '/'}, {'b', 'b'}, {'f', 'f'}, {'n', 'n'}, {'r', 'r'}, {'t', 't'}}...),
 		seq(text(`u`), alt(seq(class(append(append(hex('a', 'c'), hex('e', 'f')...), span{'0', '9'})...), repeat(digit, 3, 3)), seq(d, low, repeat(digit, 2, 2)))),
 		seq(surrogate(append(hex('a', 'b'), span{'8', '9'})...), text(`\`), surrogate(hex('c', 'f')...)))))
-}
+}()
 
 // formats are regular expressions for the formats of strings. Dates end with the 28th of February.
 var formats = map[string]string{
@@ -69,25 +69,33 @@ func (s *schema) string(v *value, path string) *expr {
 	case pattern != nil:
 		shape, key, around = pattern.text, "pattern", repeat(class(span{0, utf8.MaxRune}), 0, -1)
 	case format != nil:
-		shape, key = formats[format.text], "format"
-		if shape == "" {
+		if formats[format.text] == "" {
 			return s.fail(path+"/format", "%.40q is not supported", format.text)
 		}
+		key = "format"
 	case !sized:
-		return s.shared("string", func() *expr { return seq(text(`"`), repeat(s.anyCharacter(), 0, -1), text(`"`)) })
+		return s.shared("string", func() *expr { return seq(text(`"`), repeat(anyCharacter, 0, -1), text(`"`)) })
 	default:
 		least, most := s.count(v, "minLength", path, 0), s.count(v, "maxLength", path, -1)
 		if most >= 0 && most < least {
 			return never
 		}
-		return seq(text(`"`), repeat(s.anyCharacter(), least, most), text(`"`))
+		return seq(text(`"`), repeat(anyCharacter, least, most), text(`"`))
 	}
 	if sized {
 		return s.fail(path+"/"+key, "beside minLength or maxLength it is not supported")
 	}
-	e, err := regular(shape, around)
+	if key == "format" {
+		return s.shared("format "+format.text, func() *expr { return s.matching(formats[format.text], empty, &patterns{}, path+"/format") })
+	}
+	return s.matching(shape, around, &s.patterns, path+"/pattern")
+}
+
+// matching is a string by a regular expression.
+func (s *schema) matching(pattern string, around *expr, p *patterns, path string) *expr {
+	e, err := p.read(pattern, around)
 	if err != nil {
-		return s.fail(path+"/"+key, "%v", err)
+		return s.fail(path, "%v", err)
 	}
 	return seq(text(`"`), quoted(e), text(`"`))
 }
@@ -142,6 +150,9 @@ func (s *schema) number(t string, v *value, path string) *expr {
 		f, err := strconv.ParseFloat(b.text, 64)
 		if b.kind != '0' || err != nil {
 			return s.fail(path+"/"+key, "it is no number")
+		}
+		if !s.spend(8*len(b.text), path) {
+			return never
 		}
 		if math.Abs(f) >= 1e15 || !whole && f != math.Trunc(f) {
 			return s.fail(path+"/"+key, "a bound of %v is not supported: of numbers only whole ones are, of integers those below 1e15", f)

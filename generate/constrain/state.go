@@ -2,6 +2,7 @@ package constrain
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -11,12 +12,15 @@ import (
 const (
 	maxStacks = 1 << 13  // of a state, and frames looked at for one transition
 	maxCache  = 24 << 20 // bytes; what does not fit is forgotten and found again
+	maxEffort = 1 << 24  // for one token: nodes of the vocabulary's trie, and frames by the weight below
+	frameCost = 16
 )
 
 // shared is what matchers found out so far.
 type shared struct {
 	mu sync.Mutex
 	*cache
+	told int // bytes that the Memory knows of
 }
 
 // A stack is known by its top frame. Frames and states are the same number wherever they are the same.
@@ -51,6 +55,7 @@ type cache struct {
 	locals  map[string]*local
 	start   int32
 	bytes   int // about
+	effort  int // since the matcher began its step
 
 	todo []frame // scratch of closure
 	seen map[frame]bool
@@ -69,9 +74,19 @@ func (c *Constraint) newCache() (*cache, error) {
 	return h, err
 }
 
-// errComplex is a grammar beyond what a step may cost.
+// ErrComplex is a grammar that costs more at some place than a token may.
+var ErrComplex = errors.New("the grammar is too ambiguous here")
+
 func errComplex(what string, most int) error {
-	return fmt.Errorf("constrain: the grammar is too ambiguous here: more than %d %s", most, what)
+	return fmt.Errorf("constrain: %w: more than %d %s", ErrComplex, most, what)
+}
+
+// spend counts effort.
+func (h *cache) spend(n int) error {
+	if h.effort += n; h.effort > maxEffort {
+		return errComplex("steps for one token", maxEffort)
+	}
+	return nil
 }
 
 // frame returns the number of a frame.
@@ -115,6 +130,9 @@ func (h *cache) closure(from []frame) ([]int32, error) {
 		}
 		if len(h.seen) >= maxStacks {
 			return nil, errComplex("stacks", maxStacks)
+		}
+		if err := h.spend(frameCost); err != nil {
+			return nil, err
 		}
 		h.seen[f] = true
 		switch n := h.nodes[f.node]; n.kind {
@@ -173,6 +191,9 @@ func (h *cache) step(at int32, symbol uint16) (int32, error) {
 	class := h.class[symbol]
 	if next := h.states[at].next[class]; next != stateUnknown {
 		return next, nil
+	}
+	if err := h.spend(len(h.states[at].members)); err != nil {
+		return 0, err
 	}
 	var from []frame
 	for _, m := range h.states[at].members {

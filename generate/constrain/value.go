@@ -11,24 +11,37 @@ import (
 
 // Bounds of a JSON schema.
 const (
-	maxSchema = 1 << 18 // bytes
-	maxValues = 1 << 15 // values in it
+	maxSchema = 1 << 17 // bytes
+	maxValues = 1 << 14 // values in it
 	maxDepth  = 64      // of values within each other
 )
 
 // value is a JSON value that keeps the order of keys.
 type value struct {
-	kind  byte     // { [ " 0 t n, as values begin; t for both booleans
-	text  string   // of a string, or the value itself
-	keys  []string // of an object
-	items []*value // of a list, or of an object by key
+	kind  byte           // { [ " 0 t n, as values begin; t for both booleans
+	text  string         // of a string, or the value itself
+	keys  []string       // of an object
+	items []*value       // of a list, or of an object by key
+	index map[string]int // of keys, where there are many; made when it is first needed
 }
 
 var yes, no = &value{kind: 't', text: "true"}, &value{kind: 't', text: "false"}
 
 // get returns the value of a key, or nil.
 func (v *value) get(key string) *value {
-	if i := slices.Index(v.keys, key); i >= 0 {
+	if len(v.keys) <= 16 {
+		if i := slices.Index(v.keys, key); i >= 0 {
+			return v.items[i]
+		}
+		return nil
+	}
+	if v.index == nil {
+		v.index = map[string]int{}
+		for i, k := range v.keys {
+			v.index[k] = i
+		}
+	}
+	if i, ok := v.index[key]; ok {
 		return v.items[i]
 	}
 	return nil

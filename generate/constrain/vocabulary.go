@@ -2,6 +2,7 @@ package constrain
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"unicode/utf8"
@@ -12,6 +13,8 @@ const maxToken = 512
 
 // Vocabulary is the text of each token. It does not change once made.
 type Vocabulary struct {
+	Memory *Memory // that bounds what its constraints keep together; nil: each has its own bound only. It is set before the first of them is compiled
+
 	tokens  [][]byte // by id; nil: not text
 	special map[string]int32
 	order   []int32    // ids of text, by their bytes
@@ -123,11 +126,38 @@ func (v *Vocabulary) spells(s string) bool {
 		return true
 	}
 	for _, r := range s {
-		if len(common(v.spelled, []span{{r, r}})) == 0 {
+		if len(v.spelledOf([]span{{r, r}})) == 0 {
 			return false
 		}
 	}
 	return true
+}
+
+// spelledOf are the characters of ascending ranges that the vocabulary has.
+func (v *Vocabulary) spelledOf(spans []span) []span {
+	if v.spelled == nil {
+		return spans
+	}
+	var have []span
+	for _, s := range spans {
+		from, _ := slices.BinarySearchFunc(v.spelled, s.lo, func(o span, lo rune) int { return cmp.Compare(o.hi, lo) })
+		for _, o := range v.spelled[from:] {
+			if o.lo > s.hi {
+				break
+			}
+			have = append(have, span{max(s.lo, o.lo), min(s.hi, o.hi)})
+		}
+	}
+	return have
+}
+
+// others are the control tokens, without those whose names are told.
+func (v *Vocabulary) others(without func(name string) bool) Mask {
+	mask := make(Mask, (len(v.tokens)+63)/64)
+	for name, id := range v.special {
+		mask.set(id, !without(name))
+	}
+	return mask
 }
 
 // has reports whether there is a special token of that name.

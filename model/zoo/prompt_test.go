@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/bert"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
@@ -30,8 +32,14 @@ func promptCases() []promptCase {
 		"decoders/gpt_neox", "decoders/gptj"} {
 		list = append(list, promptCase{name, "CAUSAL_LM", 0, 0})
 	}
+	for _, name := range []string{"lora/gpt2", "decoders/mistral", "encoders/bert"} { // of Llama's class for answers transformers does not find the weights of a decoder
+		list = append(list, promptCase{name, "TOKEN_CLS", 3, 0}, promptCase{name, "QUESTION_ANS", 2, 0}, promptCase{name, "FEATURE_EXTRACTION", 0, 0})
+	}
 	return list
 }
+
+// heads are those of PEFT's tasks.
+var heads = map[string]model.Task{"SEQ_CLS": model.SequenceTask, "TOKEN_CLS": model.TokenTask, "QUESTION_ANS": model.SpanTask}
 
 // virtualTokens is n of the prompts in TestPrompt.
 const virtualTokens = 3
@@ -51,8 +59,8 @@ func openPrompted(t *testing.T, c promptCase) *prompted {
 	g := testkit.Golden(t, c.name)
 	p := &prompted{promptCase: c, dir: g.Folder()}
 	var err error
-	if c.task == "SEQ_CLS" {
-		m, err := zoo.NewTask(p.dir, model.SequenceTask, c.labels, 1, zoo.Options{F32: true})
+	if kind, ok := heads[c.task]; ok {
+		m, err := zoo.NewTask(p.dir, kind, c.labels, 1, zoo.Options{F32: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +77,7 @@ func openPrompted(t *testing.T, c promptCase) *prompted {
 			p.ids = g.I32(name + at)
 		}
 	}
-	if g.Has("segments." + at) {
+	if g.Has("segments."+at) && c.task != "QUESTION_ANS" && c.task != "FEATURE_EXTRACTION" { // where PEFT loses them
 		p.segments = g.I32("segments." + at)
 	}
 	if c.task == "SEQ_2_SEQ_LM" {
@@ -85,7 +93,7 @@ func (p *prompted) save() (names []string) {
 		return nil
 	}
 	for _, h := range m.HeadParams() {
-		if name, _, _ := strings.Cut(h.Name, "."); len(names) == 0 || names[len(names)-1] != name {
+		if name, _, _ := strings.Cut(p.m.Places(checkpoint.HuggingFace, h.Name)[0].Name, "."); len(names) == 0 || names[len(names)-1] != name {
 			names = append(names, name)
 		}
 	}
@@ -109,12 +117,21 @@ func (p *prompted) run(t *testing.T, k *tensor.Kernels, a adapt.Tuned) (logits, 
 	switch m := p.m.(type) {
 	case zoo.TaskModel:
 		x, head = m.Read(tape, in), m.Scorer()
+	case *bert.Model:
+		x = m.Encode(tape, in)
 	case model.Seq2Seq:
 		x, head = model.Decode(m, tape, tensor.IDs(p.target), nn.NewSeqs(len(p.target)), m.Encode(tape, in), in.Seqs.Spans), m.Decoder().Head()
 	case zoo.Model:
+		if p.task == "FEATURE_EXTRACTION" {
+			x = model.AsEncoder(m).Encode(tape, in)
+			break
+		}
 		x, head = model.Features(m, tape, in.IDs, in.Seqs, nil), m.Head()
 	}
-	z := head.Logits(tape, x)
+	z := x
+	if head.Weight != nil {
+		z = head.Logits(tape, x)
+	}
 	logits = append(logits, z.F32()...)
 	tape.Loss(z, func(z, dz []float32) { copy(dz, z) })
 	tape.Backward()

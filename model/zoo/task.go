@@ -13,6 +13,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/bert"
+	"github.com/plinth-ml/plinth/model/llama"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
@@ -111,14 +112,38 @@ type headed struct {
 }
 
 func newHeaded(d Model, kind model.Task, k int, mean bool) (*headed, error) {
-	if kind == model.SpanTask {
-		return nil, errors.New("answers are found by encoders (BERT, RoBERTa, DistilBERT): a decoder with a head for spans is not implemented")
+	if kind == model.SpanTask && k != 2 {
+		return nil, fmt.Errorf("a head for answers has 2 scores, not %d", k)
 	}
 	pool := model.Last
 	if mean {
 		pool = model.Mean
 	}
-	return &headed{model.NewHeaded(d, kind, pool, k, kind == model.TokenTask || mean), d}, nil
+	return &headed{model.NewHeaded(d, kind, pool, k, kind != model.SequenceTask || mean), d}, nil
+}
+
+// reader is a decoder below a head for answers whose class in transformers calls it transformer where others call it model.
+type reader struct {
+	Model `name:""`
+}
+
+// readsAnswers says whether a decoder is one of those.
+func readsAnswers(d Model) bool {
+	l, ok := d.(*llama.Model)
+	return ok && slices.Contains([]string{"llama", "qwen2", "qwen3"}, l.Config.ModelType)
+}
+
+// Places are the decoder's, first under the other name.
+func (r reader) Places(s checkpoint.Scheme, param string) []checkpoint.Place {
+	places := r.Model.Places(s, param)
+	var own []checkpoint.Place
+	for _, p := range places {
+		if rest, ok := strings.CutPrefix(p.Name, "model."); ok && s == checkpoint.HuggingFace {
+			p.Name = "transformer." + rest
+			own = append(own, p)
+		}
+	}
+	return append(own, places...)
 }
 
 // ConfigJSON is the decoder's, with the head in architectures.
@@ -144,6 +169,9 @@ func (h *headed) ConfigJSON() ([]byte, error) {
 
 // headName is the head's first name in files of this family: GPT-2's and NeoX's taggers have another than Llama's.
 func (h *headed) headName() string {
+	if h.Kind == model.SpanTask {
+		return "qa_outputs."
+	}
 	for _, p := range h.base.Params() {
 		if h.Kind == model.TokenTask && (strings.HasPrefix(p.Name, "transformer.") || strings.HasPrefix(p.Name, "gpt_neox.")) {
 			return "classifier."
@@ -156,7 +184,19 @@ func (h *headed) Places(s checkpoint.Scheme, param string) []checkpoint.Place {
 	if rest, ok := strings.CutPrefix(param, "score."); ok {
 		return []checkpoint.Place{{Name: h.headName() + rest}}
 	}
-	return h.base.Places(s, param)
+	places := h.body().Places(s, param)
+	if readsAnswers(h.base) && h.Kind != model.SpanTask { // from a folder with a head for answers, too
+		places = append(slices.Clone(places), reader{h.base}.Places(s, param)[0])
+	}
+	return places
+}
+
+// body is the decoder as files with this head name it.
+func (h *headed) body() Model {
+	if h.Kind == model.SpanTask && readsAnswers(h.base) {
+		return reader{h.base}
+	}
+	return h.base
 }
 
 func (h *headed) Ignored(s checkpoint.Scheme, tensor string) bool { return h.base.Ignored(s, tensor) }
@@ -269,7 +309,7 @@ func Parts(m TaskModel) (body Stored, head []nn.Named) {
 		p.Name = m.Places(checkpoint.HuggingFace, p.Name)[0].Name
 		head = append(head, p)
 	}
-	return h.base, head
+	return h.body(), head
 }
 
 // Drawn lists the parameters that NewTask drew because the pre-trained model of path does not have them: those of the head, and what else it lacks.

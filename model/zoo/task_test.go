@@ -30,7 +30,11 @@ func taskFolder(t *testing.T, kind string, task model.Task) (dir string, m zoo.T
 	if err := zoo.Save(pre, body, nil); err != nil {
 		t.Fatal(err)
 	}
-	m, err := zoo.NewTask(pre, task, 3, 5, zoo.Options{Train: true})
+	l = zoo.Labels{Names: []string{"bad", "so so", "good"}}
+	if task == model.SpanTask {
+		l.Names = l.Names[:2]
+	}
+	m, err := zoo.NewTask(pre, task, len(l.Names), 5, zoo.Options{Train: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +43,6 @@ func taskFolder(t *testing.T, kind string, task model.Task) (dir string, m zoo.T
 			p.T().F32()[i] += 0.1 * float32(i%5)
 		}
 	}
-	l = zoo.Labels{Names: []string{"bad", "so so", "good"}}
 	if task == model.SequenceTask {
 		l.Problem = string(adapt.SingleLabel)
 	}
@@ -64,7 +67,7 @@ var taskTexts = []adapt.Example{{IDs: []int32{5, 9, 200, 31}}, {IDs: []int32{7}}
 // A model with a head comes back from its folder with the same scores and labels, is no decoder any more, and can take another head.
 func TestTaskFolders(t *testing.T) {
 	everyFamily(t, func(t *testing.T, kind string) {
-		for _, task := range []model.Task{model.SequenceTask, model.TokenTask} {
+		for _, task := range []model.Task{model.SequenceTask, model.TokenTask, model.SpanTask} {
 			dir, m, l := taskFolder(t, kind, task)
 			back, got, err := zoo.OpenTask(dir, zoo.Options{})
 			if err != nil {
@@ -100,7 +103,7 @@ func TestOpenTaskRefuses(t *testing.T) {
 	dir, _, _ := taskFolder(t, "gpt2", model.SequenceTask)
 	config := filepath.Join(dir, zoo.ConfigFile)
 	for _, c := range [][3]string{
-		{`"1": "so so",`, "", "none for 1"}, {"ForSequenceClassification", "ForQuestionAnswering", "encoders"}, {"ForSequenceClassification", "LMHeadModel", "score.weight"},
+		{`"1": "so so",`, "", "none for 1"}, {"ForSequenceClassification", "ForQuestionAnswering", "2 scores, not 3"}, {"ForSequenceClassification", "LMHeadModel", "score.weight"},
 	} {
 		b, err := os.ReadFile(config)
 		if err != nil {
@@ -121,9 +124,9 @@ func TestOpenTaskRefuses(t *testing.T) {
 // transformers reads our folders and makes the same of texts.
 func TestTransformersLoadsTasks(t *testing.T) {
 	type job struct {
-		Dir   string    `json:"dir"`
-		Token bool      `json:"token"`
-		IDs   [][]int32 `json:"ids"`
+		Dir  string    `json:"dir"`
+		Task string    `json:"task"`
+		IDs  [][]int32 `json:"ids"`
 	}
 	var ids [][]int32
 	for _, x := range taskTexts {
@@ -132,10 +135,14 @@ func TestTransformersLoadsTasks(t *testing.T) {
 	var jobs []job
 	var names []string
 	var models []zoo.TaskModel
-	for _, kind := range []string{"gpt2", "llama", "qwen2", "mistral", "gpt_neox", "gemma2"} {
-		for _, task := range []model.Task{model.SequenceTask, model.TokenTask} {
-			dir, m, _ := taskFolder(t, kind, task)
-			jobs, names, models = append(jobs, job{dir, task == model.TokenTask, ids}), append(names, fmt.Sprint(kind, " ", task)), append(models, m)
+	var labels [][]string
+	for _, kind := range []string{"gpt2", "llama", "qwen2", "qwen3", "mistral", "mixtral", "gpt_neox", "gptj", "gemma2"} {
+		for _, task := range []model.Task{model.SequenceTask, model.TokenTask, model.SpanTask} {
+			if task == model.SpanTask && kind == "gemma2" || task == model.TokenTask && kind == "gptj" {
+				continue // transformers has no such class
+			}
+			dir, m, l := taskFolder(t, kind, task)
+			jobs, names, models, labels = append(jobs, job{dir, task.String(), ids}), append(names, fmt.Sprint(kind, " ", task)), append(models, m), append(labels, l.Names)
 		}
 	}
 	var answers []struct {
@@ -148,7 +155,7 @@ func TestTransformersLoadsTasks(t *testing.T) {
 		if answer.Report != "" {
 			t.Errorf("%s: %s", names[n], answer.Report)
 		}
-		if !slices.Equal(answer.Labels, []string{"bad", "so so", "good"}) {
+		if !slices.Equal(answer.Labels, labels[n]) {
 			t.Errorf("%s: labels %v", names[n], answer.Labels)
 		}
 		for i, s := range scores(t, models[n], taskTexts) {

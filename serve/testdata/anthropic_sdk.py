@@ -48,6 +48,16 @@ def tools():
     assert [(b.name, b.input) for b in m.content] == [("get_weather", {"city": "Rome"}), ("get_time", {})], m
 
 
+def structured():
+    cities = {"type": "object", "properties": {"city": {"enum": ["Rome", "Paris"]}}, "required": ["city"], "additionalProperties": False}
+    r = ask(output_config={"format": {"type": "json_schema", "schema": cities}}, extra_body={"temperature": 0}, max_tokens=300)
+    assert json.loads(r.content[0].text)["city"] in ("Rome", "Paris"), r
+    seven = [{"role": "user", "content": "seven"}]
+    assert ask(messages=seven, tools=[{**WEATHER, "input_schema": cities}]).content[1].input == {"city": 7}
+    r = ask(messages=seven, tools=[{**WEATHER, "input_schema": cities, "strict": True}], extra_body={"temperature": 0}, max_tokens=500)
+    assert (r.content[0].text, r.stop_reason) == ("Let me see.", "tool_use") and r.content[1].input["city"] in ("Rome", "Paris"), r
+
+
 def counting():
     n = client.messages.count_tokens(model="taught", messages=HI).input_tokens
     u = ask().usage
@@ -61,7 +71,7 @@ def errors():
     fails(anthropic.AuthenticationError, lambda: stranger.messages.create(model="taught", max_tokens=5, messages=HI))
 
 
-checks = [whole, streamed, tools, counting, errors]
+checks = [whole, streamed, tools, structured, counting, errors]
 for f in checks:
     f()
 json.dump([f.__name__ for f in checks], sys.stdout)

@@ -52,6 +52,18 @@ const checks = {
     const l = (await chat({ logprobs: true, top_logprobs: 2 })).choices[0].logprobs.content;
     assert.equal(l.map((t) => t.token).join(""), plain);
   },
+  async strictTools() {
+    const parameters = { type: "object", properties: { city: { enum: ["Rome", "Paris"] } }, required: ["city"], additionalProperties: false };
+    const of = async (strict) => {
+      const r = await chat({ messages: [{ role: "user", content: "seven" }], temperature: 0, tools: [{ type: "function", function: { name: "get_weather", parameters, strict } }] });
+      return JSON.parse(r.choices[0].message.tool_calls[0].function.arguments).city;
+    };
+    assert.equal(await of(false), 7);
+    assert(["Rome", "Paris"].includes(await of(true)));
+    const format = { type: "json_schema", name: "x", schema: parameters, strict: true };
+    const r = await client.responses.create({ model: "taught", input: "hi", temperature: 0, text: { format } });
+    assert(["Rome", "Paris"].includes(JSON.parse(r.output_text).city));
+  },
   async tools() {
     const r = await chat({ tools: [weather] });
     const call = r.choices[0].message.tool_calls[0];

@@ -2,8 +2,8 @@
 
     python prompt.py < JOBS
 
-Each job names a `model` folder, a `task` (CAUSAL_LM, SEQ_CLS or SEQ_2_SEQ_LM) and an input of `ids` with `segments` or `target`. With `adapter` the prompt of that
-folder is loaded; with `make` one of `tokens` virtual tokens is made, given random values and saved there. For each it prints the logits of all tokens, the virtual ones included, and the gradient of half
+Each job names a `model` folder, a `task` of CLASSES and an input of `ids` with `segments` or `target`. With `adapter` the prompt of that
+folder is loaded; with `make` one of `tokens` virtual tokens is made, given random values and saved there. For each it prints the logits of all tokens, the virtual ones included (without a head the features), and the gradient of half
 their squares by the virtual tokens, as JSON.
 """
 
@@ -14,11 +14,12 @@ import torch
 import transformers as hf
 from peft import PeftModel, PromptTuningConfig, get_peft_model
 
-CLASSES = {"CAUSAL_LM": hf.AutoModelForCausalLM, "SEQ_CLS": hf.AutoModelForSequenceClassification, "SEQ_2_SEQ_LM": hf.AutoModelForSeq2SeqLM}
+CLASSES = {"CAUSAL_LM": hf.AutoModelForCausalLM, "SEQ_CLS": hf.AutoModelForSequenceClassification, "SEQ_2_SEQ_LM": hf.AutoModelForSeq2SeqLM,
+           "TOKEN_CLS": hf.AutoModelForTokenClassification, "QUESTION_ANS": hf.AutoModelForQuestionAnswering, "FEATURE_EXTRACTION": hf.AutoModel}
 
 
 def run(job):
-    more = dict(num_labels=job["labels"]) if job["task"] == "SEQ_CLS" else {}
+    more = dict(num_labels=job["labels"]) if job["task"] in ("SEQ_CLS", "TOKEN_CLS") else {}
     base = CLASSES[job["task"]].from_pretrained(job["model"], dtype=torch.float32, attn_implementation="eager", local_files_only=True, **more)
     if "make" in job:
         torch.manual_seed(0)
@@ -33,7 +34,11 @@ def run(job):
         kwargs["token_type_ids"] = torch.tensor([job["segments"]])
     if job.get("target"):
         kwargs["decoder_input_ids"] = torch.tensor([job["target"]])
-    logits = model.eval()(**kwargs).logits[0]
+    out = model.eval()(**kwargs)
+    if job["task"] == "QUESTION_ANS":
+        logits = torch.stack([out.start_logits[0], out.end_logits[0]], -1)
+    else:
+        logits = (out.last_hidden_state if job["task"] == "FEATURE_EXTRACTION" else out.logits)[0]
     (logits**2 / 2).sum().backward()
     grad = model.prompt_encoder["default"].embedding.weight.grad
     return dict(logits=logits.flatten().tolist(), grad=grad.flatten().tolist())

@@ -39,7 +39,7 @@ func main() {
 		run  func() error
 	}{
 		{"models", models}, {"chat", chatWhole}, {"chat streamed", chatStreamed}, {"seeds", seeds}, {"stops", stops}, {"log-probabilities", logProbs},
-		{"tools", tools}, {"completions", completions}, {"embeddings", embeddings}, {"responses", responding}, {"errors", failures}, {"cancels", cancels},
+		{"tools", tools}, {"strict tools", strictTools}, {"completions", completions}, {"embeddings", embeddings}, {"responses", responding}, {"errors", failures}, {"cancels", cancels},
 	} {
 		if err := c.run(); err != nil {
 			log.Fatalf("%s: %v", c.name, err)
@@ -177,6 +177,27 @@ func tools() error {
 		return err
 	}
 	return want("answer", r.Choices[0].Message.Content, "It is sunny in Rome.")
+}
+
+func strictTools() error {
+	q := ask("taught", "seven")
+	q.Temperature = param.NewOpt(0.0)
+	for _, strict := range []bool{false, true} {
+		q.Tools = []openai.ChatCompletionToolUnionParam{openai.ChatCompletionFunctionTool(shared.FunctionDefinitionParam{Name: "get_weather", Strict: param.NewOpt(strict), Parameters: shared.FunctionParameters{
+			"type": "object", "properties": map[string]any{"city": map[string]any{"enum": []string{"Rome", "Paris"}}}, "required": []string{"city"}, "additionalProperties": false}})}
+		r, err := client.Chat.Completions.New(ctx, q)
+		if err != nil {
+			return err
+		}
+		var said struct{ City any }
+		if len(r.Choices[0].Message.ToolCalls) != 1 || json.Unmarshal([]byte(r.Choices[0].Message.ToolCalls[0].Function.Arguments), &said) != nil {
+			return fmt.Errorf("no call: %s", r.RawJSON())
+		}
+		if err := want("a city of the list", said.City == "Rome" || said.City == "Paris", strict); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func completions() error {

@@ -10,6 +10,8 @@ from tokenizers import Tokenizer
 
 
 def tokenizer(folder, limit):
+    if "[CLS]" not in Tokenizer.from_file(folder + "/tokenizer.json").get_vocab():
+        return hf.PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_file(folder + "/tokenizer.json"), model_max_length=limit)
     names = dict(unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]", mask_token="[MASK]")
     return hf.PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_file(folder + "/tokenizer.json"), model_max_length=limit, **names)
 
@@ -37,6 +39,12 @@ def tag(job):
     return {"entities": entities, "tags": tags}
 
 
+def trimmed(text, start, end):
+    """Without white space at the beginning, which answers do not have."""
+    word = text[start:end].lstrip()
+    return (end - len(word) if word else start), end
+
+
 def ask(job, most=20, longest=30):
     model = load(hf.AutoModelForQuestionAnswering, job["dir"])
     tok = tokenizer(job["dir"], model.config.max_position_embeddings)
@@ -46,9 +54,10 @@ def ask(job, most=20, longest=30):
                 return_offsets_mapping=True, return_token_type_ids=True)
         found, null = [], None
         for w in range(len(x["input_ids"])):
-            out = model(input_ids=torch.tensor([x["input_ids"][w]]), token_type_ids=torch.tensor([x["token_type_ids"][w]]))
+            kwargs = {"token_type_ids": torch.tensor([x["token_type_ids"][w]])} if model.config.model_type == "bert" else {}  # tokenizers of decoders return none
+            out = model(input_ids=torch.tensor([x["input_ids"][w]]), **kwargs)
             start, end = out.start_logits[0].double(), out.end_logits[0].double()
-            spans = [o if s == 1 else None for o, s in zip(x["offset_mapping"][w], x.sequence_ids(w))]
+            spans = [trimmed(context, *o) if s == 1 else None for o, s in zip(x["offset_mapping"][w], x.sequence_ids(w))]
             score = float(start[0] + end[0])
             null = score if null is None else min(null, score)
             for s in start.argsort(descending=True)[:most].tolist():

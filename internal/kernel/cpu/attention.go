@@ -237,6 +237,35 @@ func (t *attn) store(v view, buf, x []float32, ld, s, kv, q0, q1 int) {
 	}
 }
 
+// fetchFloats bounds what fetchNext asks for of queries and keys, so that it stays in the cache beside what is in use: eight such operands at most.
+const fetchFloats = 1 << 15
+
+// fetchNext asks for what block b of the next key head reads and writes, the task that most often follows: its rows lie in as many pages, which no
+// processor foresees.
+func (t *attn) fetchNext(b block, kv int) {
+	queries, keys, n := b.q1-b.q0, b.k1-b.k0, t.group*t.d
+	if kv++; kv == t.kv || t.cache != nil || queries*n+keys*t.d > fetchFloats {
+		return
+	}
+	fetch := func(x []float32, ld, at, rows, width int) {
+		if x != nil {
+			vec.Fetch(x[at*ld+kv*width:], ld, rows, width)
+		}
+	}
+	if at := t.queries[b.seq].Start + b.q0; queries > 0 {
+		fetch(t.q, t.ldq, at, queries, n)
+		fetch(t.dq, t.ldq, at, queries, n)
+		fetch(t.o, t.ldo, at, queries, n)
+		fetch(t.do, t.ldo, at, queries, n)
+	}
+	if at := t.keys[b.seq].Start + b.k0; keys > 0 {
+		fetch(t.k, t.ldk, at, keys, t.d)
+		fetch(t.dk, t.ldk, at, keys, t.d)
+		fetch(t.v, t.ldv, at, keys, t.d)
+		fetch(t.dv, t.ldv, at, keys, t.d)
+	}
+}
+
 // tile returns the rows [k0, k1) of one key head of src (keys or values with row stride ld).
 func (t *attn) tile(src []float32, ld, s, kv, k0, k1 int) []float32 {
 	at := (t.keys[s].Start+k0)*ld + kv*t.d
@@ -264,6 +293,7 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	clear(sum)
 	vec.Fill(top, float32(math.Inf(-1)))
 	few := t.few(e, R)
+	t.fetchNext(b, kv)
 
 	for k0, last := t.extent(b); k0 < last; k0 += keyTile {
 		q0, q1, k1 := t.reach(b.seq, b.q0, b.q1, k0, min(last, k0+keyTile))
