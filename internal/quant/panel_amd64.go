@@ -22,61 +22,66 @@ const panelElements = 1024
 // fetched is how many bytes of a block of 256, in four rows, a panelFunc asks for.
 const fetched = 256
 
-// unpack takes blocks of panelRows rows of weights apart, four of each of four streams, the first at w. The bytes between streams and between rows are given.
-func (q *panel) unpack(k *Kernel, f Format, w []byte, stream, row, ahead, blocks int) {
+// together is how many 32-bit words of a row interleave takes at once.
+const together = 8
+
+// unpack takes blocks of panelRows rows of weights apart, four of each of four streams, the first at w. The bytes between streams and between rows are given, and
+// what is asked for ahead. It returns where scale and pair begin.
+func (q *panel) unpack(k *Kernel, f Format, w []byte, stream, row, ahead, blocks int) (scale *int32, pair *int16) {
 	elements, size := f.Block()
-	sh := f.shape()
 	q.code, q.d, q.dMin = room(q.code, panelRows*blocks*elements), room(q.d, blocks*panelRows), room(q.dMin, blocks*panelRows)
-	var scale *int32
-	var pair *int16
-	if subs := sh.subs(); subs > 1 {
-		q.scale, q.pair = room(q.scale, blocks*subs*panelRows), room(q.pair, blocks*max(subs, 16)*panelRows)
+	if subs := f.shape().subs(); subs > 1 {
+		q.scale = room(q.scale, blocks*subs*panelRows)
+		q.pair = room(q.pair, (blocks*subs/2+together-1)/together*together*2*panelRows)
 		scale, pair = &q.scale[0], &q.pair[0]
 	}
-	halves := func(dst []float32, at int) { halves16(&dst[0], &w[at], stream, row, size, blocks) }
 	if unpack := k.panel[f]; unpack != nil {
 		unpack(&q.code[0], &q.d[0], &q.dMin[0], scale, pair, &w[0], stream, row, ahead, blocks)
 	} else {
-		width := blocks * elements
-		q.codes = room(q.codes, panelRows*width)
-		for r := range panelRows {
-			k.codes[f](&q.codes[r*width], &w[r*row], blocks)
-		}
-		interleave(&q.code[0], &q.codes[0], width, width/32)
-		switch f {
-		case Q4_K, Q5_K:
-			halves(q.d, 0)
-			halves(q.dMin, 2)
-			q.unpackScales(w, row, blocks, 8, func(scale *int32, pair *int16, w *byte) { scalesK(scale, pair, w, size, blocks) })
-		case Q6_K:
-			q.unpackScales(w, row, blocks, 16, func(scale *int32, pair *int16, w *byte) { scales6(scale, pair, w, blocks) })
-		}
+		q.unpackRows(k, f, w, row, blocks)
 	}
 	switch f {
 	case Q8_0, Q4_0:
-		halves(q.d, 0)
+		halves16(&q.d[0], &w[0], stream, row, size, blocks)
 	case Q6_K:
-		halves(q.d, 208)
+		halves16(&q.d[0], &w[208], stream, row, size, blocks)
 	}
+	return scale, pair
 }
 
-// unpackScales makes scale and pair; one makes those of one row of weights.
-func (q *panel) unpackScales(w []byte, row, blocks, subs int, one func(scale *int32, pair *int16, w *byte)) {
-	const unit = 8                                                   // 32-bit words that interleave takes at once
-	scales, pairs := blocks*subs, (blocks*subs/2+unit-1)/unit*unit*2 // of a row
-	q.scales, q.pairs = room(q.scales, scales*panelRows), room(q.pairs, pairs*panelRows)
-	q.pair = room(q.pair, pairs*panelRows)
+// unpackRows does what a panelFunc does, row by row, for streams without rows between them.
+func (q *panel) unpackRows(k *Kernel, f Format, w []byte, row, blocks int) {
+	elements, size := f.Block()
+	width, subs := blocks*elements, f.shape().subs()
+	q.codes = room(q.codes, panelRows*width)
 	for r := range panelRows {
-		one(&q.scales[r*scales], &q.pairs[r*pairs], &w[r*row])
+		k.codes[f](&q.codes[r*width], &w[r*row], blocks)
 	}
-	interleave((*uint8)(unsafe.Pointer(&q.scale[0])), (*uint8)(unsafe.Pointer(&q.scales[0])), 4*scales, scales/unit)
-	interleave((*uint8)(unsafe.Pointer(&q.pair[0])), (*uint8)(unsafe.Pointer(&q.pairs[0])), 2*pairs, pairs/2/unit)
+	interleave(&q.code[0], &q.codes[0], width, width/32)
+	if subs == 1 {
+		return
+	}
+	scales, pairs := len(q.scale)/panelRows, len(q.pair)/panelRows // of a row
+	q.scales, q.pairs = room(q.scales, len(q.scale)), room(q.pairs, len(q.pair))
+	for r := range panelRows {
+		if f == Q6_K {
+			scales6(&q.scales[r*scales], &q.pairs[r*pairs], &w[r*row], blocks)
+		} else {
+			scalesK(&q.scales[r*scales], &q.pairs[r*pairs], &w[r*row], size, blocks)
+		}
+	}
+	interleave((*uint8)(unsafe.Pointer(&q.scale[0])), (*uint8)(unsafe.Pointer(&q.scales[0])), 4*scales, scales/together)
+	interleave((*uint8)(unsafe.Pointer(&q.pair[0])), (*uint8)(unsafe.Pointer(&q.pairs[0])), 2*pairs, pairs/2/together)
+	if f != Q6_K {
+		halves16(&q.d[0], &w[0], 4*row, row, size, blocks)
+		halves16(&q.dMin[0], &w[2], 4*row, row, size, blocks)
+	}
 }
 
 // mulPanels multiplies whole groups of activations with panels of weights.
 func (k *Kernel) mulPanels(s *Scratch, p *Product) {
 	whole := (p.N1 - p.N0) / panelRows
-	stream, next := 4, panelRows // rows between the streams of a panel, and between panels
+	stream, next := 4, panelRows                                   // rows between the streams of a panel, and between panels
 	if k.scatter != nil && whole > 0 && p.To-p.From <= groupRows { // with more rows memory does not matter, but the rows of C do
 		stream, next = 4*whole, 4
 	}
@@ -111,13 +116,8 @@ func (k *Kernel) mulPanel(s *Scratch, p *Product, n, stream, rows, ahead int) {
 		blocks := min(step, p.blocks-b)
 		offset := b * p.blockBytes
 		next := ahead*p.weightRow + 3*offset
-		q.unpack(k, a.format, w[offset:], stream*p.weightRow, p.weightRow, next, blocks)
+		scale, pair := q.unpack(k, a.format, w[offset:], stream*p.weightRow, p.weightRow, next, blocks)
 		next, fetch := next+fetched, (4*p.blockBytes-fetched+sh.subs()-1)/sh.subs()
-		var scale *int32
-		var pair *int16
-		if sh.subs() > 1 {
-			scale, pair = &q.scale[0], &q.pair[0]
-		}
 		for g := range end - first {
 			at := a.slot((first+g)*a.group, b)
 			sum, _ := a.sums(at)
