@@ -154,7 +154,7 @@ func checkKeys(data []byte, c any) error {
 func (a *Adapter) config(base, task string) ([]byte, error) {
 	o := a.Options
 	if o.Targets.AllLinear {
-		o.Targets = Names{}
+		o.Targets, o.Exclude = Names{}, Names{} // what was excluded is not in the list
 		for _, m := range a.modules {
 			o.Targets.List = append(o.Targets.List, m.name())
 		}

@@ -31,6 +31,7 @@ type Token struct {
 	ID      int32
 	LogProb float64     // with Options.LogProbs
 	Top     []TokenProb // with Options.TopLogProbs
+	Told    time.Time   // when the step that chose it had ended
 }
 
 // errBroken is told to the others when a step panics.
@@ -148,9 +149,11 @@ func (e *Engine) drive(c *Call) {
 // receive takes calls over that have arrived, and ends those whose context has ended.
 func (e *Engine) receive() {
 	e.mu.Lock()
-	arrived := e.arrived
-	e.arrived = nil
+	arrived, spent := e.arrived, e.names.spent
+	e.arrived, e.names.spent = nil, false
 	e.mu.Unlock()
+	for spent && e.target.forget() {
+	}
 	for _, c := range arrived {
 		e.calls, e.waiting, c.seqs = append(e.calls, c), append(e.waiting, c.seqs...), nil
 	}
@@ -212,6 +215,10 @@ func (e *Engine) end(c *Call, err error) {
 func (e *Engine) say(c *Call, done bool) {
 	if len(c.fresh) == 0 && !done {
 		return
+	}
+	now := time.Now()
+	for i := range c.fresh {
+		c.fresh[i].Told = now
 	}
 	e.mu.Lock()
 	c.said, c.done = append(c.said, c.fresh...), done

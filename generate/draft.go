@@ -40,7 +40,7 @@ func (e *Engine) propose() error {
 
 // room is the number of tokens to propose for a sequence.
 func (e *Engine) room(s *sequence) int {
-	if (e.opt.Lookup == 0 && e.draft == nil) || len(s.ids) == s.prompt || e.target.kv.Len(s.slot) != len(s.ids)-1 {
+	if (e.opt.Lookup == 0 && e.draft == nil) || s.rows != nil || len(s.ids) == s.prompt || e.target.kv.Len(s.slot) != len(s.ids)-1 {
 		return 0 // its prompt is not done
 	}
 	n := min(s.reach, s.limit-1-len(s.ids)) // the model chooses one more itself

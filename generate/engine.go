@@ -55,6 +55,7 @@ type Engine struct {
 	arrived []*Call
 	load    Load
 	left    backlog
+	names   names
 }
 
 // Load is how busy an engine is, as of the beginning or the end of its last step; calls that came since are counted among those that wait.

@@ -40,8 +40,9 @@ type Options struct {
 
 // Request is one sequence to continue.
 type Request struct {
-	Prompt []int32 `json:"prompt"`
-	Scope  string  `json:"scope,omitempty"` // keys and values are reused among requests of one scope only
+	Prompt   []int32   `json:"prompt"`
+	Segments []Segment `json:"segments,omitempty"` // the prompt in parts, in the place of Prompt
+	Scope    string    `json:"scope,omitempty"`    // keys and values are reused among requests of one scope only
 	Options
 }
 

@@ -19,7 +19,8 @@ type runner struct {
 	slots, counts    []int // of each sequence of the batch: slot and new tokens
 	input, positions []int32
 	seqs             nn.Seqs
-	rows             []int32 // whose logits are wanted
+	rows             []int32   // whose logits are wanted
+	rowsGiven        []float32 // [n, C] in the place of embeddings
 }
 
 // logitElements bounds the logits held at once.
@@ -44,6 +45,7 @@ func newRunner(m model.Decoder, k *kernel.Set, o EngineOptions) *runner {
 func (r *runner) clear() {
 	r.slots, r.counts, r.input, r.rows = r.slots[:0], r.counts[:0], r.input[:0], r.rows[:0]
 	r.seqs.Spans, r.seqs.Lens = r.seqs.Spans[:0], r.seqs.Lens[:0]
+	r.seqs.Given, r.rowsGiven = nil, r.rowsGiven[:0]
 }
 
 // add appends the next ids of a slot, which is to hold whole ids in the end, to the batch, and returns the first one's row. The ids of a slot are added one

@@ -35,6 +35,11 @@ var (
 
 // next chooses the token that follows ids, of which the first prompt were given, among those that are allowed; nil: all. logits is [V].
 func (s *sampler) next(logits []float32, ids []int32, prompt int, o *Options, allowed constrain.Mask) (int32, error) {
+	if o.plain() && allowed == nil {
+		if id, ok := largest(logits); ok {
+			return id, nil
+		}
+	}
 	if s.count == nil {
 		s.count = make([]int32, len(logits))
 	}
@@ -100,10 +105,32 @@ func (s *sampler) next(logits []float32, ids []int32, prompt int, o *Options, al
 	return draw(c, u), nil
 }
 
+// plain reports whether the token of the largest logit is chosen.
+func (o *Options) plain() bool {
+	return o.Temperature == 0 && (o.RepetitionPenalty == 0 || o.RepetitionPenalty == 1) && o.PresencePenalty == 0 && o.FrequencyPenalty == 0 && len(o.LogitBias) == 0
+}
+
+// largest returns the first of the largest logits, not ok where one is no number or +Inf, or all are -Inf.
+func largest(logits []float32) (id int32, ok bool) {
+	best := float32(math.Inf(-1))
+	for i, l := range logits {
+		if !(l <= best) { // NaN too
+			if !(l <= math.MaxFloat32) {
+				return 0, false
+			}
+			best, id, ok = l, int32(i), true
+		}
+	}
+	return id, ok
+}
+
 // repetition divides positive logits of ids by penalty and multiplies negative ones, once for each id
 // (Keskar et al. 2019, CTRL, section 4.1; the sign rule is that of Hugging Face). c is in order of id; count is [V], zero.
 func repetition(c []candidate, ids []int32, count []int32, penalty float64) {
 	for _, id := range ids {
+		if id < 0 { // a row that is no token's
+			continue
+		}
 		if count[id]++; count[id] == 1 {
 			if c[id].logit > 0 {
 				c[id].logit /= penalty
@@ -113,7 +140,9 @@ func repetition(c []candidate, ids []int32, count []int32, penalty float64) {
 		}
 	}
 	for _, id := range ids {
-		count[id] = 0
+		if id >= 0 {
+			count[id] = 0
+		}
 	}
 }
 

@@ -15,7 +15,8 @@ type sequence struct {
 	opt    *Options
 	ids    []int32 // prompt and output
 	prompt int
-	limit  int // most ids, the output included
+	rows   []given // of the prompt: its ids are negative there
+	limit  int     // most ids, the output included
 	out    *Result
 	match  *constrain.Matcher // behind ids; nil: no constraint
 
@@ -35,22 +36,11 @@ func (e *Engine) admit(r *Request) (*sequence, error) {
 	if err := r.Check(size.Vocab); err != nil {
 		return nil, err
 	}
-	prompt := r.Prompt
-	if len(prompt) == 0 {
-		if e.opt.BOS == nil {
-			return nil, fmt.Errorf("the prompt is empty and no BOS is known")
-		}
-		prompt = []int32{*e.opt.BOS}
+	prompt, rows, err := e.promptOf(r, size)
+	if err != nil {
+		return nil, err
 	}
-	for i, id := range prompt {
-		if id < 0 || int(id) >= size.IDs() {
-			return nil, fmt.Errorf("token %d of the prompt is id %d, the vocabulary has %d", i, id, size.Vocab)
-		}
-		if r.Echo && int(id) >= size.Vocab {
-			return nil, fmt.Errorf("token %d of the prompt is a virtual one, which has no probability: no echo", i)
-		}
-	}
-	s := &sequence{opt: &r.Options, scope: scope{name: r.Scope}, prompt: len(prompt), slot: -1, draftSlot: -1, reach: min(4, e.opt.DraftTokens)}
+	s := &sequence{opt: &r.Options, rows: rows, scope: scope{name: r.Scope}, prompt: len(prompt), slot: -1, draftSlot: -1, reach: min(4, e.opt.DraftTokens)}
 	if r.Constraint != nil {
 		s.match = r.Constraint.Start()
 	}

@@ -82,6 +82,7 @@ func (e *Engine) plan() (prefill, decode int) {
 		}
 		s.begun = true
 		from := e.target.add(s.slot, s.ids[fed:fed+n], whole)
+		e.target.give(s, fed, n, from)
 		for j := range n {
 			if at := fed + j + 1; at == len(s.ids) || s.opt.Echo && at < s.prompt && at >= len(s.out.PromptLogProbs) {
 				e.want(s, at, from+j)

@@ -106,17 +106,20 @@ func NewEmbedding(rows, width int, std float64) *Embedding {
 	return &Embedding{Weight: NewParam(std, rows, width)}
 }
 
-// Forward maps ids I32 [N] to their rows [N, C]. Scale is the caller's.
-func (e *Embedding) Forward(t *tensor.Tape, ids tensor.Buf) *tensor.Tensor {
-	if e.Prompt == nil {
+// Forward maps ids I32 [N] to their rows [N, C]. Scale is the caller's. given are rows [n, C] that ids from V on name where there is no Prompt, or nil.
+func (e *Embedding) Forward(t *tensor.Tape, ids tensor.Buf, given *tensor.Tensor) *tensor.Tensor {
+	if e.Prompt == nil && given == nil {
 		return t.Gather(e.Weight.T(), ids)
 	}
-	return t.Embed(e.Lookup(ids))
+	return t.Embed(e.Lookup(ids, given))
 }
 
-// Lookup names the rows of ids as one term of a sum of embeddings.
-func (e *Embedding) Lookup(ids tensor.Buf) tensor.Lookup {
-	return tensor.Lookup{Table: e.Weight.T(), IDs: ids, More: e.Prompt.T()}
+// Lookup names the rows of ids as one term of a sum of embeddings; given is that of Forward.
+func (e *Embedding) Lookup(ids tensor.Buf, given *tensor.Tensor) tensor.Lookup {
+	if e.Prompt != nil {
+		given = e.Prompt.T()
+	}
+	return tensor.Lookup{Table: e.Weight.T(), IDs: ids, More: given}
 }
 
 // Virtual is the number of virtual tokens.

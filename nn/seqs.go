@@ -5,10 +5,11 @@ import "github.com/plinth-ml/plinth/tensor"
 // Seqs tells which rows of a ragged activation x [N, C] belong together. Attention never crosses a sequence, so a document mask
 // is a sequence boundary and there is no padding.
 type Seqs struct {
-	Spans     []tensor.Span // rows of each sequence, in order
-	Positions tensor.Buf    // I32 [N], position of each row in its sequence
-	Lens      []int         // of whole sequences, where a span is a part that is followed by more: nil, or one for each span; Rope chooses frequencies by it
-	Cross     *Cross        // of an encoder-decoder's decoder: the sources
+	Spans     []tensor.Span  // rows of each sequence, in order
+	Positions tensor.Buf     // I32 [N], position of each row in its sequence
+	Lens      []int          // of whole sequences, where a span is a part that is followed by more: nil, or one for each span; Rope chooses frequencies by it
+	Given     *tensor.Tensor // rows [n, C] in the place of embeddings, which ids behind the vocabulary name (see Embedding.Forward); nil: none
+	Cross     *Cross         // of an encoder-decoder's decoder: the sources
 }
 
 // NewSeqs returns sequences of the given lengths, one after the other, each with positions from 0.

@@ -17,6 +17,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	firsts   *prometheus.HistogramVec
+	events   *prometheus.HistogramVec
 	counted  *prometheus.CounterVec
 }
 
@@ -25,9 +26,10 @@ func newMetrics(s *Server) *metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plinth_requests_total", Help: "Requests answered."}, []string{"route", "status"}),
 		seconds:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plinth_request_seconds", Help: "Time of a request.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 10)}, []string{"route"}),
 		firsts:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plinth_first_token_seconds", Help: "Time to the first token of a request.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 10)}, []string{"model"}),
+		events:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plinth_event_seconds", Help: "Time from the end of the step that chose a token until the server is done with it, in a stream until it is written.", Buckets: prometheus.ExponentialBuckets(8e-6, 2, 16)}, []string{"model"}),
 		counted:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plinth_tokens_total", Help: "Tokens of prompts and of answers."}, []string{"model", "kind"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.counted, collectors.NewGoCollector())
+	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.events, m.counted, collectors.NewGoCollector())
 	for part, bytes := range map[string]func() float64{"automata": s.compiled.automata, "states": func() float64 { return float64(s.compiled.found.Used()) }} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plinth_constraint_bytes", Help: "Memory of constraints on answers.", ConstLabels: prometheus.Labels{"part": part}}, bytes))
 	}
@@ -73,6 +75,10 @@ func (m *metrics) request(route string, status int, d time.Duration) {
 
 func (m *metrics) first(model *Model, d time.Duration) {
 	m.firsts.WithLabelValues(model.Name).Observe(d.Seconds())
+}
+
+func (m *metrics) event(model *Model, d time.Duration) {
+	m.events.WithLabelValues(model.Name).Observe(d.Seconds())
 }
 
 func (m *metrics) tokens(model *Model, u usage) {

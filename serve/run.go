@@ -168,6 +168,7 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 		if token != nil {
 			token(t.Request, t, text)
 		}
+		s.metrics.event(j.m, time.Since(t.Told))
 	})
 	if errors.Is(err, constrain.ErrComplex) {
 		err = badRequest(j.asked.param, "%v", constrain.ErrComplex)

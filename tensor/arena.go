@@ -11,6 +11,8 @@ import (
 type arena struct {
 	idle  [kernel.DTypes]map[int][]Buf // by rounded size
 	bytes int                          // of all buffers, handed out and idle
+	out   int                          // bytes handed out
+	most  int                          // that ever were handed out at once
 }
 
 // roundUp bounds the number of distinct sizes: an eighth of the leading power of two. The sizes of models, few bits long, stay as they are.
@@ -25,6 +27,8 @@ func roundUp(n int) int {
 // take returns n elements with any content.
 func (a *arena) take(d DType, n int) Buf {
 	size := roundUp(n)
+	a.out += d.Bytes(size)
+	a.most = max(a.most, a.out)
 	idle := a.idle[d][size]
 	if k := len(idle); k > 0 {
 		b := idle[k-1]
@@ -41,8 +45,23 @@ func (a *arena) release(b Buf) {
 		return
 	}
 	size := roundUp(b.Len())
+	a.out -= b.DType().Bytes(size)
 	if a.idle[b.DType()] == nil {
 		a.idle[b.DType()] = map[int][]Buf{}
 	}
 	a.idle[b.DType()][size] = append(a.idle[b.DType()][size], b.Full(size))
+}
+
+// slack is what an arena may hold beside twice what was handed out at once, in bytes.
+const slack = 1 << 20
+
+// trim drops what is idle when that is as much again as was ever handed out at once: steps whose sizes keep changing would otherwise leave buffers of every size behind.
+func (a *arena) trim() {
+	if a.bytes <= 2*a.most+slack {
+		return
+	}
+	for d := range a.idle {
+		clear(a.idle[d])
+	}
+	a.bytes = a.out
 }

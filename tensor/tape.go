@@ -92,6 +92,9 @@ func (t *Tape) Reset() {
 	t.takeBack(0)
 	t.drops = drops{}
 	t.nodes, t.scopes = t.nodes[:0], t.scopes[:0]
+	if !t.training {
+		t.mem.trim()
+	}
 }
 
 // takeBack takes back the tensors made since the mark.

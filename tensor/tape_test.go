@@ -336,3 +336,28 @@ func TestSpare(t *testing.T) {
 		t.Logf("keep %v: %d bytes, %d where all is trained", keep, bytes, all)
 	}
 }
+
+// TestTapeTrims: steps of every size leave no more behind than twice what the largest takes, and those of one size reuse what they have.
+func TestTapeTrims(t *testing.T) {
+	const C, most = 8, 4096
+	tape := tensor.Inference(cpu.New(cpu.Options{Threads: 1}))
+	step := func(rows int) int {
+		tape.Reset()
+		x := tensor.FromF32(make([]float32, C*rows), rows, C)
+		for range 4 {
+			x = tape.Scale(x, 2)
+		}
+		return tape.Bytes()
+	}
+	const largest = 4 * 4 * C * most
+	for i := range 2 * most {
+		rows := 1 + i*7919%most
+		if held := step(rows); held > 3*largest+1<<20 { // its own among them
+			t.Fatalf("after a step of %d rows the tape holds %d bytes, the largest takes %d", rows, held, largest)
+		}
+	}
+	step(100)
+	if before := step(100); step(100) != before {
+		t.Errorf("a step as the last one took memory: %d bytes, then %d", before, tape.Bytes())
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"strconv"
 	"time"
 
@@ -41,7 +42,7 @@ func main() {
 	flag.StringVar(&o.variant, "variant", "", "instruction set; the best one when empty")
 	flag.StringVar(&o.peer, "peer", "", "path of llama-bench; no peer when empty")
 	flag.StringVar(&o.users, "users", "", "decode for so many users at once instead, such as 1,2,4,8; no prompts and no peer")
-	flag.StringVar(&o.profile, "profile", "", "file for a profile of the processor's time, with --users")
+	flag.StringVar(&o.profile, "profile", "", "file for a profile of the processor's time; without ceilings, which would be in it")
 	flag.Parse()
 	for _, path := range flag.Args() {
 		if err := run(o, path); err != nil {
@@ -63,6 +64,17 @@ func run(o options, path string) error {
 		return err
 	}
 	fmt.Printf("%s: %s, %d threads; opened in %v; %.1f MB of weights per token\n", filepath.Base(path), set.Name, set.Threads, loaded.Round(10*time.Microsecond), float64(bytes)/1e6)
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	if o.users != "" {
 		return together(o, m, set, bytes)
 	}
@@ -70,8 +82,7 @@ func run(o options, path string) error {
 	var prefill, decode, shares bench.Pairs // shares: of the reading of memory measured beside each pair
 	var read, fma []float64
 	for range o.pairs {
-		ceiling := cpu.Ceilings(cpu.Options{Threads: o.threads}, 100*time.Millisecond)
-		debug.FreeOSMemory() // its buffer, lest that happen while we are timed
+		ceiling := o.ceilings(100 * time.Millisecond)
 		read, fma = append(read, ceiling.Read), append(fma, ceiling.FMA)
 		e := generate.New(m, set, generate.EngineOptions{Slots: 1, MaxContext: o.prompt + o.tokens + 1})
 		p, d, err := ours(o, m, e)
@@ -110,6 +121,15 @@ func run(o options, path string) error {
 	report("decode", &decode, o.tokens)
 	fmt.Printf("  %d pairs, stolen %.1f %%\n", o.pairs, 100*bench.ReadSteal().Since(before))
 	return nil
+}
+
+// ceilings measures for about d a figure; with a profile all are 1.
+func (o options) ceilings(d time.Duration) cpu.Ceiling {
+	if o.profile != "" {
+		return cpu.Ceiling{Read: 1, FMA: 1}
+	}
+	defer debug.FreeOSMemory() // of its buffer, lest that happen while we are timed
+	return cpu.Ceilings(cpu.Options{Threads: o.threads}, d)
 }
 
 // ours returns the seconds of the prompt, and of the tokens after an empty one, as llama-bench counts them.

@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"runtime/debug"
-	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +10,6 @@ import (
 	"github.com/plinth-ml/plinth/bench"
 	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/internal/kernel"
-	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/model"
 )
 
@@ -39,23 +35,8 @@ func together(o options, m model.Decoder, set *kernel.Set, bytes int) error {
 	}
 	rates := make([]bench.Pairs, len(users)) // seconds of a token: those users, the first
 	shares := make([]bench.Pairs, len(users))
-	if o.profile != "" {
-		f, err := os.Create(o.profile)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
-	}
 	for round := range o.pairs + 1 { // the first one warms
-		read := 1.0
-		if o.profile == "" {
-			read = cpu.Ceilings(cpu.Options{Threads: o.threads}, 50*time.Millisecond).Read
-			debug.FreeOSMemory() // its buffer, lest that happen while we are timed
-		}
+		read := o.ceilings(50 * time.Millisecond).Read
 		first := 0.0
 		for i, n := range users {
 			e := generate.New(m, set, generate.EngineOptions{Slots: n, MaxContext: o.tokens + 2})

@@ -89,6 +89,7 @@ type memory struct {
 	anonymous         float64 // all of it
 	live, idle, other float64 // Go's: objects as of now, what its heap holds beside them and has not given back, stacks and tables
 	cache             float64 // keys and values
+	marked            float64 // what the last garbage collection found in use
 }
 
 // memory asks the system and the server.
@@ -99,7 +100,7 @@ func (s *server) memory() (memory, error) {
 		return memory{}, err
 	}
 	held := m["go_memstats_heap_sys_bytes"] - m["go_memstats_heap_released_bytes"]
-	return memory{anonymous, m["go_memstats_heap_alloc_bytes"], held - m["go_memstats_heap_alloc_bytes"], m["go_memstats_sys_bytes"] - m["go_memstats_heap_sys_bytes"], m["plinth_cache_bytes"]}, nil
+	return memory{anonymous, m["go_memstats_heap_alloc_bytes"], held - m["go_memstats_heap_alloc_bytes"], m["go_memstats_sys_bytes"] - m["go_memstats_heap_sys_bytes"], m["plinth_cache_bytes"], m["go_memstats_next_gc_bytes"] / 2}, nil
 }
 
 func (m memory) String() string {

@@ -3,6 +3,7 @@
 //
 //	go build -o /tmp/plinth ./cmd/plinth && go build -o /tmp/serve ./bench/serve
 //	/tmp/serve --plinth /tmp/plinth --peer llama.cpp/bin/llama-server model.gguf        A B C A B C
+//	/tmp/serve --plinth /tmp/plinth --mode overhead --rounds 20 model.gguf
 //	/tmp/serve --plinth /tmp/plinth --mode overload --for 5m model.gguf
 //	/tmp/serve --plinth /tmp/plinth --mode leave --count 10000 model.gguf
 //	/tmp/serve --plinth /tmp/plinth --mode soak --for 20m --adapter DIR model.gguf
@@ -38,10 +39,10 @@ func main() {
 	users := flag.String("users", "1,8", "users at once; the first number is what the others are compared with")
 	flag.StringVar(&o.plinth, "plinth", "plinth", "the program to serve with")
 	flag.StringVar(&o.peer, "peer", "", "path of llama-server; no peer when empty")
-	flag.StringVar(&o.mode, "mode", "speed", "speed, overload, leave or soak")
+	flag.StringVar(&o.mode, "mode", "speed", "speed, overhead, overload, leave or soak")
 	flag.IntVar(&o.tokens, "tokens", 64, "tokens of an answer")
 	flag.IntVar(&o.prompt, "prompt", 24, "words of a prompt")
-	flag.IntVar(&o.rounds, "rounds", 5, "rounds in turns (speed)")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds in turns (speed, overhead)")
 	flag.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "threads of every side")
 	flag.IntVar(&o.slots, "slots", 8, "sequences that a server computes at once")
 	flag.IntVar(&o.context, "context", 512, "tokens of a sequence")
@@ -70,10 +71,10 @@ func run(ctx context.Context, o options, users string) error {
 		return fmt.Errorf("serve: want one GGUF file, have %d arguments", flag.NArg())
 	}
 	o.file = flag.Arg(0)
-	modes := map[string]func(context.Context, options) error{"speed": speed, "overload": overload, "leave": leave, "soak": soak}
+	modes := map[string]func(context.Context, options) error{"speed": speed, "overhead": overhead, "overload": overload, "leave": leave, "soak": soak}
 	f := modes[o.mode]
 	if f == nil {
-		return fmt.Errorf("serve: --mode %q is not speed, overload, leave or soak", o.mode)
+		return fmt.Errorf("serve: --mode %q is not speed, overhead, overload, leave or soak", o.mode)
 	}
 	return f(ctx, o)
 }

@@ -269,8 +269,11 @@ func (a *adaptCmd) choose(k *kernel.Set, s *subject, seed uint64) ([]nn.Named, a
 		return nil, nil, usagef("--layer-decay is for --method full")
 	}
 	body, beside := s.model, []nn.Named(nil)
+	var exclude adapt.Names
 	if t, ok := s.model.(zoo.TaskModel); ok {
 		body, beside = zoo.Parts(t)
+	} else if s.kind == featureKind {
+		body, exclude = zoo.Bare(s.model), adapt.ParseNames(`(cls|lm_head|vocab_transform)(\..*)?`) // layers of heads for masked tokens
 	}
 	switch a.Method {
 	case "prompt":
@@ -281,7 +284,7 @@ func (a *adaptCmd) choose(k *kernel.Set, s *subject, seed uint64) ([]nn.Named, a
 		return prompt.Params(), prompt, nil
 	case "lora":
 		adapter, err := adapt.AttachLoRA(k, body, beside, adapt.LoRA{Rank: a.Rank, Alpha: a.Alpha, Dropout: a.Dropout, Targets: adapt.ParseNames(a.Targets),
-			DoRA: a.DoRA, RankStabilised: a.RSLoRA, Save: s.modules()}, seed)
+			Exclude: exclude, DoRA: a.DoRA, RankStabilised: a.RSLoRA, Save: s.modules()}, seed)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -36,7 +36,15 @@ type curvePoint struct {
 	Spread   float64   `json:"spread"`   // standard deviation over the draws
 	Draws    []float64 `json:"draws"`
 	LR       float64   `json:"lr,omitempty"`             // that did best on the validation
+	Tried    []tried   `json:"tried,omitempty"`          // all learning rates
 	Trained  int64     `json:"trained_params,omitempty"` // of the model
+}
+
+// tried is how a method does with one learning rate, on average over the draws.
+type tried struct {
+	LR         float64 `json:"lr"`
+	Validation float64 `json:"validation"` // accuracy there, by which the rate is chosen
+	Accuracy   float64 `json:"accuracy"`
 }
 
 // curveReport is the learning curve on one set.
@@ -153,9 +161,13 @@ func (u *curve) point(ctx context.Context, method string, n int) (curvePoint, er
 			}
 			valid, test = append(valid, v), append(test, t)
 		}
-		if mean, _ := adapt.Spread(valid); mean > best {
-			best, p.LR, p.Draws = mean, rate, test
-			p.Accuracy, p.Spread = adapt.Spread(test)
+		chosen, _ := adapt.Spread(valid)
+		mean, spread := adapt.Spread(test)
+		if rate > 0 {
+			p.Tried = append(p.Tried, tried{rate, chosen, mean})
+		}
+		if chosen > best {
+			best, p.LR, p.Draws, p.Accuracy, p.Spread = chosen, rate, test, mean, spread
 		}
 	}
 	return p, nil

@@ -33,6 +33,9 @@ type embedTask struct {
 	settings embed.Settings // of the folder that it starts from
 }
 
+// featureKind is PEFT's name for adapters of features.
+const featureKind = "FEATURE_EXTRACTION"
+
 // embedFlags say what a table of pairs has beside them.
 type embedFlags struct {
 	Negative string `help:"Of embed: column of a text that does not belong to that of --text, to be told apart from beside the others of the batch." placeholder:"COL" group:"Table"`
@@ -108,7 +111,7 @@ func (p *embedTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o zoo.
 	if p.m, err = zoo.OpenAny(at, o); err != nil {
 		return nil, err
 	}
-	if err := p.attached(p.m); err != nil {
+	if err := p.attached(zoo.Bare(p.m)); err != nil {
 		return nil, err
 	}
 	if p.e, err = embed.AsEncoder(p.m); err != nil {
@@ -136,7 +139,7 @@ func (p *embedTask) open(path string, tok *tokenizer.Tokenizer, _ uint64, o zoo.
 		return nil, err
 	}
 	beside := func(dir string) error { return embed.SaveSettings(dir, p.settings, p.m.Sizes().Width) }
-	return p.sets.of(&subject{model: p.m, kind: "FEATURE_EXTRACTION", beside: beside}, x.Cut), nil
+	return p.sets.of(&subject{model: p.m, kind: featureKind, beside: beside}, x.Cut), nil
 }
 
 func (p *embedTask) objective(trained []nn.Named, batch int, seed uint64) (train.Objective, error) {

@@ -11,9 +11,13 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/adapt"
+	"github.com/plinth-ml/plinth/embed"
+	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
 
@@ -164,6 +168,46 @@ func parsed(t *testing.T, s string) float64 {
 	return v
 }
 
+// openAdapted opens a model with what stands beside it: score is what the head makes of an example, or without a head the features of its tokens.
+func openAdapted(t *testing.T, k *kernel.Set, path, dir string) (sized zoo.Sized, labels int, score func(adapt.Example) []float32) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil {
+		m, err := zoo.OpenAny(path, zoo.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := adapt.Open(k, dir, zoo.Bare(m), nil); err != nil {
+			t.Fatal(err)
+		}
+		encoder, err := embed.AsEncoder(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, 0, func(e adapt.Example) []float32 {
+			in := model.Input{IDs: tensor.IDs(e.IDs), Seqs: nn.NewSeqs(len(e.IDs))}
+			if e.Segments != nil {
+				in.Segments = tensor.IDs(e.Segments)
+			}
+			return slices.Clone(encoder.Encode(tensor.Evaluation(k), in).F32())
+		}
+	}
+	m, l, err := zoo.NewTaskLike(path, dir, zoo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, head := zoo.Parts(m)
+	if _, err := adapt.Open(k, dir, body, head); err != nil {
+		t.Fatal(err)
+	}
+	return m, len(l.Names), func(e adapt.Example) []float32 {
+		s, err := adapt.Scores(t.Context(), tensor.Evaluation(k), m, []adapt.Example{e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s[0]
+	}
+}
+
 // PEFT computes with the verb's adapters and their heads what is computed here, on the base that they were trained on.
 func TestPEFTLoadsHeads(t *testing.T) {
 	modules := []string{"torch", "transformers", "peft"}
@@ -196,41 +240,31 @@ func TestPEFTLoadsHeads(t *testing.T) {
 		{"base", "--task tag --data train.conll --method lora"}, {"bert", "--task tag --data train.conll --method lora"}, {"bert", "--task qa --data train.json --method lora"},
 		{"base", "--task qa --data train.json --method lora"}, {"base", "--task qa --data train.json --method prompt --prompt-tokens 3"},
 		{"base", "--task tag --data train.conll --method prompt --prompt-tokens 3"}, {"bert", "--task tag --data train.conll --method prompt"},
+		{"base", "--task embed --data train.csv --pair label --method lora"}, {"bert", "--task embed --data train.csv --pair label --method lora"},
 	} {
 		out := fmt.Sprint("out", i)
 		ok(t, args("adapt --lr 1e-2 --steps 8 --model "+c.model+" --out "+out+" "+c.flags)...)
 		dir := filepath.Join(out, "adapter")
-		m, labels, err := zoo.NewTaskLike(c.model, dir, zoo.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, head := zoo.Parts(m)
-		if _, err := adapt.Open(k, dir, body, head); err != nil {
-			t.Fatal(err)
-		}
+		m, labels, score := openAdapted(t, k, c.model, dir)
 		tok, err := zoo.Tokenizer(c.model, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		x := textsFor(m, tok)
-		var examples []adapt.Example
-		one := job{Model: filepath.Join(root, c.model), Adapter: filepath.Join(root, dir), Labels: len(labels.Names)}
+		var scores [][]float32
+		one := job{Model: filepath.Join(root, c.model), Adapter: filepath.Join(root, dir), Labels: labels}
 		for _, words := range [][]string{{"super red 3"}, {"what has red ?", "red has eggs ."}} {
 			e, err := x.Example(words...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			examples = append(examples, e)
+			scores = append(scores, score(e))
 			n := len(x.Virtual)
 			s := text{IDs: e.IDs[n:]}
 			if e.Segments != nil && c.model == "bert" { // a decoder does not look at them; GPT-2 in transformers adds tokens of their numbers
 				s.Segments = e.Segments[n:]
 			}
 			one.Texts = append(one.Texts, s)
-		}
-		scores, err := adapt.Scores(t.Context(), tensor.Evaluation(k), m, examples)
-		if err != nil {
-			t.Fatal(err)
 		}
 		jobs, want = append(jobs, one), append(want, scores)
 	}

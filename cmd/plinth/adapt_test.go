@@ -212,6 +212,16 @@ func TestAdaptCurve(t *testing.T) {
 		if mean := (draws[0].(float64) + draws[1].(float64)) / 2; len(draws) != 2 || mean != p["accuracy"] {
 			t.Errorf("%v", p)
 		}
+		rates, _ := p["tried"].([]any)
+		best := map[string]any{"validation": -1.0}
+		for _, r := range rates {
+			if r := r.(map[string]any); r["validation"].(float64) > best["validation"].(float64) {
+				best = r
+			}
+		}
+		if learns := p["method"] != "bag" && p["method"] != "probe"; learns != (len(rates) == 2) || learns && (p["lr"] != best["lr"] || p["accuracy"] != best["accuracy"]) {
+			t.Errorf("the rate is not the best on the validation: %v", p)
+		}
 		trained := p["trained_params"]
 		switch method := p["method"]; {
 		case (method == "full" || method == "scratch") && trained != r["params"], method == "lora" && !(trained.(float64) < r["params"].(float64)/2):

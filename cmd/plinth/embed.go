@@ -112,7 +112,7 @@ func (v *embedCmd) open(c *common) (*embed.Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.Open(at, zoo.Options{F32: v.Int8}, func(m zoo.Stored) error { return v.attach(c, path, m) })
+	e, err := s.Open(at, zoo.Options{F32: v.Int8}, func(m zoo.Stored) error { return v.attach(c, path, zoo.Bare(m)) })
 	if err != nil {
 		return nil, err
 	}

@@ -28,12 +28,14 @@ type moveFunc func(dst *float32, w int, src *float32, ld, k int)
 
 // mover holds the data movements of a variant; the zero value means plain Go.
 type mover struct {
-	transpose4 moveFunc // k a multiple of 8
-	copy4      moveFunc // k >= 1
-	copy12     moveFunc
-	copy16     moveFunc
-	addTo8     func(y, x *float32, n int)
-	fetch      func(p *float32, n int) // starts to move n elements into the cache
+	transpose4  moveFunc // k a multiple of 8
+	transpose12 moveFunc
+	transpose16 moveFunc
+	copy4       moveFunc // k >= 1
+	copy12      moveFunc
+	copy16      moveFunc
+	addTo8      func(y, x *float32, n int)
+	fetch       func(p *float32, n int) // starts to move n elements into the cache
 }
 
 // Kernel is one variant of the product: a micro-kernel that computes tiles of mr x nr elements, with its packing.

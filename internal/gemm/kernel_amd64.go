@@ -23,6 +23,12 @@ func row512(k int, a *float32, acs int, b *float32, ldb, panel int, c *float32, 
 func transpose4(dst *float32, w int, src *float32, ld, k int)
 
 //go:noescape
+func transpose12(dst *float32, w int, src *float32, ld, k int)
+
+//go:noescape
+func transpose16(dst *float32, w int, src *float32, ld, k int)
+
+//go:noescape
 func copy4(dst *float32, w int, src *float32, ld, k int)
 
 //go:noescape
@@ -106,6 +112,7 @@ func simdKernels() []*Kernel {
 		tile: tile256, row4: row256, peak: peak256, peakFLOPs: 12 * 8 * 2,
 	})
 	if cpu.X86.HasAVX512F {
+		move.transpose12, move.transpose16 = transpose12, transpose16
 		ks = append(ks, &Kernel{
 			name: "avx512", mr: 12, nr: 32, block: 240, cols: 512, masked: true, mover: move,
 			tile: tile512, panel: panel512, direct: direct512, row4: row512, peak: peak512, peakFLOPs: 16 * 16 * 2,

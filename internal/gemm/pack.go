@@ -113,7 +113,15 @@ func (k *Kernel) strip(dst []float32, width int, src []float32, ld int, across b
 		done := 0 // columns moved in groups of eight
 		if k.transpose4 != nil && w >= 4 {
 			done = kk &^ 7
-			for i := 0; i < w && done > 0; i += 4 {
+			i := 0
+			for ; k.transpose16 != nil && i+16 <= w && done > 0; i += 16 {
+				k.transpose16(&dst[i], width, &src[i*ld], ld, done)
+			}
+			if k.transpose12 != nil && i+12 <= w && done > 0 {
+				k.transpose12(&dst[i], width, &src[i*ld], ld, done)
+				i += 12
+			}
+			for ; i < w && done > 0; i += 4 {
 				i = min(i, w-4) // the last group may overlap the one before
 				k.transpose4(&dst[i], width, &src[i*ld], ld, done)
 			}

@@ -16,7 +16,7 @@ import (
 )
 
 // spinTime is how long a goroutine looks for what it waits for before it sleeps.
-const spinTime = 50 * time.Microsecond
+const spinTime = 200 * time.Microsecond
 
 // Pool is a set of workers. Run must not be called from inside a task, nor from two goroutines at once
 // (the second caller waits).

@@ -13,8 +13,9 @@ type Kernel struct {
 	dot      [Formats]dotFunc // rows of activations one after the other; nil: everything in Go
 	tile     [Formats]tiles   // rows of activations together, where there is a tile for the size of their group
 	panel    [Formats]panelFunc
-	codes    [Formats]codesFunc // in the place of panel
-	int8     *int8Kernel        // nil: in Go
+	scatter  func(c *float32, ldc, stream int, out *float32, rows int) // with panel: stores out [rows, panelRows] in C, whose rows and streams are so many bytes apart
+	codes    [Formats]codesFunc                                        // in the place of panel
+	int8     *int8Kernel                                               // nil: in Go
 }
 
 // dotFunc computes y[s*rows+r], row r of stream s of dotRows streams of weights, stride bytes apart, with one row of activations, whose blocks have their codes,
@@ -22,14 +23,15 @@ type Kernel struct {
 type dotFunc func(y *float32, w *byte, stride, rows, blocks int, code *int8, scale *float32, sum unsafe.Pointer, codeStep, scaleStep, sumStep int)
 
 // tileFunc adds to out [group, panelRows] the products of all blocks of a panel and of a group of activations; aSum is their start for blocks of 32, else their sum.
-type tileFunc func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+// Those of blocks of 256 may ask for what panelFunc has not asked for of each block: lines from w+ahead on, step bytes further in each sub-block, of four streams.
+type tileFunc func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 
 // tiles holds a tileFunc for each size of a group that has one.
 type tiles [groupRows + 1]tileFunc
 
-// panelFunc takes panelRows rows of weights apart, stride bytes apart, into a panel; d and dMin are left to others where they do not stand at the beginning of a
-// block. It asks for as many bytes from w+ahead on as it takes apart.
-type panelFunc func(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stride, ahead, blocks int)
+// panelFunc takes panelRows rows of weights apart, four of each of four streams, into a panel; the bytes between streams and between the rows of one are given. d and
+// dMin are left to others where they do not stand at the beginning of a block. It asks for what lies ahead bytes further on in each stream: of the bytes of a block of 256 in four rows, the first fetched.
+type panelFunc func(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
 
 // codesFunc writes the codes of a row of weights to dst.
 type codesFunc func(dst *uint8, w *byte, blocks int)

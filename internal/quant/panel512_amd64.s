@@ -10,8 +10,8 @@ DATA oddPair<>+0x00(SB)/8, $0x8007800680038002
 DATA oddPair<>+0x08(SB)/8, $0x800f800e800b800a
 GLOBL oddPair<>(SB), RODATA|NOPTR, $16
 
-// ARGS: DI codes, SI d, R12 dMin, R13 scales, R14 pairs; R8, R9, R10, R11 rows 0, 4, 8 and 12, DX and BX once and three times the bytes between rows; AX what is
-// asked for in advance, CX blocks.
+// ARGS: DI codes, SI d, R12 dMin, R13 scales, R14 pairs; R8, R9, R10, R11 the first of four rows each, DX and BX once and three times the bytes between two of
+// them; AX what is asked for in advance in the first stream, R15 and CX once and three times the bytes between streams.
 #define ARGS \
 	MOVQ code+0(FP), DI; \
 	MOVQ d+8(FP), SI; \
@@ -19,14 +19,15 @@ GLOBL oddPair<>(SB), RODATA|NOPTR, $16
 	MOVQ scale+24(FP), R13; \
 	MOVQ pair+32(FP), R14; \
 	MOVQ w+40(FP), R8; \
-	MOVQ stride+48(FP), DX; \
-	MOVQ ahead+56(FP), AX; \
-	MOVQ blocks+64(FP), CX; \
+	MOVQ stream+48(FP), R15; \
+	MOVQ row+56(FP), DX; \
+	MOVQ ahead+64(FP), AX; \
 	ADDQ R8, AX; \
 	LEAQ (DX)(DX*2), BX; \
-	LEAQ (R8)(DX*4), R9; \
-	LEAQ (R9)(DX*4), R10; \
-	LEAQ (R10)(DX*4), R11
+	LEAQ (R15)(R15*2), CX; \
+	LEAQ (R8)(R15*1), R9; \
+	LEAQ (R8)(R15*2), R10; \
+	LEAQ (R8)(CX*1), R11
 
 // NEXT goes on to the next block of w bytes.
 #define NEXT(w) \
@@ -34,14 +35,15 @@ GLOBL oddPair<>(SB), RODATA|NOPTR, $16
 	ADDQ $w, R9; \
 	ADDQ $w, R10; \
 	ADDQ $w, R11; \
-	DECQ CX
+	ADDQ $(4*w), AX; \
+	DECQ blocks+72(FP)
 
-// FETCH asks for four lines.
+// FETCH asks for a line of each stream.
 #define FETCH(off) \
-	PREFETCHT0 off(AX); \
-	PREFETCHT0 (off+64)(AX); \
-	PREFETCHT0 (off+128)(AX); \
-	PREFETCHT0 (off+192)(AX)
+	PREFETCHT1 off(AX); \
+	PREFETCHT1 off(AX)(R15*1); \
+	PREFETCHT1 off(AX)(R15*2); \
+	PREFETCHT1 off(AX)(CX*1)
 
 // BYTES sets all bytes of Z.
 #define BYTES(b, Z) \
@@ -118,15 +120,14 @@ GLOBL oddPair<>(SB), RODATA|NOPTR, $16
 	VPUNPCKLQDQ Z7, Z5, Z2; \
 	VPUNPCKHQDQ Z7, Z5, Z3
 
-// func panelQ8_0(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stride, ahead, blocks int)
-TEXT ·panelQ8_0(SB), NOSPLIT, $0-72
-	ARGS
+// func panelQ8_0(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
+TEXT ·panelQ8_0(SB), NOSPLIT, $0-80
 	BYTES(0x80, Z31)
+	ARGS
 loop:
 	FETCH(0)
-	FETCH(256)
-	PREFETCHT0 512(AX)
-	ADDQ $(16*34), AX
+	FETCH(64)
+	FETCH(128)
 	TRANSPOSE8(2, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15)
 #define CHUNK(q, Z) \
 	VPXORD Z31, Z, Z; \
@@ -146,14 +147,13 @@ loop:
 	VZEROUPPER
 	RET
 
-// func panelQ4_0(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stride, ahead, blocks int)
-TEXT ·panelQ4_0(SB), NOSPLIT, $0-72
-	ARGS
+// func panelQ4_0(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
+TEXT ·panelQ4_0(SB), NOSPLIT, $0-80
 	BYTES(15, Z31)
+	ARGS
 loop:
 	FETCH(0)
-	PREFETCHT0 256(AX)
-	ADDQ $(16*18), AX
+	FETCH(64)
 	TRANSPOSE4(2)
 #define CHUNK(q, Z) \
 	VPANDD Z31, Z, Z4; \
@@ -229,12 +229,15 @@ loop:
 	ADDQ $512, R13; \
 	ADDQ $256, R14
 
-// func panelQ4_K(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stride, ahead, blocks int)
-TEXT ·panelQ4_K(SB), NOSPLIT, $0-72
-	ARGS
+// func panelQ4_K(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
+TEXT ·panelQ4_K(SB), NOSPLIT, $0-80
 	MASKSK
+	ARGS
 loop:
 	FETCH(0)
+	FETCH(64)
+	FETCH(128)
+	FETCH(192)
 	HEADERK
 #define CHUNK(j, q, Z) \
 	VPANDD Z31, Z, Z0; \
@@ -243,8 +246,6 @@ loop:
 	VMOVDQU32 Z0, (1024*j+64*q)(DI); \
 	VMOVDQU32 Z1, (1024*j+512+64*q)(DI)
 #define PART(j) \
-	FETCH((512*j+256)); \
-	FETCH((512*j+512)); \
 	TRANSPOSE8((16+32*j), Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15); \
 	CHUNK(j, 0, Z8); \
 	CHUNK(j, 1, Z9); \
@@ -260,22 +261,22 @@ loop:
 	PART(3)
 #undef PART
 #undef CHUNK
-	ADDQ $(16*144), AX
 	ADDQ $4096, DI
 	NEXT(144)
 	JNE loop
 	VZEROUPPER
 	RET
 
-// func panelQ5_K(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stride, ahead, blocks int)
-TEXT ·panelQ5_K(SB), NOSPLIT, $0-72
-	ARGS
+// func panelQ5_K(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
+TEXT ·panelQ5_K(SB), NOSPLIT, $0-80
 	MASKSK
 	BYTES(0x10, Z25)
+	ARGS
 loop:
 	FETCH(0)
-	FETCH(256)
-	FETCH(512)
+	FETCH(64)
+	FETCH(128)
+	FETCH(192)
 	HEADERK
 	TRANSPOSE8(16, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
 #define CHUNK(j, SHIFT0, n0, SHIFT1, n1, q, Z, H) \
@@ -289,8 +290,6 @@ loop:
 	VMOVDQU32 Z, (1024*j+64*q)(DI); \
 	VMOVDQU32 Z0, (1024*j+512+64*q)(DI)
 #define PART(j, SHIFT0, n0, SHIFT1, n1) \
-	FETCH((512*j+768)); \
-	FETCH((512*j+1024)); \
 	TRANSPOSE8((48+32*j), Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15); \
 	CHUNK(j, SHIFT0, n0, SHIFT1, n1, 0, Z8, Z16); \
 	CHUNK(j, SHIFT0, n0, SHIFT1, n1, 1, Z9, Z17); \
@@ -306,23 +305,25 @@ loop:
 	PART(3, VPSRLD, 2, VPSRLD, 3)
 #undef PART
 #undef CHUNK
-	ADDQ $(16*176), AX
 	ADDQ $4096, DI
 	NEXT(176)
 	JNE loop
 	VZEROUPPER
 	RET
 
-// func panelQ6_K(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stride, ahead, blocks int)
-TEXT ·panelQ6_K(SB), NOSPLIT, $0-72
-	ARGS
+// func panelQ6_K(code *uint8, d, dMin *float32, scale *int32, pair *int16, w *byte, stream, row, ahead, blocks int)
+TEXT ·panelQ6_K(SB), NOSPLIT, $0-80
 	BYTES(15, Z31)
 	BYTES(0x30, Z30)
 	VPXORD Z29, Z29, Z29
 	VBROADCASTI32X4 evenPair<>(SB), Z27
 	VBROADCASTI32X4 oddPair<>(SB), Z26
+	ARGS
 loop:
 	FETCH(0)
+	FETCH(64)
+	FETCH(128)
+	FETCH(192)
 	TRANSPOSE4(192)
 #define SCALE(j, shift, Z) \
 	VPSLLD $shift, Z, Z8; \
@@ -365,11 +366,7 @@ loop:
 	VMOVDQU32 Z, (2048*h+512+64*q)(DI); \
 	VMOVDQU32 Z0, (2048*h+1536+64*q)(DI)
 #define HALF(h) \
-	FETCH((1536*h+256)); \
-	FETCH((1536*h+512)); \
 	TRANSPOSE8((128+32*h), Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23); \
-	FETCH((1536*h+768)); \
-	FETCH((1536*h+1024)); \
 	TRANSPOSE8((64*h), Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15); \
 	LOW(h, 0, Z8, Z16); \
 	LOW(h, 1, Z9, Z17); \
@@ -379,8 +376,6 @@ loop:
 	LOW(h, 5, Z13, Z21); \
 	LOW(h, 6, Z14, Z22); \
 	LOW(h, 7, Z15, Z23); \
-	FETCH((1536*h+1280)); \
-	FETCH((1536*h+1536)); \
 	TRANSPOSE8((64*h+32), Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15); \
 	HIGH(h, 0, Z8, Z16); \
 	HIGH(h, 1, Z9, Z17); \
@@ -398,7 +393,6 @@ loop:
 #undef SCALES
 #undef PAIR
 #undef SCALE
-	ADDQ $(16*210), AX
 	ADDQ $4096, DI
 	ADDQ $1024, R13
 	ADDQ $512, R14

@@ -19,8 +19,11 @@ type panel struct {
 // panelElements is how many elements of a row are taken apart at a time: a panel and its activations stay in the first-level cache.
 const panelElements = 1024
 
-// unpack takes blocks of panelRows rows of weights apart, which begin at w and are row bytes apart.
-func (q *panel) unpack(k *Kernel, f Format, w []byte, row, ahead, blocks int) {
+// fetched is how many bytes of a block of 256, in four rows, a panelFunc asks for.
+const fetched = 256
+
+// unpack takes blocks of panelRows rows of weights apart, four of each of four streams, the first at w. The bytes between streams and between rows are given.
+func (q *panel) unpack(k *Kernel, f Format, w []byte, stream, row, ahead, blocks int) {
 	elements, size := f.Block()
 	sh := f.shape()
 	q.code, q.d, q.dMin = room(q.code, panelRows*blocks*elements), room(q.d, blocks*panelRows), room(q.dMin, blocks*panelRows)
@@ -30,9 +33,9 @@ func (q *panel) unpack(k *Kernel, f Format, w []byte, row, ahead, blocks int) {
 		q.scale, q.pair = room(q.scale, blocks*subs*panelRows), room(q.pair, blocks*max(subs, 16)*panelRows)
 		scale, pair = &q.scale[0], &q.pair[0]
 	}
-	halves := func(dst []float32, at int) { halves16(&dst[0], &w[at], row, size, blocks) }
+	halves := func(dst []float32, at int) { halves16(&dst[0], &w[at], stream, row, size, blocks) }
 	if unpack := k.panel[f]; unpack != nil {
-		unpack(&q.code[0], &q.d[0], &q.dMin[0], scale, pair, &w[0], row, ahead, blocks)
+		unpack(&q.code[0], &q.d[0], &q.dMin[0], scale, pair, &w[0], stream, row, ahead, blocks)
 	} else {
 		width := blocks * elements
 		q.codes = room(q.codes, panelRows*width)
@@ -72,38 +75,62 @@ func (q *panel) unpackScales(w []byte, row, blocks, subs int, one func(scale *in
 
 // mulPanels multiplies whole groups of activations with panels of weights.
 func (k *Kernel) mulPanels(s *Scratch, p *Product) {
+	whole := (p.N1 - p.N0) / panelRows
+	stream, next := 4, panelRows // rows between the streams of a panel, and between panels
+	if k.scatter != nil && whole > 0 && p.To-p.From <= groupRows { // with more rows memory does not matter, but the rows of C do
+		stream, next = 4*whole, 4
+	}
+	for i := range whole {
+		n, ahead := p.N0+next*i, next
+		if i == whole-1 {
+			ahead = p.N1 - n // where the next task is likely to begin
+		}
+		k.mulPanel(s, p, n, stream, panelRows, ahead)
+	}
+	if n := p.N0 + whole*panelRows; n < p.N1 {
+		k.mulPanel(s, p, n, 4, p.N1-n, 0)
+	}
+}
+
+// mulPanel does so with a panel of so many rows: four from n on, four a stream of rows further, and so on; those that follow are so many rows ahead.
+func (k *Kernel) mulPanel(s *Scratch, p *Product, n, stream, rows, ahead int) {
 	a, q, sh := p.A, &s.panel, p.A.format.shape()
+	w := p.W[n*p.weightRow:]
+	if rows < panelRows {
+		q.rows = room(q.rows, panelRows*p.weightRow)
+		clear(q.rows[copy(q.rows, w[:rows*p.weightRow]):])
+		w = q.rows
+	}
 	tile := k.tile[a.format][a.group]
 	first, end := p.From/a.group, (p.To+a.group-1)/a.group // groups
 	tileOut := a.group * panelRows
 	q.out = room(q.out, (end-first)*tileOut)
-	for n := p.N0; n < p.N1; n += panelRows {
-		rows := min(panelRows, p.N1-n)
-		w := p.W[n*p.weightRow:][:rows*p.weightRow]
-		if rows < panelRows {
-			q.rows = room(q.rows, panelRows*p.weightRow)
-			clear(q.rows[copy(q.rows, w):])
-			w = q.rows
+	clear(q.out)
+	step := panelElements / sh.elements
+	for b := 0; b < p.blocks; b += step {
+		blocks := min(step, p.blocks-b)
+		offset := b * p.blockBytes
+		next := ahead*p.weightRow + 3*offset
+		q.unpack(k, a.format, w[offset:], stream*p.weightRow, p.weightRow, next, blocks)
+		next, fetch := next+fetched, (4*p.blockBytes-fetched+sh.subs()-1)/sh.subs()
+		var scale *int32
+		var pair *int16
+		if sh.subs() > 1 {
+			scale, pair = &q.scale[0], &q.pair[0]
 		}
-		clear(q.out)
-		step := panelElements / sh.elements
-		for b := 0; b < p.blocks; b += step {
-			blocks := min(step, p.blocks-b)
-			at := b * p.blockBytes
-			q.unpack(k, a.format, w[at:], p.weightRow, panelRows*p.weightRow+(panelRows-1)*at, blocks)
-			var scale *int32
-			var pair *int16
-			if sh.subs() > 1 {
-				scale, pair = &q.scale[0], &q.pair[0]
-			}
-			for g := range end - first {
-				at := a.slot((first+g)*a.group, b)
-				sum, _ := a.sums(at)
-				tile(&q.out[g*tileOut], blocks, &q.code[0], &q.d[0], &q.dMin[0], scale, pair, &a.code[at*sh.elements], &a.scale[at], sum)
-			}
+		for g := range end - first {
+			at := a.slot((first+g)*a.group, b)
+			sum, _ := a.sums(at)
+			tile(&q.out[g*tileOut], blocks, &q.code[0], &q.d[0], &q.dMin[0], scale, pair, &a.code[at*sh.elements], &a.scale[at], sum, &w[offset], next, stream*p.weightRow, fetch)
+			next, fetch = 0, 0 // the others ask for nothing new
 		}
-		for i := p.From; i < p.To; i++ {
-			copy(p.C[i*p.LDC+n:][:rows], q.out[(i-first*a.group)*panelRows:])
-		}
+	}
+	out := q.out[(p.From-first*a.group)*panelRows:]
+	if stream > 4 {
+		k.scatter(&p.C[p.From*p.LDC+n], 4*p.LDC, 4*stream, &out[0], p.To-p.From)
+		return
+	}
+	for i := p.From; i < p.To; i++ {
+		copy(p.C[i*p.LDC+n:][:rows], out[(i-p.From)*panelRows:])
 	}
 }

@@ -238,7 +238,7 @@ func TestSelfCheck(t *testing.T) {
 			t.Errorf("%s with another format's dot product passes the self-check", k.Name())
 		}
 		bad = *k
-		bad.tile[Q6_K][groupRows] = func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer) {
+		bad.tile[Q6_K][groupRows] = func(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int) {
 		}
 		if bad.selfCheck() == nil {
 			t.Errorf("%s without a tile passes the self-check", k.Name())

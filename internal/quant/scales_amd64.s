@@ -9,18 +9,19 @@
 	VPINSRW $(i+2), (R)(DX*2), X, X; \
 	VPINSRW $(i+3), (R)(BX*1), X, X
 
-// func halves16(dst *float32, w *byte, stride, step, blocks int)
-// dst [blocks, 16] is the half at w of each of 16 rows stride bytes apart, then those step bytes further.
-TEXT ·halves16(SB), NOSPLIT, $0-40
+// func halves16(dst *float32, w *byte, stream, row, step, blocks int)
+// dst [blocks, 16] is the half at w of each of 16 rows, four of each of four streams, then those step bytes further.
+TEXT ·halves16(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ w+8(FP), R8
-	MOVQ stride+16(FP), DX
-	MOVQ step+24(FP), SI
-	MOVQ blocks+32(FP), CX
+	MOVQ stream+16(FP), AX
+	MOVQ row+24(FP), DX
+	MOVQ step+32(FP), SI
+	MOVQ blocks+40(FP), CX
 	LEAQ (DX)(DX*2), BX
-	LEAQ (R8)(DX*4), R9
-	LEAQ (R9)(DX*4), R10
-	LEAQ (R10)(DX*4), R11
+	LEAQ (R8)(AX*1), R9
+	LEAQ (R8)(AX*2), R10
+	LEAQ (R9)(AX*2), R11
 loop:
 	VPXOR X0, X0, X0
 	VPXOR X1, X1, X1

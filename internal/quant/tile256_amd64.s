@@ -90,8 +90,8 @@
 	VMOVUPS Y14, 64(DI); \
 	VMOVUPS Y15, 96(DI)
 
-// func tileQ4_0(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileQ4_0(SB), NOSPLIT, $0-80
+// func tileQ4_0(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileQ4_0(SB), NOSPLIT, $0-112
 	ONES
 	XORQ AX, AX
 pair:
@@ -128,9 +128,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tileQ8_0(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
+// func tileQ8_0(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 // Two products of 8 bits need all of a word, and unsigned codes more: so the weights are made signed again, and their signs moved to the activations.
-TEXT ·tileQ8_0(SB), NOSPLIT, $0-80
+TEXT ·tileQ8_0(SB), NOSPLIT, $0-112
 	ONES
 	MOVL $0x80808080, BX
 	VMOVD BX, X10
@@ -251,8 +251,8 @@ loop:
 	ADDQ $128, R13; \
 	DECQ CX
 
-// func tileQ4_K(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileQ4_K(SB), NOSPLIT, $0-80
+// func tileQ4_K(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileQ4_K(SB), NOSPLIT, $0-112
 	XORQ AX, AX
 pair:
 	BLOCK(32)
@@ -282,8 +282,8 @@ sub:
 	VZEROUPPER
 	RET
 
-// func tileQ5_K(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileQ5_K(SB), NOSPLIT, $0-80
+// func tileQ5_K(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileQ5_K(SB), NOSPLIT, $0-112
 	XORQ AX, AX
 pair:
 	BLOCK(32)
@@ -314,8 +314,8 @@ sub:
 	VZEROUPPER
 	RET
 
-// func tileQ6_K(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileQ6_K(SB), NOSPLIT, $0-80
+// func tileQ6_K(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileQ6_K(SB), NOSPLIT, $0-112
 	XORQ AX, AX
 pair:
 	BLOCK(64)

@@ -15,6 +15,22 @@
 	MOVQ aScale+64(FP), R12; \
 	MOVQ aSum+72(FP), R13
 
+// AHEAD begins, and FETCH goes on with, asking for a line of each of four streams of weights: AX in the first, R14 and R15 once and three times the bytes between them.
+#define AHEAD \
+	MOVQ w+80(FP), AX; \
+	ADDQ ahead+88(FP), AX; \
+	MOVQ stream+96(FP), R14; \
+	LEAQ (R14)(R14*2), R15
+#define FETCH \
+	CMPQ step+104(FP), $0; \
+	JEQ fetched; \
+	PREFETCHT1 (AX); \
+	PREFETCHT1 (AX)(R14*1); \
+	PREFETCHT1 (AX)(R14*2); \
+	PREFETCHT1 (AX)(R15*1); \
+	ADDQ step+104(FP), AX; \
+fetched:
+
 // EACHn does OP for n rows t of activations, with a register S for a sum and ACC for another.
 #define EACH1(OP, a, b, c) \
 	OP(a, b, c, 0, Z8, Z16)
@@ -116,10 +132,12 @@ loop: \
 	VMOVUPS S, (64*t)(DI)
 #define TILEMIN(EACH, rows) \
 	ARGS; \
+	AHEAD; \
 loop: \
 	EACH(ZEROACC, 0, 0, 0); \
 	MOVQ $8, BX; \
 sub: \
+	FETCH \
 	EACH(ZERO, 0, 0, 0); \
 	CODES8(EACH, 256); \
 	VMOVDQU32 (R10), Z24; \
@@ -147,6 +165,7 @@ sub: \
 	ADDQ $(256*rows-256), SI; \
 	ADDQ $(4*rows), R12; \
 	ADDQ $(16*rows), R13; \
+	ADDQ $256, AX; \
 	DECQ CX; \
 	JNE loop; \
 	VZEROUPPER; \
@@ -164,10 +183,12 @@ sub: \
 	EACH(BIAS, Z0, (4*p), 32)
 #define TILESUB(EACH, rows) \
 	ARGS; \
+	AHEAD; \
 loop: \
 	EACH(ZEROACC, 0, 0, 0); \
 	MOVQ $16, BX; \
 sub: \
+	FETCH \
 	EACH(ZERO, 0, 0, 0); \
 	CODES4(EACH, 256); \
 	VMOVDQU32 (R10), Z24; \
@@ -192,67 +213,91 @@ sub: \
 	ADDQ $(256*rows-256), SI; \
 	ADDQ $(4*rows), R12; \
 	ADDQ $(32*rows), R13; \
+	ADDQ $256, AX; \
 	DECQ CX; \
 	JNE loop; \
 	VZEROUPPER; \
 	RET
 
-// func tile1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tile1(SB), NOSPLIT, $0-80
+// func tile1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tile1(SB), NOSPLIT, $0-112
 	TILE(EACH1, 1)
 
-// func tile2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tile2(SB), NOSPLIT, $0-80
+// func tile2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tile2(SB), NOSPLIT, $0-112
 	TILE(EACH2, 2)
 
-// func tile3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tile3(SB), NOSPLIT, $0-80
+// func tile3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tile3(SB), NOSPLIT, $0-112
 	TILE(EACH3, 3)
 
-// func tile4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tile4(SB), NOSPLIT, $0-80
+// func tile4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tile4(SB), NOSPLIT, $0-112
 	TILE(EACH4, 4)
 
-// func tile8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tile8(SB), NOSPLIT, $0-80
+// func tile8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tile8(SB), NOSPLIT, $0-112
 	TILE(EACH8, 8)
 
-// func tileMin1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileMin1(SB), NOSPLIT, $0-80
+// func tileMin1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileMin1(SB), NOSPLIT, $0-112
 	TILEMIN(EACH1, 1)
 
-// func tileMin2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileMin2(SB), NOSPLIT, $0-80
+// func tileMin2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileMin2(SB), NOSPLIT, $0-112
 	TILEMIN(EACH2, 2)
 
-// func tileMin3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileMin3(SB), NOSPLIT, $0-80
+// func tileMin3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileMin3(SB), NOSPLIT, $0-112
 	TILEMIN(EACH3, 3)
 
-// func tileMin4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileMin4(SB), NOSPLIT, $0-80
+// func tileMin4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileMin4(SB), NOSPLIT, $0-112
 	TILEMIN(EACH4, 4)
 
-// func tileMin8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileMin8(SB), NOSPLIT, $0-80
+// func tileMin8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileMin8(SB), NOSPLIT, $0-112
 	TILEMIN(EACH8, 8)
 
-// func tileSub1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileSub1(SB), NOSPLIT, $0-80
+// func tileSub1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileSub1(SB), NOSPLIT, $0-112
 	TILESUB(EACH1, 1)
 
-// func tileSub2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileSub2(SB), NOSPLIT, $0-80
+// func tileSub2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileSub2(SB), NOSPLIT, $0-112
 	TILESUB(EACH2, 2)
 
-// func tileSub3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileSub3(SB), NOSPLIT, $0-80
+// func tileSub3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileSub3(SB), NOSPLIT, $0-112
 	TILESUB(EACH3, 3)
 
-// func tileSub4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileSub4(SB), NOSPLIT, $0-80
+// func tileSub4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileSub4(SB), NOSPLIT, $0-112
 	TILESUB(EACH4, 4)
 
-// func tileSub8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer)
-TEXT ·tileSub8(SB), NOSPLIT, $0-80
+// func tileSub8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileSub8(SB), NOSPLIT, $0-112
 	TILESUB(EACH8, 8)
+
+// func scatter512(c *float32, ldc, stream int, out *float32, rows int)
+TEXT ·scatter512(SB), NOSPLIT, $0-40
+	MOVQ c+0(FP), DI
+	MOVQ ldc+8(FP), DX
+	MOVQ stream+16(FP), BX
+	MOVQ out+24(FP), SI
+	MOVQ rows+32(FP), CX
+	LEAQ (BX)(BX*2), R8
+loop:
+	VMOVUPS (SI), X0
+	VMOVUPS 16(SI), X1
+	VMOVUPS 32(SI), X2
+	VMOVUPS 48(SI), X3
+	VMOVUPS X0, (DI)
+	VMOVUPS X1, (DI)(BX*1)
+	VMOVUPS X2, (DI)(BX*2)
+	VMOVUPS X3, (DI)(R8*1)
+	ADDQ $64, SI
+	ADDQ DX, DI
+	DECQ CX
+	JNE loop
+	RET

@@ -17,6 +17,7 @@ type variant struct {
 	scale, axpy   func(y []float32, a float32, x []float32)
 	fill          func(y []float32, a float32)
 	addRows       func(y, x []float32, ld, rows int)
+	fetch         func(x *float32, ld, rows, n int) // or nil; at least one element
 
 	sum, max    func(x []float32) float32
 	dot         func(a, b []float32) float32

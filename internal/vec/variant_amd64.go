@@ -22,7 +22,7 @@ func avx2Variant() *variant {
 	v.exp, v.sigmoid, v.expSum = expAVX2, sigmoidAVX2, expSumAVX2
 	v.geluTanh, v.geluTanhGrad = geluTanhAVX2, geluTanhGradAVX2
 	v.add, v.sub, v.mul, v.scale, v.axpy, v.fill, v.addRows = addAVX2, subAVX2, mulAVX2, scaleAVX2, axpyAVX2, fillAVX2, addRowsAVX2
-	v.max, v.allFinite = maxAVX2, allFiniteAVX2
+	v.max, v.allFinite, v.fetch = maxAVX2, allFiniteAVX2, fetchAMD64
 	(&passes{
 		sum: sumAVX2, dot: dotAVX2, sumSquares: sumSquaresAVX2, sumDeviations: sumDeviationsAVX2,
 		softmaxGradScale: softmaxGradScaleAVX2, normScale: normScaleAVX2, normGradSums: normGradSumsAVX2, normGrad: normGradAVX2,

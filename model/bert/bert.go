@@ -125,7 +125,7 @@ func (m *Model) Encode(t *tensor.Tape, in model.Input) *tensor.Tensor {
 // embed returns the embeddings of the tokens of in, normed: [N, C].
 func (m *Model) embed(t *tensor.Tape, in model.Input) *tensor.Tensor {
 	e := &m.Bert.Embeddings
-	tables := [3]tensor.Lookup{e.Tokens.Lookup(in.IDs), {Table: e.Positions.Weight.T(), IDs: in.Seqs.Positions, From: m.Config.firstPosition()}}
+	tables := [3]tensor.Lookup{e.Tokens.Lookup(in.IDs, nil), {Table: e.Positions.Weight.T(), IDs: in.Seqs.Positions, From: m.Config.firstPosition()}}
 	n := 2
 	if e.Segments != nil {
 		tables[2] = tensor.Lookup{Table: e.Segments.Weight.T(), IDs: in.Segments}

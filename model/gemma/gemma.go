@@ -81,8 +81,8 @@ func New(c Config) (*Model, error) {
 func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Embed looks tokens up and scales them by sqrt(C): ids I32 [N] to [N, C].
-func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, _ *nn.Seqs) *tensor.Tensor {
-	return t.Scale(m.Decoder.Tokens.Forward(t, ids), m.Decoder.Tokens.Scale)
+func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
+	return t.Scale(m.Decoder.Tokens.Forward(t, ids, seqs.Given), m.Decoder.Tokens.Scale)
 }
 
 // Body runs blocks [from, to) on x [N, C].

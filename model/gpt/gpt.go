@@ -91,7 +91,7 @@ func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Embed adds token and position embeddings: ids I32 [N] to [N, C].
 func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
-	x := t.Embed(m.Transformer.Tokens.Lookup(ids), tensor.Lookup{Table: m.Transformer.Positions.Weight.T(), IDs: seqs.Positions})
+	x := t.Embed(m.Transformer.Tokens.Lookup(ids, seqs.Given), tensor.Lookup{Table: m.Transformer.Positions.Weight.T(), IDs: seqs.Positions})
 	return t.Dropout(x, m.Config.EmbdDropout)
 }
 

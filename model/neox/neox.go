@@ -73,8 +73,8 @@ func New(c Config) (*Model, error) {
 func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Embed looks tokens up: ids I32 [N] to [N, C].
-func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, _ *nn.Seqs) *tensor.Tensor {
-	return m.Decoder.Tokens.Forward(t, ids)
+func (m *Model) Embed(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
+	return m.Decoder.Tokens.Forward(t, ids, seqs.Given)
 }
 
 // Body runs blocks [from, to) on x [N, C].

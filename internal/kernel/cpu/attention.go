@@ -31,6 +31,7 @@ type attn struct {
 	call                *kernel.Attention // says where in bias a number stands
 	blocks              []block
 	cache               *kernel.Cache // holds the keys and values; k and v are those of the queries' tokens
+	remembers           bool          // the block of a sequence, its only one, stores them
 	full                bool          // gradient: both passes in one
 
 	do, dq, dk, dv, dbias []float32
@@ -147,7 +148,16 @@ func (t *attn) perTile(rows int) int { return max(1, rows/t.group) }
 func (e *engine) attention(a *kernel.Attention) {
 	t := &e.attn
 	t.set("Attention", a)
-	if t.cache != nil && t.k != nil {
+	step, elements, single := t.perTile(queryRows), 0, true
+	for s, q := range t.queries {
+		for q0 := 0; q0 < q.Len; q0 += step {
+			t.blocks = append(t.blocks, block{s, q0, min(q.Len, q0+step), 0, t.keys[s].Len})
+		}
+		single = single && q.Len <= step
+		elements += q.Len * t.keys[s].Len * t.heads * t.d
+	}
+	store := t.cache != nil && t.k != nil
+	if store && (!single || t.q == nil) {
 		tokens := 0
 		for _, q := range t.queries {
 			tokens += q.Len
@@ -158,20 +168,19 @@ func (e *engine) attention(a *kernel.Attention) {
 				e.attn.remember(&e.scratch[worker], i/e.attn.kv, i%e.attn.kv)
 			}
 		}})
+		store = false
 	}
 	if t.cache != nil && t.q == nil {
 		return
 	}
-	step, elements := t.perTile(queryRows), 0
-	for s, q := range t.queries {
-		for q0 := 0; q0 < q.Len; q0 += step {
-			t.blocks = append(t.blocks, block{s, q0, min(q.Len, q0+step), 0, t.keys[s].Len})
-		}
-		elements += q.Len * t.keys[s].Len * t.heads * t.d
-	}
+	t.remembers = store
 	e.runBlocks(elements, func(e *engine, _ *job, lo, hi, worker int) {
 		for i := lo; i < hi; i++ {
-			e.attn.forward(e, e.attn.blocks[i/e.attn.kv], i%e.attn.kv, worker)
+			b, kv := e.attn.blocks[i/e.attn.kv], i%e.attn.kv
+			if e.attn.remembers {
+				e.attn.remember(&e.scratch[worker], b.seq, kv)
+			}
+			e.attn.forward(e, b, kv, worker)
 		}
 	})
 }
@@ -228,6 +237,35 @@ func (t *attn) store(v view, buf, x []float32, ld, s, kv, q0, q1 int) {
 	}
 }
 
+// fetchFloats bounds what fetchNext asks for of queries and keys, so that it stays in the cache beside what is in use: eight such operands at most.
+const fetchFloats = 1 << 15
+
+// fetchNext asks for what block b of the next key head reads and writes, the task that most often follows: its rows lie in as many pages, which no
+// processor foresees.
+func (t *attn) fetchNext(b block, kv int) {
+	queries, keys, n := b.q1-b.q0, b.k1-b.k0, t.group*t.d
+	if kv++; kv == t.kv || t.cache != nil || queries*n+keys*t.d > fetchFloats {
+		return
+	}
+	fetch := func(x []float32, ld, at, rows, width int) {
+		if x != nil {
+			vec.Fetch(x[at*ld+kv*width:], ld, rows, width)
+		}
+	}
+	if at := t.queries[b.seq].Start + b.q0; queries > 0 {
+		fetch(t.q, t.ldq, at, queries, n)
+		fetch(t.dq, t.ldq, at, queries, n)
+		fetch(t.o, t.ldo, at, queries, n)
+		fetch(t.do, t.ldo, at, queries, n)
+	}
+	if at := t.keys[b.seq].Start + b.k0; keys > 0 {
+		fetch(t.k, t.ldk, at, keys, t.d)
+		fetch(t.dk, t.ldk, at, keys, t.d)
+		fetch(t.v, t.ldv, at, keys, t.d)
+		fetch(t.dv, t.ldv, at, keys, t.d)
+	}
+}
+
 // tile returns the rows [k0, k1) of one key head of src (keys or values with row stride ld).
 func (t *attn) tile(src []float32, ld, s, kv, k0, k1 int) []float32 {
 	at := (t.keys[s].Start+k0)*ld + kv*t.d
@@ -255,6 +293,7 @@ func (t *attn) forward(e *engine, b block, kv, worker int) {
 	clear(sum)
 	vec.Fill(top, float32(math.Inf(-1)))
 	few := t.few(e, R)
+	t.fetchNext(b, kv)
 
 	for k0, last := t.extent(b); k0 < last; k0 += keyTile {
 		q0, q1, k1 := t.reach(b.seq, b.q0, b.q1, k0, min(last, k0+keyTile))

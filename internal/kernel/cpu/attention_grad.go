@@ -121,6 +121,7 @@ func (t *attn) backward(e *engine, b block, kv int, wantQ, wantKV bool, worker i
 		at := (t.queries[b.seq].Start+b.q0+i/G)*t.ldo + (kv*G+i%G)*D
 		delta[i] = vec.Dot(do.row(i, D), t.o[at:at+D])
 	}
+	t.fetchNext(b, kv)
 
 	for k0 := b.k0; k0 < b.k1; k0 += keyTile {
 		kEnd := min(b.k1, k0+keyTile)

@@ -134,8 +134,10 @@ func (e *engine) tasks(n int, work func(task, worker int)) {
 }
 
 const (
-	taskBytes = 1 << 17 // of weights in a task that has one row: less than ten microseconds from memory, in four streams
-	panelCols = 16      // tasks are whole panels of so many rows of B
+	taskBytes  = 1 << 17 // of weights in a task that has one row: less than ten microseconds from memory, in four streams
+	panelCols  = 16      // tasks are whole panels of so many rows of B
+	fewRows    = 8       // so many rows of A read B at the speed of memory: then tasks are
+	streamRows = 64      // whole streams of so many rows of B
 
 	cacheBytes = 1 << 20 // of quantised activations that stay in the second-level cache while weights pass
 	minRows    = 64      // so many rows and more pay for taking weights apart
@@ -144,8 +146,13 @@ const (
 // cut chooses the tasks. They change no bit.
 func (j *storedPart) cut() {
 	j.rows = min(j.M, max(cacheBytes/max(j.K, 1), minRows)/minRows*minRows)
-	cols := taskBytes / max(j.rowBytes, 1) / min(j.rows, panelCols)
-	j.cols = (cols/panelCols + 1) * panelCols
+	if j.M <= fewRows {
+		tasks := max(1, j.N*j.rowBytes/taskBytes)
+		j.cols = (j.N/tasks + streamRows - 1) / streamRows * streamRows
+	} else {
+		cols := taskBytes / max(j.rowBytes, 1) / panelCols
+		j.cols = (cols/panelCols + 1) * panelCols
+	}
 	j.across = (j.N + j.cols - 1) / j.cols
 }
 
