@@ -37,6 +37,7 @@ type ToolCall struct {
 	ID       string   `json:"id,omitempty"`
 	Type     string   `json:"type,omitempty"`
 	Function Function `json:"function"`
+	Index    *int     `json:"index,omitempty"` // among the calls of a stream, which clients send back; no template sees it
 }
 
 // Function is the name and the arguments of a tool call. Arguments is a JSON object, or a JSON string that holds one, as OpenAI's servers send.

@@ -164,8 +164,9 @@ func (b *browser) ask(text string) {
 	b.t.Helper()
 	b.click(".composer textarea")
 	b.write(text)
+	before := b.eval(`document.querySelectorAll(".answers").length`).(float64)
 	b.key("Enter", 0)
-	b.wait(`document.querySelector(".answer:last-of-type") && !document.querySelector(".answer.running")`)
+	b.wait(fmt.Sprintf(`document.querySelectorAll(".answers").length > %g && !document.querySelector(".answer.running")`, before))
 }
 
 // texts returns the texts of the elements that a selector names.

@@ -24,6 +24,7 @@ type taskFlags struct {
 	Task    string `enum:",lambada,mmlu,${adapt_tasks}" default:"" help:"Task instead of perplexity: lambada (last words; a table with a column of passages), mmlu (files SUBJECT_test.csv, with SUBJECT_dev.csv beside them or in ../dev for the shots), or a task of plinth adapt (${adapt_tasks}) that the model is finished for." placeholder:"NAME" group:"Tasks:"`
 	Shifted string `help:"Of adapt's tasks: a second test file, from elsewhere, scored beside --data." placeholder:"FILE" group:"Tasks:"`
 	Shots   int    `default:"5" help:"Answered questions before each question of mmlu, fewer where they do not fit." placeholder:"K" group:"Tasks:"`
+	Items   bool   `help:"Of lambada, with --json: the log-probability of each last word too, and whether it is the most probable." group:"Tasks:"`
 	Limit   int    `default:"0" help:"Of lambada and mmlu: most examples of each file; 0 means all." placeholder:"N" group:"Tasks:"`
 	adapterFlags
 	columnFlags
@@ -63,10 +64,22 @@ func (e *evalCmd) lambada(ctx context.Context, c *common, l *eval.Likelihoods) e
 	}
 	out := struct {
 		task.LAMBADAScores
-		Examples int `json:"examples"`
-		Cut      int `json:"cut"`
-	}{s, len(answers), l.Cut}
+		Examples int        `json:"examples"`
+		Cut      int        `json:"cut"`
+		Items    []lastWord `json:"items,omitempty"`
+	}{s, len(answers), l.Cut, nil}
+	if e.Items {
+		for _, a := range answers {
+			out.Items = append(out.Items, lastWord(a))
+		}
+	}
 	return c.finish(out, fmt.Sprintf("%d passages: accuracy %.4f, perplexity %.2f of the last word\n%s", len(answers), s.Accuracy, s.Perplexity, cutText(l.Cut)))
+}
+
+// lastWord is an item of lambada.
+type lastWord struct {
+	LogProb float64 `json:"logprob"`
+	Greedy  bool    `json:"greedy"`
 }
 
 // cutText says that contexts were cut.
