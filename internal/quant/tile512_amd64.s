@@ -219,10 +219,6 @@ sub: \
 	VZEROUPPER; \
 	RET
 
-// func tile1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
-TEXT ·tile1(SB), NOSPLIT, $0-112
-	TILE(EACH1, 1)
-
 // func tile2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 TEXT ·tile2(SB), NOSPLIT, $0-112
 	TILE(EACH2, 2)
