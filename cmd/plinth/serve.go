@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +45,6 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	defer spare(c)()
 	o := serve.Options{Keys: s.APIKey, Hosts: s.Host, MaxWait: s.MaxWait, Log: slog.New(slog.NewTextHandler(c.err, nil))}
 	if host, _, _ := net.SplitHostPort(s.Listen); host != "" {
 		o.Hosts = append(o.Hosts, host)
@@ -107,17 +105,6 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 		return fmt.Errorf("answers in progress were cut off: %w", err)
 	}
 	return nil
-}
-
-// spare lets the scheduler of Go run two goroutines beside those that compute: with a thread for each processor, all of them computing, it would look for a
-// request on the network every 10 ms. It returns what undoes that.
-func spare(c *common) (undo func()) {
-	before := runtime.GOMAXPROCS(0)
-	if c.Threads == 0 {
-		c.Threads = before
-	}
-	runtime.GOMAXPROCS(max(before, c.Threads+2))
-	return func() { runtime.GOMAXPROCS(before) }
 }
 
 // check refuses an address that others reach without keys, unless that is wanted.

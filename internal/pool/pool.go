@@ -100,6 +100,7 @@ func (p *Pool) Run(tasks int, work func(task, worker int)) {
 	p.drain(0, helpers+1)
 	p.end.wait(p.spin.Load(), func() bool { return p.left.Load() == 0 })
 	p.work = nil
+	runtime.Gosched() // with a worker on every processor, nothing else would run for as long as one job follows the other
 }
 
 // loop is the life of a helper.
