@@ -18,6 +18,10 @@ import (
 // spinTime is how long a goroutine looks for what it waits for before it sleeps.
 const spinTime = 200 * time.Microsecond
 
+// yieldTime is how often a caller lets other goroutines run between two jobs: with a worker on every processor, they would wait for as long as one job follows
+// the other. More often costs, because the caller may go on on another processor, far from its data.
+const yieldTime = 2 * time.Millisecond
+
 // Pool is a set of workers. Run must not be called from inside a task, nor from two goroutines at once
 // (the second caller waits).
 type Pool struct {
@@ -30,6 +34,7 @@ type Pool struct {
 	helpers []*helper     // worker i+1; the caller itself is worker 0
 	left    atomic.Int64  // helpers not yet done with the job
 	end     sleeper       // of the caller
+	yielded time.Time     // when the caller last let others run
 }
 
 const closing = ^uint64(0)
@@ -100,7 +105,10 @@ func (p *Pool) Run(tasks int, work func(task, worker int)) {
 	p.drain(0, helpers+1)
 	p.end.wait(p.spin.Load(), func() bool { return p.left.Load() == 0 })
 	p.work = nil
-	runtime.Gosched() // with a worker on every processor, nothing else would run for as long as one job follows the other
+	if now := time.Now(); now.Sub(p.yielded) >= yieldTime {
+		p.yielded = now
+		runtime.Gosched()
+	}
 }
 
 // loop is the life of a helper.
