@@ -221,7 +221,7 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 	if a.apart() {
 		next = fmt.Sprintf("%s --adapter %s", a.Model, filepath.Join(a.Out, adapterFolder))
 	} else {
-		if err := merge(k, s.model, adapter); err != nil {
+		if err := merge(k, s.model, adapter, a.KeepTypes); err != nil {
 			return err
 		}
 		if err := task.save(a.Out); err != nil {
@@ -235,15 +235,20 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 	return c.finish(report, text)
 }
 
-// merge puts the adapter, where there is one, into the model's matrices, which become float32.
-func merge(k *kernel.Set, m zoo.Stored, tuned adapt.Tuned) error {
+// merge puts the adapter, where there is one, into the model's matrices, which become float32. Those that are float32 may be memory of a mapped file,
+// which cannot be written, and are copied then.
+func merge(k *kernel.Set, m zoo.Stored, tuned adapt.Tuned, mapped bool) error {
 	adapter, ok := tuned.(*adapt.Adapter)
 	if !ok {
 		return nil
 	}
 	t := tensor.Evaluation(k)
 	for _, p := range m.Params() {
-		t.Widen(p.T())
+		w := p.T()
+		if mapped && w.Data.DType() == tensor.F32 {
+			w.Bind(tensor.FromF32(slices.Clone(w.F32()), w.Shape()...).Data)
+		}
+		t.Widen(w)
 		t.Reset()
 	}
 	return adapter.Merge(k)

@@ -112,6 +112,7 @@ func TestAdaptKeepTypes(t *testing.T) {
 	reviews(t, "train.csv", 90, "good", "bad", "odd")
 	reviews(t, "test.csv", 30, "odd", "good", "bad")
 	ok(t, args("quantize --model base --out base.gguf --type q8_0")...)
+	ok(t, args("convert --model base --out float.gguf")...)
 	const run = "adapt --task classify --data train.csv --test test.csv --method lora --lr 5e-3 --epochs 40 --dropout 0 "
 	for _, c := range []struct {
 		flags, model, out string
@@ -121,7 +122,8 @@ func TestAdaptKeepTypes(t *testing.T) {
 		{"--model base", "base", "plain", true, 1e-4},
 		{"--model base --pool mean --keep-types", "base", "mean", false, 0},
 		{"--model base.gguf --keep-types", "base.gguf", "small", false, 0},
-		{"--model base.gguf --keep-types --merge", "base.gguf", "both", true, 0.1}, // the product with 8 bits rounds activations
+		{"--model base.gguf --keep-types --merge", "base.gguf", "both", true, 0.1},             // the product with 8 bits rounds activations
+		{"--model float.gguf --keep-types --merge --dora", "float.gguf", "mapped", true, 1e-4}, // matrices of the mapped file cannot be written
 	} {
 		r := object(t, args(run+c.flags+" --out "+c.out)...)
 		if a := r["results"].([]any)[0].(map[string]any)["accuracy"].(float64); a < 0.8 {

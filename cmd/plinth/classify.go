@@ -70,8 +70,8 @@ func (v *classifyCmd) Run(ctx context.Context, c *common) error {
 	if err := noneEmpty(v.Texts); err != nil {
 		return err
 	}
-	if v.Label != "" && v.Data == "" {
-		return usagef("--label %s is a column of --data", v.Label)
+	if v.Label != "" && v.Data == "" && v.Shots == "" {
+		return usagef("--label %s is a column of --data or --shots", v.Label)
 	}
 	path, err := modelPath(v.Model)
 	if err != nil {
@@ -81,7 +81,7 @@ func (v *classifyCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	out := classifying{c: c, labels: labels, top: v.Top, sep: v.Sep, scored: v.Label != ""}
+	out := classifying{c: c, labels: labels, top: v.Top, sep: v.Sep, scored: v.Label != "" && v.Data != ""}
 	var waiting []tableRow
 	flush := func() error {
 		p, err := m.probabilities(ctx, waiting)

@@ -97,6 +97,13 @@ func TestFewShot(t *testing.T) {
 	if again := object(t, append(flags, "--threads", "3")...); !reflect.DeepEqual(first, again) {
 		t.Error("the same seed, other answers")
 	}
+	// Texts of the command line go with any columns of the examples.
+	write(t, "named.csv", strings.Replace(b.String(), "text,label", "body,kind", 1))
+	same := object(t, args("classify --model base --shots shots.csv --per-label 2 one")...)
+	if named := object(t, args("classify --model base --shots named.csv --text body --label kind --per-label 2 one")...); !reflect.DeepEqual(same, named) {
+		t.Errorf("%v, with other names of the columns %v", same, named)
+	}
+	write(t, "blank.csv", "text,label\none,make\ntwo,\n")
 	// The run's context is 32 tokens: not all of 20 examples have room, the text always has.
 	code, out, err := plinth(append(flags, "--per-label", "10")...)
 	if code != 0 || !strings.Contains(err, "room for some of the 20 examples") || strings.Count(out, "\n") != 20 || !strings.Contains(err, "accuracy") {
@@ -113,7 +120,7 @@ func TestFewShot(t *testing.T) {
 		{1, `10 examples of "and"`, "--shots shots.csv --per-label 11 x"}, {1, `none of --labels good,and`, "--shots shots.csv --labels good,and x"},
 		{2, "--multi", "--labels a,b --multi x"}, {2, "always right", "--labels a x"}, {2, "twice", "--labels a,a x"}, {2, "names no label", "--labels , x"},
 		{2, "{text}", "--labels a,b --template {} x"}, {2, "--labels", "--template {} x"}, {2, "--pair", "--labels a,b --pair p --data shots.csv"},
-		{1, `"make" is none of the labels x, y`, "--labels x,y --data shots.csv --label label"}, {2, "--label", "--labels a,b --label c x"}, {2, "--per-label 0", "--shots shots.csv --per-label 0 x"},
+		{1, `"make" is none of the labels x, y`, "--labels x,y --data shots.csv --label label"}, {2, "--label", "--labels a,b --label c x"}, {1, "blank.csv:3: the label is empty", "--shots blank.csv x"}, {2, "--per-label 0", "--shots shots.csv --per-label 0 x"},
 		{1, "no head", "text"}, {1, "nowhere.csv", "--shots nowhere.csv x"},
 	} {
 		fails(t, c.code, c.want, args("classify --model base "+c.flags)...)

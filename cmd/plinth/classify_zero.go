@@ -273,7 +273,10 @@ func (v *classifyCmd) draw(ctx context.Context, seed uint64, labels []string, p 
 	err := flags.rows(ctx, v.Shots, cmp.Or(v.Label, "label"), func(where string, texts []string, label string) error {
 		label = strings.TrimSpace(label)
 		if !slices.Contains(labels, label) {
-			if given || label == "" {
+			if label == "" {
+				return fmt.Errorf("%s: the label is empty", where)
+			}
+			if given {
 				return fmt.Errorf("%s: label %q is none of --labels %s", where, label, v.Labels)
 			}
 			labels = append(labels, label)
