@@ -170,8 +170,11 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 		}
 		s.metrics.event(j.m, time.Since(t.Told))
 	})
-	if errors.Is(err, constrain.ErrComplex) {
+	switch {
+	case errors.Is(err, constrain.ErrComplex):
 		err = badRequest(j.asked.param, "%v", constrain.ErrComplex)
+	case errors.Is(err, generate.ErrBanned):
+		err = badRequest("logit_bias", "it bans every token that may come here")
 	}
 	for i, r := range results {
 		if i%j.n == 0 {
