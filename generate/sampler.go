@@ -27,10 +27,12 @@ type sampler struct {
 	count []int32 // [V], zero between calls
 }
 
+// ErrBanned is a sequence for which a bias of -Inf bans each token, or each that the constraint allows.
+var ErrBanned = errors.New("logit_bias leaves no token to choose")
+
 var (
-	errNaN    = errors.New("the model's logits are not numbers")
-	errBanned = errors.New("logit_bias leaves no token to choose")
-	errNone   = errors.New("the model gives no token that the constraint allows any probability")
+	errNaN  = errors.New("the model's logits are not numbers")
+	errNone = errors.New("the model gives no token that may be chosen any probability")
 )
 
 // next chooses the token that follows ids, of which the first prompt were given, among those that are allowed; nil: all. logits is [V].
@@ -78,11 +80,12 @@ func (s *sampler) next(logits []float32, ids []int32, prompt int, o *Options, al
 		}
 		return 1
 	})
-	if math.IsInf(best.logit, -1) && allowed != nil {
+	switch {
+	case !math.IsInf(best.logit, -1):
+	case len(o.LogitBias) > 0:
+		return 0, ErrBanned
+	default:
 		return 0, errNone
-	}
-	if math.IsInf(best.logit, -1) {
-		return 0, errBanned
 	}
 	if o.Temperature == 0 {
 		return best.id, nil

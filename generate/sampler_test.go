@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/plinth-ml/plinth/generate/constrain"
 	"github.com/plinth-ml/plinth/internal/random"
 )
 
@@ -145,8 +146,15 @@ func TestNext(t *testing.T) {
 			t.Errorf("logit %v: error %v", l, err)
 		}
 	}
-	if _, err := new(sampler).next([]float32{0, inf}, nil, 0, &Options{LogitBias: map[int32]float32{0: inf}}, nil); err != errBanned {
+	if _, err := new(sampler).next([]float32{0, inf}, nil, 0, &Options{LogitBias: map[int32]float32{0: inf}}, nil); err != ErrBanned {
 		t.Errorf("all banned: error %v", err)
+	}
+	only := constrain.Mask{1} // token 0 alone
+	if _, err := new(sampler).next([]float32{0, 1}, nil, 0, &Options{LogitBias: map[int32]float32{0: inf}}, only); err != ErrBanned {
+		t.Errorf("all that the constraint allows banned: error %v", err)
+	}
+	if _, err := new(sampler).next([]float32{inf, 1}, nil, 0, &Options{}, only); err != errNone {
+		t.Errorf("no probability for what the constraint allows: error %v", err)
 	}
 }
 

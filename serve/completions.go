@@ -116,16 +116,19 @@ type completionLogProbs struct {
 	at            int
 }
 
-// add appends a token.
-func (l *completionLogProbs) add(m *Model, id int32, lp *float64, top []generate.TokenProb) {
-	text := string(m.Tokenizer.AppendDecode(nil, []int32{id}))
+// add appends a token, whose text differs at the beginning of a text from that behind others.
+func (l *completionLogProbs) add(m *Model, begins bool, id int32, lp *float64, top []generate.TokenProb) {
+	text := string(m.Tokenizer.Token(id))
+	if begins {
+		text = m.Tokenizer.Decode([]int32{id})
+	}
 	l.Tokens, l.TokenLogProbs, l.Offsets = append(l.Tokens, text), append(l.TokenLogProbs, lp), append(l.Offsets, l.at)
 	l.at += len([]rune(text))
 	var best map[string]float64
 	if top != nil {
 		best = map[string]float64{}
 		for i := len(top) - 1; i >= 0; i-- { // of ids with the same text the most probable stays
-			best[string(m.Tokenizer.AppendDecode(nil, []int32{top[i].ID}))] = max(top[i].LogProb, -9999)
+			best[string(m.Tokenizer.Token(top[i].ID))] = max(top[i].LogProb, -9999)
 		}
 		if lp != nil {
 			if _, ok := best[text]; !ok {
@@ -187,12 +190,12 @@ func (j *job) logProbs(q *completionRequest, c *choice, r *generate.Result) *com
 			if i > 0 {
 				lp = finite(r.PromptLogProbs[i])
 			}
-			l.add(j.m, id, lp, at(r.PromptTop, i))
+			l.add(j.m, i == 0, id, lp, at(r.PromptTop, i))
 		}
 	}
 	for i, id := range r.IDs {
 		if !j.ends(id) {
-			l.add(j.m, id, finite(r.LogProbs[i]), at(r.Top, i))
+			l.add(j.m, false, id, finite(r.LogProbs[i]), at(r.Top, i))
 		}
 	}
 	return l
@@ -282,7 +285,7 @@ func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, q *com
 			if q.LogProbs != nil && !j.ends(t.ID) {
 				lp := max(t.LogProb, -9999)
 				c.LogProbs = &completionLogProbs{at: offsets[i]}
-				c.LogProbs.add(j.m, t.ID, &lp, t.Top)
+				c.LogProbs.add(j.m, false, t.ID, &lp, t.Top)
 				offsets[i] = c.LogProbs.at
 			}
 			if text != "" || c.LogProbs != nil {

@@ -66,6 +66,31 @@ func TestConstrained(t *testing.T) {
 	}
 }
 
+// TestBanned: a bias that bans all that may come is the request's fault, with a constraint and without, whole and in pieces.
+func TestBanned(t *testing.T) {
+	m := taught(t, generate.EngineOptions{})
+	_, url := start(t, serve.Options{Models: []*serve.Model{m}}, generate.EngineOptions{})
+	bans := map[int]int{}
+	for id := range m.Tokenizer.VocabSize() {
+		bans[id] = -100
+	}
+	bias, err := json.Marshal(bans)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range []string{"", `,"response_format":{"type":"json_object"}`, `,"response_format":{"type":"regex","pattern":"[0-9]{3}"}`, `,"tools":[{"type":"function","function":{"name":"a"}}],"tool_choice":"required"`} {
+		body := `{"model":"taught","messages":[{"role":"user","content":"Hello"}],"logit_bias":` + string(bias) + more
+		status, text, _ := post(t, url+"/v1/chat/completions", body+"}")
+		if status != 400 || !strings.Contains(text, `"param":"logit_bias"`) {
+			t.Errorf("%s: %d %s", more, status, text)
+		}
+		status, text, _ = post(t, url+"/v1/chat/completions", body+`,"stream":true}`)
+		if last := text[strings.LastIndex(text, "data: "):]; status != 200 || !strings.Contains(last, `"param":"logit_bias"`) {
+			t.Errorf("%s, in pieces: %d %s", more, status, text)
+		}
+	}
+}
+
 // TestStrictTools: a strict tool's calls satisfy its schema where the model may also answer in text, by every API, whole and in pieces; the text in front is as it was, and
 // without strict the model's own call stays as it is.
 func TestStrictTools(t *testing.T) {

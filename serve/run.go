@@ -170,8 +170,11 @@ func (s *Server) run(ctx context.Context, j *job, token func(i int, t generate.T
 		}
 		s.metrics.event(j.m, time.Since(t.Told))
 	})
-	if errors.Is(err, constrain.ErrComplex) {
+	switch {
+	case errors.Is(err, constrain.ErrComplex):
 		err = badRequest(j.asked.param, "%v", constrain.ErrComplex)
+	case errors.Is(err, generate.ErrBanned):
+		err = badRequest("logit_bias", "it bans every token that may come here")
 	}
 	for i, r := range results {
 		if i%j.n == 0 {
@@ -220,7 +223,7 @@ func finishReason(finish string) string {
 	return finish
 }
 
-// tokenLogProb is a token with its log-probability, as in chat completions.
+// tokenLogProb is a token with its log-probability, as in chat completions. Its text is that behind others: the first of an answer may have a space that the answer does not.
 type tokenLogProb struct {
 	Token   string         `json:"token"`
 	LogProb float64        `json:"logprob"`
@@ -229,7 +232,7 @@ type tokenLogProb struct {
 }
 
 func (m *Model) logProb(id int32, lp float64) tokenLogProb {
-	b := m.Tokenizer.AppendDecode(nil, []int32{id})
+	b := m.Tokenizer.Token(id)
 	t := tokenLogProb{Token: string(b), LogProb: max(lp, -9999), Bytes: make([]int, len(b))}
 	for i, c := range b {
 		t.Bytes[i] = int(c)

@@ -122,6 +122,7 @@ type answer struct {
 		LogProbs struct {
 			Tokens        []string
 			TokenLogProbs []*float64 `json:"token_logprobs"`
+			Offsets       []int      `json:"text_offset"`
 			Content       []struct {
 				Token   string
 				LogProb float64
@@ -266,6 +267,45 @@ func TestEchoScores(t *testing.T) {
 				t.Errorf("token %d: %v, the engine says %v", i, *l.TokenLogProbs[i], want[0][i])
 			}
 		}
+	}
+}
+
+// TestLogProbsSpell: the texts of the tokens are the text, where a vocabulary writes spaces as a part of its tokens too; their offsets are places of it.
+func TestLogProbsSpell(t *testing.T) {
+	m := tiny(t, generate.EngineOptions{})
+	tok, err := tokenizer.TrainUnigram(t.Context(), slices.Values([][]byte{[]byte("some words to begin with, and some more words"), []byte("more words and some to begin with")}), tokenizer.WordOptions{VocabSize: 40, NoBytes: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Tokenizer = tok // of fewer tokens than the model has
+	url := serveModels(t, m)
+	spaces := 0
+	for _, more := range []string{"", `,"echo":true`, `,"stream":true`} {
+		_, body, _ := post(t, url+"/v1/completions", `{"prompt":"some more","max_tokens":200,"logprobs":2,"seed":5`+more+`}`)
+		var list []answer
+		if strings.Contains(more, "stream") {
+			list = pieces(t, body)
+		} else {
+			list = append(list, parse(t, body))
+		}
+		text, tokens := "", ""
+		for _, a := range list {
+			for _, c := range a.Choices {
+				for i, token := range c.LogProbs.Tokens {
+					if c.LogProbs.Offsets[i] != len([]rune(tokens)) {
+						t.Errorf("%s: %q at %d, want %d", more, token, c.LogProbs.Offsets[i], len([]rune(tokens)))
+					}
+					tokens += token
+				}
+				text += c.Text
+			}
+		}
+		if spaces += strings.Count(text, " "); text != tokens {
+			t.Errorf("%s: text %q, tokens %q", more, text, tokens)
+		}
+	}
+	if spaces < 5 {
+		t.Errorf("only %d spaces", spaces)
 	}
 }
 

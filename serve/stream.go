@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -100,8 +101,11 @@ func (s *Server) answerInPieces(w http.ResponseWriter, r *http.Request, j *job, 
 		return e.err
 	}
 	if err != nil {
-		s.log("error", "error", err.Error())
-		failure := &apiError{Status: http.StatusInternalServerError, Message: "the server failed in the midst of the answer", Type: "server_error"}
+		var failure *apiError
+		if !errors.As(err, &failure) {
+			s.log("error", "error", err.Error())
+			failure = &apiError{Status: http.StatusInternalServerError, Message: "the server failed in the midst of the answer", Type: "server_error"}
+		}
 		if p.failed != nil {
 			send(p.failed(failure))
 		} else {
