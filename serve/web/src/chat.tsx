@@ -32,9 +32,31 @@ export async function readFile(file: File): Promise<void> {
   store.changed();
 }
 
+/** The field for a conversation's title: Enter and a click elsewhere keep what was typed, Escape does not. */
+function Title({ c, done }: { c: Conversation; done: () => void }) {
+  const ref = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    ref.current?.focus();
+    ref.current?.select();
+  }, []);
+  const keys = (e: KeyboardEvent) => {
+    if (e.key === "Escape") {
+      e.stopPropagation();
+      ref.current!.value = c.title;
+    }
+    if (e.key === "Escape" || (e.key === "Enter" && !e.isComposing)) ref.current!.blur();
+  };
+  const keep = () => {
+    store.rename(c, ref.current!.value);
+    done();
+  };
+  return <input ref={ref} aria-label={t("rename")} defaultValue={c.title} maxLength={200} onKeyDown={keys} onBlur={keep} />;
+}
+
 export function Sidebar({ close }: { close: () => void }) {
   const s = useStore();
   const [wanted, want] = useState("");
+  const [renamed, rename] = useState<Conversation>();
   const list = s.conversations.filter((c) => !wanted || c.title.toLowerCase().includes(wanted.toLowerCase()));
   const go = (run: () => void) => () => {
     run();
@@ -47,8 +69,11 @@ export function Sidebar({ close }: { close: () => void }) {
       <ul>
         {list.map((c) => (
           <li key={c.id} class={c === s.current ? "current" : ""}>
-            <button class="title" onClick={go(() => s.show(c))} title={c.title}>{c.title || t("untitled")}</button>
-            <IconButton icon="close" label={t("remove")} onClick={() => confirm(t("removeAsk")) && s.removeConversation(c)} />
+            {c === renamed ? <Title c={c} done={() => rename(undefined)} /> : <>
+              <button class="title" onClick={go(() => s.show(c))} title={c.title}>{c.title || t("untitled")}</button>
+              <IconButton icon="pencil" label={t("rename")} onClick={() => rename(c)} />
+              <IconButton icon="close" label={t("remove")} onClick={() => confirm(t("removeAsk")) && void s.removeConversation(c)} />
+            </>}
           </li>
         ))}
       </ul>

@@ -18,6 +18,8 @@ const words = {
   copy: ["Copy", "复制"],
   copied: ["Copied", "已复制"],
   notCopied: ["Not copied", "未能复制"],
+  rename: ["Rename", "重命名"],
+  notSaved: ["Not saved: {0}", "未能保存：{0}"],
   remove: ["Delete", "删除"],
   removeAsk: ["Delete this conversation?", "删除这个对话？"],
   previous: ["Previous version", "上一版本"],

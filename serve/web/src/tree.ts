@@ -108,17 +108,37 @@ export function choose(c: Conversation, turn: Turn, at: number): void {
   owner.chosen = Math.max(0, Math.min(list.length - 1, at));
 }
 
-/** Removes a turn and all below it. */
-export function remove(c: Conversation, turn: Turn): void {
-  const { list, owner } = family(c, turn.parent);
-  const at = list.indexOf(turn.id);
-  if (at >= 0) list.splice(at, 1);
-  owner.chosen = Math.max(0, Math.min(list.length - 1, owner.chosen - (at <= owner.chosen && at > 0 ? 1 : 0)));
-  const gone = [turn];
-  for (let t = gone.pop(); t; t = gone.pop()) {
-    delete c.turns[t.id];
-    for (const id of t.children) if (c.turns[id]) gone.push(c.turns[id]);
+/** What is no turn: of each of these fields the last writer's value holds. Values are replaced, never changed, so they are compared by identity. */
+export type Fields = Pick<Conversation, "title" | "system" | "sampling" | "models">;
+
+export const fields = ({ title, system, sampling, models }: Conversation): Fields => ({ title, system, sampling, models });
+
+/** Takes into c what another tab has stored of it: all turns, of each answer what was written further, and the fields that were not changed here since
+ * both had `base`. What c shows stays shown. Siblings stand in the stored order, those that are not stored yet behind them, so all tabs come to one order. */
+export function merge(c: Conversation, stored: Conversation, base: Fields | undefined): void {
+  const join = (parent: string | null) => {
+    const { list, owner } = family(c, parent);
+    const other = family(stored, parent);
+    const shown = list[owner.chosen];
+    list.splice(0, list.length, ...new Set([...other.list, ...list]));
+    owner.chosen = shown === undefined ? other.owner.chosen : list.indexOf(shown);
+  };
+  join(null);
+  for (const turn of Object.values(stored.turns)) {
+    const mine = c.turns[turn.id];
+    if (!mine) {
+      c.turns[turn.id] = turn;
+      continue;
+    }
+    join(turn.id);
+    mine.answers?.forEach((a, i) => {
+      const other = turn.answers?.[i];
+      if (other && !a.finish && (other.finish || other.text.length > a.text.length)) Object.assign(a, other);
+    });
   }
+  const theirs = fields(stored);
+  const own = base ? Object.entries(fields(c)).filter(([name, value]) => value !== base[name as keyof Fields]) : [];
+  Object.assign(c, theirs, Object.fromEntries(own), { updated: Math.max(c.updated, stored.updated) });
 }
 
 /** What a model is sent to answer a turn of the user: of each earlier turn its own answer, where it has none the first. */

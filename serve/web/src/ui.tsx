@@ -26,6 +26,7 @@ export const icons = {
   stop: "M7 7h10v10H7z",
   close: "M6 6l12 12M18 6 6 18",
   help: "M9 9a3 3 0 1 1 4.5 2.6c-1 .6-1.5 1-1.5 2.4m0 3v.5",
+  pencil: "M5 19l1-4L16 5l3 3L9 18z",
   left: "M14 6l-6 6 6 6",
   right: "M10 6l6 6-6 6",
 };
