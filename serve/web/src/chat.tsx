@@ -5,7 +5,7 @@ import { t } from "./i18n.ts";
 import { Answers, Said } from "./message.tsx";
 import { store } from "./store.ts";
 import { path, type Conversation } from "./tree.ts";
-import { Area, Icon, icons, IconButton, SamplingFields, useStore } from "./ui.tsx";
+import { Area, Icon, icons, IconButton, JSONField, SamplingFields, useStore } from "./ui.tsx";
 
 /** A name of a file from a title. */
 const fileName = (c: Conversation): string => c.title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 40) || "conversation";
@@ -120,9 +120,15 @@ function Settings({ close }: { close: () => void }) {
       <h3>{t("sampling")}</h3>
       <SamplingFields value={c.sampling} set={(next) => {
         c.sampling = next;
-        s.choose({ sampling: next });
+        const { schema: _, ...rest } = next; // a schema is for one conversation
+        s.choose({ sampling: rest });
         s.touch(c);
       }} />
+      <JSONField label={t("tools")} value={c.tools} many set={(tools) => {
+        if (tools) c.tools = tools as object[];
+        else delete c.tools;
+        s.touch(c);
+      }} hint='[{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}]' />
       <label class="check"><input type="checkbox" checked={s.choices.probabilities} onChange={(e) => s.choose({ probabilities: e.currentTarget.checked })} />{t("askTokens")}</label>
       {c.roots.length > 0 && (
         <div class="row">
@@ -198,7 +204,7 @@ export function Chat({ settings, showSettings, menu }: { settings: boolean; show
         </div>
       </div>
       <Composer onEditLast={() => last && edit(last.id)} />
-      {settings && <Settings close={() => showSettings(false)} />}
+      {settings && <Settings key={c.id} close={() => showSettings(false)} />}
     </main>
   );
 }

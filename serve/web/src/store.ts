@@ -133,7 +133,7 @@ export class Store {
   }
 
   newChat(): void {
-    this.current = tree.newConversation(this.startModels(), "", { ...this.choices.sampling });
+    this.current = tree.newConversation(this.startModels(), "", this.choices.sampling);
     this.changed();
   }
 
@@ -301,6 +301,7 @@ export class Store {
       a.text = w.text;
       a.stats = { ...w.stats };
       if (w.tokens.length) a.tokens = w.tokens;
+      if (w.calls.length) a.calls = w.calls;
       if (w.finish) a.finish = w.finish;
       drawn ||= requestAnimationFrame(() => {
         drawn = 0;
@@ -308,7 +309,7 @@ export class Store {
       });
     };
     try {
-      hear(await api.chat(a.model, tree.history(c, said, a.model), c.sampling, this.choices.probabilities ? 5 : 0, controller.signal, hear));
+      hear(await api.chat(a.model, tree.history(c, said, a.model), c.sampling, c.tools, this.choices.probabilities ? 5 : 0, controller.signal, hear));
     } catch (err) {
       if (controller.signal.aborted) {
         a.finish = "stopped";

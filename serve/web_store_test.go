@@ -1,9 +1,11 @@
 package serve_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/plinth-ml/plinth/generate"
 	"github.com/plinth-ml/plinth/serve"
 )
 
@@ -83,4 +85,42 @@ func TestTwoTabs(t *testing.T) {
 		titles(page, "named by b")
 	}
 	a.clean()
+}
+
+// TestSchemaAndTools: a schema binds the answer, calls of tools are shown and go back to the model, and what is no JSON is said at its field.
+func TestSchemaAndTools(t *testing.T) {
+	b, _, _ := visit(t, serve.Options{Models: []*serve.Model{taught(t, generate.EngineOptions{})}})
+	b.wait(`document.querySelector(".composer")`)
+	b.key("s", 1)
+	field := func(n int, text string) {
+		t.Helper()
+		b.eval(fmt.Sprintf(`(() => { const f = document.querySelectorAll(".settings .json")[%d]; f.focus(); f.select(); return 0 })()`, n))
+		b.write(text)
+	}
+	field(0, `{"enum": ["red"]`)
+	b.wait(`document.querySelector(".settings .error")?.innerText.startsWith("No JSON")`)
+	field(0, `["red"]`)
+	b.wait(`document.querySelector(".settings .error")?.innerText === "A JSON object is needed"`)
+	field(0, `{"enum": ["red"]}`)
+	b.wait(`!document.querySelector(".settings .error")`)
+	b.ask("which colour?")
+	if got := b.texts(".answer .md"); got != `"red"` {
+		t.Errorf("by the schema: %q", got)
+	}
+	b.key("n", 1)
+	b.wait(`document.querySelector(".settings .json").value === ""`) // a schema is for one conversation
+	field(1, `[{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}, {"type": "function", "function": {"name": "get_time"}}]`)
+	b.ask("both of them")
+	if got := b.texts(".answer .code-head span"); got != "calls get_weather|calls get_time" {
+		t.Errorf("calls: %q, errors %q", got, b.texts(".answer .error"))
+	}
+	if got := b.texts(".answer .code pre"); got != "{\n  \"city\": \"Rome\"\n}|{}" {
+		t.Errorf("arguments: %q", got)
+	}
+	b.shot("tools")
+	b.ask("go on")
+	if got := b.texts(".answer .error"); got != "" {
+		t.Errorf("after calls: %s", got)
+	}
+	b.clean()
 }
