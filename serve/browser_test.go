@@ -16,21 +16,27 @@ import (
 	"time"
 )
 
-// browser is a page in a headless Chromium, driven by the DevTools protocol over a pair of pipes.
+// browser is a page in a headless Chromium, driven by the DevTools protocol.
 type browser struct {
+	*devtools
 	t       testing.TB
-	to      *os.File
 	session string
+}
+
+// devtools are the pipes to a Chromium and back, which all its pages share.
+type devtools struct {
+	to      *os.File
 	mu      sync.Mutex
 	calls   int
 	answers map[int]chan reply
-	wrong   []string // what the page's console says of errors, refused loads and exceptions
+	wrong   []string // what the pages' consoles say of errors, refused loads and exceptions
 	dialogs []string // alert, confirm and prompt, which are accepted
 }
 
 type reply struct {
 	ID     int             `json:"id"`
 	Method string          `json:"method"`
+	Page   string          `json:"sessionId"`
 	Params json.RawMessage `json:"params"`
 	Result json.RawMessage `json:"result"`
 	Error  *struct {
@@ -73,7 +79,7 @@ func openBrowser(t testing.TB) *browser {
 	}
 	theirIn.Close()
 	theirOut.Close()
-	b := &browser{t: t, to: to, answers: map[int]chan reply{}}
+	b := &browser{devtools: &devtools{to: to, answers: map[int]chan reply{}}, t: t}
 	t.Cleanup(func() {
 		b.call("Browser.close", nil, nil)
 		to.Close()
@@ -87,23 +93,30 @@ func openBrowser(t testing.TB) *browser {
 		from.Close()
 	})
 	go b.listen(from)
+	return b.page()
+}
+
+// page opens another page of the same browser, in a window of its own, so that both are drawn.
+func (b *browser) page() *browser {
+	b.t.Helper()
 	var target struct {
 		ID string `json:"targetId"`
 	}
 	var attached struct {
 		ID string `json:"sessionId"`
 	}
-	b.must("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
-	b.must("Target.attachToTarget", map[string]any{"targetId": target.ID, "flatten": true}, &attached)
-	b.session = attached.ID
+	whole := &browser{devtools: b.devtools, t: b.t}
+	whole.must("Target.createTarget", map[string]any{"url": "about:blank", "newWindow": true}, &target)
+	whole.must("Target.attachToTarget", map[string]any{"targetId": target.ID, "flatten": true}, &attached)
+	page := &browser{devtools: b.devtools, t: b.t, session: attached.ID}
 	for _, domain := range []string{"Runtime", "Log", "Page"} {
-		b.must(domain+".enable", nil, nil)
+		page.must(domain+".enable", nil, nil)
 	}
-	return b
+	return page
 }
 
 // listen reads answers and events, each a JSON text with a zero byte behind it.
-func (b *browser) listen(from *os.File) {
+func (b *devtools) listen(from *os.File) {
 	r := bufio.NewReaderSize(from, 1<<20)
 	for {
 		line, err := r.ReadBytes(0)
@@ -125,7 +138,7 @@ func (b *browser) listen(from *os.File) {
 }
 
 // event notes what a page should not do. b.mu is held.
-func (b *browser) event(m reply) {
+func (b *devtools) event(m reply) {
 	var p struct {
 		Type    string
 		Message string
@@ -146,7 +159,7 @@ func (b *browser) event(m reply) {
 		b.wrong = append(b.wrong, "log: "+p.Entry.Text+" "+p.Entry.URL)
 	case m.Method == "Page.javascriptDialogOpening":
 		b.dialogs = append(b.dialogs, p.Message)
-		go b.call("Page.handleJavaScriptDialog", map[string]any{"accept": true}, nil)
+		go (&browser{devtools: b, session: m.Page}).call("Page.handleJavaScriptDialog", map[string]any{"accept": true}, nil)
 	}
 }
 

@@ -232,6 +232,7 @@ func TestTabs(t *testing.T) {
 	b.wait(`document.querySelector(".output .facts")?.innerText.includes("tokens")`)
 	b.click(".tab .row button:not(.primary)")
 	b.wait(`document.querySelector(".output .facts")?.innerText.includes("perplexity")`)
+	b.shot("complete")
 	if got := b.eval(`[...document.querySelectorAll(".token")].map(e => e.textContent).join("")`); got != "some words" {
 		t.Errorf("tokens of the prompt: %q", got)
 	}
@@ -241,6 +242,7 @@ func TestTabs(t *testing.T) {
 	b.write("a text\nanother")
 	b.click(".tab button.primary")
 	b.wait(`document.querySelectorAll(".card").length === 2`)
+	b.shot("classify")
 	if got := b.texts(".card:last-of-type .bar-row b"); got != "75.0 %|25.0 %" {
 		t.Error(got)
 	}
@@ -264,6 +266,11 @@ func TestTabs(t *testing.T) {
 	b.point(".chart svg")
 	b.wait(`document.querySelector(".readout")?.innerText.includes("small")`)
 	b.shot("runs")
+	b.size(1280, 800, "dark")
+	b.shot("runs-dark")
+	b.size(390, 844, "dark")
+	b.shot("runs-phone")
+	b.size(1280, 800, "light")
 	if got := b.texts(".sample pre"); !strings.Contains(got, "<b>model</b>") {
 		t.Error(got)
 	}
@@ -295,6 +302,7 @@ func TestTabs(t *testing.T) {
 	b.wait(`document.documentElement.scrollWidth <= 390`)
 	b.eval(`document.querySelector(".only-narrow button").click()`)
 	b.wait(`document.querySelector(".menu-open .sidebar")`)
+	b.shot("phone-menu")
 	b.clean()
 }
 
@@ -303,7 +311,7 @@ func TestPictures(t *testing.T) {
 	if os.Getenv("PLINTH_SCREENSHOTS") == "" {
 		t.Skip("PLINTH_SCREENSHOTS names no folder for pictures")
 	}
-	b, _, _ := visit(t, serve.Options{})
+	b, _, url := visit(t, serve.Options{})
 	b.wait(`document.querySelector(".composer")`)
 	b.ask("say A **softmax** turns scores into probabilities:\n\n$$\\operatorname{softmax}(x)_i = \\frac{e^{x_i}}{\\sum_{j=1}^{n} e^{x_j}}$$\n\n```go\n// softmax returns e^x over its sum.\nfunc softmax(x []float64) []float64 {\n\ttop := slices.Max(x)\n\tfor i, v := range x {\n\t\tx[i] = math.Exp(v - top)\n\t}\n\treturn scale(x, 1/sum(x))\n}\n```\n\n| input | output |\n|---|---:|\n| 1 | 0.27 |\n| 2 | 0.73 |")
 	b.eval(`document.querySelector(".models button:last-child").click()`)
@@ -320,4 +328,9 @@ func TestPictures(t *testing.T) {
 	b.shot("zh")
 	b.size(390, 844, "light")
 	b.shot("phone")
+	for _, tab := range []string{"complete", "classify", "embed"} {
+		b.open(url + "/#" + tab)
+		b.wait(`document.querySelector(".tabs a[aria-current]").hash === "#` + tab + `"`)
+		b.shot("phone-" + tab)
+	}
 }

@@ -154,7 +154,10 @@ func visit(t *testing.T, o serve.Options) (*browser, *parrot, string) {
 	}
 	p := &parrot{s, make(chan struct{}, 4)}
 	h := httptest.NewServer(p)
-	t.Cleanup(h.Close)
+	t.Cleanup(func() {
+		h.CloseClientConnections() // a test that fails leaves answers in progress
+		h.Close()
+	})
 	b.open(h.URL + "/")
 	return b, p, h.URL
 }

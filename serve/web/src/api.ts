@@ -1,5 +1,5 @@
 // The server's API as the page uses it.
-import type { Message, Sampling, Stats, Token } from "./tree.ts";
+import type { Call, Message, Sampling, Stats, Token } from "./tree.ts";
 
 export interface Model {
   id: string;
@@ -83,7 +83,7 @@ interface Piece {
   error?: { message: string };
   choices?: {
     text?: string;
-    delta?: { content?: string };
+    delta?: { content?: string; tool_calls?: { id: string; function: { name: string; arguments: string } }[] }; // each call in one piece
     finish_reason?: string | null;
     logprobs?: { content?: TokenLogProb[]; tokens?: string[]; token_logprobs?: (number | null)[]; top_logprobs?: (Record<string, number> | null)[] } | null;
   }[];
@@ -100,6 +100,7 @@ function tokenText(t: TokenLogProb): string {
 export interface Written {
   text: string;
   tokens: Token[];
+  calls: Call[];
   stats: Stats;
   finish?: string;
 }
@@ -116,7 +117,7 @@ function tokensOf(logprobs: NonNullable<NonNullable<Piece["choices"]>[number]["l
 /** Reads a streamed answer to its end, and tells `hear` of all there is after each piece that came. */
 async function readStream(path: string, body: object, signal: AbortSignal, hear: (w: Written) => void): Promise<Written> {
   const begin = performance.now();
-  const w: Written = { text: "", tokens: [], stats: { completion: 0, first: 0, seconds: 0 } };
+  const w: Written = { text: "", tokens: [], calls: [], stats: { completion: 0, first: 0, seconds: 0 } };
   const response = await ask(path, { ...body, stream: true, stream_options: { include_usage: true } }, signal);
   const reader = response.body?.getReader();
   if (!reader) throw new Error("the answer has no body");
@@ -135,6 +136,7 @@ async function readStream(path: string, body: object, signal: AbortSignal, hear:
       const tokens = choice?.logprobs ? tokensOf(choice.logprobs) : [];
       w.text += text;
       w.tokens.push(...tokens);
+      for (const { id, function: f } of choice?.delta?.tool_calls ?? []) w.calls.push({ id, name: f.name, arguments: f.arguments });
       if (choice?.finish_reason) w.finish = choice.finish_reason;
       if (text || tokens.length) {
         const now = performance.now();
@@ -155,15 +157,20 @@ async function readStream(path: string, body: object, signal: AbortSignal, hear:
   throw new Error("the connection ended before the answer did");
 }
 
+/** The fields of sampling as the API has them. */
+function sampled({ schema, ...rest }: Sampling): object {
+  return schema ? { ...rest, response_format: { type: "json_schema", json_schema: { name: "answer", schema } } } : rest;
+}
+
 /** Lets a model answer a conversation. `top` is how many alternatives of each token are asked for, 0: no probabilities. */
-export function chat(model: string, messages: Message[], sampling: Sampling, top: number, signal: AbortSignal, hear: (w: Written) => void): Promise<Written> {
+export function chat(model: string, messages: Message[], sampling: Sampling, tools: object[] | undefined, top: number, signal: AbortSignal, hear: (w: Written) => void): Promise<Written> {
   const probabilities = top > 0 ? { logprobs: true, top_logprobs: top } : {};
-  return readStream("v1/chat/completions", { model, messages, ...sampling, ...probabilities }, signal, hear);
+  return readStream("v1/chat/completions", { model, messages, ...sampled(sampling), ...(tools ? { tools } : {}), ...probabilities }, signal, hear);
 }
 
 /** Lets a model continue a text. */
 export function complete(model: string, prompt: string, sampling: Sampling, top: number, signal: AbortSignal, hear: (w: Written) => void): Promise<Written> {
-  return readStream("v1/completions", { model, prompt, ...sampling, ...(top > 0 ? { logprobs: top } : {}) }, signal, hear);
+  return readStream("v1/completions", { model, prompt, ...sampled(sampling), ...(top > 0 ? { logprobs: top } : {}) }, signal, hear);
 }
 
 /** The tokens of a text, each with its log-probability after those before it; the first has NaN. */

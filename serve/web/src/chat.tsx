@@ -5,7 +5,7 @@ import { t } from "./i18n.ts";
 import { Answers, Said } from "./message.tsx";
 import { store } from "./store.ts";
 import { path, type Conversation } from "./tree.ts";
-import { Area, Icon, icons, IconButton, SamplingFields, useStore } from "./ui.tsx";
+import { Area, Icon, icons, IconButton, JSONField, SamplingFields, useStore } from "./ui.tsx";
 
 /** A name of a file from a title. */
 const fileName = (c: Conversation): string => c.title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 40) || "conversation";
@@ -32,9 +32,31 @@ export async function readFile(file: File): Promise<void> {
   store.changed();
 }
 
+/** The field for a conversation's title: Enter and a click elsewhere keep what was typed, Escape does not. */
+function Title({ c, done }: { c: Conversation; done: () => void }) {
+  const ref = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    ref.current?.focus();
+    ref.current?.select();
+  }, []);
+  const keys = (e: KeyboardEvent) => {
+    if (e.key === "Escape") {
+      e.stopPropagation();
+      ref.current!.value = c.title;
+    }
+    if (e.key === "Escape" || (e.key === "Enter" && !e.isComposing)) ref.current!.blur();
+  };
+  const keep = () => {
+    store.rename(c, ref.current!.value);
+    done();
+  };
+  return <input ref={ref} aria-label={t("rename")} defaultValue={c.title} maxLength={200} onKeyDown={keys} onBlur={keep} />;
+}
+
 export function Sidebar({ close }: { close: () => void }) {
   const s = useStore();
   const [wanted, want] = useState("");
+  const [renamed, rename] = useState<Conversation>();
   const list = s.conversations.filter((c) => !wanted || c.title.toLowerCase().includes(wanted.toLowerCase()));
   const go = (run: () => void) => () => {
     run();
@@ -47,8 +69,11 @@ export function Sidebar({ close }: { close: () => void }) {
       <ul>
         {list.map((c) => (
           <li key={c.id} class={c === s.current ? "current" : ""}>
-            <button class="title" onClick={go(() => s.show(c))} title={c.title}>{c.title || t("untitled")}</button>
-            <IconButton icon="close" label={t("remove")} onClick={() => confirm(t("removeAsk")) && s.removeConversation(c)} />
+            {c === renamed ? <Title c={c} done={() => rename(undefined)} /> : <>
+              <button class="title" onClick={go(() => s.show(c))} title={c.title}>{c.title || t("untitled")}</button>
+              <IconButton icon="pencil" label={t("rename")} onClick={() => rename(c)} />
+              <IconButton icon="close" label={t("remove")} onClick={() => confirm(t("removeAsk")) && void s.removeConversation(c)} />
+            </>}
           </li>
         ))}
       </ul>
@@ -95,9 +120,15 @@ function Settings({ close }: { close: () => void }) {
       <h3>{t("sampling")}</h3>
       <SamplingFields value={c.sampling} set={(next) => {
         c.sampling = next;
-        s.choose({ sampling: next });
+        const { schema: _, ...rest } = next; // a schema is for one conversation
+        s.choose({ sampling: rest });
         s.touch(c);
       }} />
+      <JSONField label={t("tools")} value={c.tools} many set={(tools) => {
+        if (tools) c.tools = tools as object[];
+        else delete c.tools;
+        s.touch(c);
+      }} hint='[{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}]' />
       <label class="check"><input type="checkbox" checked={s.choices.probabilities} onChange={(e) => s.choose({ probabilities: e.currentTarget.checked })} />{t("askTokens")}</label>
       {c.roots.length > 0 && (
         <div class="row">
@@ -173,7 +204,7 @@ export function Chat({ settings, showSettings, menu }: { settings: boolean; show
         </div>
       </div>
       <Composer onEditLast={() => last && edit(last.id)} />
-      {settings && <Settings close={() => showSettings(false)} />}
+      {settings && <Settings key={c.id} close={() => showSettings(false)} />}
     </main>
   );
 }

@@ -8,10 +8,11 @@ import * as tree from "./tree.ts";
 
 /** A conversation with an edited message and an answer of two models. */
 function sample(): tree.Conversation {
-  const c = tree.newConversation(["a", "b"], "be brief", { temperature: 0.5, stop: ["x"] });
+  const c = tree.newConversation(["a", "b"], "be brief", { temperature: 0.5, stop: ["x"], schema: { type: "object" } });
+  c.tools = [{ type: "function", function: { name: "f" } }];
   c.title = "T";
   const first = tree.add(c, null, { text: "one" });
-  const said = tree.add(c, first.id, { answers: [{ model: "a", text: "A1", tokens: [["A1", -0.1, [["A1", -0.1], ["B", -3]]]] }, { model: "b", text: "B1" }] });
+  const said = tree.add(c, first.id, { answers: [{ model: "a", text: "A1", tokens: [["A1", -0.1, [["A1", -0.1], ["B", -3]]]] }, { model: "b", text: "B1", calls: [{ id: "1", name: "f", arguments: "{}" }] }] });
   tree.add(c, said.id, { text: "two" });
   tree.add(c, said.id, { text: "two, edited" });
   return c;
@@ -32,14 +33,36 @@ test("an edit is another version, and each model hears its own answers", () => {
   assert.deepEqual(texts(c), ["one", "A1+B1", "two, edited"]);
 });
 
+test("two tabs that went on with one conversation both keep all of it", () => {
+  const a = sample();
+  const b = structuredClone(a);
+  const base = tree.fields(b);
+  const leaf = tree.path(a)[2]!.id;
+  tree.add(a, leaf, { answers: [{ model: "a", text: "written fur" }] });
+  tree.merge(b, structuredClone(a), base);
+  tree.path(a)[3]!.answers![0]!.text = "written further";
+  tree.add(a, leaf, { answers: [{ model: "a", text: "of a" }] });
+  tree.add(b, leaf, { answers: [{ model: "a", text: "of b" }] });
+  a.title = "named by a";
+  b.system = "system of b";
+  b.title = "named by b";
+  tree.merge(b, structuredClone(a), base);
+  tree.merge(a, structuredClone(b), tree.fields(a));
+  for (const [c, shown] of [[a, "of a"], [b, "of b"]] as const) {
+    assert.deepEqual(c.turns[leaf]!.children.map((id) => c.turns[id]!.answers![0]!.text), ["written further", "of a", "of b"]);
+    assert.equal(tree.path(c)[3]!.answers![0]!.text, shown);
+    assert.deepEqual([c.title, c.system], ["named by b", "system of b"]);
+  }
+});
+
 test("what was exported can be imported, with new ids", () => {
   const c = sample();
   const [back] = fromJSON(toJSON([c]));
   assert(back && back.id !== c.id);
   assert.deepEqual(texts(back), texts(c));
-  assert.deepEqual([back.system, back.sampling, back.models, back.title], [c.system, c.sampling, c.models, c.title]);
+  assert.deepEqual(tree.fields(back), tree.fields(c));
   assert.deepEqual(tree.path(back)[1]!.answers, tree.path(c)[1]!.answers);
-  assert.equal(toMarkdown(c), "# T\n\n**System**\n\nbe brief\n\n**User**\n\none\n\n**a**\n\nA1\n\n**b**\n\nB1\n\n**User**\n\ntwo, edited\n");
+  assert.equal(toMarkdown(c), "# T\n\n**System**\n\nbe brief\n\n**User**\n\none\n\n**a**\n\nA1\n\n**b**\n\nB1\n\n```json\n{\"id\":\"1\",\"name\":\"f\",\"arguments\":\"{}\"}\n```\n\n**User**\n\ntwo, edited\n");
 });
 
 test("files that are none are refused", () => {

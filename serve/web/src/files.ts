@@ -1,5 +1,5 @@
 // Conversations as files: JSON that can be read back, and Markdown for people.
-import { newID, path, titleOf, type Answer, type Conversation, type Sampling, type Token, type Turn } from "./tree.ts";
+import { newID, path, titleOf, type Answer, type Call, type Conversation, type Sampling, type Token, type Turn } from "./tree.ts";
 
 const format = "plinth conversations 1";
 
@@ -12,7 +12,7 @@ export function toMarkdown(c: Conversation): string {
   const parts = [`# ${c.title || titleOf(path(c)[0]?.text ?? "")}`];
   if (c.system) parts.push(`**System**\n\n${c.system}`);
   for (const turn of path(c)) {
-    if (turn.answers) for (const a of turn.answers) parts.push(`**${a.model}**\n\n${a.text}`);
+    if (turn.answers) for (const a of turn.answers) parts.push(`**${a.model}**`, ...(a.text ? [a.text] : []), ...(a.calls ?? []).map((call) => `\`\`\`json\n${JSON.stringify(call)}\n\`\`\``));
     else parts.push(`**User**\n\n${turn.text ?? ""}`);
   }
   return parts.join("\n\n") + "\n";
@@ -60,7 +60,8 @@ function conversation(c: Loose, i: number): Conversation {
     turns[id] = { id, parent, children: below, chosen: within(t["chosen"], below.length), ...what };
   }
   const now = Date.now();
-  return { id: newID(), title: text(c["title"]), created: number(c["created"]) ?? now, updated: number(c["updated"]) ?? now, system: text(c["system"]), sampling: sampling(c["sampling"]), models: strings(c["models"]), roots, chosen: within(c["chosen"], roots.length), turns };
+  const tools = list(c["tools"]).filter(isObject);
+  return { id: newID(), title: text(c["title"]), created: number(c["created"]) ?? now, updated: number(c["updated"]) ?? now, system: text(c["system"]), sampling: sampling(c["sampling"]), ...(tools.length ? { tools } : {}), models: strings(c["models"]), roots, chosen: within(c["chosen"], roots.length), turns };
 }
 
 const within = (v: unknown, n: number): number => Math.max(0, Math.min(n - 1, Math.trunc(number(v) ?? 0)));
@@ -68,6 +69,8 @@ const within = (v: unknown, n: number): number => Math.max(0, Math.min(n - 1, Ma
 function answer(a: Loose): Answer {
   const out: Answer = { model: text(a["model"], "?"), text: text(a["text"]) };
   if (Array.isArray(a["tokens"])) out.tokens = a["tokens"].filter(Array.isArray).map((t): Token => [text(t[0]), number(t[1]) ?? -9999, list(t[2]).filter(Array.isArray).map((o): [string, number] => [text(o[0]), number(o[1]) ?? -9999])]);
+  const calls = list(a["calls"]).filter(isObject).map((call): Call => ({ id: text(call["id"]), name: text(call["name"]), arguments: text(call["arguments"]) }));
+  if (calls.length) out.calls = calls;
   const s = a["stats"];
   if (isObject(s)) {
     const prompt = number(s["prompt"]);
@@ -87,6 +90,7 @@ function sampling(v: unknown): Sampling {
   }
   const stop = strings(v["stop"]);
   if (stop.length) out.stop = stop;
+  if (isObject(v["schema"])) out.schema = v["schema"];
   return out;
 }
 

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { speed } from "./api.ts";
 import { short, t } from "./i18n.ts";
-import { Copy, Markdown } from "./render.tsx";
+import { Code, Copy, Markdown } from "./render.tsx";
 import { store } from "./store.ts";
 import { Tokens } from "./tokens.tsx";
 import { choose, version, type Answer, type Conversation, type Turn } from "./tree.ts";
@@ -74,6 +74,15 @@ function Facts({ a }: { a: Answer }) {
   );
 }
 
+/** JSON with its lines and indents; what is none stays as it is. */
+function pretty(json: string): string {
+  try {
+    return JSON.stringify(JSON.parse(json), null, 2);
+  } catch {
+    return json;
+  }
+}
+
 function One({ c, turn, a, several }: { c: Conversation; turn: Turn; a: Answer; several: boolean }) {
   const [probabilities, show] = useState(false);
   const running = store.isRunning(a);
@@ -86,6 +95,7 @@ function One({ c, turn, a, several }: { c: Conversation; turn: Turn; a: Answer; 
     <section class={"answer" + (running ? " running" : "")}>
       <header><span class="model">{a.model}</span>{running && <button class="quiet" onClick={() => store.stop(a)}>{t("stop")}</button>}</header>
       {probabilities ? (a.tokens?.length ? <Tokens tokens={a.tokens} /> : <p class="hint">{t("noTokens")}</p>) : a.text ? <Markdown text={a.text} /> : running && <p class="waiting" aria-label="…"><i /><i /><i /></p>}
+      {a.calls?.map((call) => <Code key={call.id} lang="json" head={t("calls", call.name)} text={pretty(call.arguments)} />)}
       {a.error && <p class="error" role="alert">{a.error}</p>}
       <footer>
         {!several && <Versions c={c} turn={turn} />}

@@ -52,11 +52,12 @@ export function Copy({ text, label }: { text: string; label?: string }) {
   return <button class="quiet" onClick={copy}>{said || label || t("copy")}</button>;
 }
 
-function Code({ lang, text }: { lang: string; text: string }) {
+/** A text in the colours of a language, under a head that says what it is. */
+export function Code({ lang, text, head = lang }: { lang: string; text: string; head?: string }) {
   const pieces = useMemo(() => highlight(text, lang), [text, lang]);
   return (
     <div class="code">
-      <div class="code-head"><span>{lang}</span><Copy text={text} /></div>
+      <div class="code-head"><span>{head}</span><Copy text={text} /></div>
       <pre tabIndex={0}><code>{pieces.map(([kind, piece]) => (kind ? <span class={"hl-" + kind}>{piece}</span> : piece))}</code></pre>
     </div>
   );

@@ -1,6 +1,6 @@
 // What the page knows and keeps: conversations in the browser's IndexedDB, choices of the user in localStorage, and the answers that are being written.
 import * as api from "./api.ts";
-import { preferred, setLanguage, type Language } from "./i18n.ts";
+import { preferred, setLanguage, t, type Language } from "./i18n.ts";
 import * as tree from "./tree.ts";
 import type { Answer, Conversation, Turn } from "./tree.ts";
 
@@ -30,6 +30,13 @@ function done<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
+function finished(change: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    change.oncomplete = () => resolve();
+    change.onabort = () => reject(change.error);
+  });
+}
+
 async function openDatabase(): Promise<IDBDatabase> {
   const request = indexedDB.open("plinth", 1);
   request.onupgradeneeded = () => request.result.createObjectStore("conversations", { keyPath: "id" });
@@ -47,6 +54,8 @@ export class Store {
   private database: IDBDatabase | undefined;
   private readonly running = new Map<Answer, AbortController>();
   private readonly dirty = new Set<Conversation>();
+  private readonly stored = new Map<string, tree.Fields>(); // of each stored conversation, as this tab read or wrote it last
+  private readonly tabs = new BroadcastChannel("plinth.conversations"); // the ids of conversations that a tab wrote or deleted
   private saving = 0;
 
   subscribe(listener: () => void): () => void {
@@ -79,12 +88,19 @@ export class Store {
     this.applyChoices();
     try {
       this.database = await openDatabase();
-      this.conversations = (await done(this.database.transaction("conversations").objectStore("conversations").getAll())) as Conversation[];
-      this.conversations.sort((a, b) => b.updated - a.updated);
+      await this.read();
     } catch {
       this.database = undefined; // a private window: conversations last as long as the page
     }
-    addEventListener("pagehide", () => this.flush());
+    this.tabs.onmessage = (e) => void this.hear(String(e.data));
+    addEventListener("pagehide", () => this.leave());
+    addEventListener("pageshow", (e) => e.persisted && void this.read().then(() => this.changed())); // it heard nothing while it was away
+    addEventListener("storage", (e) => {
+      if (e.key !== choicesName) return;
+      this.choices = readChoices();
+      this.applyChoices();
+      this.changed();
+    });
     await this.connect();
   }
 
@@ -117,7 +133,7 @@ export class Store {
   }
 
   newChat(): void {
-    this.current = tree.newConversation(this.startModels(), "", { ...this.choices.sampling });
+    this.current = tree.newConversation(this.startModels(), "", this.choices.sampling);
     this.changed();
   }
 
@@ -127,29 +143,109 @@ export class Store {
     this.changed();
   }
 
-  /** Notes that a conversation has changed; it is written soon. */
+  /** Notes that a conversation has changed; it is written soon. One that was removed stays so. */
   touch(c: Conversation): void {
-    if (!this.conversations.includes(c) && c.roots.length > 0) this.conversations.unshift(c);
+    if (c === this.current && !this.conversations.includes(c) && c.roots.length > 0) this.conversations.unshift(c);
     this.dirty.add(c);
-    if (!this.saving) this.saving = window.setTimeout(() => this.flush(), 400);
+    if (!this.saving) this.saving = window.setTimeout(() => void this.flush(), 400);
     this.changed();
   }
 
-  flush(): void {
+  /** The changed conversations, which then count as written. */
+  private takeDirty(): Conversation[] {
     clearTimeout(this.saving);
     this.saving = 0;
-    if (!this.database) return;
-    const store = this.database.transaction("conversations", "readwrite").objectStore("conversations");
-    for (const c of this.dirty) if (this.conversations.includes(c)) store.put(c);
+    const list = [...this.dirty].filter((c) => this.conversations.includes(c));
     this.dirty.clear();
+    return list;
   }
 
-  removeConversation(c: Conversation): void {
+  /** Writes what has changed, joined with what other tabs wrote meanwhile. A conversation that another tab deleted is not written again. */
+  private async flush(): Promise<void> {
+    const list = this.takeDirty();
+    if (!this.database || list.length === 0) return;
+    try {
+      const change = this.database.transaction("conversations", "readwrite");
+      const all = finished(change);
+      const store = change.objectStore("conversations");
+      const written = new Map<string, tree.Fields>();
+      for (const c of list) {
+        this.take(c.id, (await done(store.get(c.id))) as Conversation | undefined);
+        if (!this.conversations.includes(c)) continue;
+        store.put(c);
+        written.set(c.id, tree.fields(c));
+      }
+      await all;
+      for (const [id, fields] of written) {
+        this.stored.set(id, fields);
+        this.tabs.postMessage(id);
+      }
+    } catch (err) {
+      this.notice = t("notSaved", err instanceof Error ? err.message : String(err));
+    }
+    this.changed();
+  }
+
+  /** Writes what has changed as the page goes, when there is no time to read first. */
+  private leave(): void {
+    const store = this.database?.transaction("conversations", "readwrite").objectStore("conversations");
+    for (const c of store ? this.takeDirty() : []) {
+      store!.put(c);
+      this.stored.set(c.id, tree.fields(c));
+      this.tabs.postMessage(c.id);
+    }
+  }
+
+  /** Reads all that is stored. */
+  private async read(): Promise<void> {
+    const list = (await done(this.database!.transaction("conversations").objectStore("conversations").getAll())) as Conversation[];
+    const there = new Map(list.map((c) => [c.id, c]));
+    for (const id of new Set([...this.stored.keys(), ...there.keys()])) this.take(id, there.get(id));
+    this.conversations.sort((a, b) => b.updated - a.updated);
+  }
+
+  /** Another tab has written or deleted a conversation. */
+  private async hear(id: string): Promise<void> {
+    if (!this.database) return;
+    this.take(id, (await done(this.database.transaction("conversations").objectStore("conversations").get(id))) as Conversation | undefined);
+    this.changed();
+  }
+
+  /** Takes over what is stored of a conversation; undefined: nothing. */
+  private take(id: string, stored: Conversation | undefined): void {
+    const mine = this.conversations.find((c) => c.id === id);
+    if (stored) {
+      if (mine) tree.merge(mine, stored, this.stored.get(id));
+      else this.conversations.unshift(stored);
+      this.stored.set(id, tree.fields(stored));
+    } else if (mine && this.stored.has(id)) {
+      this.forget(mine);
+    }
+  }
+
+  /** Takes a conversation off the page. */
+  private forget(c: Conversation): void {
     for (const turn of Object.values(c.turns)) for (const a of turn.answers ?? []) this.stop(a);
     this.conversations = this.conversations.filter((other) => other !== c);
-    this.database?.transaction("conversations", "readwrite").objectStore("conversations").delete(c.id);
+    this.stored.delete(c.id);
     if (this.current === c) this.newChat();
     else this.changed();
+  }
+
+  async removeConversation(c: Conversation): Promise<void> {
+    this.forget(c);
+    if (!this.database) return;
+    const change = this.database.transaction("conversations", "readwrite");
+    change.objectStore("conversations").delete(c.id);
+    await finished(change);
+    this.tabs.postMessage(c.id);
+  }
+
+  /** Gives a conversation another title; an empty one changes nothing. */
+  rename(c: Conversation, title: string): void {
+    if (!title.trim() || title.trim() === c.title) return;
+    c.title = title.trim();
+    this.touch(c);
   }
 
   importConversations(list: Conversation[]): void {
@@ -205,6 +301,7 @@ export class Store {
       a.text = w.text;
       a.stats = { ...w.stats };
       if (w.tokens.length) a.tokens = w.tokens;
+      if (w.calls.length) a.calls = w.calls;
       if (w.finish) a.finish = w.finish;
       drawn ||= requestAnimationFrame(() => {
         drawn = 0;
@@ -212,7 +309,7 @@ export class Store {
       });
     };
     try {
-      hear(await api.chat(a.model, tree.history(c, said, a.model), c.sampling, this.choices.probabilities ? 5 : 0, controller.signal, hear));
+      hear(await api.chat(a.model, tree.history(c, said, a.model), c.sampling, c.tools, this.choices.probabilities ? 5 : 0, controller.signal, hear));
     } catch (err) {
       if (controller.signal.aborted) {
         a.finish = "stopped";

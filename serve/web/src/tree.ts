@@ -11,10 +11,18 @@ export interface Stats {
   seconds: number; // from the first token to the last
 }
 
+/** A call of a tool: arguments is JSON, as the model wrote it. */
+export interface Call {
+  id: string;
+  name: string;
+  arguments: string;
+}
+
 /** What one model wrote. */
 export interface Answer {
   model: string;
   text: string;
+  calls?: Call[];
   tokens?: Token[];
   stats?: Stats;
   finish?: string; // as the API says it, or "stopped" or "error"
@@ -40,6 +48,7 @@ export interface Sampling {
   seed?: number;
   max_tokens?: number;
   stop?: string[];
+  schema?: object; // a JSON schema of the answer
 }
 
 export interface Conversation {
@@ -49,6 +58,7 @@ export interface Conversation {
   updated: number;
   system: string;
   sampling: Sampling;
+  tools?: object[]; // as the API takes them
   models: string[];
   roots: string[];
   chosen: number;
@@ -58,6 +68,7 @@ export interface Conversation {
 export interface Message {
   role: "system" | "user" | "assistant";
   content: string;
+  tool_calls?: { id: string; type: "function"; function: { name: string; arguments: string } }[];
 }
 
 export const newID = (): string => crypto.getRandomValues(new Uint32Array(3)).reduce((text, n) => text + n.toString(36).padStart(7, "0"), "");
@@ -108,17 +119,37 @@ export function choose(c: Conversation, turn: Turn, at: number): void {
   owner.chosen = Math.max(0, Math.min(list.length - 1, at));
 }
 
-/** Removes a turn and all below it. */
-export function remove(c: Conversation, turn: Turn): void {
-  const { list, owner } = family(c, turn.parent);
-  const at = list.indexOf(turn.id);
-  if (at >= 0) list.splice(at, 1);
-  owner.chosen = Math.max(0, Math.min(list.length - 1, owner.chosen - (at <= owner.chosen && at > 0 ? 1 : 0)));
-  const gone = [turn];
-  for (let t = gone.pop(); t; t = gone.pop()) {
-    delete c.turns[t.id];
-    for (const id of t.children) if (c.turns[id]) gone.push(c.turns[id]);
+/** What is no turn: of each of these fields the last writer's value holds. Values are replaced, never changed, so they are compared by identity. */
+export type Fields = Pick<Conversation, "title" | "system" | "sampling" | "models"> & { tools: Conversation["tools"] | undefined };
+
+export const fields = ({ title, system, sampling, tools, models }: Conversation): Fields => ({ title, system, sampling, tools, models });
+
+/** Takes into c what another tab has stored of it: all turns, of each answer what was written further, and the fields that were not changed here since
+ * both had `base`. What c shows stays shown. Siblings stand in the stored order, those that are not stored yet behind them, so all tabs come to one order. */
+export function merge(c: Conversation, stored: Conversation, base: Fields | undefined): void {
+  const join = (parent: string | null) => {
+    const { list, owner } = family(c, parent);
+    const other = family(stored, parent);
+    const shown = list[owner.chosen];
+    list.splice(0, list.length, ...new Set([...other.list, ...list]));
+    owner.chosen = shown === undefined ? other.owner.chosen : list.indexOf(shown);
+  };
+  join(null);
+  for (const turn of Object.values(stored.turns)) {
+    const mine = c.turns[turn.id];
+    if (!mine) {
+      c.turns[turn.id] = turn;
+      continue;
+    }
+    join(turn.id);
+    mine.answers?.forEach((a, i) => {
+      const other = turn.answers?.[i];
+      if (other && !a.finish && (other.finish || other.text.length > a.text.length)) Object.assign(a, other);
+    });
   }
+  const theirs = fields(stored);
+  const own = base ? Object.entries(fields(c)).filter(([name, value]) => value !== base[name as keyof Fields]) : [];
+  Object.assign(c, theirs, Object.fromEntries(own), { updated: Math.max(c.updated, stored.updated) });
 }
 
 /** What a model is sent to answer a turn of the user: of each earlier turn its own answer, where it has none the first. */
@@ -127,7 +158,8 @@ export function history(c: Conversation, turn: Turn, model: string): Message[] {
   for (let t: Turn | undefined = turn; t; t = t.parent === null ? undefined : c.turns[t.parent]) {
     if (t.answers) {
       const answer = t.answers.find((a) => a.model === model) ?? t.answers[0];
-      if (answer) messages.push({ role: "assistant", content: answer.text });
+      const calls = answer?.calls?.map(({ id, ...f }) => ({ id, type: "function" as const, function: f }));
+      if (answer) messages.push({ role: "assistant", content: answer.text, ...(calls ? { tool_calls: calls } : {}) });
     } else {
       messages.push({ role: "user", content: t.text ?? "" });
     }

@@ -26,6 +26,7 @@ export const icons = {
   stop: "M7 7h10v10H7z",
   close: "M6 6l12 12M18 6 6 18",
   help: "M9 9a3 3 0 1 1 4.5 2.6c-1 .6-1.5 1-1.5 2.4m0 3v.5",
+  pencil: "M5 19l1-4L16 5l3 3L9 18z",
   left: "M14 6l-6 6 6 6",
   right: "M10 6l6 6-6 6",
 };
@@ -61,9 +62,41 @@ export function NumberField({ label, value, set, min, max, step, hint }: { label
   );
 }
 
+/** What keeps a text from being an object (or a list of objects), undefined: nothing. */
+function fault(text: string, many: boolean): string | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (err) {
+    return t("notJSON", err instanceof Error ? err.message : String(err));
+  }
+  const isObject = (v: unknown) => typeof v === "object" && v !== null && !Array.isArray(v);
+  if (many) return Array.isArray(value) && value.every(isObject) ? undefined : t("notArray");
+  return isObject(value) ? undefined : t("notObject");
+}
+
+/** A field for a JSON object, or a list of objects, that may be left empty. What is no such thing is kept in the field, with what is wrong below it, and the value stays. */
+export function JSONField({ label, value, set, many = false, hint }: { label: string; value: object | undefined; set: (v: object | undefined) => void; many?: boolean; hint: string }) {
+  const [draft, write] = useState<string>();
+  const wrong = draft?.trim() ? fault(draft, many) : undefined;
+  const change = (e: Event) => {
+    const text = (e.currentTarget as HTMLTextAreaElement).value;
+    write(text);
+    if (!text.trim()) set(undefined);
+    else if (!fault(text, many)) set(JSON.parse(text) as object);
+  };
+  return (
+    <label class="field wide">
+      <span>{label}</span>
+      <textarea class="json" rows={3} spellcheck={false} placeholder={hint} value={draft ?? (value ? JSON.stringify(value, null, 1) : "")} onInput={change} onBlur={() => !wrong && write(undefined)} aria-invalid={wrong !== undefined} />
+      {wrong && <span class="error" role="alert">{wrong}</span>}
+    </label>
+  );
+}
+
 /** The fields of sampling; what is left empty is the server's default. */
 export function SamplingFields({ value, set }: { value: Sampling; set: (s: Sampling) => void }) {
-  const put = (name: keyof Sampling) => (v: number | string[] | undefined) => {
+  const put = (name: keyof Sampling) => (v: number | string[] | object | undefined) => {
     const next: Record<string, unknown> = { ...value, [name]: v };
     if (v === undefined) delete next[name];
     set(next as Sampling);
@@ -81,6 +114,7 @@ export function SamplingFields({ value, set }: { value: Sampling; set: (s: Sampl
       <NumberField label={t("maxTokens")} value={value.max_tokens} set={put("max_tokens")} min={1} max={10000000} step={1} />
       <NumberField label={t("seed")} value={value.seed} set={put("seed")} min={0} max={Number.MAX_SAFE_INTEGER} step={1} hint={t("random")} />
       <label class="field wide"><span>{t("stopTexts")}</span><textarea rows={2} value={(value.stop ?? []).join("\n")} onChange={stops} /></label>
+      <JSONField label={t("schema")} value={value.schema} set={put("schema")} hint='{"type": "object", "properties": {"city": {"type": "string"}}}' />
     </div>
   );
 }
