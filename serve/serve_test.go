@@ -374,6 +374,14 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
+	for _, header := range [][]string{{"Authorization", "bearer secret-one"}, {"X-Api-Key", "secret-one"}, {"Authorization", "Bearer", "X-Api-Key", "secret-two"}} {
+		if code, body, _ := post(t, url+"/tokenize", `{"prompt":"a"}`, header...); code != 200 {
+			t.Errorf("%q: %d %s", header, code, body)
+		}
+	}
+	if _, err := serve.New(serve.Options{Keys: []string{"secret-one", "short"}}); err == nil || !strings.Contains(err.Error(), "key 2 has 5 bytes, want 8 or more") {
+		t.Errorf("a short key: %v", err)
+	}
 	ok := []string{"Authorization", "Bearer secret-one"}
 	for _, c := range []struct {
 		code   int
