@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -350,6 +351,21 @@ func TestRefuses(t *testing.T) {
 	}
 	if code, body, _ := post(t, url+"/v1/completions", `{"prompt":"a"}`, "Content-Type", "text/plain"); code != 415 {
 		t.Errorf("a form: %d %s", code, body)
+	}
+}
+
+// TestToldToNobody: what clients say about themselves and for a provider's own ends changes no answer.
+func TestToldToNobody(t *testing.T) {
+	url := serveModels(t, tiny(t, generate.EngineOptions{}))
+	for path, body := range map[string]string{"/v1/chat/completions": `{"messages":[{"role":"user","content":"a"}],"max_tokens":4,"temperature":0`, "/v1/completions": `{"prompt":"a","max_tokens":4,"temperature":0`} {
+		code, plain, _ := post(t, url+path, body+"}")
+		if code != 200 {
+			t.Fatalf("%s: %d %s", path, code, plain)
+		}
+		code, got, _ := post(t, url+path, body+`,"user":"u","safety_identifier":"s","prompt_cache_key":"k","metadata":{"a":"b"},"store":true,"service_tier":"auto"}`)
+		if code != 200 || !reflect.DeepEqual(parse(t, got).Choices, parse(t, plain).Choices) {
+			t.Errorf("%s: %d %s, want %s", path, code, got, plain)
+		}
 	}
 }
 
