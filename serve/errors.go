@@ -55,7 +55,9 @@ func renamed(err error, names ...string) error {
 		if rest, ok := strings.CutPrefix(e.Param, names[i]); ok && (rest == "" || rest[0] == '[' || rest[0] == '.') {
 			c := *e
 			c.Param = names[i+1] + rest
-			c.Message = c.Param + strings.TrimPrefix(e.Message, e.Param)
+			if text, ok := strings.CutPrefix(e.Message, e.Param); ok { // not where the message is one of OpenAI's own
+				c.Message = c.Param + text
+			}
 			return &c
 		}
 	}

@@ -116,8 +116,10 @@ type sampling struct {
 	Stream            bool               `json:"stream"`
 	StreamOptions     *streamOptions     `json:"stream_options"`
 	TruncatePrompt    *int               `json:"truncate_prompt_tokens" doc:"keep this many last tokens of a prompt that has more; -1: as many as leave room for max_tokens, which counts as at most half of the context"`
-	User              string             `json:"user" doc:"told to nobody"`
-	Metadata          map[string]string  `json:"metadata" doc:"told to nobody"`
+	User              string             `json:"user" doc:"told to nobody, as are the next three"`
+	SafetyIdentifier  string             `json:"safety_identifier"`
+	PromptCacheKey    string             `json:"prompt_cache_key"`
+	Metadata          map[string]string  `json:"metadata"`
 	Store             bool               `json:"store" doc:"nothing is stored"`
 	ServiceTier       string             `json:"service_tier"`
 }

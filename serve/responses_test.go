@@ -212,5 +212,8 @@ func TestResponsesRefused(t *testing.T) {
 		if err := json.Unmarshal([]byte(got), &e); err != nil || e.Error.Message == "" || e.Error.Param != field {
 			t.Errorf("%.80s: %s, want %q", body, got, field)
 		}
+		if rest, ok := strings.CutPrefix(e.Error.Message, field); ok && !strings.HasPrefix(rest, ": ") {
+			t.Errorf("%.80s: message %q", body, e.Error.Message)
+		}
 	}
 }

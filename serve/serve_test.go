@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -353,6 +354,21 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// TestToldToNobody: what clients say about themselves and for a provider's own ends changes no answer.
+func TestToldToNobody(t *testing.T) {
+	url := serveModels(t, tiny(t, generate.EngineOptions{}))
+	for path, body := range map[string]string{"/v1/chat/completions": `{"messages":[{"role":"user","content":"a"}],"max_tokens":4,"temperature":0`, "/v1/completions": `{"prompt":"a","max_tokens":4,"temperature":0`} {
+		code, plain, _ := post(t, url+path, body+"}")
+		if code != 200 {
+			t.Fatalf("%s: %d %s", path, code, plain)
+		}
+		code, got, _ := post(t, url+path, body+`,"user":"u","safety_identifier":"s","prompt_cache_key":"k","metadata":{"a":"b"},"store":true,"service_tier":"auto"}`)
+		if code != 200 || !reflect.DeepEqual(parse(t, got).Choices, parse(t, plain).Choices) {
+			t.Errorf("%s: %d %s, want %s", path, code, got, plain)
+		}
+	}
+}
+
 // TestKeys: every route but health wants a key, and nobody gets in from elsewhere.
 func TestKeys(t *testing.T) {
 	_, url := start(t, serve.Options{Keys: []string{"secret-one", "secret-two"}}, generate.EngineOptions{})
@@ -373,6 +389,14 @@ func TestKeys(t *testing.T) {
 				t.Errorf("%s %s with key %q: %d", method, path, key, a.StatusCode)
 			}
 		}
+	}
+	for _, header := range [][]string{{"Authorization", "bearer secret-one"}, {"X-Api-Key", "secret-one"}, {"Authorization", "Bearer", "X-Api-Key", "secret-two"}} {
+		if code, body, _ := post(t, url+"/tokenize", `{"prompt":"a"}`, header...); code != 200 {
+			t.Errorf("%q: %d %s", header, code, body)
+		}
+	}
+	if _, err := serve.New(serve.Options{Keys: []string{"secret-one", "short"}}); err == nil || !strings.Contains(err.Error(), "key 2 has 5 bytes, want 8 or more") {
+		t.Errorf("a short key: %v", err)
 	}
 	ok := []string{"Authorization", "Bearer secret-one"}
 	for _, c := range []struct {

@@ -23,7 +23,7 @@ type Options struct {
 	Sources []Source // models that are opened when they are asked for, after each was opened once
 	Memory  int64    // bytes that the models of Sources and their caches may take together; those used the longest ago are closed; 0: any number
 
-	Keys  []string // any of these as "Authorization: Bearer KEY" or "X-Api-Key: KEY"; none: everybody may ask
+	Keys  []string // of 8 bytes or more, any as "Authorization: Bearer KEY" or "X-Api-Key: KEY"; none: everybody may ask
 	Hosts []string // names that requests may be addressed to beside loopback ones; "*": any
 	Runs  *os.Root // folder with run directories of train, which are shown; nil: none
 
@@ -36,6 +36,8 @@ type Options struct {
 	Constraints int           // bytes that all constraints of answers may take together, half of them automata; 0: 256 MiB
 	Log         *slog.Logger  // of requests, without their content; nil: none
 }
+
+const minKey = 8 // bytes of the shortest key
 
 // Server is an http.Handler.
 type Server struct {
@@ -64,8 +66,8 @@ func New(o Options) (*Server, error) {
 		s.o.SlowReader = 10 * time.Second
 	}
 	for i, k := range o.Keys {
-		if len(k) < 8 {
-			return nil, fmt.Errorf("serve: key %d has %d characters, too few to keep anybody out", i+1, len(k))
+		if len(k) < minKey {
+			return nil, fmt.Errorf("serve: key %d has %d bytes, want %d or more", i+1, len(k), minKey)
 		}
 		s.keys = append(s.keys, sha256.Sum256([]byte(k)))
 	}
@@ -213,8 +215,8 @@ func (s *Server) knows(host string) bool {
 
 // scope names the key of a request, for what is kept apart between keys; "" without a valid key.
 func (s *Server) scope(r *http.Request) string {
-	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
+	scheme, key, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") { // RFC 9110, section 11.1: a scheme's name has no case
 		key = r.Header.Get("X-Api-Key")
 	}
 	sum, found := sha256.Sum256([]byte(key)), 0
