@@ -140,12 +140,13 @@ func (j *jsonLines) object(raw []byte) (record, error) {
 			return record{}, err
 		}
 	}
-	r := record{line: j.line, fields: make([]string, len(j.keys)), absent: make([]bool, len(j.keys))}
+	r := record{line: j.line, fields: make([]string, len(j.keys)), absent: make([]bool, len(j.keys)), nested: make([]bool, len(j.keys))}
 	for i, key := range j.keys {
 		v, ok := values[key]
 		if r.absent[i] = !ok || string(v) == "null"; r.absent[i] {
 			continue
 		}
+		r.nested[i] = v[0] == '[' || v[0] == '{'
 		if r.fields[i] = string(v); v[0] == '"' {
 			if err := json.Unmarshal(v, &r.fields[i]); err != nil {
 				return record{}, err

@@ -113,7 +113,7 @@ func (p *parquetRows) next() (r record, err error) {
 }
 
 func (p *parquetRows) record() (record, error) {
-	r := record{line: p.read, fields: make([]string, len(p.leaves)), absent: make([]bool, len(p.leaves))}
+	r := record{line: p.read, fields: make([]string, len(p.leaves)), absent: make([]bool, len(p.leaves)), nested: make([]bool, len(p.leaves))}
 	lists := make([][]any, len(p.leaves))
 	size := 0
 	for _, v := range p.buf[0] {
@@ -154,7 +154,7 @@ func (p *parquetRows) record() (record, error) {
 		if err != nil {
 			return record{}, fmt.Errorf("%s: record %d: %w", p.name, p.read, err)
 		}
-		r.fields[c] = string(b)
+		r.fields[c], r.nested[c] = string(b), true
 	}
 	return r, nil
 }

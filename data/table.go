@@ -47,6 +47,7 @@ type record struct {
 	line   int // of the file, from 1; of Parquet the number of the record
 	fields []string
 	absent []bool // fields that are missing or null; nil: none
+	nested []bool // fields that are a list or an object; nil: none
 }
 
 // records is a stream of records: io.EOF ends it.
@@ -58,6 +59,7 @@ type records interface {
 type Row struct {
 	Name   string   // file:line
 	Fields []string // in the order of the selection. A number or a list of JSON or Parquet is its JSON text
+	Nested []bool   // fields that are a list or an object, and not a text that looks like one
 }
 
 // Column is a column that a caller needs.
@@ -226,7 +228,7 @@ func (t *Table) Select(ctx context.Context, columns ...Column) (iter.Seq2[Row, e
 			if err == nil {
 				err = ctx.Err()
 			}
-			row := Row{Name: t.Name + ":" + strconv.Itoa(r.line), Fields: make([]string, len(at))}
+			row := Row{Name: t.Name + ":" + strconv.Itoa(r.line), Fields: make([]string, len(at)), Nested: make([]bool, len(at))}
 			for j, col := range at {
 				if err != nil {
 					break
@@ -235,7 +237,7 @@ func (t *Table) Select(ctx context.Context, columns ...Column) (iter.Seq2[Row, e
 				case absent && !columns[j].Optional:
 					err = fmt.Errorf("%s: no value for %q", row.Name, t.Columns[col])
 				case !absent:
-					row.Fields[j] = r.fields[col]
+					row.Fields[j], row.Nested[j] = r.fields[col], r.nested != nil && r.nested[col]
 				}
 			}
 			if !yield(row, err) || err != nil {

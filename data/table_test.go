@@ -365,3 +365,34 @@ func FuzzTable(f *testing.F) {
 		}
 	})
 }
+
+// A list or an object is told from a text that looks like one.
+func TestNested(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a.jsonl":   `{"text": "[1]", "n": 1, "tags": ["x"], "group.at": {"y": 1}}` + "\n",
+		"a.csv":     "text,n,tags,group.at\n[1],{},\"[\"\"x\"\"]\",3\n",
+		"a.parquet": string(parquetFile(t)),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		table, err := OpenTable(path, TableOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer table.Close()
+		rows, err := table.Select(t.Context(), columns("tags", "text", "group.at", "n")...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row, err := range rows {
+			list := name != "a.csv"
+			if want := []bool{list, false, list, false}; err != nil || !reflect.DeepEqual(row.Nested, want) {
+				t.Errorf("%s: %v, %v", name, row.Nested, err)
+			}
+			break
+		}
+	}
+}

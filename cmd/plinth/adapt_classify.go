@@ -141,15 +141,9 @@ func compareLabels(a, b string) int {
 // table reads one file.
 func (c *classifyTask) table(ctx context.Context, path string) ([]classRow, error) {
 	var list []classRow
-	err := c.rows(ctx, path, c.Label, func(where string, texts []string, label string) error {
-		labels := []string{label}
-		if c.Multi != "" {
-			labels = slices.DeleteFunc(strings.Split(label, c.Multi), func(l string) bool { return strings.TrimSpace(l) == "" })
-		}
-		for i := range labels {
-			if labels[i] = strings.TrimSpace(labels[i]); labels[i] == "" {
-				return fmt.Errorf("%s: the label is empty", where)
-			}
+	err := c.rows(ctx, path, c.Label, func(where string, texts, labels []string) error {
+		if slices.Contains(labels, "") {
+			return fmt.Errorf("%s: the label is empty", where)
 		}
 		list = append(list, classRow{where: where, texts: texts, labels: labels})
 		return nil

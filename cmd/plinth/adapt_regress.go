@@ -47,10 +47,10 @@ func (r *regressTask) read(ctx context.Context, seed uint64) (err error) {
 // scored reads texts with the numbers of a column.
 func (a *adaptCmd) scored(ctx context.Context, path, column string) ([]scoredRow, error) {
 	var list []scoredRow
-	err := a.rows(ctx, path, column, func(where string, texts []string, label string) error {
-		x, err := strconv.ParseFloat(strings.TrimSpace(label), 64)
+	err := a.rows(ctx, path, column, func(where string, texts, labels []string) error {
+		x, err := strconv.ParseFloat(labels[0], 64)
 		if err != nil || math.IsNaN(x) || math.Abs(x) > math.MaxFloat32 {
-			return fmt.Errorf("%s: column %s holds %q, which is no number", where, column, label)
+			return fmt.Errorf("%s: column %s holds %q, which is no number", where, column, labels[0])
 		}
 		list = append(list, scoredRow{where: where, texts: texts, number: x})
 		return nil

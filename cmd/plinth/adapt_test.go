@@ -170,6 +170,21 @@ func TestAdaptSeveralLabels(t *testing.T) {
 	if text := ok(t, "classify", "--model", "out", "red river"); !strings.Contains(text, "colour") || !strings.Contains(text, "water") {
 		t.Errorf("classify: %q", text)
 	}
+	// A list of texts is the labels as they are, whatever is in them; without --multi it is no label, and other lists are none either.
+	write(t, "lists.jsonl", `{"text": "red stone", "label": ["colour", "a; b"]}`+"\n"+`{"text": "grey river", "label": []}`+"\n"+`{"text": "[x]", "label": "water;colour"}`+"\n")
+	r = object(t, args("adapt --task classify --model base --data lists.jsonl --validation 0 --multi ; --steps 1 --out lists")...)
+	if got := fmt.Sprint(r["labels"]); got != "[a; b colour water]" {
+		t.Errorf("labels %s", got)
+	}
+	write(t, "gold.jsonl", `{"text": "red stone", "label": ["a; b"]}`+"\n")
+	if s := object(t, args("classify --model lists --data gold.jsonl --label label")...)["scores"].(map[string]any); s["examples"] != 1.0 {
+		t.Errorf("classify: %v", s)
+	}
+	for _, verb := range []string{"adapt --task classify --out no --model base", "adapt --task regress --out no --model base"} {
+		fails(t, 1, `lists.jsonl:1: column "label" holds ["colour", "a; b"], not one label`, args(verb+" --data lists.jsonl")...)
+	}
+	write(t, "numbers.jsonl", `{"text": "a", "label": ["x"]}`+"\n"+`{"text": "b", "label": [1]}`+"\n")
+	fails(t, 1, `numbers.jsonl:2: column "label" holds [1]: --multi wants a list of texts`, args("adapt --task classify --model base --data numbers.jsonl --multi ; --out no")...)
 	fails(t, 2, "--balance", args("adapt --task classify --model base --data train.jsonl --label tags --multi ; --out out2 --balance")...)
 }
 

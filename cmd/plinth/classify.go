@@ -57,7 +57,7 @@ type classifier interface {
 type tableRow struct {
 	where string
 	texts []string
-	gold  string
+	gold  []string // labels
 }
 
 // classifyBatch is how many texts are read before they are classified.
@@ -81,7 +81,7 @@ func (v *classifyCmd) Run(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	out := classifying{c: c, labels: labels, top: v.Top, sep: v.Sep, scored: v.Label != "" && v.Data != ""}
+	out := classifying{c: c, labels: labels, top: v.Top, scored: v.Label != "" && v.Data != ""}
 	var waiting []tableRow
 	flush := func() error {
 		p, err := m.probabilities(ctx, waiting)
@@ -112,8 +112,8 @@ func (v *classifyCmd) Run(ctx context.Context, c *common) error {
 		if multiple(labels) {
 			flags.Multi = v.Sep // a text without labels is none
 		}
-		if err := flags.rows(ctx, v.Data, v.Label, func(where string, texts []string, label string) error {
-			return add(tableRow{where, slices.Clone(texts), label})
+		if err := flags.rows(ctx, v.Data, v.Label, func(where string, texts, gold []string) error {
+			return add(tableRow{where, slices.Clone(texts), gold})
 		}); err != nil {
 			return err
 		}
@@ -178,7 +178,6 @@ type classifying struct {
 	c      *common
 	labels zoo.Labels
 	top    int
-	sep    string
 	scored bool
 
 	all             []classified
@@ -208,16 +207,9 @@ func (o *classifying) add(row tableRow, p []float64) error {
 
 // compare notes what is right and what is said.
 func (o *classifying) compare(row tableRow, p []float64) error {
-	names := []string{row.gold}
-	if multiple(o.labels) {
-		names = strings.Split(row.gold, o.sep)
-	}
 	gold := make([]bool, len(p))
 	class := 0
-	for _, name := range names {
-		if name = strings.TrimSpace(name); name == "" && multiple(o.labels) {
-			continue
-		}
+	for _, name := range row.gold {
 		if class = slices.Index(o.labels.Names, name); class < 0 {
 			return fmt.Errorf("%s: --label: %q is none of the labels %s", row.where, name, someOf(o.labels.Names))
 		}

@@ -270,8 +270,8 @@ func (v *classifyCmd) draw(ctx context.Context, seed uint64, labels []string, p 
 	flags.Format = formatBeside(v.Format, v.Shots)
 	given := len(labels) > 0
 	var examples []shot
-	err := flags.rows(ctx, v.Shots, cmp.Or(v.Label, "label"), func(where string, texts []string, label string) error {
-		label = strings.TrimSpace(label)
+	err := flags.rows(ctx, v.Shots, cmp.Or(v.Label, "label"), func(where string, texts, labelled []string) error {
+		label := labelled[0]
 		if !slices.Contains(labels, label) {
 			if label == "" {
 				return fmt.Errorf("%s: the label is empty", where)

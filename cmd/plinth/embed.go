@@ -148,7 +148,7 @@ func readEmbedding(path, adapter string) (s embed.Settings, at string, err error
 func (v *embedCmd) read(ctx context.Context, path string) ([]string, error) {
 	flags := columnFlags{tableFlags: tableFlags{Text: v.Text, Format: v.Format, NoHeader: v.NoHeader}}
 	var texts []string
-	err := flags.rows(ctx, path, "", func(_ string, row []string, _ string) error {
+	err := flags.rows(ctx, path, "", func(_ string, row, _ []string) error {
 		texts = append(texts, row[0])
 		return nil
 	})

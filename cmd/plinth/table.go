@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/plinth-ml/plinth/data"
@@ -25,11 +27,11 @@ type columnFlags struct {
 	tableFlags
 	pairFlags
 	Label string `default:"label" help:"Column of the label; ${default} where nothing else is said." placeholder:"COL" group:"Table"`
-	Multi string `help:"A text has several labels, which stand in the column with this between them." placeholder:"SEP" group:"Table"`
+	Multi string `help:"A text has several labels, which stand in the column with this between them, or of JSON lines and Parquet as a list." placeholder:"SEP" group:"Table"`
 }
 
-// rows calls f with the texts and, where label is not "", the label of each record of a table.
-func (t *columnFlags) rows(ctx context.Context, path string, label string, f func(where string, texts []string, label string) error) error {
+// rows calls f with the texts and, where label is not "", the labels of each record of a table: one, or with --multi any number.
+func (t *columnFlags) rows(ctx context.Context, path string, label string, f func(where string, texts, labels []string) error) error {
 	columns := []data.Column{{For: "--text", Name: t.Text}}
 	if t.Pair != "" {
 		columns = append(columns, data.Column{For: "--pair", Name: t.Pair})
@@ -42,8 +44,39 @@ func (t *columnFlags) rows(ctx context.Context, path string, label string, f fun
 		if err := t.filled(row, texts); err != nil {
 			return err
 		}
-		return f(row.Name, row.Fields[:texts], strings.Join(row.Fields[texts:], ""))
+		if label == "" {
+			return f(row.Name, row.Fields[:texts], nil)
+		}
+		labels, err := t.labels(row.Fields[texts], row.Nested[texts])
+		if err != nil {
+			return fmt.Errorf("%s: column %q %w", row.Name, label, err)
+		}
+		return f(row.Name, row.Fields[:texts], labels)
 	})
+}
+
+// labels are those of a field: its text, or with --multi the texts between separators, or those of a list of JSON or Parquet.
+func (t *columnFlags) labels(field string, nested bool) ([]string, error) {
+	var list []string
+	switch {
+	case nested && t.Multi == "":
+		return nil, fmt.Errorf("holds %.60s, not one label: a list of labels is for --multi", field)
+	case nested:
+		if err := json.Unmarshal([]byte(field), &list); err != nil {
+			return nil, fmt.Errorf("holds %.60s: --multi wants a list of texts", field)
+		}
+	case t.Multi != "":
+		list = strings.Split(field, t.Multi)
+	default:
+		list = []string{field}
+	}
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	if t.Multi != "" {
+		list = slices.DeleteFunc(list, func(l string) bool { return l == "" })
+	}
+	return list, nil
 }
 
 // filled refuses a record whose first fields, the texts, are not all there.
