@@ -50,7 +50,7 @@ type Server struct {
 	kept     kept // answers of /v1/responses
 	compiled *compiled
 	requests atomic.Uint64 // numbers ids
-	active   atomic.Int64  // requests in progress
+	active   atomic.Int64  // requests in progress that came before draining
 	draining atomic.Bool
 }
 
@@ -148,8 +148,10 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // answer checks who asks, calls the route, and tells of its error.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route) {
 	start := time.Now()
-	s.active.Add(1)
-	defer s.active.Add(-1)
+	if !s.draining.Load() {
+		s.active.Add(1)
+		defer s.active.Add(-1)
+	}
 	rec := &recorder{ResponseWriter: w}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
