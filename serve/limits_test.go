@@ -199,6 +199,12 @@ func TestDrain(t *testing.T) {
 					t.Errorf("stopped after %v: %v", time.Since(begin), err)
 				}
 			})
+			time.Sleep(time.Second)
+			other := dial()
+			fmt.Fprint(other, strings.Replace(head, "POST /v1/completions", "GET /health", 1)+"Connection: close\r\n\r\n")
+			if health, _ := io.ReadAll(other); !strings.HasPrefix(string(health), "HTTP/1.1 503 ") {
+				t.Errorf("a new connection while an answer is finished: %q", health)
+			}
 			rest, _ := io.ReadAll(lines)
 			if strings.Contains(string(rest), "[DONE]") != (patience > time.Minute) {
 				t.Errorf("with %v to end: ...%s", patience, rest[max(0, len(rest)-200):])

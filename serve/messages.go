@@ -31,7 +31,8 @@ type messagesRequest struct {
 }
 
 type thinking struct {
-	Type string `json:"type"`
+	Type   string `json:"type"`
+	Budget *int   `json:"budget_tokens" doc:"of what is refused"`
 }
 
 // outputConfig says what the answer's text must be.
@@ -83,6 +84,7 @@ type block struct {
 	ToolUseID    string          `json:"tool_use_id"`
 	Content      blocks          `json:"content"`
 	IsError      bool            `json:"is_error"`
+	Source       json.RawMessage `json:"source" doc:"of images and documents, which are refused"`
 	Citations    json.RawMessage `json:"citations"`
 	Caller       json.RawMessage `json:"caller"`
 	CacheControl json.RawMessage `json:"cache_control" doc:"prompts are cached anyway"`

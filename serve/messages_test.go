@@ -87,8 +87,8 @@ func TestMessages(t *testing.T) {
 		code               int
 	}{
 		{`"messages":[` + user + `]`, "", "max_tokens", 400}, {`"max_tokens":1`, "", "messages", 400}, {`"max_tokens":1,"messages":[{"role":"system","content":"x"}]`, "", "messages[0].role", 400},
-		{`"max_tokens":1,"messages":[{"role":"user","content":[]}]`, "", "messages[0].content", 400}, {`"max_tokens":1,"messages":[{"role":"user","content":[{"type":"image"}]}]`, "", "messages[0].content[0].type", 400},
-		{`"max_tokens":1,"messages":[` + user + `,{"role":"assistant","content":"Hel"}]`, "", "messages", 400}, {`"max_tokens":1,"messages":[` + user + `],"thinking":{"type":"enabled"}`, "", "thinking", 400},
+		{`"max_tokens":1,"messages":[{"role":"user","content":[]}]`, "", "messages[0].content", 400}, {`"max_tokens":1,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aa"}}]}]`, "", "messages[0].content[0].type", 400},
+		{`"max_tokens":1,"messages":[` + user + `,{"role":"assistant","content":"Hel"}]`, "", "messages", 400}, {`"max_tokens":1,"messages":[` + user + `],"thinking":{"type":"enabled","budget_tokens":1024}`, "", "thinking", 400},
 		{`"max_tokens":1,"messages":[` + user + `],"stop_sequences":[""]`, "", "stop_sequences", 400}, {`"max_tokens":1,"messages":[` + user + `],"container":"x"`, "", "container", 400},
 		{`"max_tokens":1,"messages":[` + user + `]`, "2030-01-01", "anthropic-version", 400}, {`"max_tokens":1,"messages":[` + user + `],"tools":[{"type":"bash_20250124","name":"bash"}]`, "", "tools[0].type", 400},
 		{`"max_tokens":1,"messages":[` + user + `],"tool_choice":{"type":"x"}`, "", "tool_choice.type", 400},

@@ -300,6 +300,8 @@ type responsePart struct {
 	Type        string          `json:"type"`
 	Text        string          `json:"text"`
 	Annotations json.RawMessage `json:"annotations,omitempty"`
+	ImageURL    json.RawMessage `json:"image_url,omitempty" doc:"of images, which are refused, as is the next one"`
+	Detail      json.RawMessage `json:"detail,omitempty"`
 	LogProbs    []tokenLogProb  `json:"logprobs"`
 }
 

@@ -199,7 +199,7 @@ func TestResponsesRefused(t *testing.T) {
 	_, url := start(t, serve.Options{Models: []*serve.Model{taught(t, generate.EngineOptions{})}}, generate.EngineOptions{})
 	for body, field := range map[string]string{
 		``: "input", `"input":7`: "input", `"input":[]`: "input", `"input":[{"role":"user"}]`: "input[0].content", `"input":[{"content":"x"}]`: "input[0].role", `"input":[{"role":"user","content":"a","x":1}]`: "input[0].x",
-		`"input":[{"type":"reasoning","content":"x"}]`: "input[0].type", `"input":[{"role":"user","content":[{"type":"input_image","text":""}]}]`: "input[0].content[0].type",
+		`"input":[{"type":"reasoning","content":"x"}]`: "input[0].type", `"input":[{"role":"user","content":[{"type":"input_image","image_url":"http://x/y.png","detail":"auto"}]}]`: "input[0].content[0].type",
 		`"input":[{"type":"function_call","call_id":"c"}]`: "input[0]", `"input":[{"type":"function_call_output","call_id":"c"}]`: "input[0].output",
 		`"input":"a","max_output_tokens":0`: "max_output_tokens", `"input":"a","temperature":-1`: "temperature", `"input":"a","truncation":"some"`: "truncation", `"input":"a","text":{"format":{"type":"xml"}}`: "text.format.type", `"input":"a","text":{"format":{"type":"json_schema","name":"x","schema":{"not":{}}}}`: "text.format",
 		`"input":"a","include":["reasoning.encrypted_content"]`: "include", `"input":"a","previous_response_id":"x"`: "previous_response_id", `"input":"a","tools":[{"type":"web_search"}]`: "tools[0].type",

@@ -50,6 +50,7 @@ type Server struct {
 	kept     kept // answers of /v1/responses
 	compiled *compiled
 	requests atomic.Uint64 // numbers ids
+	active   atomic.Int64  // requests in progress that came before draining
 	draining atomic.Bool
 }
 
@@ -103,9 +104,18 @@ func (s *Server) HTTP() *http.Server {
 	return h
 }
 
-// Stop ends HTTP's server: new requests are refused and answers in progress finished. Those that are not when ctx ends are cut off, which is an error.
+// Stop ends HTTP's server: new requests are refused, those of new connections too, and answers in progress finished. Those that are not when ctx ends are cut off, which is an
+// error.
 func (s *Server) Stop(ctx context.Context, h *http.Server) error {
 	s.Drain()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for s.active.Load() > 0 && ctx.Err() == nil { // Shutdown would close the door on balancers that ask for health
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
 	err := h.Shutdown(ctx)
 	return errors.Join(err, h.Close())
 }
@@ -138,6 +148,10 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // answer checks who asks, calls the route, and tells of its error.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, to route) {
 	start := time.Now()
+	if !s.draining.Load() {
+		s.active.Add(1)
+		defer s.active.Add(-1)
+	}
 	rec := &recorder{ResponseWriter: w}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")

@@ -115,8 +115,11 @@ func (s *serveCmd) openClassifier(c *common, path string, o zoo.Options) (*serve
 		if own == nil {
 			return classesOf(ctx, head(), one.Labels, texts)
 		}
-		if noEntailment != nil || own.Calibrate {
-			return nil, serve.Refuse("labels", errors.Join(noEntailment, errors.New("calibrate is for models that write text")))
+		switch {
+		case noEntailment != nil:
+			return nil, serve.Refuse("labels", noEntailment)
+		case own.Calibrate:
+			return nil, serve.Refuse("calibrate", errors.New("it is for models that write text"))
 		}
 		e, err := newEntailed(m, classes, tok, t, own.Names, own.Template, own.Multi)
 		if err != nil {

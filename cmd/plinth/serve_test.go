@@ -119,6 +119,16 @@ func TestServe(t *testing.T) {
 	labels(args("--model head"), map[string]any{"model": "head"})
 	labels(append(args("--model base --labels and,make --template"), "{text} {}"), map[string]any{"model": "base", "labels": []string{"and", "make"}, "template": "{text} {}"})
 
+	if r, err := http.Post(url+"/v1/classify", "application/json", strings.NewReader(`{"model":"head","input":"one","labels":["and","make"]}`)); err != nil {
+		t.Error(err)
+	} else {
+		body, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		if r.StatusCode != 400 || !strings.Contains(string(body), "entail") || strings.Contains(string(body), "calibrate") {
+			t.Errorf("labels for a head that knows no entailment: %d %s", r.StatusCode, body)
+		}
+	}
+
 	ranked := ask(t, url+"/v1/rerank", map[string]any{"model": "base", "query": "seven", "documents": []string{"one and two", "seven"}})["results"].([]any)
 	if first := ranked[0].(map[string]any); first["index"] != 1.0 || first["relevance_score"].(float64) < 0.999 {
 		t.Errorf("%v", ranked)
