@@ -305,6 +305,7 @@ func (b *browser) shot(name string) {
 	if dir == "" {
 		return
 	}
+	b.eval(`Promise.all(document.getAnimations().filter(a => a.effect.getTiming().iterations < Infinity).map(a => a.finished.catch(() => 0))).then(() => 0)`) // what moves has arrived
 	var picture struct{ Data string }
 	b.must("Page.captureScreenshot", map[string]any{"format": "png"}, &picture)
 	png, err := base64.StdEncoding.DecodeString(picture.Data)

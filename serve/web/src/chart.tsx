@@ -10,8 +10,8 @@ export interface Line {
   series: Series;
 }
 
-const left = 52;
-const right = 12;
+const left = 60;
+const right = 18;
 const top = 8;
 const bottom = 22;
 

@@ -11,3 +11,11 @@ declare module "node:assert/strict" {
   };
   export default assert;
 }
+declare module "node:inspector" {
+  /** A session with this process's own inspector: an answer comes before post returns. */
+  export class Session {
+    connect(): void;
+    disconnect(): void;
+    post(method: string, parameters?: object, answer?: (err: unknown, reply: { result: { url: string; functions: { ranges: { count: number }[] }[] }[] }) => void): void;
+  }
+}
