@@ -22,10 +22,10 @@ import (
 // curveFlags ask for a learning curve.
 type curveFlags struct {
 	Curve      []int     `help:"Of classify: the report has also a learning curve: accuracy with so many labels of each class, beside the same model from fresh weights and beside counting tokens." placeholder:"N,..." group:"Learning curve"`
-	CurveDraws int       `default:"3" help:"Draws of labels; the curve is their mean." placeholder:"N" group:"Learning curve"`
-	CurveSteps int       `default:"100" help:"Steps of each training." placeholder:"N" group:"Learning curve"`
+	CurveDraws int       `default:"3" help:"Draws of labels; the curve is their mean; default ${default}." placeholder:"N" group:"Learning curve"`
+	CurveSteps int       `default:"100" help:"Steps of each training; default ${default}." placeholder:"N" group:"Learning curve"`
 	CurveRates []float64 `help:"Learning rates of which each method takes, for each number of labels, the one that does best on the validation; lora takes ten times these. Without it 1/3, 1 and 3 times 5e-5 · 768/width." placeholder:"F,..." group:"Learning curve"`
-	CurveOf    []string  `name:"curve-of" default:"full,lora,probe,scratch,bag" enum:"full,lora,probe,scratch,bag" help:"Methods of the curve: all weights of the pre-trained model; an adapter; logistic regression on its frozen features; all weights from fresh ones; logistic regression on token counts." placeholder:"NAME,..." group:"Learning curve"`
+	CurveOf    []string  `name:"curve-of" default:"full,lora,probe,scratch,bag" enum:"full,lora,probe,scratch,bag" help:"Methods of the curve, of ${enum}, all where nothing else is said: all weights of the pre-trained model; an adapter; logistic regression on its frozen features; all weights from fresh ones; logistic regression on token counts." placeholder:"NAME,..." group:"Learning curve"`
 }
 
 // curvePoint is how a method does with a number of labels.
