@@ -120,11 +120,28 @@ func (t *classifyTask) curve(ctx context.Context, c *common, k *kernel.Set, path
 		u.report.Rates = []float64{base / 3, base, 3 * base}
 	}
 	slices.Sort(t.Curve)
+	kept, err := openCurve(filepath.Join(t.Out, curveFile), u.settings(), t.Resume)
+	if err != nil {
+		return nil, err
+	}
+	if len(kept.Points) > 0 {
+		c.say("%d points of the learning curve are there already", len(kept.Points))
+	}
 	for _, n := range slices.Compact(t.Curve) {
 		for _, method := range t.CurveOf {
+			if p, ok := kept.find(method, n); ok {
+				u.report.Points = append(u.report.Points, p)
+				continue
+			}
 			p, err := u.point(ctx, method, n)
+			if err != nil && ctx.Err() != nil {
+				c.say("%s holds the model's training and %d finished points of the learning curve; go on with the same command and --resume", t.Out, len(kept.Points))
+			}
 			if err != nil {
 				return nil, fmt.Errorf("--curve %d, %s: %w", n, method, err)
+			}
+			if err := kept.add(p); err != nil {
+				return nil, err
 			}
 			u.report.Points = append(u.report.Points, p)
 			c.say("%d labels per class, %-8s %.1f %% ± %.1f", n, method, 100*p.Accuracy, 100*p.Spread)
