@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/file"
@@ -24,26 +26,26 @@ type adaptCmd struct {
 	Task       string      `required:"" enum:"${adapt_tasks}" help:"${adapt_help}" placeholder:"NAME"`
 	Model      string      `required:"" help:"Pre-trained model: folder or model of the store." placeholder:"DIR|NAME"`
 	Data       string      `required:"" help:"Labelled examples: .csv, .tsv, .jsonl or .parquet, of tag also CoNLL, of qa also .json as SQuAD has it, or - for standard input with --format." placeholder:"FILE"`
-	Validation string      `help:"File of labelled examples for early stopping, or a share of --data such as 0.1; 0 for none." default:"0.1" placeholder:"FILE|F"`
+	Validation string      `help:"File of labelled examples for early stopping, or a share of --data such as 0.1; 0 for none; default ${default}." default:"0.1" placeholder:"FILE|F"`
 	Test       string      `help:"File of labelled examples for the report; without it the report is of the validation." placeholder:"FILE"`
 	Shifted    string      `help:"A second test file, from elsewhere: the report shows both." placeholder:"FILE"`
 	Out        string      `required:"" help:"Folder of the adapted model, with the report." placeholder:"DIR"`
-	Method     string      `enum:"full,lora,prompt,frozen" default:"full" help:"What is trained: all weights; adapters of low rank and the head; virtual tokens in front of each text and the head; or the head alone."`
-	Pool       string      `enum:"published,mean" default:"published" help:"Of classify: the head reads what the family's published classifiers read (the first token, of a decoder the last), or the mean over the tokens, which is better with few labels and which transformers does not know." placeholder:"NAME"`
-	Head       string      `enum:"fresh,probe" default:"fresh" help:"Of classify: the head starts from small random weights, or, with --pool mean, as logistic regression on the frozen features, so that training begins where the probe ends." placeholder:"NAME"`
-	Epochs     float64     `default:"3" help:"Passes over the examples, of tag and qa over their windows." placeholder:"F"`
+	Method     string      `enum:"full,lora,prompt,frozen" default:"full" help:"What is trained, full, lora, prompt or frozen; default ${default}: all weights; adapters of low rank and the head; virtual tokens in front of each text and the head; or the head alone." placeholder:"NAME"`
+	Pool       string      `enum:"published,mean" default:"published" help:"Of classify, published or mean; default ${default}: the head reads what the family's published classifiers read (the first token, of a decoder the last), or the mean over the tokens, which is better with few labels and which transformers does not know." placeholder:"NAME"`
+	Head       string      `enum:"fresh,probe" default:"fresh" help:"Of classify, fresh or probe; default ${default}: the head starts from small random weights, or, with --pool mean, as logistic regression on the frozen features, so that training begins where the probe ends." placeholder:"NAME"`
+	Epochs     float64     `default:"3" help:"Passes over the examples, of tag and qa over their windows; default ${default}." placeholder:"F"`
 	Steps      int         `help:"Optimiser steps; 0 means what --epochs says." placeholder:"N"`
-	Batch      int         `default:"16" help:"Examples per step, of tag and qa windows." placeholder:"N"`
+	Batch      int         `default:"16" help:"Examples per step, of tag and qa windows; default ${default}." placeholder:"N"`
 	LR         float64     `name:"lr" help:"Peak learning rate; 0 means 5e-5 · 768/width, ten times that for lora and frozen, and a hundred times for prompt." placeholder:"F"`
-	Patience   int         `default:"0" help:"Validations without a better score after which training ends; 0: it goes on." placeholder:"N"`
-	LayerDecay float64     `default:"1" help:"Of full: factor of the learning rate from each block to the one below." placeholder:"F"`
+	Patience   int         `default:"0" help:"Validations without a better score after which training ends; 0: it goes on; default ${default}." placeholder:"N"`
+	LayerDecay float64     `default:"1" help:"Of full: factor of the learning rate from each block to the one below; default ${default}." placeholder:"F"`
 	Balance    bool        `help:"Weigh classes by the inverse of how often they occur."`
-	Rank       int         `default:"8" help:"Of lora." placeholder:"N"`
-	Alpha      float64     `default:"16" help:"Of lora." placeholder:"F"`
-	Dropout    float64     `default:"0.05" help:"Of lora." placeholder:"F"`
+	Rank       int         `default:"8" help:"Of lora: rank of the adapters; default ${default}." placeholder:"N"`
+	Alpha      float64     `default:"16" help:"Of lora: their scale is this by the rank; default ${default}." placeholder:"F"`
+	Dropout    float64     `default:"0.05" help:"Of lora: share of the adapters' inputs that training leaves out; default ${default}." placeholder:"F"`
 	DoRA       bool        `name:"dora" help:"Of lora: the lengths of the matrices' rows are trained by themselves (Liu et al. 2024)."`
 	RSLoRA     bool        `name:"rslora" help:"Of lora: the scale is alpha/√rank, not alpha/rank (Kalajdzievski 2023)."`
-	Targets    string      `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj." placeholder:"NAMES"`
+	Targets    string      `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj; default ${default}." placeholder:"NAMES"`
 	Prompt     promptFlags `embed:"" prefix:"prompt-"`
 	KeepTypes  bool        `help:"Of lora and prompt: the matrices of --model stay in memory as its file has them (BF16, F16, or the block types of a GGUF file), and OUT/adapter is the result, for --adapter of plinth classify, tag, ask, summarize, embed and generate."`
 	Merge      bool        `help:"Of lora with --keep-types: write the merged model too, its matrices as float32."`
@@ -71,7 +73,10 @@ func (*adaptCmd) Help() string {
 	return "The result is a model folder that plinth classify (tag, ask, summarize, embed) and transformers read, but for --pool mean, where transformers would read other features under the head. Example: plinth adapt --task classify --model runs/base --data reviews.csv --text review --label stars --out runs/reviews"
 }
 
-func (a *adaptCmd) Run(ctx context.Context, c *common) error {
+func (a *adaptCmd) Run(ctx context.Context, line *kong.Context, c *common) error {
+	if err := errors.Join(a.checkLength(), a.checkTypes(), a.checkPrompt(), a.checkClassify(), a.checkTeacher(), a.checkGiven(given(line))); err != nil {
+		return err
+	}
 	path, err := modelPath(a.Model)
 	if err != nil {
 		return err
@@ -83,9 +88,6 @@ func (a *adaptCmd) Run(ctx context.Context, c *common) error {
 	}
 	if _, err := os.Stat(filepath.Join(a.Out, train.StateDir)); err == nil && !a.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", a.Out)
-	}
-	if err := errors.Join(a.checkTypes(), a.checkPrompt(), a.checkClassify(), a.checkTeacher()); err != nil {
-		return err
 	}
 	tok, err := zoo.Tokenizer(path, nil)
 	if err != nil {

@@ -47,7 +47,11 @@ func (c *classifyTask) read(ctx context.Context, seed uint64) (err error) {
 			return usagef("--balance is for one label per text, not for --multi")
 		}
 	}
-	if c.sets, err = readSets(c.adaptCmd, seed, func(path string) ([]classRow, error) { return c.table(ctx, path) }); err != nil {
+	facts := rowFacts[classRow]{text: func(row *classRow) string { return strings.Join(row.texts, "\n") }}
+	if c.Multi == "" {
+		facts.class = func(row *classRow) string { return row.labels[0] }
+	}
+	if c.sets, err = readSets(c.adaptCmd, seed, facts, func(path string) ([]classRow, error) { return c.table(ctx, path) }); err != nil {
 		return err
 	}
 	if c.finished != nil {

@@ -22,10 +22,10 @@ import (
 // curveFlags ask for a learning curve.
 type curveFlags struct {
 	Curve      []int     `help:"Of classify: the report has also a learning curve: accuracy with so many labels of each class, beside the same model from fresh weights and beside counting tokens." placeholder:"N,..." group:"Learning curve"`
-	CurveDraws int       `default:"3" help:"Draws of labels; the curve is their mean." placeholder:"N" group:"Learning curve"`
-	CurveSteps int       `default:"100" help:"Steps of each training." placeholder:"N" group:"Learning curve"`
+	CurveDraws int       `default:"3" help:"Draws of labels; the curve is their mean; default ${default}." placeholder:"N" group:"Learning curve"`
+	CurveSteps int       `default:"100" help:"Steps of each training; default ${default}." placeholder:"N" group:"Learning curve"`
 	CurveRates []float64 `help:"Learning rates of which each method takes, for each number of labels, the one that does best on the validation; lora takes ten times these. Without it 1/3, 1 and 3 times 5e-5 · 768/width." placeholder:"F,..." group:"Learning curve"`
-	CurveOf    []string  `name:"curve-of" default:"full,lora,probe,scratch,bag" enum:"full,lora,probe,scratch,bag" help:"Methods of the curve: all weights of the pre-trained model; an adapter; logistic regression on its frozen features; all weights from fresh ones; logistic regression on token counts." placeholder:"NAME,..." group:"Learning curve"`
+	CurveOf    []string  `name:"curve-of" default:"full,lora,probe,scratch,bag" enum:"full,lora,probe,scratch,bag" help:"Methods of the curve, of ${enum}, all where nothing else is said: all weights of the pre-trained model; an adapter; logistic regression on its frozen features; all weights from fresh ones; logistic regression on token counts." placeholder:"NAME,..." group:"Learning curve"`
 }
 
 // curvePoint is how a method does with a number of labels.
@@ -120,11 +120,28 @@ func (t *classifyTask) curve(ctx context.Context, c *common, k *kernel.Set, path
 		u.report.Rates = []float64{base / 3, base, 3 * base}
 	}
 	slices.Sort(t.Curve)
+	kept, err := openCurve(filepath.Join(t.Out, curveFile), u.settings(), t.Resume)
+	if err != nil {
+		return nil, err
+	}
+	if len(kept.Points) > 0 {
+		c.say("%d points of the learning curve are there already", len(kept.Points))
+	}
 	for _, n := range slices.Compact(t.Curve) {
 		for _, method := range t.CurveOf {
+			if p, ok := kept.find(method, n); ok {
+				u.report.Points = append(u.report.Points, p)
+				continue
+			}
 			p, err := u.point(ctx, method, n)
+			if err != nil && ctx.Err() != nil {
+				c.say("%s holds the model's training and %d finished points of the learning curve; go on with the same command and --resume", t.Out, len(kept.Points))
+			}
 			if err != nil {
 				return nil, fmt.Errorf("--curve %d, %s: %w", n, method, err)
+			}
+			if err := kept.add(p); err != nil {
+				return nil, err
 			}
 			u.report.Points = append(u.report.Points, p)
 			c.say("%d labels per class, %-8s %.1f %% ± %.1f", n, method, 100*p.Accuracy, 100*p.Spread)

@@ -17,8 +17,8 @@ func TestAdaptTeacher(t *testing.T) {
 		right[i] = swap.Replace(right[i])
 	}
 	write(t, "wrong.csv", strings.Join(right, "\n"))
-	ok(t, args("adapt --task classify --model base --data train.csv --lr 5e-3 --epochs 12 --out teacher")...)
-	const run = "adapt --task classify --model base --validation 0 --test test.csv --lr 5e-3 --epochs 12 --teacher teacher "
+	ok(t, args("adapt --task classify --model base --data train.csv --lr 5e-3 --epochs 20 --out teacher")...)
+	const run = "adapt --task classify --model base --validation 0 --test test.csv --lr 5e-3 --epochs 20 --teacher teacher "
 	for weight, least := range map[string]float64{"1": 0.9, "0": -1} {
 		r := object(t, args(run+"--data wrong.csv --out student"+weight+" --teacher-weight "+weight)...)
 		a := r["results"].([]any)[0].(map[string]any)["accuracy"].(float64)
@@ -39,7 +39,7 @@ func TestAdaptBF16(t *testing.T) {
 	reviews(t, "train.csv", 90, "good", "bad")
 	reviews(t, "test.csv", 30, "bad", "good")
 	ok(t, args("convert --model base --dtype bf16 --out half")...)
-	r := object(t, args("adapt --task classify --model half --data train.csv --test test.csv --method lora --keep-types --dora --lr 5e-3 --epochs 40 --dropout 0 --out out")...)
+	r := object(t, args("adapt --task classify --model half --data train.csv --test test.csv --method lora --keep-types --dora --lr 5e-3 --epochs 60 --validation 0.3 --dropout 0 --out out")...)
 	if a := r["results"].([]any)[0].(map[string]any)["accuracy"].(float64); a < 0.9 {
 		t.Errorf("accuracy %v", a)
 	}

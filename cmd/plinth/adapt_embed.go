@@ -61,7 +61,7 @@ func (p *embedTask) read(ctx context.Context, seed uint64) (err error) {
 	case p.Batch < 2:
 		return usagef("--batch is %d: pairs are told apart from the others of their batch, which must be 2 at least", p.Batch)
 	}
-	p.sets, err = readSets(p.adaptCmd, seed, func(path string) ([]pairRow, error) {
+	p.sets, err = readSets(p.adaptCmd, seed, rowFacts[pairRow]{text: func(row *pairRow) string { return strings.Join(row.texts, "\n") }}, func(path string) ([]pairRow, error) {
 		var list []pairRow
 		columns := []data.Column{{For: "--text", Name: p.Text}, {For: "--pair", Name: p.Pair}}
 		if p.Negative != "" {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/csv"
+	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,7 +89,11 @@ func TestAdaptNotes(t *testing.T) {
 		{"text,label\na,x\nb,NaN\nc,x\nd,NaN\n", "--validation 0 --test s.csv", `note: 2 examples have the label "NaN"`},
 		{"text,label\na,x\nb,y\nc,x\nd,y\n", "--validation 0", "note: there is neither a validation nor a test"},
 		{"text,label\na,x\nb,y\nc,x\nd,y\n", "--validation 0.1", "note: s.csv has too few examples (4) for --validation 0.1"},
-		{"text,label\na,x\nb,y\n", "--validation 0.5", "has no example beside the validation: it cannot be learned"},
+		{"text,label\na,x\nb,y\n", "--validation 0.5", "note: s.csv has too few examples (2) for --validation 0.5"},
+		{"text,label\na,x\nb,y\n", "--validation 0.5 --multi ;", "has no example beside the validation: it cannot be learned"},
+		{"text,label\na,x\nb,y\nc,x\nd,y\n", "--validation 0.3", "note: the validation has 2 examples where --validation 0.3 is 1"},
+		{"text,label\na,x\nb,y\na,x\n", "--validation s.csv", "note: 3 of the 3 texts of s.csv stand in the training data too"},
+		{"text,label\na,x\nb,y\na,x\na,x\n", "--validation 0.3", "note: 1 of the 1 texts of validation stand in the training data too"},
 	} {
 		write(t, "s.csv", c.table)
 		code, _, errs := plinth(args("adapt --task classify --model base --data s.csv --steps 1 --out out " + c.flags)...)
@@ -108,5 +114,53 @@ func TestAdaptNotes(t *testing.T) {
 	}
 	for flags, want := range map[string]string{"--rank 0": "--rank is 0", "--alpha 0": "--alpha is 0", "--dropout 1": "--dropout is 1", "--dora --method full": "--dora and --rslora"} {
 		fails(t, 2, want, args("adapt --task classify --model base --data s.csv --out no --method lora "+flags)...)
+	}
+}
+
+// A share for the validation has examples of each class, in proportion, the same ones for the same seed.
+func TestStratified(t *testing.T) {
+	rows := func() *exampleSets[classRow] {
+		s := &exampleSets[classRow]{train: &exampleSet[classRow]{}}
+		for i := range 200 {
+			label := map[bool]string{true: "many", false: "some"}[i%4 != 0]
+			if i >= 196 {
+				label = []string{"few", "few", "one", "other"}[i-196]
+			}
+			s.train.rows = append(s.train.rows, classRow{where: strconv.Itoa(i), labels: []string{label}})
+		}
+		return s
+	}
+	var before []string
+	for _, seed := range []uint64{7, 7, 8} {
+		s := rows()
+		s.holdOut(20, seed, func(row *classRow) string { return row.labels[0] })
+		count, places := map[string]int{}, []string(nil)
+		for _, row := range s.validation.rows {
+			count[row.labels[0]]++
+			places = append(places, row.where)
+		}
+		if count["many"] < 14 || count["many"] > 15 || count["some"] < 4 || count["some"] > 5 || count["few"] != 1 || len(count) != 3 || len(places) != 20 || len(s.train.rows) != 180 {
+			t.Errorf("held out: %v", count)
+		}
+		if same := slices.Equal(before, places); before != nil && same != (seed == 7) {
+			t.Errorf("seed %d: %v, before %v", seed, places, before)
+		}
+		before = places
+	}
+	for _, c := range []struct {
+		count  string
+		n, all int
+		want   string
+	}{{"a", 3, 10, "map[a:3]"}, {"aab", 1, 3, "map[a:1 b:0]"}, {"aabb", 1, 4, "map[a:1 b:1]"}, {"aaaaabbbbb", 9, 10, "map[a:4 b:4]"}, {"aaabbb", 3, 6, "map[a:2 b:1]"}} {
+		count := map[string]int{}
+		for _, l := range c.count {
+			count[string(l)]++
+		}
+		if c.count == "a" {
+			count["a"] = c.all
+		}
+		if got := fmt.Sprint(quotas(count, c.n, c.all)); got != c.want {
+			t.Errorf("%d of %s: %s, want %s", c.n, c.count, got, c.want)
+		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 
 // promptFlags say what the virtual tokens of --method prompt are.
 type promptFlags struct {
-	Tokens int    `default:"20" help:"Of prompt: virtual tokens in front of each text." placeholder:"N"`
-	Init   string `enum:"vocabulary,random" default:"vocabulary" help:"Of prompt: they start as rows of the vocabulary, or at random." placeholder:"NAME"`
+	Tokens int    `default:"20" help:"Of prompt: virtual tokens in front of each text; default ${default}." placeholder:"N"`
+	Init   string `enum:"vocabulary,random" default:"vocabulary" help:"Of prompt, vocabulary or random; default ${default}: they start as rows of the vocabulary, or at random." placeholder:"NAME"`
 	Text   string `help:"Of prompt: they start as the tokens of a text, such as the task in words." placeholder:"TEXT"`
 }
 

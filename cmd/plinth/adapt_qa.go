@@ -37,7 +37,7 @@ func (q *qaTask) read(ctx context.Context, seed uint64) (err error) {
 		return err
 	}
 	f := readingFlags{Format: q.Format, NoHeader: q.NoHeader, questionFlags: q.questionFlags}
-	q.sets, err = readSets(q.adaptCmd, seed, func(path string) ([]qaRow, error) {
+	q.sets, err = readSets(q.adaptCmd, seed, rowFacts[qaRow]{text: func(row *qaRow) string { return row.Question.Question + "\n" + row.Context }}, func(path string) ([]qaRow, error) {
 		list, err := f.readQuestions(ctx, path)
 		if err != nil {
 			return nil, err

@@ -40,7 +40,7 @@ func (r *regressTask) read(ctx context.Context, seed uint64) (err error) {
 	if r.Multi != "" || r.Balance {
 		return usagef("--multi and --balance are for --task classify")
 	}
-	r.sets, err = readSets(r.adaptCmd, seed, func(path string) ([]scoredRow, error) { return r.scored(ctx, path, r.Label) })
+	r.sets, err = readSets(r.adaptCmd, seed, rowFacts[scoredRow]{text: func(row *scoredRow) string { return strings.Join(row.texts, "\n") }}, func(path string) ([]scoredRow, error) { return r.scored(ctx, path, r.Label) })
 	return err
 }
 

@@ -35,7 +35,7 @@ type lessons struct {
 }
 
 func (s *summarizeTask) read(ctx context.Context, seed uint64) (err error) {
-	s.sets, err = readSets(s.adaptCmd, seed, func(path string) (list []summaryRow, err error) {
+	s.sets, err = readSets(s.adaptCmd, seed, rowFacts[summaryRow]{text: func(row *summaryRow) string { return row.text }}, func(path string) (list []summaryRow, err error) {
 		err = s.summaries(ctx, s.tableFlags, path, true, func(row summaryRow) error {
 			list = append(list, row)
 			return nil

@@ -44,7 +44,7 @@ type tagRow struct {
 }
 
 func (a *tagTask) read(ctx context.Context, seed uint64) (err error) {
-	if a.sets, err = readSets(a.adaptCmd, seed, func(path string) ([]tagRow, error) { return a.table(ctx, path) }); err != nil {
+	if a.sets, err = readSets(a.adaptCmd, seed, rowFacts[tagRow]{text: func(row *tagRow) string { return strings.Join(row.words, " ") }}, func(path string) ([]tagRow, error) { return a.table(ctx, path) }); err != nil {
 		return err
 	}
 	if a.finished != nil {

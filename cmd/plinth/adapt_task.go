@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,8 +197,14 @@ func those[T any](list ...*T) []*T {
 	return slices.DeleteFunc(list, func(p *T) bool { return p == nil })
 }
 
+// rowFacts are what readSets asks about an example.
+type rowFacts[E any] struct {
+	text  func(*E) string // what the model reads
+	class func(*E) string // a share for the validation has examples of each; nil: there are no classes
+}
+
 // readSets reads all files of a with read, and holds examples out for the validation where it is a share.
-func readSets[E any](a *adaptCmd, seed uint64, read func(path string) ([]E, error)) (*exampleSets[E], error) {
+func readSets[E any](a *adaptCmd, seed uint64, facts rowFacts[E], read func(path string) ([]E, error)) (*exampleSets[E], error) {
 	share, isShare := 0.0, a.Validation == ""
 	if v, err := strconv.ParseFloat(a.Validation, 64); err == nil {
 		share, isShare = v, true
@@ -224,23 +232,63 @@ func readSets[E any](a *adaptCmd, seed uint64, read func(path string) ([]E, erro
 	if a.finished != nil {
 		return s, nil
 	}
-	if n := int(share*float64(len(s.train.rows)) + 0.5); n > 0 && n < len(s.train.rows) {
-		s.holdOut(n, seed)
-	} else if share > 0 {
-		a.note("%s has too few examples (%d) for --validation %s: none is held out", a.Data, len(s.train.rows), a.Validation)
+	n := int(share*float64(len(s.train.rows)) + 0.5)
+	if n > 0 && n < len(s.train.rows) {
+		s.holdOut(n, seed, facts.class)
 	}
+	switch {
+	case share > 0 && s.validation == nil:
+		a.note("%s has too few examples (%d) for --validation %s: none is held out", a.Data, len(s.train.rows), a.Validation)
+	case share > 0 && len(s.validation.rows) > n:
+		a.note("the validation has %d examples where --validation %s is %d: it holds one of each label at least", len(s.validation.rows), a.Validation, n)
+	}
+	s.noteRepeated(a, facts.text)
 	if len(s.tests()) == 0 {
 		a.note("there is neither a validation nor a test: the report has no scores")
 	}
 	return s, nil
 }
 
-// holdOut moves n examples, drawn with seed, from train to validation.
-func (s *exampleSets[E]) holdOut(n int, seed uint64) {
-	perm := random.NewPerm(uint64(len(s.train.rows)), random.NewKey(seed).Named("validation"))
-	out := make([]bool, len(s.train.rows))
-	for i := range n {
-		out[perm.At(uint64(i))] = true
+// noteRepeated tells of texts that are tested although they are trained on.
+func (s *exampleSets[E]) noteRepeated(a *adaptCmd, text func(*E) string) {
+	known := map[string]bool{}
+	for i := range s.train.rows {
+		known[text(&s.train.rows[i])] = true
+	}
+	for _, set := range those(s.validation, s.test, s.shifted) {
+		n := 0
+		for i := range set.rows {
+			if known[text(&set.rows[i])] {
+				n++
+			}
+		}
+		if n > 0 {
+			a.note("%d of the %d texts of %s stand in the training data too", n, len(set.rows), set.name)
+		}
+	}
+}
+
+// holdOut moves about n examples, drawn with seed, from train to validation: of each class as many as quotas says.
+func (s *exampleSets[E]) holdOut(n int, seed uint64, class func(*E) string) {
+	count := map[string]int{}
+	classes := make([]string, len(s.train.rows)) // of the rows
+	for i := range classes {
+		if class != nil {
+			classes[i] = class(&s.train.rows[i])
+		}
+		count[classes[i]]++
+	}
+	left := quotas(count, n, len(classes))
+	perm := random.NewPerm(uint64(len(classes)), random.NewKey(seed).Named("validation"))
+	out := make([]bool, len(classes))
+	for i := range classes {
+		if at := perm.At(uint64(i)); left[classes[at]] > 0 {
+			left[classes[at]]--
+			out[at] = true
+		}
+	}
+	if !slices.Contains(out, true) {
+		return
 	}
 	rest, held := &exampleSet[E]{name: s.train.name}, &exampleSet[E]{name: "validation", heldOut: true}
 	for i, row := range s.train.rows {
@@ -251,4 +299,27 @@ func (s *exampleSets[E]) holdOut(n int, seed uint64) {
 		to.rows = append(to.rows, row)
 	}
 	s.train, s.validation = rest, held
+}
+
+// quotas shares n of all examples out among classes by how many each has: one at least of a class with two examples, none of a single one, and always fewer
+// than there are. What rounding down leaves goes to the largest remainders, so the sum is n unless there are many small classes.
+func quotas(count map[string]int, n, all int) map[string]int {
+	classes := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
+		return cmp.Or(cmp.Compare(count[b]*n%all, count[a]*n%all), strings.Compare(a, b))
+	})
+	quota, rest := map[string]int{}, n
+	for _, c := range classes {
+		quota[c] = count[c] * n / all
+		if quota[c] == 0 && count[c] > 1 {
+			quota[c] = 1
+		}
+		rest -= quota[c]
+	}
+	for _, c := range classes {
+		if down := quota[c] == count[c]*n/all; rest > 0 && down && count[c] > quota[c]+1 {
+			quota[c]++
+			rest--
+		}
+	}
+	return quota
 }

@@ -41,7 +41,7 @@ func TestAdaptAndClassify(t *testing.T) {
 	for _, method := range []string{"full", "lora", "frozen"} {
 		out := "out-" + method
 		lr := map[string]string{"full": "5e-3", "lora": "5e-3", "frozen": "5e-2"}[method]
-		r := object(t, "adapt", "--task", "classify", "--model", "base", "--data", "train.csv", "--test", "test.csv", "--out", out, "--method", method, "--lr", lr, "--epochs", map[bool]string{true: "40", false: "12"}[method == "lora"], "--dropout", "0")
+		r := object(t, args("adapt --task classify --model base --data train.csv --test test.csv --out "+out+" --method "+method+" --lr "+lr+" --epochs "+map[bool]string{true: "40 --dropout 0", false: "20"}[method == "lora"])...)
 		keys(t, r, "cut examples labels lr method model out params results seconds steps task trained_params validated")
 		result := r["results"].([]any)[0].(map[string]any)
 		accuracy := result["accuracy"].(float64)
@@ -81,7 +81,7 @@ func TestAdaptAndClassify(t *testing.T) {
 		t.Errorf("classify: %q", text)
 	}
 	// A finished run resumed does nothing and reports the same; another is refused.
-	again := object(t, "adapt", "--task", "classify", "--model", "base", "--data", "train.csv", "--test", "test.csv", "--out", "out-full", "--lr", "5e-3", "--epochs", "12", "--dropout", "0", "--resume")
+	again := object(t, "adapt", "--task", "classify", "--model", "base", "--data", "train.csv", "--test", "test.csv", "--out", "out-full", "--lr", "5e-3", "--epochs", "20", "--resume")
 	if again["results"].([]any)[0].(map[string]any)["accuracy"].(float64) < 0.9 {
 		t.Errorf("resumed: %v", again["results"])
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 )
@@ -48,4 +50,15 @@ func count[T int | int64 | float64](n T) string {
 		}
 	}
 	return fmt.Sprintf("%.4g", v)
+}
+
+// given are the names of the flags that the command line or a recipe has.
+func given(line *kong.Context) map[string]bool {
+	names := map[string]bool{}
+	for _, p := range line.Path {
+		if p.Flag != nil {
+			names[p.Flag.Name] = true
+		}
+	}
+	return names
 }

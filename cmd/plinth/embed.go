@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -63,19 +64,27 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 	if err := noneEmpty(v.Texts); err != nil {
 		return err
 	}
-	e, err := v.open(c)
-	if err != nil {
-		return err
+	if v.Out != "" {
+		if at, err := os.Stat(filepath.Dir(v.Out)); err != nil || !at.IsDir() {
+			return fmt.Errorf("--out %s: there is no folder %s", v.Out, filepath.Dir(v.Out))
+		}
 	}
-	texts := v.Texts
+	texts, docs, kind := v.Texts, []string(nil), ""
+	var err error
 	if v.Data != "" {
 		if texts, err = v.read(ctx, v.Data); err != nil {
 			return err
 		}
 	}
-	kind := ""
 	if v.Search != "" {
 		kind = "query"
+		if docs, err = v.read(ctx, v.Search); err != nil {
+			return fmt.Errorf("--search: %w", err)
+		}
+	}
+	e, err := v.open(c)
+	if err != nil {
+		return err
 	}
 	began := time.Now()
 	vectors, cut, err := v.embed(ctx, e, v.Prefix, kind, "--prefix", v.Data, texts)
@@ -87,7 +96,7 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 		c.say("note: %d texts are longer than the limit of tokens and lost their ends", cut)
 	}
 	if v.Search != "" {
-		return v.search(ctx, c, e, texts, vectors)
+		return v.search(ctx, c, e, texts, vectors, docs)
 	}
 	if v.Out != "" {
 		if err := file.WriteAtomic(v.Out, 0o644, func(w io.Writer) error { return v.writer()(w, texts, vectors) }); err != nil {
@@ -185,11 +194,8 @@ func promptKind(e *embed.Embedder, kind string) string {
 	return ""
 }
 
-func (v *embedCmd) search(ctx context.Context, c *common, e *embed.Embedder, queries []string, vectors [][]float32) error {
-	texts, err := v.read(ctx, v.Search)
-	if err != nil {
-		return err
-	}
+// search ranks texts for each query, whose vectors are there already.
+func (v *embedCmd) search(ctx context.Context, c *common, e *embed.Embedder, queries []string, vectors [][]float32, texts []string) error {
 	docs, cut, err := v.embed(ctx, e, v.DocPrefix, "document", "--search-prefix", v.Search, texts)
 	if err != nil {
 		return err

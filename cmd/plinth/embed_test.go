@@ -67,6 +67,19 @@ func TestEmbed(t *testing.T) {
 	}
 }
 
+// What would be missing at the end is told before the model is read.
+func TestEmbedEarly(t *testing.T) {
+	base(t)
+	write(t, "plain", "a file")
+	if err := os.Remove("base/model.safetensors"); err != nil {
+		t.Fatal(err)
+	}
+	for want, flags := range map[string]string{"--out no/v.npy: there is no folder no": "--out no/v.npy", "no folder plain": "--out plain/v.csv", "nowhere.csv": "--search nowhere.csv"} {
+		fails(t, 1, want, args("embed --model base a "+flags)...)
+	}
+	fails(t, 1, "model.safetensors", args("embed --model base a --out v.npy")...)
+}
+
 func TestEmbedSearch(t *testing.T) {
 	base(t)
 	write(t, "docs.jsonl", `{"text": "four five six"}`+"\n"+`{"text": "one two three"}`+"\n"+`{"text": "six"}`+"\n")

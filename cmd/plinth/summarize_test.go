@@ -144,7 +144,7 @@ func TestAdaptSummarize(t *testing.T) {
 	}{{"t5", "full", "5e-3", "25", 0.9}, {"base", "full", "5e-3", "12", 0.6}, {"t5", "lora", "1e-2", "1", 0}, {"base", "lora", "1e-2", "1", 0}} {
 		name := c.model + " " + c.method
 		out := "out-" + c.model + c.method
-		flags := args("adapt --task summarize --data train.csv --test test.csv --summary summary,summary1,summary2 --max-tokens 12 --dropout 0 --model "+c.model,
+		flags := args("adapt --task summarize --data train.csv --test test.csv --summary summary,summary1,summary2 --max-tokens 12 --model "+c.model,
 			"--method", c.method, "--lr", c.lr, "--epochs", c.epochs, "--out", out)
 		r := object(t, flags...)
 		keys(t, r, "cut examples lr method model out params results seconds steps task trained_params validated")

@@ -23,17 +23,12 @@ func (t *trainCmd) familyDefaults(line *kong.Context) {
 	if t.Family != "bert" {
 		return
 	}
-	given := map[string]bool{}
-	for _, p := range line.Path {
-		if p.Flag != nil {
-			given[p.Flag.Name] = true
-		}
-	}
+	said := given(line)
 	for name, set := range map[string]func(){
 		"schedule": func() { t.Schedule = "linear" }, "min-lr": func() { t.MinLR = 0 },
 		"beta2": func() { t.Beta2 = 0.999 }, "weight-decay": func() { t.Decay = 0.01 },
 	} {
-		if !given[name] {
+		if !said[name] {
 			set()
 		}
 	}
