@@ -11,7 +11,7 @@ import (
 // Encode maps the N tokens of in to the features [N, C] behind the encoder's norm.
 func (e *Encoder) Encode(t *tensor.Tape, in model.Input) *tensor.Tensor {
 	bias := e.Stack.Blocks[0].Self.Attention.Bias.Of(t, in.Seqs) // [H, 2T-1]
-	x := t.Dropout(e.Tokens.Forward(t, in.IDs, nil), e.Dropout)       // [N, C]
+	x := t.Dropout(e.Tokens.Forward(t, in.IDs, nil), e.Dropout)  // [N, C]
 	for _, b := range e.Stack.Blocks {
 		x = t.Scope(func() *tensor.Tensor {
 			return b.FF.Forward(t, b.Self.Forward(t, x, in.Seqs, bias, nil, 0, e.Dropout), e.Dropout)
