@@ -26,9 +26,7 @@ func gemmaLike(t *testing.T) *tokenizer.Tokenizer {
 	for n := 1; n < 9; n++ {
 		names = append(names, strings.Repeat("▁", n), strings.Repeat("\n", n))
 	}
-	for _, w := range strings.Fields(`{ } [ ] : , " {" ": ▁" ", "▁ "} ▁{ ▁name name ▁tags true false ▁true null ▁null 0 1 2 3 4 5 6 7 8 9 12 123 a b c d e f n t u é 日本 \\ \n \" ▁the the abc`) {
-		names = append(names, w)
-	}
+	names = append(names, strings.Fields(`{ } [ ] : , " {" ": ▁" ", "▁ "} ▁{ ▁name name ▁tags true false ▁true null ▁null 0 1 2 3 4 5 6 7 8 9 12 123 a b c d e f n t u é 日本 \\ \n \" ▁the the abc`)...)
 	vocab := map[string]int{}
 	for _, n := range names {
 		if _, ok := vocab[n]; !ok {
