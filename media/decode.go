@@ -6,14 +6,14 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
+	"math"
 
 	"golang.org/x/image/webp"
 )
 
-// Limits bounds what Decode accepts. Zero fields have the defaults.
+// Limits bounds what Decode accepts. Zero fields have the defaults. Memory follows Pixels: decoding takes up to 18 bytes for each.
 type Limits struct {
 	Bytes  int // of the file; 0: 16 MiB
 	Pixels int // width times height; 0: 33,554,432
@@ -36,8 +36,8 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// checkSize says whether a picture of w x h pixels is within the limits.
-func (l Limits) checkSize(w, h int) error {
+// checkSize says whether a picture of w x h pixels is within the limits, and no more than the file can hold at best.
+func (l Limits) checkSize(w, h, holds int) error {
 	long, short := max(w, h), min(w, h)
 	switch {
 	case short < 1:
@@ -48,6 +48,8 @@ func (l Limits) checkSize(w, h int) error {
 		return fmt.Errorf("picture of %d x %d pixels: %w of %d pixels", w, h, ErrLimit, l.Pixels)
 	case (long-1)/short >= l.Aspect:
 		return fmt.Errorf("picture of %d x %d pixels: %w of %d for one side divided by the other", w, h, ErrLimit, l.Aspect)
+	case long > holds/short:
+		return fmt.Errorf("picture of %d x %d pixels in a file too short for them: %w", w, h, ErrFormat)
 	}
 	return nil
 }
@@ -95,13 +97,13 @@ func format(b []byte) (name string, decode func([]byte, Limits) (*Image, error))
 type codec struct {
 	config func(io.Reader) (image.Config, error)
 	pixels func(io.Reader) (image.Image, error)
+	dense  int // pixels that a byte of a file stands for at most
 }
 
 var (
-	pngCodec  = codec{png.DecodeConfig, png.Decode}
-	jpegCodec = codec{jpeg.DecodeConfig, jpeg.Decode}
-	gifCodec  = codec{gif.DecodeConfig, gif.Decode}
-	webpCodec = codec{webp.DecodeConfig, webp.Decode}
+	pngCodec  = codec{png.DecodeConfig, png.Decode, 8 * 1032} // deflate makes up to 1032 bytes of one
+	gifCodec  = codec{gif.DecodeConfig, gif.Decode, math.MaxInt32}
+	webpCodec = codec{webp.DecodeConfig, webp.Decode, math.MaxInt32}
 )
 
 // decode checks the size in the header and decodes the pixels.
@@ -110,7 +112,7 @@ func (c codec) decode(b []byte, limits Limits) (image.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if err := limits.checkSize(cfg.Width, cfg.Height); err != nil {
+	if err := limits.checkSize(cfg.Width, cfg.Height, c.dense*len(b)); err != nil {
 		return nil, err
 	}
 	src, err := c.pixels(bytes.NewReader(b))
@@ -160,8 +162,6 @@ func interleaved(src image.Image) (*Image, error) {
 		line = func(dst []uint8, y int) { pick(dst, s.Pix[y*s.Stride:], 8, 2) }
 	case *image.NRGBA64:
 		line = func(dst []uint8, y int) { pick(dst, s.Pix[y*s.Stride:], 8, 2) }
-	case *image.CMYK:
-		line = func(dst []uint8, y int) { cmyk(dst, s.Pix[y*s.Stride:]) }
 	case *image.Paletted:
 		colors, err := paletteRGB(s)
 		if err != nil {
@@ -186,18 +186,6 @@ func pick(dst, src []uint8, pixel, channel int) {
 	for x := range len(dst) / 3 {
 		p := src[pixel*x:]
 		dst[3*x], dst[3*x+1], dst[3*x+2] = p[0], p[channel], p[2*channel]
-	}
-}
-
-// cmyk turns one line of cyan, magenta, yellow, black to RGB: what black leaves of the light, less the colour's share of it, in PIL's
-// rounding of a product over 255.
-func cmyk(dst, src []uint8) {
-	for x := range len(dst) / 3 {
-		light := 255 - int(src[4*x+3])
-		for c := range 3 {
-			t := int(src[4*x+c])*light + 128
-			dst[3*x+c] = uint8(max(0, light-(t>>8+t)>>8))
-		}
 	}
 }
 

@@ -17,9 +17,17 @@ func decodeWebP(b []byte, limits Limits) (*Image, error) {
 	}
 	switch s := src.(type) {
 	case *image.YCbCr:
-		return planesRGB(s, webpUpsampler, videoRGB)
+		return lossyWebP(s), nil
 	case *image.NYCbCrA:
-		return planesRGB(&s.YCbCr, webpUpsampler, videoRGB)
+		return lossyWebP(&s.YCbCr), nil
 	}
 	return interleaved(src)
+}
+
+// lossyWebP is RGB of luma and of colours that have a sample for 2 x 2 pixels.
+func lossyWebP(s *image.YCbCr) *Image {
+	size := s.Rect.Size()
+	w, h := (size.X+1)/2, (size.Y+1)/2
+	planes := []plane{{s.Y, s.YStride, size.X, size.Y, 1, 1}, {s.Cb, s.CStride, w, h, 2, 2}, {s.Cr, s.CStride, w, h, 2, 2}}
+	return joinPlanes(size.X, size.Y, planes, webpUpsampler, videoRGB)
 }

@@ -79,7 +79,14 @@ def files():
     yield "jpeg progressive", save(picture(21, 13), "JPEG", progressive=True, quality=93)
     yield "jpeg restarts", save(picture(40, 13), "JPEG", restart_marker_blocks=1)
     yield "jpeg grey", save(picture(21, 13, "L"), "JPEG")
-    yield "jpeg CMYK", save(picture(21, 13, "CMYK"), "JPEG")
+    yield "jpeg progressive 4:4:4, restarts", save(picture(33, 18), "JPEG", progressive=True, subsampling="4:4:4", quality=60, restart_marker_rows=1)
+    yield "jpeg progressive grey", save(picture(21, 13, "L"), "JPEG", progressive=True)
+    for sampling in ("4:4:4", "4:2:0"):
+        cmyk = save(picture(21, 13, "CMYK"), "JPEG", subsampling=sampling)
+        yield f"jpeg CMYK {sampling}", cmyk
+        at = cmyk.index(b"\xff\xee\x00\x0eAdobe")
+        yield f"jpeg CMYK {sampling} without Adobe's marker", cmyk[:at] + cmyk[at + 16:]
+        yield f"jpeg YCCK {sampling}", cmyk[:at + 15] + b"\2" + cmyk[at + 16:]
     yield "jpeg RGB kept", save(picture(21, 13), "JPEG", keep_rgb=True)
     for i in range(1, 9):
         yield f"jpeg orientation {i}", save(picture(12, 7), "JPEG", exif=exif(i, "<>"[i % 2]))
