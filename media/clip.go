@@ -1,0 +1,48 @@
+package media
+
+import "fmt"
+
+// Preprocess is what stands between a picture and a vision tower.
+type Preprocess struct {
+	Size   int        // side of the square that the tower sees, in pixels
+	Filter Filter     // of the resize; Bicubic is CLIP's
+	Mean   [3]float32 // of each channel, on the scale 0..1
+	Std    [3]float32
+}
+
+// CLIP is OpenAI's preprocessing for a tower of size x size pixels.
+func CLIP(size int) Preprocess {
+	return Preprocess{
+		Size: size,
+		Mean: [3]float32{0.48145466, 0.4578275, 0.40821073},
+		Std:  [3]float32{0.26862954, 0.26130258, 0.27577711},
+	}
+}
+
+// Apply resizes the short side to Size, cuts the centre and writes (pixel/255 - mean) / std to dst [3, Size, Size], as torchvision's
+// Resize, CenterCrop, ToTensor and Normalize do on an RGB picture. It panics where dst has another length.
+func (p Preprocess) Apply(dst []float32, m *Image) {
+	n := p.Size * p.Size
+	if len(dst) != 3*n {
+		panic(fmt.Sprintf("media: %d values for a picture of [3, %d, %d]", len(dst), p.Size, p.Size))
+	}
+	w, h := shortSide(m.W, m.H, p.Size)
+	m = CenterCrop(Resize(m, w, h, p.Filter), p.Size, p.Size)
+	for c := range 3 {
+		var table [256]float32 // a channel has only so many values
+		for v := range table {
+			table[v] = (float32(v)/255 - p.Mean[c]) / p.Std[c]
+		}
+		for i := range n {
+			dst[c*n+i] = table[m.Pix[3*i+c]]
+		}
+	}
+}
+
+// shortSide scales w x h so that the shorter side is size; the longer one is rounded down.
+func shortSide(w, h, size int) (int, int) {
+	if w <= h {
+		return size, size * h / w
+	}
+	return size * w / h, size
+}

@@ -1,0 +1,109 @@
+package media
+
+// huffman is a table of a JPEG's codes, which are canonical: ascending within a length.
+type huffman struct {
+	short  [256]uint16 // by the next 8 bits: length * 256 + value of a code of up to 8 bits, else 0
+	last   [17]int     // the last code of each length, or -1
+	offset [17]int     // what to add to a code of a length for its place in values
+	values []uint8
+}
+
+// newHuffman makes the table of counts[i] codes of i+1 bits. It reports false where the codes do not fit.
+func newHuffman(counts *[16]uint8, values []uint8) (*huffman, bool) {
+	h := &huffman{values: values}
+	code, place := 0, 0
+	for length := 1; length <= 16; length++ {
+		n := int(counts[length-1])
+		h.offset[length], h.last[length] = place-code, -1
+		if code+n > 1<<length || place+n > len(values) {
+			return nil, false
+		}
+		for ; n > 0; n-- {
+			if length <= 8 {
+				first := code << (8 - length)
+				for i := range 1 << (8 - length) {
+					h.short[first+i] = uint16(length<<8) | uint16(values[place])
+				}
+			}
+			h.last[length] = code
+			code, place = code+1, place+1
+		}
+		code <<= 1
+	}
+	return h, true
+}
+
+// bitReader reads the codes of a scan: bits from the highest of each byte on, FF 00 for FF, up to a marker, behind which it pretends
+// zeros.
+type bitReader struct {
+	b      []byte
+	at     int    // the next byte
+	held   uint64 // the lowest n bits are read but not used
+	n      int
+	padded int // how many of the bits ever held are pretended
+}
+
+// need holds at least n <= 16 bits.
+func (r *bitReader) need(n int) {
+	for r.n < n {
+		var v byte
+		switch {
+		case r.at < len(r.b) && r.b[r.at] != 0xff:
+			v = r.b[r.at]
+			r.at++
+		case r.at+1 < len(r.b) && r.b[r.at+1] == 0:
+			v = 0xff
+			r.at += 2
+		default:
+			r.padded += 8
+		}
+		r.held, r.n = r.held<<8|uint64(v), r.n+8
+	}
+}
+
+// peek is the next n bits.
+func (r *bitReader) peek(n int) int { return int(r.held>>(r.n-n)) & (1<<n - 1) }
+
+// bits reads n <= 16 bits.
+func (r *bitReader) bits(n int) int {
+	r.need(n)
+	v := r.peek(n)
+	r.n -= n
+	return v
+}
+
+// signed reads a number of n bits, of which the lower half stands for negative ones (T.81, F.2.2.1).
+func (r *bitReader) signed(n int) int {
+	v := r.bits(n)
+	if n > 0 && v < 1<<(n-1) {
+		v += 1 - 1<<n
+	}
+	return v
+}
+
+// code reads a code and returns its value; what is no code reads as 0, behind which nothing is left.
+func (r *bitReader) code(h *huffman) int {
+	r.need(16)
+	if v := h.short[r.peek(8)]; v != 0 {
+		r.n -= int(v >> 8)
+		return int(v & 255)
+	}
+	for length := 9; length <= 16; length++ {
+		if c := r.peek(length); c <= h.last[length] {
+			r.n -= length
+			return int(h.values[c+h.offset[length]])
+		}
+	}
+	r.at, r.padded = len(r.b), r.n+1
+	return 0
+}
+
+// over says whether more bits were used than there are.
+func (r *bitReader) over() bool { return r.padded > r.n }
+
+// restart drops what is held and passes the restart marker, which must be next.
+func (r *bitReader) restart(kind byte) bool {
+	ok := r.padded <= r.n && r.at+1 < len(r.b) && r.b[r.at] == 0xff && r.b[r.at+1] == kind
+	r.at, r.held, r.n, r.padded = r.at+2, 0, 0, 0
+	return ok
+}

@@ -1,0 +1,150 @@
+"""What PIL makes of small pictures: media.py ../../media/testdata/golden.json writes the golden file of package media.
+
+Without a file it reads {"file", "sizes": [[w, h, filter], ...], "side"} on standard input, decodes the picture of that file and prints,
+as JSON, the decoded pixels, those of every size, and CLIP's values for a square of that side (all in base64).
+
+The pictures are made here. CLIP's chain is torchvision's Resize, CenterCrop, ToTensor and Normalize, written out in numpy.
+"""
+import base64, io, json, struct, sys, zlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
+STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+
+
+def b64(b):
+    return base64.b64encode(bytes(b)).decode()
+
+
+def picture(w, h, mode="RGB"):
+    """Slopes, an edge and a little noise from a hash of the place."""
+    bands = {"RGB": 3, "RGBA": 4, "L": 1, "LA": 2, "CMYK": 4}[mode]
+    y, x, c = np.meshgrid(np.arange(h), np.arange(w), np.arange(bands), indexing="ij")
+    noise = ((x * 73856093) ^ (y * 19349663) ^ (c * 83492791)) % 41
+    v = (x * 255 // max(1, w - 1) * (c + 1) + y * 7 + noise + 90 * ((x + y) % 16 > 9)) % 256
+    v = v.astype(np.uint8)
+    return Image.fromarray(v[:, :, 0] if bands == 1 else v, mode)
+
+
+def save(im, kind, **kw):
+    out = io.BytesIO()
+    im.save(out, kind, **kw)
+    return out.getvalue()
+
+
+def png16(kind, bands, w=5, h=4):
+    """A PNG of 16 bits a channel, of which PIL writes only some kinds; with one band also values under 256."""
+    rows = b"".join(b"\0" + b"".join(struct.pack(">H", (x * 9001 + y * 4099 + c * 77) % (300 if bands == 1 else 65536)) for x in range(w) for c in range(bands))
+                    for y in range(h))
+    chunk = lambda name, body: struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 16, kind, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def gif_inside(transparent):
+    """A GIF whose first frame is smaller than its screen."""
+    kw = {"transparency": 3} if transparent else {}
+    b = bytearray(save(picture(9, 7).quantize(16), "GIF", **kw))
+    frame = b.index(b"\x2c\0\0\0\0\x09\0\x07\0")
+    b[frame + 1], b[frame + 3] = 4, 2
+    b[6], b[8] = 17, 12
+    return bytes(b)
+
+
+def exif(value, order):
+    return b"Exif\0\0" + (b"II" if order == "<" else b"MM") + struct.pack(order + "HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, value, 0, 0)
+
+
+def decoded(b):
+    im = Image.open(io.BytesIO(b))
+    if im.format == "JPEG":
+        im = ImageOps.exif_transpose(im)
+    return im.convert("RGB")
+
+
+def files():
+    for mode in ("RGB", "RGBA", "L", "LA"):
+        yield f"png {mode}", save(picture(21, 13, mode), "PNG")
+    yield "png palette", save(picture(21, 13).quantize(200), "PNG")
+    yield "png palette, 4 bits, a transparent colour", save(picture(21, 13).quantize(13), "PNG", transparency=2)
+    yield "png 1 bit", save(picture(21, 13, "L").convert("1"), "PNG")
+    yield "png a transparent RGB", save(picture(21, 13), "PNG", transparency=picture(21, 13).getpixel((3, 2)))
+    for kind, bands in ((0, 1), (2, 3), (4, 2), (6, 4)):
+        yield f"png 16 bits, kind {kind}", png16(kind, bands)
+    for sampling in ("4:4:4", "4:2:2", "4:2:0"):
+        for w, h in ((21, 13), (2, 5), (33, 18)):
+            yield f"jpeg {sampling} {w}x{h}", save(picture(w, h), "JPEG", subsampling=sampling, quality=88)
+    yield "jpeg progressive", save(picture(21, 13), "JPEG", progressive=True, quality=93)
+    yield "jpeg restarts", save(picture(40, 13), "JPEG", restart_marker_blocks=1)
+    yield "jpeg grey", save(picture(21, 13, "L"), "JPEG")
+    yield "jpeg progressive 4:4:4, restarts", save(picture(33, 18), "JPEG", progressive=True, subsampling="4:4:4", quality=60, restart_marker_rows=1)
+    yield "jpeg progressive grey", save(picture(21, 13, "L"), "JPEG", progressive=True)
+    for sampling in ("4:4:4", "4:2:0"):
+        cmyk = save(picture(21, 13, "CMYK"), "JPEG", subsampling=sampling)
+        yield f"jpeg CMYK {sampling}", cmyk
+        at = cmyk.index(b"\xff\xee\x00\x0eAdobe")
+        yield f"jpeg CMYK {sampling} without Adobe's marker", cmyk[:at] + cmyk[at + 16:]
+        yield f"jpeg YCCK {sampling}", cmyk[:at + 15] + b"\2" + cmyk[at + 16:]
+    yield "jpeg RGB kept", save(picture(21, 13), "JPEG", keep_rgb=True)
+    for i in range(1, 9):
+        yield f"jpeg orientation {i}", save(picture(12, 7), "JPEG", exif=exif(i, "<>"[i % 2]))
+    yield "jpeg orientation 9", save(picture(12, 7), "JPEG", exif=exif(9, ">"))
+    yield "gif", save(picture(21, 13).quantize(99), "GIF")
+    yield "gif grey", save(picture(21, 13, "L"), "GIF")
+    yield "gif transparent", save(picture(21, 13).quantize(16), "GIF", transparency=5)
+    yield "gif of three frames", save(picture(21, 13).quantize(16), "GIF", save_all=True, append_images=[picture(21, 13, "L")] * 2)
+    yield "gif smaller than its screen", gif_inside(False)
+    yield "gif smaller than its screen, transparent", gif_inside(True)
+    for w, h in ((21, 13), (1, 1), (2, 5), (34, 18)):
+        yield f"webp lossy {w}x{h}", save(picture(w, h), "WEBP", quality=80)
+    yield "webp lossy with alpha", save(picture(21, 13, "RGBA"), "WEBP", quality=80)
+    yield "webp lossless", save(picture(21, 13), "WEBP", lossless=True)
+    yield "webp lossless with alpha", save(picture(21, 13, "RGBA"), "WEBP", lossless=True, exact=True)
+
+
+def clip(im, side):
+    """[3, side, side] float32"""
+    w, h = im.size
+    short, long = (w, h) if w <= h else (h, w)
+    long = int(side * long / short)
+    w, h = (side, long) if w <= h else (long, side)
+    im = im.resize((w, h), FILTERS["bicubic"])
+    left, top = int(round((w - side) / 2.0)), int(round((h - side) / 2.0))
+    x = np.asarray(im.crop((left, top, left + side, top + side))).astype(np.float32) / np.float32(255)
+    return ((x - MEAN) / STD).transpose(2, 0, 1).astype("<f4")
+
+
+def raw(im):
+    return {"w": im.size[0], "h": im.size[1], "rgb": b64(im.tobytes())}
+
+
+def golden():
+    out = {"decode": [], "resize": [], "clip": []}
+    for name, b in files():
+        out["decode"].append({"name": name, "data": b64(b), **raw(decoded(b))})
+    for w, h in ((21, 13), (1, 1), (3, 40), (2, 310)):
+        im = picture(w, h)
+        for filter in FILTERS:
+            for size in ((w, h), (7, 5), (21, 5), (9, 13), (1, 1), (30, 31), (2, 40), (w, 4), (5, h)):
+                out["resize"].append({"name": f"{w}x{h} {filter} to {size[0]}x{size[1]}", "from": raw(im), "filter": filter, "to": raw(im.resize(size, FILTERS[filter]))})
+    for w, h in ((21, 13), (13, 22), (8, 8), (8, 11), (5, 7)):
+        out["clip"].append({"name": f"{w}x{h}", "from": raw(picture(w, h)), "side": 8, "values": b64(clip(picture(w, h), 8).tobytes())})
+    return out
+
+
+def peer(job):
+    with open(job["file"], "rb") as f:
+        im = decoded(f.read())
+    return {"picture": raw(im), "sizes": [raw(im.resize((w, h), FILTERS[filter])) for w, h, filter in job["sizes"]],
+            "clip": b64(clip(im, job["side"]).tobytes())}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        json.dump(peer(json.load(sys.stdin)), sys.stdout)
+    else:
+        with open(sys.argv[1], "w") as f:  # a line for every case
+            parts = (f'"{part}": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]" for part, cases in golden().items())
+            f.write("{" + ",\n".join(parts) + "}\n")
