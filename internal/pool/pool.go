@@ -19,7 +19,7 @@ import (
 const spinTime = 200 * time.Microsecond
 
 // yieldTime is how often a caller lets other goroutines run between two jobs: with a worker on every processor, they would wait for as long as one job follows
-// the other. More often costs, because the caller may go on on another processor, far from its data.
+// the other. Not after every job, as the caller may go on on another processor, far from its data.
 const yieldTime = 2 * time.Millisecond
 
 // Pool is a set of workers. Run must not be called from inside a task, nor from two goroutines at once
