@@ -119,9 +119,11 @@ export function Runs() {
   const [smoothing, setSmoothing] = useState(1);
   const { list, enabled, runs, error } = useRuns(chosen);
   useEffect(() => {
-    if (list?.[0] && chosen.length === 0) choose([list[0].name]);
+    const newest = list?.[0];
+    if (newest) choose((chosen) => (chosen.length === 0 ? [newest.name] : chosen));
   }, [list]);
-  const toggle = (name: string) => choose(chosen.includes(name) ? chosen.filter((n) => n !== name) : [...chosen, name].slice(-most));
+  // Of what is chosen by then: two clicks may come before the page is drawn anew.
+  const toggle = (name: string) => choose((chosen) => (chosen.includes(name) ? chosen.filter((n) => n !== name) : [...chosen, name].slice(-most)));
   const slots = useRef<string[]>([]); // a run keeps its colour while it is chosen
   slots.current = slots.current.map((n) => (chosen.includes(n) ? n : ""));
   for (const name of chosen) {
