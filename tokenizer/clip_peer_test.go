@@ -31,7 +31,9 @@ func clipTexts(t *testing.T, n int) []string {
 		func() string { return shorten(r, one()) + " " + misread(r, shorten(r, one())) + shorten(r, one()) },
 		func() string { return suspicious(r) },
 		func() string { return entities(r, one()) },
-		func() string { return randomTexts(1, r.Uint64(), "Σ", "ΑΣ", "İ", "\u0331", "&amp;", "\x1c", "ﬁ", "“", "ｶﾞ")[0] },
+		func() string {
+			return randomTexts(1, r.Uint64(), "Σ", "ΑΣ", "İ", "\u0331", "&amp;", "\x1c", "ﬁ", "“", "ｶﾞ")[0]
+		},
 		func() string { return blockTexts(1, r.Uint64())[0] },
 	}
 	texts := make([]string, n)

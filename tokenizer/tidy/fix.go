@@ -9,7 +9,7 @@ import (
 )
 
 // Fix is ftfy.fix_text with its defaults. Each byte that is no UTF-8 counts as U+FFFD. Entities are left alone from the first line on
-// that holds a "<". Unlike ftfy it stops at the hundredth repetition, and puts U+034F into runs of more than 30 combining marks.
+// that holds a "<". Unlike ftfy it repeats them 32 times at most, and puts U+034F into runs of more than 30 combining marks.
 func Fix(text string) string {
 	if !utf8.ValidString(text) {
 		text = string([]rune(text))
@@ -37,7 +37,7 @@ func plain(text string) bool {
 }
 
 // passes bounds how often repairs are repeated, so that a text of n nested entities does not take n passes over all of it.
-const passes = 100
+const passes = 32
 
 // fixLine repeats all repairs until none changes anything.
 func fixLine(text string, entities bool) string {
