@@ -12,7 +12,8 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// Limits bounds what Decode accepts. Zero fields have the defaults. Memory follows Pixels: decoding takes up to 18 bytes for each.
+// Limits bounds what Decode accepts. Zero fields have the defaults. Memory follows Pixels and Bytes: decoding takes up to 19 bytes for each
+// pixel and twice the file. Bytes of 8 MiB and two million Pixels keep it under 64 MB in every format.
 type Limits struct {
 	Bytes  int // of the file; 0: 16 MiB
 	Pixels int // width times height; 0: 33,554,432
