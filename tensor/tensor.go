@@ -41,7 +41,7 @@ const (
 	Sigmoid  = kernel.Sigmoid
 )
 
-// Shape is up to three sizes, outermost first.
+// Shape is up to four sizes, outermost first.
 type Shape []int
 
 // Elements is the product of the sizes.
@@ -68,7 +68,7 @@ type Tensor struct {
 	Data Buf // the values; none while the tensor is only a shape
 	Grad Buf // the gradient; for a parameter it is there from Alloc on, otherwise only during Backward
 
-	dims    [3]int
+	dims    [4]int
 	rank    int
 	needs   bool  // a gradient flows through it
 	read    bool  // a gradient needs its values: known at the end of a Scope
@@ -173,6 +173,14 @@ func (x *Tensor) Dims2() (n, c int) {
 		panic(fmt.Sprintf("tensor: shape %v is not a matrix", x.Shape()))
 	}
 	return x.dims[0], x.dims[1]
+}
+
+// Dims4 returns the sizes of a convolution's weight [O, C, KH, KW]; it panics on another rank.
+func (x *Tensor) Dims4() (o, c, kh, kw int) {
+	if x.rank != 4 {
+		panic(fmt.Sprintf("tensor: shape %v is not that of a convolution's weight", x.Shape()))
+	}
+	return x.dims[0], x.dims[1], x.dims[2], x.dims[3]
 }
 
 // F32 returns the values of a host float32 tensor.
