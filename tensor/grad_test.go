@@ -38,6 +38,10 @@ func ops() []gradCase {
 		{"Mul itself", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Mul(x[0], x[0]) }},
 		{"Scale", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Scale(x[0], -1.5) }},
 		{"MatMul", [][]int{{4, 3}, {3, 5}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.MatMul(x[0], x[1]) }},
+		{"Normalize", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Normalize(x[0]) }},
+		{"Gather of one row", [][]int{{3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.Gather(x[0], tensor.IDs([]int32{0, 0}))
+		}},
 		{"MatMul of activations", [][]int{{3, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			a := t.Scale(x[0], 0.5)
 			return t.MatMul(t.MatMul(a, a), x[0])
@@ -137,7 +141,7 @@ func ops() []gradCase {
 			})
 		}},
 	}
-	for _, act := range []tensor.Act{tensor.GELU, tensor.GELUTanh, tensor.ReLU, tensor.SiLU, tensor.Tanh, tensor.Sigmoid} {
+	for _, act := range []tensor.Act{tensor.GELU, tensor.GELUTanh, tensor.ReLU, tensor.SiLU, tensor.Tanh, tensor.Sigmoid, tensor.QuickGELU} {
 		cases = append(cases, gradCase{"Act " + act.String(), [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Act(act, x[0]) }},
 			gradCase{"Linear " + act.String(), [][]int{{4, 3}, {5, 3}, {5}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 				return t.Linear(x[0], x[1], x[2], tensor.Linear{Act: act})

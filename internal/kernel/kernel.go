@@ -112,11 +112,12 @@ const (
 	SiLU
 	Tanh
 	Sigmoid
+	QuickGELU // x σ(1.702 x), an approximation of GELU (Hendrycks & Gimpel 2016, section 2): OpenAI's CLIP
 )
 
 // String returns the name used in messages.
 func (a Act) String() string {
-	return [...]string{"identity", "gelu", "gelu_tanh", "relu", "silu", "tanh", "sigmoid"}[a]
+	return [...]string{"identity", "gelu", "gelu_tanh", "relu", "silu", "tanh", "sigmoid", "quick_gelu"}[a]
 }
 
 // Dropout leaves out elements at random (Srivastava et al. 2014): element i becomes 0, whatever it was, where random number i of the key, of 16 bits,

@@ -1,0 +1,87 @@
+// Package clip is CLIP (Radford et al. 2021, Learning Transferable Visual Models From Natural Language Supervision): a tower for pictures and one for
+// texts, whose vectors lie in one space, so that a picture and the text that describes it have a small angle.
+package clip
+
+import (
+	"math"
+
+	"github.com/plinth-ml/plinth/model/vision"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+)
+
+// MaxScale bounds the logarithm of the factor of cosines: the factor is at most 100 (section 2.5).
+var MaxScale = math.Log(100)
+
+// Model is a CLIP. Its tags are the tensor names of Hugging Face's CLIPModel.
+type Model struct {
+	Config Config
+	Text   Text        `name:"text_model"`
+	ViT    *vision.ViT `name:"vision_model"`
+
+	ProjectText  *nn.Linear `name:"text_projection"`   // [E, Ct], no bias
+	ProjectImage *nn.Linear `name:"visual_projection"` // [E, Cv], no bias
+	Scale        *nn.Param  `name:"logit_scale"`       // a number: the logarithm of the factor of cosines
+	Bias         *nn.Param  `name:"logit_bias"`        // a number, added to them, of models trained by the sigmoid loss (Zhai et al. 2023, SigLIP); or nil
+}
+
+// Text is the tower for texts: a causal transformer whose features at a text's last token, its end mark, stand for all of it.
+type Text struct {
+	Tokens    *nn.Embedding   `name:"embeddings.token_embedding"`    // [V, C]
+	Positions *nn.Embedding   `name:"embeddings.position_embedding"` // [T, C]
+	Layers    []*vision.Layer `name:"encoder.layers"`
+	Norm      *nn.LayerNorm   `name:"final_layer_norm"`
+}
+
+// New returns a model of shapes without memory; nn.Init or a loader gives it values. The first values are OpenAI's.
+func New(c Config) (*Model, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	E := c.Projection
+	text := c.Text.layer()
+	m := &Model{Config: c, Scale: nn.NewConstant(c.ScaleInit),
+		Text: Text{Tokens: nn.NewEmbedding(c.Text.Vocab, text.Width, 0.02), Positions: nn.NewEmbedding(c.Text.Context, text.Width, 0.01), Norm: nn.NewLayerNorm(text.Width, text.Eps)},
+		ViT:  vision.NewViT(c.Vision.vit())}
+	for range text.Layers {
+		m.Text.Layers = append(m.Text.Layers, vision.NewLayer(text))
+	}
+	project := func(width int) *nn.Linear { return nn.NewLinear(width, E, 1/math.Sqrt(float64(width)), false) }
+	m.ProjectText, m.ProjectImage = project(text.Width), project(m.Tower().Width())
+	if c.Sigmoid {
+		m.Bias = nn.NewConstant(c.BiasInit)
+	}
+	return m, nil
+}
+
+// Tower is the model's tower for pictures.
+func (m *Model) Tower() vision.Tower { return m.ViT }
+
+// Images maps pictures to vectors [B, E], of any length.
+func (m *Model) Images(t *tensor.Tape, in vision.Images) *tensor.Tensor {
+	return m.ProjectImage.Forward(t, m.Tower().Encode(t, in), tensor.Identity, nil)
+}
+
+// Texts maps texts to vectors [B, E], of any length. ids I32 [N] are the tokens of all texts, each from its start mark to its end mark.
+func (m *Model) Texts(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
+	return m.ProjectText.Forward(t, m.Text.Encode(t, ids, seqs), tensor.Identity, nil)
+}
+
+// Encode maps texts to the features of their last tokens [B, C].
+func (m *Text) Encode(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
+	x := t.Embed(m.Tokens.Lookup(ids, nil), m.Positions.Lookup(seqs.Positions, nil)) // [N, C]
+	last := make([]int32, len(seqs.Spans))
+	for i, s := range seqs.Spans {
+		last[i] = int32(s.End() - 1)
+	}
+	return m.Norm.Forward(t, vision.RunOf(t, m.Layers, x, seqs, tensor.IDs(last)))
+}
+
+// Factor is what cosines are multiplied by to be logits.
+func (m *Model) Factor() float64 { return math.Exp(float64(m.Scale.T().F32()[0])) }
+
+// Settle bounds the factor of cosines by 100. It is for behind an optimiser's step.
+func (m *Model) Settle() {
+	s := m.Scale.T().F32()
+	s[0] = min(s[0], float32(MaxScale))
+}
