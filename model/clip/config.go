@@ -72,7 +72,7 @@ func base() Config {
 }
 
 // old are the keys of early files, which say what any model of transformers then had: nothing about the arithmetic.
-var old = strings.Fields(`model_type projection_dim initializer_factor initializer_range dropout add_cross_attention bad_words_ids begin_suppress_tokens cross_attention_hidden_size
+var old = strings.Fields(`model_type initializer_factor initializer_range dropout add_cross_attention bad_words_ids begin_suppress_tokens cross_attention_hidden_size
 	decoder_start_token_id diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size exponential_decay_length_penalty finetuning_task forced_bos_token_id
 	forced_eos_token_id length_penalty max_length min_length no_repeat_ngram_size num_beam_groups num_beams num_return_sequences output_scores prefix
 	pruned_heads remove_invalid_values repetition_penalty return_dict_in_generate sep_token_id suppress_tokens task_specific_params temperature tf_legacy_loss
@@ -102,7 +102,7 @@ func Parse(data []byte) (Config, error) {
 			return fail(fmt.Errorf("config.json: architectures: %s is not implemented; implemented: CLIPModel", a))
 		}
 	}
-	if err := model.ParseConfig(data, &whole, model.Keys{Neutral: append([]string{"model_type"}, old...)}); err != nil {
+	if err := model.ParseConfig(data, &whole, model.Keys{Neutral: old}); err != nil {
 		return fail(err)
 	}
 	c.Projection, c.ScaleInit = whole.Projection, whole.Scale
@@ -120,7 +120,7 @@ func Parse(data []byte) (Config, error) {
 		if part.name == "text_config" { // where they name ids of this tower
 			neutral = old[:len(old)-2]
 		}
-		if err := model.ParseConfig(object, part.to, model.Keys{Neutral: neutral, Fixed: part.fixed}); err != nil {
+		if err := model.ParseConfig(object, part.to, model.Keys{Neutral: append([]string{"projection_dim"}, neutral...), Fixed: part.fixed}); err != nil {
 			return fail(fmt.Errorf("%s: %w", part.name, err))
 		}
 	}

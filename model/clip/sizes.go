@@ -6,23 +6,29 @@ type Size struct {
 	Config Config
 }
 
+// Shape is a CLIP in the numbers that set one apart from another. Heads are 64 wide, and MLPs four times as wide as the tower.
+type Shape struct {
+	Side, Patch, Width, Layers int // of the tower for pictures; the sides in pixels
+	TextWidth, TextLayers      int
+	Vocab, Context, Projection int
+}
+
+// Config is the shape with OpenAI's settings.
+func (s Shape) Config() Config {
+	like := func(width, layers int) tower { return tower{width, 4 * width, layers, width / 64, "quick_gelu", 1e-5} }
+	return Config{Projection: s.Projection, ScaleInit: scaleInit, Vision: VisionConfig{tower: like(s.Width, s.Layers), Side: s.Side, Patch: s.Patch},
+		Text: TextConfig{tower: like(s.TextWidth, s.TextLayers), Vocab: s.Vocab, Context: s.Context, BOS: s.Vocab - 2, EOS: s.Vocab - 1}}
+}
+
 // Sizes lists the named shapes: OpenAI's (Radford et al. 2021, table 20).
 var Sizes = []Size{
-	{"clip-vit-base-patch32", vit(224, 32, 768, 12, 512, 512)},
-	{"clip-vit-base-patch16", vit(224, 16, 768, 12, 512, 512)},
-	{"clip-vit-large-patch14", vit(224, 14, 1024, 24, 768, 768)},
-	{"clip-vit-large-patch14-336", vit(336, 14, 1024, 24, 768, 768)},
+	{"clip-vit-base-patch32", vit(224, 32, 768, 12, 512)},
+	{"clip-vit-base-patch16", vit(224, 16, 768, 12, 512)},
+	{"clip-vit-large-patch14", vit(224, 14, 1024, 24, 768)},
+	{"clip-vit-large-patch14-336", vit(336, 14, 1024, 24, 768)},
 }
 
-// vit is a shape with OpenAI's settings: heads of 64, MLPs of four times the width, twelve layers for texts.
-func vit(side, patch, width, layers, textWidth, projection int) Config {
-	c := base()
-	c.Projection, c.ScaleInit = projection, scaleInit
-	c.Vision = VisionConfig{tower: like(width, layers), Side: side, Patch: patch}
-	c.Text.tower = like(textWidth, 12)
-	return c
-}
-
-func like(width, layers int) tower {
-	return tower{width, 4 * width, layers, width / 64, "quick_gelu", 1e-5}
+// vit is one of OpenAI's shapes: twelve layers for texts, as wide as the common space.
+func vit(side, patch, width, layers, projection int) Config {
+	return Shape{side, patch, width, layers, projection, 12, 49408, 77, projection}.Config()
 }
