@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"chat", "tokenizer"},
 	{"tensor", "media", "index"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
-	{"model", "eval/task"},
+	{"model", "eval/task", "data/imagetext"},
 	families,
 	{"model/zoo", "train", "generate"},
 	{"adapt", "embed", "pretrain", "eval", "serve"},
