@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap", "generate/constrain"},
 	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
 	{"chat", "tokenizer"},
-	{"tensor", "media"},
+	{"tensor", "media", "index"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model", "eval/task", "data/imagetext"},
 	families,

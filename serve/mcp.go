@@ -82,14 +82,14 @@ func (s *Server) mcpTools() []mcpTool {
 	}
 	var list []mcpTool
 	for _, t := range []struct {
-		needs ability
+		needs []ability // any of them
 		tool  mcpTool
 	}{
-		{writes, tool("generate", "Writes text with a language model.", mcpGenerate{}, "prompt", (*Server).mcpGenerate)},
-		{embeds, tool("embed", "Vectors of texts, whose angles tell how near their meanings are.", embeddingRequest{}, "input", inProcess((*Server).embeddings))},
-		{classifies, tool("classify", "Labels of texts with their probabilities.", classifyRequest{}, "input", inProcess((*Server).classify))},
+		{[]ability{writes}, tool("generate", "Writes text with a language model.", mcpGenerate{}, "prompt", (*Server).mcpGenerate)},
+		{[]ability{embeds}, tool("embed", "Vectors of texts, and of pictures where the model sees, whose angles tell how near their meanings are.", embeddingRequest{}, "input", inProcess((*Server).embeddings))},
+		{[]ability{classifies, classifiesImages}, tool("classify", "Labels of texts or pictures with their probabilities.", classifyRequest{}, "input", inProcess((*Server).classify))},
 	} {
-		if s.shelf.find("", t.needs) != nil {
+		if slices.ContainsFunc(t.needs, func(a ability) bool { return s.shelf.find("", a) != nil }) {
 			list = append(list, t.tool)
 		}
 	}

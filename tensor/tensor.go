@@ -185,5 +185,13 @@ func (x *Tensor) rowLen() int {
 	return C
 }
 
+// Dims4 returns the sizes of a convolution's weight [O, C, KH, KW]; it panics on another rank.
+func (x *Tensor) Dims4() (o, c, kh, kw int) {
+	if x.rank != 4 {
+		panic(fmt.Sprintf("tensor: shape %v is not that of a convolution's weight", x.Shape()))
+	}
+	return x.dims[0], x.dims[1], x.dims[2], x.dims[3]
+}
+
 // F32 returns the values of a host float32 tensor.
 func (x *Tensor) F32() []float32 { return x.Data.F32() }

@@ -57,6 +57,9 @@ func New(c Config) (*Model, error) {
 // Tower is the model's tower for pictures.
 func (m *Model) Tower() vision.Tower { return m.ViT }
 
+// Rows is the number of rows of a picture in the tower's layers.
+func (m *Model) Rows() int { return 1 + m.ViT.Config.Patches() }
+
 // Images maps pictures to vectors [B, E], of any length.
 func (m *Model) Images(t *tensor.Tape, in vision.Images) *tensor.Tensor {
 	return m.ProjectImage.Forward(t, m.Tower().Encode(t, in), tensor.Identity, nil)
