@@ -16,16 +16,17 @@ type Shape struct {
 // Config is the shape with OpenAI's settings.
 func (s Shape) Config() Config {
 	like := func(width, layers int) tower { return tower{width, 4 * width, layers, width / 64, "quick_gelu", 1e-5} }
-	return Config{Projection: s.Projection, ScaleInit: scaleInit, Vision: VisionConfig{tower: like(s.Width, s.Layers), Side: s.Side, Patch: s.Patch},
+	return Config{ModelType: Type, Projection: s.Projection, ScaleInit: scaleInit, Vision: VisionConfig{tower: like(s.Width, s.Layers), Side: s.Side, Patch: s.Patch},
 		Text: TextConfig{tower: like(s.TextWidth, s.TextLayers), Vocab: s.Vocab, Context: s.Context, BOS: s.Vocab - 2, EOS: s.Vocab - 1}}
 }
 
-// Sizes lists the named shapes: OpenAI's (Radford et al. 2021, table 20).
+// Sizes lists the named shapes: OpenAI's (Radford et al. 2021, table 20), and SigLIP's first (Zhai et al. 2023).
 var Sizes = []Size{
 	{"clip-vit-base-patch32", vit(224, 32, 768, 12, 512)},
 	{"clip-vit-base-patch16", vit(224, 16, 768, 12, 512)},
 	{"clip-vit-large-patch14", vit(224, 14, 1024, 24, 768)},
 	{"clip-vit-large-patch14-336", vit(336, 14, 1024, 24, 768)},
+	{"siglip-base-patch16", base(TypeSigLIP)},
 }
 
 // vit is one of OpenAI's shapes: twelve layers for texts, as wide as the common space.
