@@ -17,10 +17,12 @@ import (
 // Parameters as published, in millions where the tables round.
 func TestParameterCounts(t *testing.T) {
 	published := map[string]float64{"clip-vit-base-patch32": 151.277313, "clip-vit-base-patch16": 149.62, "clip-vit-large-patch14": 427.62, "clip-vit-large-patch14-336": 427.94}
-	if len(published) != len(clip.Sizes) {
-		t.Errorf("%d counts for %d sizes", len(published), len(clip.Sizes))
-	}
+	counted := 0
 	for _, s := range clip.Sizes {
+		if published[s.Name] == 0 { // small ones of our own
+			continue
+		}
+		counted++
 		m, err := clip.New(s.Config)
 		if err != nil {
 			t.Fatal(err)
@@ -28,6 +30,9 @@ func TestParameterCounts(t *testing.T) {
 		if n := float64(nn.Count(m.Params())) / 1e6; math.Abs(n-published[s.Name]) > 0.0051 || s.Name == "clip-vit-base-patch32" && n != published[s.Name] {
 			t.Errorf("%s has %.6f million parameters, published %v", s.Name, n, published[s.Name])
 		}
+	}
+	if counted != len(published) {
+		t.Errorf("%d of %d published sizes", counted, len(published))
 	}
 }
 
