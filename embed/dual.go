@@ -77,7 +77,7 @@ func (d *Dual) marks() error {
 // Size is the length of a vector.
 func (d *Dual) Size() int { return d.Model.Config.Projection }
 
-// IDs are a text's tokens with the marks around them. More than the model's context are an error, or cut, as d.Truncate says.
+// IDs are a text's tokens with the marks around them, and what the model wants behind. More than the model's context are an error, or cut, as d.Truncate says.
 func (d *Dual) IDs(text string) ([]int32, error) {
 	if d.around == nil {
 		if err := d.marks(); err != nil {
@@ -91,7 +91,7 @@ func (d *Dual) IDs(text string) ([]int32, error) {
 		}
 		ids = ids[:room]
 	}
-	return slices.Concat(d.around[:d.mark], ids, d.around[d.mark:]), nil
+	return d.Model.Config.Padded(slices.Concat(d.around[:d.mark], ids, d.around[d.mark:])), nil
 }
 
 // Texts returns the vector of each text. A text's vector has the same bits whatever is beside it and for any number of threads.

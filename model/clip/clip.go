@@ -19,18 +19,20 @@ type Model struct {
 	Text   Text        `name:"text_model"`
 	ViT    *vision.ViT `name:"vision_model"`
 
-	ProjectText  *nn.Linear `name:"text_projection"`   // [E, Ct], no bias
-	ProjectImage *nn.Linear `name:"visual_projection"` // [E, Cv], no bias
-	Scale        *nn.Param  `name:"logit_scale"`       // a number: the logarithm of the factor of cosines
-	Bias         *nn.Param  `name:"logit_bias"`        // a number, added to them, of models trained by the sigmoid loss (Zhai et al. 2023, SigLIP); or nil
+	ProjectText  *nn.Linear `name:"text_projection"`   // [E, Ct], no bias; nil of SigLIP
+	ProjectImage *nn.Linear `name:"visual_projection"` // [E, Cv], no bias; nil of SigLIP
+	Scale        *nn.Param  `name:"logit_scale"`       // the logarithm of the factor of cosines
+	Bias         *nn.Param  `name:"logit_bias"`        // added to them, of models trained by the sigmoid loss (Zhai et al. 2023, SigLIP); or nil
 }
 
-// Text is the tower for texts: a causal transformer whose features at a text's last token, its end mark, stand for all of it.
+// Text is the tower for texts: a causal transformer whose features at a text's last token, its end mark, stand for all of it. SigLIP's is not causal, and
+// projects them itself.
 type Text struct {
 	Tokens    *nn.Embedding   `name:"embeddings.token_embedding"`    // [V, C]
 	Positions *nn.Embedding   `name:"embeddings.position_embedding"` // [T, C]
 	Layers    []*vision.Layer `name:"encoder.layers"`
 	Norm      *nn.LayerNorm   `name:"final_layer_norm"`
+	Head      *nn.Linear      `name:"head"` // [E, C] of SigLIP, or nil
 }
 
 // New returns a model of shapes without memory; nn.Init or a loader gives it values. The first values are OpenAI's.
@@ -39,17 +41,22 @@ func New(c Config) (*Model, error) {
 		return nil, err
 	}
 	E := c.Projection
-	text := c.Text.layer()
-	m := &Model{Config: c, Scale: nn.NewConstant(c.ScaleInit),
+	text := c.Text.tower.layer(!c.siglip())
+	number := c.number()
+	m := &Model{Config: c, Scale: nn.NewConstant(c.ScaleInit, number...),
 		Text: Text{Tokens: nn.NewEmbedding(c.Text.Vocab, text.Width, 0.02), Positions: nn.NewEmbedding(c.Text.Context, text.Width, 0.01), Norm: nn.NewLayerNorm(text.Width, text.Eps)},
-		ViT:  vision.NewViT(c.Vision.vit())}
+		ViT:  vision.NewViT(c.vit())}
 	for range text.Layers {
 		m.Text.Layers = append(m.Text.Layers, vision.NewLayer(text))
 	}
 	project := func(width int) *nn.Linear { return nn.NewLinear(width, E, 1/math.Sqrt(float64(width)), false) }
-	m.ProjectText, m.ProjectImage = project(text.Width), project(m.Tower().Width())
+	if c.siglip() {
+		m.Text.Head = nn.NewLinear(text.Width, E, 1/math.Sqrt(float64(text.Width)), true)
+	} else {
+		m.ProjectText, m.ProjectImage = project(text.Width), project(m.Tower().Width())
+	}
 	if c.Sigmoid {
-		m.Bias = nn.NewConstant(c.BiasInit)
+		m.Bias = nn.NewConstant(c.BiasInit, number...)
 	}
 	return m, nil
 }
@@ -58,26 +65,35 @@ func New(c Config) (*Model, error) {
 func (m *Model) Tower() vision.Tower { return m.ViT }
 
 // Rows is the number of rows of a picture in the tower's layers.
-func (m *Model) Rows() int { return 1 + m.ViT.Config.Patches() }
+func (m *Model) Rows() int { return m.ViT.Config.Rows() }
 
 // Images maps pictures to vectors [B, E], of any length.
 func (m *Model) Images(t *tensor.Tape, in vision.Images) *tensor.Tensor {
-	return m.ProjectImage.Forward(t, m.Tower().Encode(t, in), tensor.Identity, nil)
+	return projected(t, m.ProjectImage, m.Tower().Encode(t, in))
 }
 
-// Texts maps texts to vectors [B, E], of any length. ids I32 [N] are the tokens of all texts, each from its start mark to its end mark.
+// Texts maps texts to vectors [B, E], of any length. ids I32 [N] are the tokens of all texts, each from its start mark to its end mark; of a SigLIP each with its
+// padding, up to the context.
 func (m *Model) Texts(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
-	return m.ProjectText.Forward(t, m.Text.Encode(t, ids, seqs), tensor.Identity, nil)
+	return projected(t, m.ProjectText, m.Text.Encode(t, ids, seqs))
 }
 
-// Encode maps texts to the features of their last tokens [B, C].
+// projected is x [B, C] by a layer, or x where there is none.
+func projected(t *tensor.Tape, l *nn.Linear, x *tensor.Tensor) *tensor.Tensor {
+	if l == nil {
+		return x
+	}
+	return l.Forward(t, x, tensor.Identity, nil)
+}
+
+// Encode maps texts to the features of their last tokens, by the head where there is one: [B, C].
 func (m *Text) Encode(t *tensor.Tape, ids tensor.Buf, seqs *nn.Seqs) *tensor.Tensor {
 	x := t.Embed(m.Tokens.Lookup(ids, nil), m.Positions.Lookup(seqs.Positions, nil)) // [N, C]
 	last := make([]int32, len(seqs.Spans))
 	for i, s := range seqs.Spans {
 		last[i] = int32(s.End() - 1)
 	}
-	return m.Norm.Forward(t, vision.RunOf(t, m.Layers, x, seqs, tensor.IDs(last)))
+	return projected(t, m.Head, m.Norm.Forward(t, vision.RunOf(t, m.Layers, x, seqs, tensor.IDs(last))))
 }
 
 // Factor is what cosines are multiplied by to be logits.

@@ -16,7 +16,8 @@ import (
 
 // Parameters as published, in millions where the tables round.
 func TestParameterCounts(t *testing.T) {
-	published := map[string]float64{"clip-vit-base-patch32": 151.277313, "clip-vit-base-patch16": 149.62, "clip-vit-large-patch14": 427.62, "clip-vit-large-patch14-336": 427.94}
+	published := map[string]float64{"clip-vit-base-patch32": 151.277313, "clip-vit-base-patch16": 149.62, "clip-vit-large-patch14": 427.62, "clip-vit-large-patch14-336": 427.94,
+		"siglip-base-patch16": 203.155970}
 	counted := 0
 	for _, s := range clip.Sizes {
 		if published[s.Name] == 0 { // small ones of our own
@@ -60,6 +61,9 @@ func TestConfigRoundTrip(t *testing.T) {
 		}
 		if !reflect.DeepEqual(c, s.Config) {
 			t.Errorf("%s: %+v became %+v", s.Name, s.Config, c)
+		}
+		if s.Config.ModelType != clip.Type {
+			continue
 		}
 		with := s.Config
 		with.Sigmoid, with.BiasInit = true, -10

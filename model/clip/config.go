@@ -12,11 +12,15 @@ import (
 	"github.com/plinth-ml/plinth/model/vision"
 )
 
-// Type is config.json's model_type.
-const Type = "clip"
+// Model types in config.json.
+const (
+	Type       = "clip"
+	TypeSigLIP = "siglip" // Zhai et al. 2023, Sigmoid Loss for Language Image Pre-Training
+)
 
 // Config is the shape of a CLIP.
 type Config struct {
+	ModelType  string
 	Projection int     // E, the length of the vectors that both towers end in
 	ScaleInit  float64 // the logarithm that the factor of cosines starts at: ln(1/0.07)
 	Sigmoid    bool    // logits have a bias, for the sigmoid loss; files of transformers cannot say so
@@ -42,6 +46,17 @@ type TextConfig struct {
 	Context int `json:"max_position_embeddings"`
 	BOS     int `json:"bos_token_id"`
 	EOS     int `json:"eos_token_id"`
+	Pad     int `json:"-"` // pad_token_id: with it SigLIP's texts are as long as the context
+}
+
+// Padded are a text's ids as the tower wants them: a SigLIP's as many as the context has.
+func (c Config) Padded(ids []int32) []int32 {
+	if c.siglip() {
+		for len(ids) < c.Text.Context {
+			ids = append(ids, int32(c.Text.Pad))
+		}
+	}
+	return ids
 }
 
 // VisionConfig is the shape of the tower for pictures.
@@ -55,18 +70,31 @@ func (c tower) layer(causal bool) vision.LayerConfig {
 	return vision.LayerConfig{Width: c.Width, Heads: c.Heads, Hidden: c.Hidden, Layers: c.Layers, Act: model.Activations[c.Activation], Eps: c.Eps, Causal: causal}
 }
 
-func (c TextConfig) layer() vision.LayerConfig { return c.tower.layer(true) }
+func (c Config) siglip() bool { return c.ModelType == TypeSigLIP }
 
-func (c VisionConfig) vit() vision.ViTConfig {
-	return vision.ViTConfig{LayerConfig: c.tower.layer(false), Side: c.Side, Patch: c.Patch}
+func (c Config) vit() vision.ViTConfig {
+	return vision.ViTConfig{LayerConfig: c.Vision.tower.layer(false), Side: c.Vision.Side, Patch: c.Vision.Patch, Probed: c.siglip()}
+}
+
+// number is the shape of scale and bias in the family's files.
+func (c Config) number() []int {
+	if c.siglip() {
+		return []int{1}
+	}
+	return nil
 }
 
 // scaleInit is ln(1/0.07) (Radford et al. 2021, section 2.5).
 var scaleInit = math.Log(1 / 0.07)
 
-// base is OpenAI's ViT-B/32, which is what Hugging Face's file means where it says nothing.
-func base() Config {
-	return Config{Projection: 512, ScaleInit: 2.6592,
+// base is OpenAI's ViT-B/32, or SigLIP's ViT-B/16, which is what Hugging Face's file means where it says nothing.
+func base(kind string) Config {
+	if kind == TypeSigLIP {
+		like := tower{768, 3072, 12, 12, "gelu_pytorch_tanh", 1e-6}
+		return Config{ModelType: kind, Projection: 768, ScaleInit: math.Log(10), Sigmoid: true, BiasInit: -10, // section 3.2
+			Text: TextConfig{tower: like, Vocab: 32000, Context: 64, Pad: 1}, Vision: VisionConfig{tower: like, Side: 224, Patch: 16}}
+	}
+	return Config{ModelType: Type, Projection: 512, ScaleInit: 2.6592,
 		Text:   TextConfig{tower: tower{512, 2048, 12, 8, "quick_gelu", 1e-5}, Vocab: 49408, Context: 77, BOS: 49406, EOS: 49407},
 		Vision: VisionConfig{tower: tower{768, 3072, 12, 12, "quick_gelu", 1e-5}, Side: 224, Patch: 32}}
 }
@@ -78,10 +106,17 @@ var old = strings.Fields(`model_type initializer_factor initializer_range dropou
 	pruned_heads remove_invalid_values repetition_penalty return_dict_in_generate sep_token_id suppress_tokens task_specific_params temperature tf_legacy_loss
 	tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torchscript typical_p use_bfloat16 bos_token_id eos_token_id`)
 
-// Parse reads a config.json of Hugging Face's CLIPModel. A key that it does not know is an error, because it may change the arithmetic.
+// Parse reads a config.json of Hugging Face's CLIPModel or SiglipModel. A key that it does not know is an error, because it may change the arithmetic.
 func Parse(data []byte) (Config, error) {
-	c := base()
+	kind, err := model.TypeOf(data)
+	c := base(kind)
 	fail := func(err error) (Config, error) { return c, fmt.Errorf("clip: %w", err) }
+	if err != nil {
+		return fail(err)
+	}
+	if kind != c.ModelType {
+		return fail(fmt.Errorf("config.json: model_type is %q, not %s or %s", kind, Type, TypeSigLIP))
+	}
 	var whole struct {
 		Projection int             `json:"projection_dim"`
 		Scale      float64         `json:"logit_scale_init_value"`
@@ -98,8 +133,8 @@ func Parse(data []byte) (Config, error) {
 		return fail(fmt.Errorf("config.json: %w", err))
 	}
 	for _, a := range kinds.Architectures {
-		if a != "CLIPModel" {
-			return fail(fmt.Errorf("config.json: architectures: %s is not implemented; implemented: CLIPModel", a))
+		if a != c.class() {
+			return fail(fmt.Errorf("config.json: architectures: %s is not implemented; implemented: %s", a, c.class()))
 		}
 	}
 	if err := model.ParseConfig(data, &whole, model.Keys{Neutral: old}); err != nil {
@@ -111,7 +146,8 @@ func Parse(data []byte) (Config, error) {
 		text, more json.RawMessage
 		to         any
 		fixed      map[string]string
-	}{{"text_config", whole.Text, whole.TextMore, &c.Text, nil}, {"vision_config", whole.Vision, whole.VisionMore, &c.Vision, map[string]string{"num_channels": "3"}}} {
+	}{{"text_config", whole.Text, whole.TextMore, &c.Text, nil},
+		{"vision_config", whole.Vision, whole.VisionMore, &c.Vision, map[string]string{"num_channels": "3", "vision_use_head": "true"}}} {
 		object, err := joined(part.text, part.more)
 		if err != nil {
 			return fail(fmt.Errorf("config.json: %s: %w", part.name, err))
@@ -120,11 +156,47 @@ func Parse(data []byte) (Config, error) {
 		if part.name == "text_config" { // where they name ids of this tower
 			neutral = old[:len(old)-2]
 		}
-		if err := model.ParseConfig(object, part.to, model.Keys{Neutral: append([]string{"projection_dim"}, neutral...), Fixed: part.fixed}); err != nil {
+		if err := model.ParseConfig(object, part.to, model.Keys{Neutral: append([]string{"projection_dim", "projection_size"}, neutral...), Fixed: part.fixed}); err != nil {
 			return fail(fmt.Errorf("%s: %w", part.name, err))
 		}
 	}
+	if c.siglip() {
+		if err := c.siglipOnly(whole.Text); err != nil {
+			return fail(err)
+		}
+	}
 	return c, c.Check()
+}
+
+// class is the name in architectures.
+func (c Config) class() string {
+	if c.siglip() {
+		return "SiglipModel"
+	}
+	return "CLIPModel"
+}
+
+// siglipOnly takes what SigLIP's text_config says and CLIP's does not: what texts are padded with, and how long their vectors are. Those of pictures are as long as
+// their tower is wide.
+func (c *Config) siglipOnly(text json.RawMessage) error {
+	t := struct {
+		Pad        int  `json:"pad_token_id"`
+		Projection *int `json:"projection_size"` // null or none: as wide as the tower
+	}{Pad: c.Text.Pad}
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &t); err != nil {
+			return fmt.Errorf("config.json: text_config: %w", err)
+		}
+	}
+	c.Text.Pad, c.Text.BOS, c.Text.EOS = t.Pad, 0, 0
+	c.Projection = c.Text.Width
+	if t.Projection != nil {
+		c.Projection = *t.Projection
+	}
+	if c.Projection != c.Vision.Width {
+		return fmt.Errorf("config.json: vectors of texts have length %d (projection_size), those of pictures %d (hidden_size)", c.Projection, c.Vision.Width)
+	}
+	return nil
 }
 
 // joined returns the object a with the keys of b, either of which may be absent, over its own.
@@ -145,6 +217,9 @@ func joined(a, b json.RawMessage) (json.RawMessage, error) {
 
 // Marshal writes config.json as transformers reads it.
 func (c Config) Marshal() ([]byte, error) {
+	if c.siglip() {
+		return c.marshalSigLIP()
+	}
 	if c.Sigmoid {
 		return nil, fmt.Errorf("clip: transformers' CLIPModel has no bias of logits: such a model is a folder of open_clip")
 	}
@@ -158,6 +233,20 @@ func (c Config) Marshal() ([]byte, error) {
 	}
 	b, err := json.MarshalIndent(map[string]any{"architectures": []string{"CLIPModel"}, "model_type": Type, "projection_dim": c.Projection, "logit_scale_init_value": c.ScaleInit,
 		"torch_dtype": "float32", "text_config": json.RawMessage(text), "vision_config": json.RawMessage(pictures)}, "", "  ")
+	return append(b, '\n'), err
+}
+
+func (c Config) marshalSigLIP() ([]byte, error) {
+	text, err := model.MarshalConfig(c.Text, []string{"bos_token_id", "eos_token_id"}, map[string]any{"model_type": "siglip_text_model", "projection_size": c.Projection, "pad_token_id": c.Text.Pad})
+	if err != nil {
+		return nil, err
+	}
+	pictures, err := model.MarshalConfig(c.Vision, nil, map[string]any{"model_type": "siglip_vision_model", "num_channels": 3})
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(map[string]any{"architectures": []string{c.class()}, "model_type": TypeSigLIP, "torch_dtype": "float32", "text_config": json.RawMessage(text),
+		"vision_config": json.RawMessage(pictures)}, "", "  ")
 	return append(b, '\n'), err
 }
 

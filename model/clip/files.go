@@ -14,7 +14,7 @@ func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Scheme is that of the model's folders: transformers' where it can say what the model is, otherwise open_clip's.
 func (m *Model) Scheme() checkpoint.Scheme {
-	if m.Config.Sigmoid {
+	if m.Config.Sigmoid && !m.Config.siglip() {
 		return checkpoint.OpenCLIP
 	}
 	return checkpoint.HuggingFace
@@ -56,6 +56,14 @@ var inside = map[string]string{"self_attn.out_proj": "attn.out_proj", "layer_nor
 
 // Places are a parameter's names in files: transformers', OpenAI's, and OpenAI's as open_clip has them for a text tower that is a module of its own.
 func (m *Model) Places(s checkpoint.Scheme, param string) []checkpoint.Place {
+	if m.Config.siglip() {
+		for i, module := range []string{"q_proj", "k_proj", "v_proj"} {
+			if tensor, ok := strings.CutPrefix(param, "vision_model.head.attention."+module+"."); ok {
+				return []checkpoint.Place{{Name: "vision_model.head.attention.in_proj_" + tensor, From: i * m.Config.Vision.Width}}
+			}
+		}
+		return []checkpoint.Place{{Name: param}}
+	}
 	theirs := m.openAI(param)
 	custom := theirs
 	if !strings.HasPrefix(theirs.Name, "visual.") && !strings.HasPrefix(theirs.Name, "logit_") {
@@ -102,19 +110,26 @@ func (m *Model) Ignored(_ checkpoint.Scheme, name string) bool {
 
 // Cost counts the arithmetic of a picture and a text of seq tokens, divided by the tokens of both: patches, with the class token, and tokens.
 func (m *Model) Cost(seq int) model.Cost {
-	tokens := float64(1 + m.Config.Vision.vit().Patches())
+	rows, n := float64(m.Config.vit().Rows()), float64(seq)
 	v, t := m.Config.Vision, m.Config.Text
-	vm, va := v.cost(tokens)
-	tm, ta := t.cost(float64(seq))
-	patches := 2 * (tokens - 1) * float64(3*v.Patch*v.Patch*v.Width)
-	project := 2 * float64(m.Config.Projection*(v.Width+t.Width))
-	all := tokens + float64(seq)
-	return model.Cost{Params: nn.Count(m.Params()), Matrix: (vm + tm + patches + project) / all, Attention: (va + ta/2) / all}
+	last, causal := 1.0, 2.0 // the last layer makes one row: see vision.RunOf
+	project := v.Width + t.Width
+	if m.Config.siglip() {
+		last, causal, project = rows, 1, t.Width
+	}
+	matrix, attention := v.cost(rows, last)
+	tm, ta := t.cost(n, 1)
+	matrix += tm + 2*float64(m.Config.vit().Patches()*3*v.Patch*v.Patch*v.Width) + 2*float64(m.Config.Projection*project)
+	attention += ta / causal
+	if m.Config.siglip() {
+		C, F := float64(v.Width), float64(v.Hidden)
+		matrix, attention = matrix+2*(rows*2*C*C+2*C*C+2*C*F), attention+4*C*rows
+	}
+	return model.Cost{Params: nn.Count(m.Params()), Matrix: matrix / (rows + n), Attention: attention / (rows + n)}
 }
 
-// cost is the arithmetic of n tokens in the layers, the last of which makes one row (see vision.RunOf): products with weights, and scores and values without a mask.
-func (c tower) cost(n float64) (matrix, attention float64) {
+// cost is the arithmetic of n tokens in the layers, the last of which makes so many rows: products with weights, and scores and values without a mask.
+func (c tower) cost(n, last float64) (matrix, attention float64) {
 	C, F, L := float64(c.Width), float64(c.Hidden), float64(c.Layers)
-	perRow := 4*C*C + 2*C*F
-	return 2 * ((L-1)*n*perRow + n*2*C*C + perRow - 2*C*C), 4 * C * ((L-1)*n*n + n)
+	return 2 * ((L-1)*n*(4*C*C+2*C*F) + n*2*C*C + last*(2*C*C+2*C*F)), 4 * C * ((L-1)*n*n + last*n)
 }

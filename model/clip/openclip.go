@@ -40,7 +40,7 @@ type openText struct {
 // ParseOpenCLIP reads the model_cfg of an open_clip_config.json, or a file of open_clip's model_configs. A key that it does not know is an error, because it may
 // change the arithmetic.
 func ParseOpenCLIP(data []byte) (Config, error) {
-	c := base()
+	c := base(Type)
 	fail := func(err error) (Config, error) { return c, fmt.Errorf("clip: open_clip's %w", err) }
 	var file struct {
 		Model json.RawMessage `json:"model_cfg"`
@@ -91,6 +91,8 @@ func ParseOpenCLIP(data []byte) (Config, error) {
 func (c Config) MarshalOpenCLIP() ([]byte, error) {
 	t, v := c.Text, c.Vision
 	switch {
+	case c.siglip():
+		return nil, fmt.Errorf("clip: a SigLIP's folder is one of transformers")
 	case t.Activation != v.Activation || !slices.Contains([]string{"gelu", "quick_gelu"}, t.Activation):
 		return nil, fmt.Errorf("clip: open_clip has gelu or quick_gelu in both towers, not %s in that of texts and %s in that of pictures", t.Activation, v.Activation)
 	case t.Eps != 1e-5 || v.Eps != 1e-5:

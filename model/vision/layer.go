@@ -62,14 +62,19 @@ func (l *Layer) ForwardOf(t *tensor.Tape, x *tensor.Tensor, seqs *nn.Seqs, rows 
 	n := l.Norm1.Forward(t, x)
 	kv := nn.Together(t, n, l.Attn.K, l.Attn.V) // each [N, C]
 	q := l.Attn.Q.Forward(t, t.Gather(n, rows), tensor.Identity, nil)
-	queries := make([]tensor.Span, rows.Len())
-	for i := range queries {
-		queries[i] = tensor.Span{Start: i, Len: 1}
-	}
-	return l.rest(t, t.Gather(x, rows), q, kv[0], kv[1], queries, seqs.Spans)
+	return l.rest(t, t.Gather(x, rows), q, kv[0], kv[1], single(rows.Len()), seqs.Spans)
 }
 
-// rest is the layer behind the three matrices, for queries of the rows x.
+// single is n spans of a row each.
+func single(n int) []tensor.Span {
+	spans := make([]tensor.Span, n)
+	for i := range spans {
+		spans[i] = tensor.Span{Start: i, Len: 1}
+	}
+	return spans
+}
+
+// rest is the layer behind the three matrices, for queries of the rows x, which may be nil: then attention has no residual.
 func (l *Layer) rest(t *tensor.Tape, x, q, k, v *tensor.Tensor, queries, keys []tensor.Span) *tensor.Tensor {
 	spec := l.Attn.spec
 	spec.Queries, spec.Keys = queries, keys

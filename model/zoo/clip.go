@@ -80,13 +80,16 @@ func OpenCLIP(dir string, o Options) (*clip.Model, media.Preprocess, error) {
 	if !ok {
 		return nil, media.Preprocess{}, fmt.Errorf("%s is no CLIP: it has no tower for pictures", dir)
 	}
-	p, err := preprocessOf(dir, c.Tower().Side())
+	p, err := preprocessOf(dir, c)
 	return c, p, err
 }
 
-// preprocessOf reads how a folder wants pictures of so many pixels a side; a folder that does not say wants what OpenAI's models do.
-func preprocessOf(dir string, side int) (media.Preprocess, error) {
-	p := media.CLIP(side)
+// preprocessOf reads how a folder wants its pictures; a folder that does not say wants what the first models of the family do.
+func preprocessOf(dir string, m *clip.Model) (media.Preprocess, error) {
+	p := media.CLIP(m.Tower().Side())
+	if m.Config.ModelType == clip.TypeSigLIP {
+		p = media.SigLIP(m.Tower().Side())
+	}
 	for _, name := range []string{OpenCLIPFile, PreprocessorFile} {
 		path := filepath.Join(dir, name)
 		if !exists(path) || name == OpenCLIPFile && !isOpenCLIP(dir) {
@@ -136,8 +139,12 @@ func openCLIPPreprocess(b []byte, p *media.Preprocess) error {
 	default:
 		return fmt.Errorf("preprocess_cfg: interpolation %q is not implemented; implemented: bicubic, bilinear", c.Interpolation)
 	}
-	if c.Resize != "" && c.Resize != "shortest" {
-		return fmt.Errorf("preprocess_cfg: resize_mode %q is not implemented; implemented: shortest", c.Resize)
+	switch c.Resize {
+	case "", "shortest":
+	case "squash":
+		p.Whole = true
+	default:
+		return fmt.Errorf("preprocess_cfg: resize_mode %q is not implemented; implemented: shortest, squash", c.Resize)
 	}
 	return squares(c.Size, "preprocess_cfg: size", p.Size)
 }
@@ -157,6 +164,13 @@ func hfPreprocess(b []byte, p *media.Preprocess) error {
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
 		return err
+	}
+	var size struct {
+		Height int `json:"height"`
+	}
+	p.Whole = len(c.Size) > 0 && json.Unmarshal(c.Size, &size) == nil && size.Height > 0 // both sides are named
+	if p.Whole {
+		c.Center = nil // of a square nothing is cut
 	}
 	for key, v := range map[string]*bool{"do_normalize": c.Normalize, "do_resize": c.Resize, "do_center_crop": c.Center, "do_rescale": c.Rescale} {
 		if v != nil && !*v {
@@ -214,15 +228,22 @@ func SavePreprocess(dir string, p media.Preprocess) error {
 			return err
 		}
 		name := map[media.Filter]string{media.Bicubic: "bicubic", media.Bilinear: "bilinear"}[p.Filter]
+		mode := map[bool]string{false: "shortest", true: "squash"}[p.Whole]
 		if b, err = patch(b, map[string]any{"preprocess_cfg": map[string]any{"size": p.Size, "mode": "RGB", "mean": p.Mean, "std": p.Std, "interpolation": name,
-			"resize_mode": "shortest", "fill_color": 0}}); err != nil {
+			"resize_mode": mode, "fill_color": 0}}); err != nil {
 			return err
 		}
 		return file.WriteFile(path, b, 0o644)
 	}
-	b, err := json.MarshalIndent(map[string]any{"image_processor_type": "CLIPImageProcessor", "feature_extractor_type": "CLIPFeatureExtractor", "do_resize": true, "do_center_crop": true,
-		"do_rescale": true, "do_normalize": true, "do_convert_rgb": true, "rescale_factor": 1.0 / 255, "resample": resample, "size": map[string]int{"shortest_edge": p.Size},
-		"crop_size": map[string]int{"height": p.Size, "width": p.Size}, "image_mean": p.Mean, "image_std": p.Std}, "", "  ")
+	keys := map[string]any{"image_processor_type": "CLIPImageProcessor", "do_resize": true, "do_center_crop": true, "do_rescale": true, "do_normalize": true, "do_convert_rgb": true,
+		"rescale_factor": 1.0 / 255, "resample": resample, "size": map[string]int{"shortest_edge": p.Size}, "crop_size": map[string]int{"height": p.Size, "width": p.Size},
+		"image_mean": p.Mean, "image_std": p.Std}
+	if p.Whole {
+		keys["image_processor_type"], keys["size"] = "SiglipImageProcessor", keys["crop_size"]
+		delete(keys, "crop_size")
+		delete(keys, "do_center_crop")
+	}
+	b, err := json.MarshalIndent(keys, "", "  ")
 	if err != nil {
 		return err
 	}

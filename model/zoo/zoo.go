@@ -79,6 +79,7 @@ var Families = map[string]func(config []byte, s checkpoint.Scheme) (Stored, erro
 	bert.TypeDistilBERT: newBERT,
 	t5.Type:             newT5,
 	clip.Type:           newCLIP,
+	clip.TypeSigLIP:     newCLIP,
 }
 
 func newLlama(config []byte, s checkpoint.Scheme) (Stored, error) {

@@ -16,11 +16,13 @@ TEXT = dict(vocab_size=VOCAB, hidden_size=16, intermediate_size=40, num_hidden_l
             eos_token_id=VOCAB - 1, bos_token_id=VOCAB - 2, pad_token_id=VOCAB - 1)
 VISION = dict(hidden_size=24, intermediate_size=48, num_hidden_layers=3, num_attention_heads=3, image_size=12, patch_size=4)
 GELU = dict(hidden_act="gelu")
+SIGLIP = dict({k: v for k, v in TEXT.items() if not k.endswith("token_id")}, projection_size=24, pad_token_id=1)
 LENGTHS = (7, 3, 12, 2)  # of the texts, with both marks
 
 CASES = {
     "clip": ("CLIPModel", hf.CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=8)),
     "clip-gelu": ("CLIPModel", hf.CLIPConfig(text_config=TEXT | GELU, vision_config=VISION | GELU | dict(image_size=8, patch_size=2, num_hidden_layers=1), projection_dim=20)),
+    "siglip": ("SiglipModel", hf.SiglipConfig(text_config=SIGLIP, vision_config=VISION)),
 }
 
 
@@ -33,9 +35,10 @@ def write(out, case):
     for row, n in zip(ids, LENGTHS):
         row[0], row[1 : n - 1] = VOCAB - 2, torch.randint(0, VOCAB - 2, (n - 2,), generator=g)
     mask = torch.arange(CONTEXT) < torch.tensor(LENGTHS)[:, None]
-    r = model(input_ids=ids, pixel_values=pixels, attention_mask=mask.long(), return_loss=True)
+    r = model(input_ids=ids, pixel_values=pixels, return_loss=True, **({} if case == "siglip" else {"attention_mask": mask.long()}))
     r.loss.backward()
-    tensors = {"pixels": pixels, "ids": torch.cat([row[:n] for row, n in zip(ids, LENGTHS)]), "lengths": torch.tensor(LENGTHS), "images": r.image_embeds,
+    lengths = (CONTEXT,) * len(LENGTHS) if case == "siglip" else LENGTHS  # SigLIP reads its padding
+    tensors = {"pixels": pixels, "ids": torch.cat([row[:n] for row, n in zip(ids, lengths)]), "lengths": torch.tensor(lengths), "images": r.image_embeds,
                "texts": r.text_embeds, "logits": r.logits_per_image, "loss": r.loss}
     tensors |= {f"grad.{n}": p.grad for n, p in model.named_parameters()}
     golden.write(f"{out}/{case}.safetensors", tensors, golden.model_meta(config, state))

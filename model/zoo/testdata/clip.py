@@ -1,5 +1,5 @@
 """Loads folders of CLIP with transformers and with open_clip, computes features of pictures and texts with each that reads the folder, and saves it again:
-[{"dir", "again", "kind": "transformers" | "open_clip", "side", "pixels": [...], "ids": [[id, ...], ...]}, ...] -> [{"images": [...], "texts": [...], "factor", "bias", "report"}, ...]."""
+[{"dir", "again", "kind": "transformers" | "siglip" | "open_clip", "side", "pixels": [...], "ids": [[id, ...], ...]}, ...] -> [{"images": [...], "texts": [...], "factor", "bias", "report"}, ...]."""
 import json
 import os
 import sys
@@ -13,16 +13,22 @@ for job in json.load(sys.stdin):
     n = max(map(len, job["ids"]))
     report, bias = "", 0.0
     with torch.no_grad():
-        if job["kind"] == "transformers":
+        if job["kind"] != "open_clip":
             import transformers
 
-            model, info = transformers.CLIPModel.from_pretrained(job["dir"], output_loading_info=True, attn_implementation="eager")
+            kind = transformers.SiglipModel if job["kind"] == "siglip" else transformers.CLIPModel
+            prepare = transformers.AutoImageProcessor.from_pretrained(job["dir"])
+            assert prepare.size == ({"height": job["side"], "width": job["side"]} if job["kind"] == "siglip" else {"shortest_edge": job["side"]}), prepare.size
+            model, info = kind.from_pretrained(job["dir"], output_loading_info=True, attn_implementation="eager")
             model.eval()
             report = "; ".join(f"{k} {sorted(map(str, v))}" for k, v in info.items() if v)
             ids = torch.tensor([s + s[-1:] * (n - len(s)) for s in job["ids"]])
             mask = torch.tensor([[1] * len(s) + [0] * (n - len(s)) for s in job["ids"]])
-            images = model.visual_projection(model.vision_model(pixels).pooler_output)
-            texts = model.text_projection(model.text_model(ids, attention_mask=mask).pooler_output)
+            if job["kind"] == "siglip":
+                images, texts, bias = model.vision_model(pixels).pooler_output, model.text_model(ids).pooler_output, model.logit_bias.item()
+            else:
+                images = model.visual_projection(model.vision_model(pixels).pooler_output)
+                texts = model.text_projection(model.text_model(ids, attention_mask=mask).pooler_output)
             factor = model.logit_scale.exp().item()
             model.save_pretrained(job["again"])
         else:
