@@ -29,6 +29,7 @@ type golden struct {
 		Name string
 		Data []byte
 		raw
+		Over []byte // over a ground of (200, 30, 90); nil where that changes nothing
 	}
 	Resize []struct {
 		Name, Filter string
@@ -39,6 +40,17 @@ type golden struct {
 		From   raw
 		Side   int
 		Values []byte // float32
+	}
+	Colors []struct {
+		Name     string
+		Factor   float64
+		From, To raw
+	}
+	Boxes []struct {
+		W, H         int
+		Scale, Ratio [2]float64
+		Draws        []float64
+		Box          [4]int // x, y, w, h
 	}
 }
 
@@ -52,7 +64,7 @@ func readGolden(t testing.TB) golden {
 	if err := json.Unmarshal(b, &g); err != nil {
 		t.Fatal(err)
 	}
-	if len(g.Decode) == 0 || len(g.Resize) == 0 || len(g.Clip) == 0 {
+	if len(g.Decode) == 0 || len(g.Resize) == 0 || len(g.Clip) == 0 || len(g.Colors) == 0 || len(g.Boxes) == 0 {
 		t.Fatal("golden.json lacks cases")
 	}
 	return g
@@ -82,6 +94,17 @@ func TestDecode(t *testing.T) {
 			}
 			if most, mean := difference(t, got, c.image()); most > 0 {
 				t.Errorf("differs from PIL by up to %d, %.4f in the mean", most, mean)
+			}
+			over, err := DecodeOver(bytes.NewReader(c.Data), Limits{}, [3]uint8{200, 30, 90})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := c.image()
+			if c.Over != nil {
+				want.Pix = c.Over
+			}
+			if most, mean := difference(t, over, want); most > 0 {
+				t.Errorf("over a ground: differs from PIL by up to %d, %.4f in the mean", most, mean)
 			}
 		})
 	}

@@ -30,6 +30,10 @@ type Tape struct {
 		attentionGrad kernel.AttentionGrad
 		entropy       kernel.CrossEntropy
 		rope          kernel.Rope
+		conv          kernel.Conv
+		convGrad      kernel.ConvGrad
+		batchNorm     kernel.BatchNorm
+		batchNormGrad kernel.BatchNormGrad
 	}
 }
 

@@ -20,6 +20,7 @@ type optimizer struct {
 	o    Options
 	adam []adamSlot
 	muon []muonSlot
+	mean []meanSlot // of the weights; none without Options.EMA
 	ns   newtonSchulz
 	call kernel.AdamW // arguments of a step; here, so that no step takes memory for them
 	list []kernel.AdamWParam
@@ -33,6 +34,11 @@ type adamSlot struct {
 type muonSlot struct {
 	nn.Named
 	momentum tensor.Buf
+}
+
+type meanSlot struct {
+	nn.Named
+	mean tensor.Buf
 }
 
 // roundingKey tells the random numbers that moments are rounded with from others of the same seed.
@@ -64,6 +70,13 @@ func newOptimizer(k *kernel.Set, o Options, params []nn.Named) (*optimizer, erro
 			p.muon = append(p.muon, muonSlot{q, kernel.Alloc(kernel.F32, n)})
 		} else {
 			p.adam = append(p.adam, adamSlot{q, kernel.Alloc(d, n), kernel.Alloc(d, n)})
+		}
+	}
+	if o.EMA > 0 {
+		for _, q := range params {
+			s := meanSlot{q, kernel.Alloc(kernel.F32, q.T().Len())}
+			k.Copy(s.mean, q.T().Data)
+			p.mean = append(p.mean, s)
 		}
 	}
 	if len(p.adam)+len(p.muon) != len(params) {
@@ -113,6 +126,25 @@ func (p *optimizer) step(t int, lr, scale float64) {
 	}
 }
 
+// average takes the weights after update number t into their running means: mean = d·mean + (1-d)·weight. The first steps forget faster than the
+// decay says, d = min(EMA, (1+t)/(10+t)), so that the initial weights do not last.
+func (p *optimizer) average(t int) {
+	d := min(p.o.EMA, float64(1+t)/float64(10+t))
+	for _, s := range p.mean {
+		p.k.Scale(s.mean, d, s.mean)
+		p.k.Axpy(s.mean, 1-d, s.T().Data)
+	}
+}
+
+// exchange puts the running means in the place of the weights, and these in theirs; a second call undoes it.
+func (p *optimizer) exchange() {
+	for i := range p.mean {
+		s := &p.mean[i]
+		s.T().Data, s.mean = s.mean, s.T().Data
+		s.T().Changed()
+	}
+}
+
 // state is a moment's name and values, in the order of the slots.
 type state struct {
 	name  string
@@ -150,6 +182,9 @@ func (p *optimizer) states() []state {
 	}
 	for _, s := range p.muon {
 		list = append(list, state{"momentum." + s.Name, s.T().Shape(), s.momentum})
+	}
+	for _, s := range p.mean {
+		list = append(list, state{"mean." + s.Name, s.T().Shape(), s.mean})
 	}
 	return list
 }
