@@ -90,7 +90,7 @@ func BERTSize(s bert.Size) Size {
 
 // CLIPSize is a CLIP's size as a row of the table: vocabulary and context are those of texts, which end with the vocabulary's last id or with end.
 func CLIPSize(s clip.Size) Size {
-	return Size{"clip", s.Name, s.Config.Text.Vocab, s.Config.Text.Context, 0, 0, func(vocab, context, end int) (Stored, error) {
+	return Size{"clip", s.Name, s.Config.Text.Vocab, s.Config.Text.Context, s.LR, s.Batch * s.Config.Text.Context, func(vocab, context, end int) (Stored, error) {
 		c := s.Config
 		c.Text.Vocab, c.Text.Context, c.Text.BOS, c.Text.EOS = vocab, context, vocab-2, vocab-1
 		if end >= 0 {
