@@ -14,7 +14,7 @@ var families = []string{"model/bert", "model/gemma", "model/gpt", "model/gptj", 
 // the right-hand side says so.
 var layers = [][]string{
 	{"internal/pool", "internal/pages", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
-	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap", "generate/constrain"},
+	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap", "tokenizer/tidy", "generate/constrain"},
 	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
 	{"chat", "tokenizer"},
 	{"tensor", "media", "index"},

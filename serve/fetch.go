@@ -28,7 +28,8 @@ type fetcher struct {
 	client http.Client
 	dialer net.Dialer
 	turn   turn
-	most   int64 // bytes of the pictures of a request together
+	most   int64         // bytes of the pictures of a request together
+	time   time.Duration // that getting them may take
 }
 
 var (
@@ -37,8 +38,7 @@ var (
 )
 
 func newFetcher(most int64) *fetcher {
-	f := &fetcher{turn: newTurn(maxFetchers), most: most}
-	f.dialer.Timeout = fetchTime
+	f := &fetcher{turn: newTurn(maxFetchers), most: most, time: fetchTime}
 	f.reach(public, nil)
 	f.client.Transport = &http.Transport{ // no proxy, no connection that is used twice, no compression
 		DialContext: func(ctx context.Context, network, at string) (net.Conn, error) {
@@ -118,7 +118,7 @@ func (s *Server) fetchAll(ctx context.Context, list []*picture) error {
 		return badRequest(list[i].param, "this server fetches no pictures (plinth serve --image-urls): send a data: URL")
 	}
 	return s.take(ctx, s.fetcher.turn, func() error {
-		ctx, stop := context.WithTimeout(ctx, fetchTime)
+		ctx, stop := context.WithTimeout(ctx, s.fetcher.time)
 		defer stop()
 		left := s.fetcher.most
 		for _, p := range list[i:] {

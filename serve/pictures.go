@@ -50,7 +50,10 @@ func (p *picture) UnmarshalJSON(b []byte) error {
 
 // read takes a picture as requests have it.
 func (p *picture) read(text []byte) error {
-	scheme, _, _ := strings.Cut(strings.ToLower(string(text[:min(len(text), len("https:"))])), ":")
+	scheme, _, named := strings.Cut(strings.ToLower(string(text[:min(len(text), len("https:"))])), ":")
+	if !named {
+		scheme = ""
+	}
 	switch {
 	case len(text) == 0:
 		return errors.New("it is empty")

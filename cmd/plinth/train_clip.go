@@ -16,6 +16,7 @@ import (
 
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/data/imagetext"
+	"github.com/plinth-ml/plinth/embed"
 	"github.com/plinth-ml/plinth/media"
 	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/zoo"
@@ -124,7 +125,7 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 		return err
 	}
 	o.Eps = 1e-6
-	set := imagetext.Options{Batch: o.Batch, Prepare: prepare, Encode: encoder(tok, m.Config.Text.Context, t.Truncate), Augment: t.augment(prepare), Grounds: grounds,
+	set := imagetext.Options{Batch: o.Batch, Prepare: prepare, Encode: encoder(m.Config, tok, t.Truncate), Augment: t.augment(prepare), Grounds: grounds,
 		Skip: t.OnBad == "skip", Threads: c.Threads, Seed: c.Seed}
 	obj := &pretrain.CLIP{Model: m, Drop: t.PatchDrop, Seed: c.Seed}
 	if obj.Pairs, err = imagetext.New(items, set); err != nil {
@@ -245,18 +246,14 @@ func (t *trainCmd) clipTokenizer(ctx context.Context, c *common, size zoo.Size, 
 	}, tokenizer.WordOptions{VocabSize: size.Vocab, MinFrequency: 2, Threads: c.Threads})
 }
 
-// encoder returns what makes the ids of a caption, between the marks of start and end.
-func encoder(tok *tokenizer.Tokenizer, context int, truncate bool) func(string) ([]int32, error) {
+// encoder returns what makes the ids of a caption.
+func encoder(c clip.Config, tok *tokenizer.Tokenizer, truncate bool) func(string) ([]int32, error) {
 	return func(text string) ([]int32, error) {
-		ids := tok.AddSpecial(tok.Encode(text))
-		if len(ids) > context {
-			if !truncate {
-				return nil, fmt.Errorf("caption %.80q has %d tokens, the model's context is %d: --truncate cuts it", text, len(ids), context)
-			}
-			ids[context-1] = ids[len(ids)-1]
-			ids = ids[:context]
+		ids, err := embed.TextIDs(c, tok, text, truncate)
+		if errors.Is(err, tokenizer.ErrContext) {
+			err = fmt.Errorf("%w: --truncate cuts it", err)
 		}
-		return slices.Clone(ids), nil
+		return ids, err
 	}
 }
 

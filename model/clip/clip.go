@@ -3,6 +3,7 @@
 package clip
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/plinth-ml/plinth/model/vision"
@@ -66,6 +67,12 @@ func (m *Model) Tower() vision.Tower { return m.ViT }
 
 // Rows is the number of rows of a picture in the tower's layers.
 func (m *Model) Rows() int { return m.ViT.Config.Rows() }
+
+// Describe says in words what the tower for pictures is.
+func (m *Model) Describe() string {
+	v := m.Config.Vision
+	return fmt.Sprintf("patches of %d, layers %d, width %d, heads %d x %d", v.Patch, v.Layers, v.Width, v.Heads, v.Width/v.Heads)
+}
 
 // Images maps pictures to vectors [B, E], of any length.
 func (m *Model) Images(t *tensor.Tape, in vision.Images) *tensor.Tensor {

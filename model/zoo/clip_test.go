@@ -2,10 +2,14 @@ package zoo_test
 
 import (
 	"math"
+	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/kernel/suite"
@@ -131,7 +135,9 @@ func contrast(images, texts []float32, m *clip.Model) (logits []float32, loss fl
 func tinyCLIP(t *testing.T, kind string) *clip.Model {
 	t.Helper()
 	c := clip.Shape{Side: 12, Patch: 4, Width: 64, Layers: 2, TextWidth: 128, TextLayers: 2, Vocab: 50, Context: 12, Projection: 24}.Config()
-	c.Sigmoid, c.BiasInit = kind != "transformers", -10
+	if kind != "transformers" {
+		c.Sigmoid, c.BiasInit = true, -10
+	}
 	if kind == "siglip" {
 		c.ModelType, c.Projection, c.Text.BOS, c.Text.EOS, c.Text.Pad = clip.TypeSigLIP, 64, 0, 0, 3
 	}
@@ -217,5 +223,55 @@ func TestPeersLoadCLIP(t *testing.T) {
 				t.Errorf("%s: bias %v, want %v", jobs[n].Kind, m.Bias.T().F32()[0], a.Bias)
 			}
 		}
+	}
+}
+
+// A folder of transformers, written for open_clip and back, holds the same tensors, configuration and preparation; each of the two layouts is what it should be.
+func TestConvertCLIP(t *testing.T) {
+	m := tinyCLIP(t, "transformers")
+	dir := t.TempDir()
+	one, two, three := filepath.Join(dir, "one"), filepath.Join(dir, "two"), filepath.Join(dir, "three")
+	if err := zoo.Save(one, m, nil); err != nil {
+		t.Fatal(err)
+	}
+	p := media.CLIP(12)
+	p.Filter = media.Bilinear
+	if err := zoo.SavePreprocess(one, p); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		in, out string
+		open    bool
+	}{{one, two, true}, {two, three, false}} {
+		if err := zoo.WriteDir(t.Context(), step.in, step.out, zoo.DirOptions{DType: checkpoint.F32, OpenCLIP: step.open}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(step.out, "open_clip_config.json")); (err == nil) != step.open {
+			t.Errorf("%s: open_clip's file: %v", step.out, err)
+		}
+		back, prepare, err := zoo.OpenCLIP(step.out, zoo.Options{F32: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if prepare != p || !reflect.DeepEqual(back.Config, m.Config) {
+			t.Errorf("%s: %+v %+v", step.out, prepare, back.Config)
+		}
+		for i, q := range back.Params() {
+			if !reflect.DeepEqual(q.T().F32(), m.Params()[i].T().F32()) {
+				t.Errorf("%s: %s changed", step.out, q.Name)
+			}
+		}
+	}
+	sameTensors(t, one, three)
+	m, dir = tinyCLIP(t, "open_clip"), t.TempDir()
+	if err := zoo.Save(dir, m, nil); err != nil {
+		t.Fatal(err)
+	}
+	err := zoo.WriteDir(t.Context(), dir, filepath.Join(dir, "out"), zoo.DirOptions{DType: checkpoint.F32})
+	if err == nil || !strings.Contains(err.Error(), "bias of logits") {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "out")); err == nil {
+		t.Error("a refused conversion left a folder")
 	}
 }
