@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"image"
-	"image/color"
 	"image/gif"
 	"image/png"
 	"io"
@@ -58,7 +57,16 @@ func (l Limits) checkSize(w, h, holds int) error {
 // limit. Every limit is checked in the headers, before pixels are allocated. Colours become RGB as PIL's convert("RGB") makes them:
 // alpha is dropped, not blended; 16 bits keep their high byte, but greys of 16 bits are clipped at 255. A JPEG is turned as its
 // EXIF orientation says. Errors wrap ErrLimit or ErrFormat, or are r's.
-func Decode(r io.Reader, limits Limits) (*Image, error) {
+func Decode(r io.Reader, limits Limits) (*Image, error) { return decode(r, limits, nil) }
+
+// DecodeOver is Decode, but lays the picture over a ground of one colour (R, G, B) instead of dropping its alpha, with the bits of PIL's
+// alpha_composite.
+func DecodeOver(r io.Reader, limits Limits, ground [3]uint8) (*Image, error) {
+	return decode(r, limits, &ground)
+}
+
+// decode is Decode where ground is nil.
+func decode(r io.Reader, limits Limits, ground *[3]uint8) (*Image, error) {
 	limits = limits.withDefaults()
 	b, err := io.ReadAll(io.LimitReader(r, int64(limits.Bytes)+1))
 	if err != nil {
@@ -67,19 +75,22 @@ func Decode(r io.Reader, limits Limits) (*Image, error) {
 	if len(b) > limits.Bytes {
 		return nil, fmt.Errorf("media: %w of %d bytes", ErrLimit, limits.Bytes)
 	}
-	name, decode := format(b)
-	if decode == nil {
+	name, pixels := format(b)
+	if pixels == nil {
 		return nil, fmt.Errorf("media: %w: neither PNG, JPEG, GIF nor WebP: %d bytes that start with %q", ErrFormat, len(b), b[:min(8, len(b))])
 	}
-	m, err := decode(b, limits)
+	m, err := pixels(b, limits, ground)
 	if err != nil {
 		return nil, fmt.Errorf("media: %s: %w", name, err)
 	}
 	return m, nil
 }
 
-// format tells a picture's format by its first bytes; the function is nil for unknown ones.
-func format(b []byte) (name string, decode func([]byte, Limits) (*Image, error)) {
+// decoder decodes a whole file; it lays the picture over the ground, or drops alpha where that is nil.
+type decoder func(b []byte, limits Limits, ground *[3]uint8) (*Image, error)
+
+// format tells a picture's format by its first bytes; the decoder is nil for unknown ones.
+func format(b []byte) (name string, pixels decoder) {
 	switch {
 	case bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")):
 		return "PNG", decodePNG
@@ -120,86 +131,4 @@ func (c codec) decode(b []byte, limits Limits) (image.Image, error) {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return src, nil
-}
-
-func decodePNG(b []byte, limits Limits) (*Image, error) {
-	src, err := pngCodec.decode(b, limits)
-	if err != nil {
-		return nil, err
-	}
-	return interleaved(src)
-}
-
-// interleaved takes the colours of a picture whose channels lie pixel by pixel, and leaves its alpha.
-func interleaved(src image.Image) (*Image, error) {
-	size := src.Bounds().Size()
-	out := NewImage(size.X, size.Y)
-	// each fills line y of out; the fields hold colours as the file does, where At would multiply them by alpha
-	var line func(dst []uint8, y int)
-	switch s := src.(type) {
-	case *image.Gray:
-		line = func(dst []uint8, y int) {
-			for x, v := range s.Pix[y*s.Stride:][:size.X] {
-				dst[3*x], dst[3*x+1], dst[3*x+2] = v, v, v
-			}
-		}
-	case *image.Gray16:
-		line = func(dst []uint8, y int) {
-			for x := range size.X {
-				p := s.Pix[y*s.Stride+2*x:]
-				v := p[1]
-				if p[0] > 0 {
-					v = 255
-				}
-				dst[3*x], dst[3*x+1], dst[3*x+2] = v, v, v
-			}
-		}
-	case *image.RGBA:
-		line = func(dst []uint8, y int) { pick(dst, s.Pix[y*s.Stride:], 4, 1) }
-	case *image.NRGBA:
-		line = func(dst []uint8, y int) { pick(dst, s.Pix[y*s.Stride:], 4, 1) }
-	case *image.RGBA64:
-		line = func(dst []uint8, y int) { pick(dst, s.Pix[y*s.Stride:], 8, 2) }
-	case *image.NRGBA64:
-		line = func(dst []uint8, y int) { pick(dst, s.Pix[y*s.Stride:], 8, 2) }
-	case *image.Paletted:
-		colors, err := paletteRGB(s)
-		if err != nil {
-			return nil, err
-		}
-		line = func(dst []uint8, y int) {
-			for x, v := range s.Pix[y*s.Stride:][:size.X] {
-				copy(dst[3*x:3*x+3], colors[v][:])
-			}
-		}
-	default:
-		return nil, fmt.Errorf("%w: pixels of type %T", ErrFormat, src)
-	}
-	for y := range size.Y {
-		line(out.row(y), y)
-	}
-	return out, nil
-}
-
-// pick copies the colours of one line: three values channel bytes apart, the first byte of each, from pixels of pixel bytes.
-func pick(dst, src []uint8, pixel, channel int) {
-	for x := range len(dst) / 3 {
-		p := src[pixel*x:]
-		dst[3*x], dst[3*x+1], dst[3*x+2] = p[0], p[channel], p[2*channel]
-	}
-}
-
-// paletteRGB is the palette of a PNG as 256 colours, without alpha.
-func paletteRGB(s *image.Paletted) (colors [256][3]uint8, err error) {
-	for i, c := range s.Palette {
-		switch c := c.(type) {
-		case color.RGBA: // opaque
-			colors[i] = [3]uint8{c.R, c.G, c.B}
-		case color.NRGBA:
-			colors[i] = [3]uint8{c.R, c.G, c.B}
-		default:
-			return colors, fmt.Errorf("%w: palette colour of type %T", ErrFormat, c)
-		}
-	}
-	return colors, nil
 }

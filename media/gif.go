@@ -14,7 +14,7 @@ type gifHeader struct {
 
 // decodeGIF puts the first frame on a ground of its transparent colour, or of colour 0, as PIL does. The colours come from the file:
 // image/gif forgets that of transparent pixels.
-func decodeGIF(b []byte, limits Limits) (*Image, error) {
+func decodeGIF(b []byte, limits Limits, over *[3]uint8) (*Image, error) {
 	head, err := scanGIF(b)
 	if err != nil {
 		return nil, err
@@ -32,6 +32,9 @@ func decodeGIF(b []byte, limits Limits) (*Image, error) {
 	}
 	out := NewImage(int(b[6])|int(b[7])<<8, int(b[8])|int(b[9])<<8) // checked by the codec
 	ground := head.colors[max(0, head.transparent)]
+	if over != nil && head.transparent >= 0 {
+		ground, head.colors[head.transparent] = *over, *over
+	}
 	for i := range out.W * out.H {
 		copy(out.Pix[3*i:3*i+3], ground[:])
 	}

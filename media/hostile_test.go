@@ -169,6 +169,9 @@ func TestDamaged(t *testing.T) {
 func checkDecode(t *testing.T, b []byte) {
 	t.Helper()
 	m, err := Decode(bytes.NewReader(b), tight)
+	if over, errOver := DecodeOver(bytes.NewReader(b), tight, [3]uint8{255, 255, 255}); (over == nil) != (m == nil) || (errOver == nil) != (err == nil) {
+		t.Fatalf("over white: error %v, without: %v", errOver, err)
+	}
 	if err != nil {
 		if !errors.Is(err, ErrLimit) && !errors.Is(err, ErrFormat) {
 			t.Fatalf("error %v is neither ErrLimit nor ErrFormat", err)

@@ -34,6 +34,18 @@ func Flip(m *Image) *Image {
 	return out
 }
 
+// Crop cuts out the w x h pixels whose first is (x, y). It panics where they are not inside the picture.
+func Crop(m *Image, x, y, w, h int) *Image {
+	if x < 0 || y < 0 || x+w > m.W || y+h > m.H {
+		panic(fmt.Sprintf("media: %d x %d pixels at (%d, %d) of %d x %d", w, h, x, y, m.W, m.H))
+	}
+	out := NewImage(w, h)
+	for i := range h {
+		copy(out.row(i), m.row(y + i)[3*x:])
+	}
+	return out
+}
+
 // CenterCrop cuts w x h pixels out of the middle as torchvision does: an odd rest is halved to the nearest even number, and a side
 // that is too short is filled up with black, the smaller half before the picture.
 func CenterCrop(m *Image, w, h int) *Image {

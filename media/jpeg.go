@@ -40,8 +40,8 @@ type jpegDecoder struct {
 	adobe        int // the transform that Adobe's marker names, or -1
 }
 
-// decodeJPEG decodes a JPEG and turns it upright.
-func decodeJPEG(b []byte, limits Limits) (*Image, error) {
+// decodeJPEG decodes a JPEG, which has no alpha, and turns it upright.
+func decodeJPEG(b []byte, limits Limits, _ *[3]uint8) (*Image, error) {
 	scans, exif := scanJPEG(b)
 	if scans > limits.Scans {
 		return nil, fmt.Errorf("%d scans: %w of %d", scans, ErrLimit, limits.Scans)

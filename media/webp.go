@@ -6,7 +6,7 @@ import (
 )
 
 // decodeWebP decodes with golang.org/x/image/webp; lossy pictures become RGB as libwebp makes them.
-func decodeWebP(b []byte, limits Limits) (*Image, error) {
+func decodeWebP(b []byte, limits Limits, ground *[3]uint8) (*Image, error) {
 	const animated = 1 << 1
 	if len(b) > 20 && string(b[12:16]) == "VP8X" && b[20]&animated != 0 {
 		return nil, fmt.Errorf("%w: an animation", ErrFormat)
@@ -19,9 +19,13 @@ func decodeWebP(b []byte, limits Limits) (*Image, error) {
 	case *image.YCbCr:
 		return lossyWebP(s), nil
 	case *image.NYCbCrA:
-		return lossyWebP(&s.YCbCr), nil
+		m := lossyWebP(&s.YCbCr)
+		if ground != nil {
+			layOver(m, opacity(s), *ground)
+		}
+		return m, nil
 	}
-	return interleaved(src)
+	return interleaved(src, ground)
 }
 
 // lossyWebP is RGB of luma and of colours that have a sample for 2 x 2 pixels.

@@ -10,6 +10,7 @@ import (
 type Product struct {
 	M, N, K    int
 	A          []float32 // op(A) is [M,K]; with TransA, A is stored [K,M]
+	Patches    *Patches  // op(A) made of pictures, or nil; A is then not read
 	B          []float32 // op(B) is [K,N]; with TransB, B is stored [N,K]
 	C          []float32 // [M,N]
 	LDA        int       // row strides of A, B and C as stored; 0 means dense
@@ -46,7 +47,11 @@ func (m *Product) resolve(nr int) {
 	if m.LDA == 0 {
 		m.LDA = ac
 	}
-	m.need("A", len(m.A), ar, ac, m.LDA)
+	if m.Patches != nil {
+		m.Patches.resolve(m)
+	} else {
+		m.need("A", len(m.A), ar, ac, m.LDA)
+	}
 	if m.Packed != nil {
 		if p := m.Packed; p.k < m.K || p.n < m.N || p.nr != nr {
 			panic(fmt.Sprintf("gemm: packed B is [%d,%d] in panels of %d, less than the product M=%d N=%d K=%d needs in panels of %d",

@@ -1,11 +1,15 @@
-"""What PIL makes of small pictures: media.py ../../media/testdata/golden.json writes the golden file of package media.
+"""What PIL and torchvision make of small pictures: media.py ../../media/testdata/golden.json writes the golden file of package media.
 
-Without a file it reads {"file", "sizes": [[w, h, filter], ...], "side"} on standard input, decodes the picture of that file and prints,
-as JSON, the decoded pixels, those of every size, and CLIP's values for a square of that side (all in base64).
+Without a file it reads a job on standard input and prints, as JSON,
+- for {"file", "sizes": [[w, h, filter], ...], "side"}: the decoded pixels, those of every size, and CLIP's values for a square of that side, in base64;
+- for {"turns"}: the SHA-256 of all colours after each turn of hue;
+- for {"files", "sides"}: for each file and side the SHA-256 of what open_clip's image_transform (torchvision's Resize, CenterCrop, ToTensor,
+  Normalize) makes of the picture. That transform makes RGB only after the resize, which blends colours with alpha and takes the nearest
+  pixel where there is a palette; so pictures of such modes become RGB before.
 
 The pictures are made here. CLIP's chain is torchvision's Resize, CenterCrop, ToTensor and Normalize, written out in numpy.
 """
-import base64, io, json, struct, sys, zlib
+import base64, hashlib, io, json, struct, sys, zlib
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -64,11 +68,19 @@ def decoded(b):
     return im.convert("RGB")
 
 
+def over(b, ground):
+    im = Image.open(io.BytesIO(b))
+    if im.format == "JPEG" or not im.has_transparency_data:
+        return decoded(b)
+    return Image.alpha_composite(Image.new("RGBA", im.size, (*ground, 255)), im.convert("RGBA")).convert("RGB")
+
+
 def files():
     for mode in ("RGB", "RGBA", "L", "LA"):
         yield f"png {mode}", save(picture(21, 13, mode), "PNG")
     yield "png palette", save(picture(21, 13).quantize(200), "PNG")
     yield "png palette, 4 bits, a transparent colour", save(picture(21, 13).quantize(13), "PNG", transparency=2)
+    yield "png palette with alpha", save(picture(21, 13).quantize(13), "PNG", transparency=bytes(range(0, 256, 20)))
     yield "png 1 bit", save(picture(21, 13, "L").convert("1"), "PNG")
     yield "png a transparent RGB", save(picture(21, 13), "PNG", transparency=picture(21, 13).getpixel((3, 2)))
     for kind, bands in ((0, 1), (2, 3), (4, 2), (6, 4)):
@@ -120,10 +132,67 @@ def raw(im):
     return {"w": im.size[0], "h": im.size[1], "rgb": b64(im.tobytes())}
 
 
+def colors():
+    """torchvision's changes of colour"""
+    from torchvision.transforms import functional as f
+    im = picture(21, 13)
+    for name, change, factors in (("brightness", f.adjust_brightness, (0, 0.3, 1, 1.7)), ("contrast", f.adjust_contrast, (0, 0.45, 1, 2.2)),
+                                  ("saturation", f.adjust_saturation, (0, 0.6, 1, 3.1)), ("hue", f.adjust_hue, (-0.5, -0.21, 0, 0.0038, 0.4, 0.5)),
+                                  ("grey", lambda im, _: f.rgb_to_grayscale(im, 3), (0,))):
+        for factor in factors:
+            yield {"name": name, "factor": factor, "from": raw(im), "to": raw(change(im, factor))}
+
+
+def boxes():
+    """torchvision's RandomResizedCrop.get_params, of numbers that are given in the place of torch's generator, in float64"""
+    import torch
+    from torchvision.transforms import RandomResizedCrop
+    torch.set_default_dtype(torch.float64)
+    numbers = np.random.default_rng(8)
+
+    class Empty:
+        def uniform_(self, lo, hi):
+            return torch.tensor(float(lo) + (float(hi) - float(lo)) * drawn())
+
+    def drawn():
+        u.append(numbers.random())
+        return u[-1]
+
+    empty, randint = torch.empty, torch.randint
+    torch.empty, torch.randint = lambda n: Empty(), lambda lo, hi, size: torch.tensor(lo + int(drawn() * (hi - lo)))
+    for scale, ratio in (((0.08, 1), (3 / 4, 4 / 3)), ((0.9, 1), (3 / 4, 4 / 3)), ((0.5, 0.6), (0.2, 5)), ((0.9, 1), (2, 3)), ((0.95, 1), (0.3, 0.4)), ((2, 3), (0.8, 1.2))):
+        for w, h in ((640, 480), (100, 300), (1, 1), (7, 5), (224, 224), (31, 1000)):
+            u = []
+            y, x, ch, cw = RandomResizedCrop.get_params(Image.new("RGB", (w, h)), list(scale), list(ratio))
+            yield {"w": w, "h": h, "scale": scale, "ratio": ratio, "draws": u, "box": [x, y, cw, ch]}
+    torch.empty, torch.randint = empty, randint
+
+
+def hues(turns):
+    from torchvision.transforms import functional as f
+    v = np.arange(1 << 24, dtype=np.uint32)
+    im = Image.fromarray(np.stack([v >> 16, v >> 8 & 255, v & 255], -1).astype(np.uint8).reshape(4096, 4096, 3))
+    return [hashlib.sha256(f.adjust_hue(im, turn).tobytes()).hexdigest() for turn in turns]
+
+
+def transformed(job):
+    from open_clip.transform import image_transform
+    chains = [image_transform(side, is_train=False) for side in job["sides"]]
+    for file in job["files"]:
+        im = Image.open(file)
+        if im.mode not in ("RGB", "L"):
+            im = im.convert("RGB")
+        yield [hashlib.sha256(chain(im).numpy().tobytes()).hexdigest() for chain in chains]
+
+
+GROUND = (200, 30, 90)
+
+
 def golden():
-    out = {"decode": [], "resize": [], "clip": []}
+    out = {"decode": [], "resize": [], "clip": [], "colors": list(colors()), "boxes": list(boxes())}
     for name, b in files():
-        out["decode"].append({"name": name, "data": b64(b), **raw(decoded(b))})
+        flat, laid = decoded(b), over(b, GROUND)
+        out["decode"].append({"name": name, "data": b64(b), **raw(flat), **({} if laid == flat else {"over": b64(laid.tobytes())})})
     for w, h in ((21, 13), (1, 1), (3, 40), (2, 310)):
         im = picture(w, h)
         for filter in FILTERS:
@@ -143,7 +212,8 @@ def peer(job):
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
-        json.dump(peer(json.load(sys.stdin)), sys.stdout)
+        job = json.load(sys.stdin)
+        json.dump(hues(job["turns"]) if "turns" in job else list(transformed(job)) if "files" in job else peer(job), sys.stdout)
     else:
         with open(sys.argv[1], "w") as f:  # a line for every case
             parts = (f'"{part}": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]" for part, cases in golden().items())
