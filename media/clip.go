@@ -61,7 +61,7 @@ func (p Preprocess) Apply(dst []float32, m *Image) {
 	if !p.Whole {
 		w, h = shortSide(m.W, m.H, p.Size)
 	}
-	m = CenterCrop(Resize(m, w, h, p.Filter), p.Size, p.Size)
+	m = resizeCrop(m, w, h, p.Filter, cropStart(w, p.Size), cropStart(h, p.Size), p.Size, p.Size)
 	for c := range 3 {
 		var table [256]float32 // a channel has only so many values
 		for v := range table {
