@@ -9,10 +9,11 @@ type Scheme int
 const (
 	HuggingFace Scheme = iota // safetensors and PyTorch files as transformers names them
 	GGUF                      // as llama.cpp names them
+	OpenCLIP                  // as OpenAI's CLIP and open_clip name them
 )
 
 // String is the scheme's name in messages.
-func (s Scheme) String() string { return [...]string{"Hugging Face", "GGUF"}[s] }
+func (s Scheme) String() string { return [...]string{"Hugging Face", "GGUF", "open_clip"}[s] }
 
 // Place says where a parameter stands in a file: its row i is row From+Row(i) of the tensor Name. The rows of a tensor are all axes but
 // the last, flattened; those of a vector are its elements. Several parameters may share one tensor when their rows together

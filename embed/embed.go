@@ -127,38 +127,66 @@ func (e *Embedder) embed(ctx context.Context, n int, add func(w *worker, i int) 
 		return nil, 0, err
 	}
 	vectors = make([][]float32, n)
+	for _, w := range e.workers {
+		w.cut = 0
+	}
+	err = together(e.workers, n, func(w *worker, next *atomic.Int64) (bool, error) { return w.step(ctx, add, vectors, next) })
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, w := range e.workers {
+		cut += w.cut
+	}
+	return vectors, cut, nil
+}
+
+// together calls step on each worker, in a goroutine of its own, until it says that nothing is left of the n that they share, whose first that nobody has
+// taken is next. The first error ends all.
+func together[W any](workers []W, n int, step func(w W, next *atomic.Int64) (more bool, err error)) error {
 	var next atomic.Int64
-	errs := make([]error, len(e.workers))
+	errs := make([]error, len(workers))
 	var wg sync.WaitGroup
-	for i, w := range e.workers {
+	for i, w := range workers {
 		wg.Go(func() {
-			w.cut = 0
 			for more := true; more && errs[i] == nil; {
-				if more, errs[i] = w.step(ctx, add, vectors, &next); errs[i] != nil {
+				if more, errs[i] = step(w, &next); errs[i] != nil {
 					next.Store(int64(n))
 				}
 			}
 		})
 	}
 	wg.Wait()
-	for _, w := range e.workers {
-		cut += w.cut
-	}
 	for _, err := range errs {
 		if err != nil {
-			return nil, 0, err
+			return err
 		}
 	}
-	return vectors, cut, nil
+	return nil
+}
+
+// tapes are as many as threads, 0 for all processors, each for a goroutine of its own; they share packed weights.
+func tapes(threads int, int8 bool) []*tensor.Tape {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	var list []*tensor.Tape
+	for range threads {
+		k := cpu.New(cpu.Options{Threads: 1})
+		switch {
+		case len(list) > 0:
+			list = append(list, list[0].Beside(k))
+		case int8:
+			list = append(list, tensor.InferenceInt8(k))
+		default:
+			list = append(list, tensor.Inference(k))
+		}
+	}
+	return list
 }
 
 // prepare makes the workers.
 func (e *Embedder) prepare() error {
-	threads := e.Threads
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
-	if len(e.workers) == threads {
+	if len(e.workers) > 0 && (e.Threads <= 0 || len(e.workers) == e.Threads) {
 		return nil
 	}
 	const mark = -1
@@ -170,18 +198,8 @@ func (e *Embedder) prepare() error {
 		return fmt.Errorf("embed: the limit of %d tokens has no room for the %d special ones and another", most, room)
 	}
 	e.workers = nil
-	for range threads {
-		k := cpu.New(cpu.Options{Threads: 1})
-		w := &worker{e: e, encoder: e.Tokenizer.NewEncoder()}
-		switch {
-		case len(e.workers) > 0:
-			w.tape = e.workers[0].tape.Beside(k)
-		case e.Int8:
-			w.tape = tensor.InferenceInt8(k)
-		default:
-			w.tape = tensor.Inference(k)
-		}
-		e.workers = append(e.workers, w)
+	for _, t := range tapes(e.Threads, e.Int8) {
+		e.workers = append(e.workers, &worker{e: e, tape: t, encoder: e.Tokenizer.NewEncoder()})
 	}
 	return nil
 }

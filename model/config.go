@@ -18,6 +18,7 @@ import (
 // Activations are the activation functions under their names in config.json.
 var Activations = map[string]tensor.Act{
 	"gelu": tensor.GELU, "gelu_new": tensor.GELUTanh, "gelu_pytorch_tanh": tensor.GELUTanh, "gelu_fast": tensor.GELUTanh, "relu": tensor.ReLU, "silu": tensor.SiLU, "swish": tensor.SiLU,
+	"quick_gelu": tensor.QuickGELU,
 }
 
 // CheckActivation reports a name that Activations has not.
@@ -141,19 +142,26 @@ func fieldByTag(v reflect.Value, key string) reflect.Value {
 	return reflect.Value{}
 }
 
-// MarshalConfig writes the fields of the struct c under their tags, but those of without, and what more holds.
+// MarshalConfig writes the fields of the struct c, and of those embedded in it, under their tags, but those of without, and what more holds.
 func MarshalConfig(c any, without []string, more map[string]any) ([]byte, error) {
-	keys, v := map[string]any{}, reflect.ValueOf(c)
-	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		switch {
-		case name == "-" || slices.Contains(without, name):
-		case v.Field(i).Kind() == reflect.Float64:
-			keys[name] = float(v.Field(i).Float())
-		default:
-			keys[name] = v.Field(i).Interface()
+	keys := map[string]any{}
+	var add func(v reflect.Value)
+	add = func(v reflect.Value) {
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			switch {
+			case f.Anonymous:
+				add(v.Field(i))
+			case name == "-" || slices.Contains(without, name):
+			case v.Field(i).Kind() == reflect.Float64:
+				keys[name] = float(v.Field(i).Float())
+			default:
+				keys[name] = v.Field(i).Interface()
+			}
 		}
 	}
+	add(reflect.ValueOf(c))
 	maps.Copy(keys, more)
 	b, err := json.MarshalIndent(keys, "", "  ")
 	return append(b, '\n'), err

@@ -2,19 +2,23 @@ package serve
 
 import (
 	"cmp"
-	"encoding/json"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/plinth-ml/plinth/media"
 )
 
 // OwnLabels are labels that a request brings itself.
 type OwnLabels struct {
 	Names     []string
-	Template  string // what is said of a text, as plinth classify --template has it; "": the default
-	Multi     bool   // any number of them may be true of a text
-	Calibrate bool   // divide by what the model says of texts without content
+	Template  string   // what is said of a text, as plinth classify --template has it; "": the default
+	Templates []string // what is said of a picture, {} in the label's place, several to be averaged; none: the default
+	Multi     bool     // any number of them may be true of a text
+	Calibrate bool     // divide by what the model says of texts without content
 }
 
 // Classes are what a model says of texts.
@@ -24,41 +28,35 @@ type Classes struct {
 	Cut           int         // texts that lost their ends
 }
 
-// maxLabels is the most labels of a request's own.
-const maxLabels = 256
+// Bounds of a request's own labels.
+const (
+	maxLabels   = 256
+	maxTemplate = 1024 // bytes of a template for pictures
+)
 
 // classifyRequest is the body of POST /v1/classify.
 type classifyRequest struct {
-	Model     string    `json:"model"`
-	Input     textPairs `json:"input" doc:"a text, or a list of texts and of pairs"`
-	Labels    []string  `json:"labels" doc:"of one's own; without them the model's"`
-	Template  string    `json:"template" doc:"for those: what is said of a text, with {} in the label's place"`
-	Multi     bool      `json:"multi_label" doc:"for those: any number may be true"`
-	Calibrate bool      `json:"calibrate" doc:"for those, of a model that writes text"`
-	TopN      *int      `json:"top_n" doc:"labels of each text, the most probable ones; all"`
-	Truncate  bool      `json:"truncate" doc:"cut the ends of texts that are too long"`
-	User      string    `json:"user" doc:"told to nobody"`
+	Model     string        `json:"model"`
+	Input     classifyInput `json:"input" doc:"a text, or a list of texts and of pairs; or a picture, or a list of pictures"`
+	Labels    []string      `json:"labels" doc:"of one's own; without them the model's"`
+	Template  string        `json:"template" doc:"for those: what is said of a text or of a picture, with {} in the label's place"`
+	Templates []string      `json:"templates" doc:"for those, of pictures: several, whose vectors are averaged"`
+	Multi     bool          `json:"multi_label" doc:"for those: any number may be true"`
+	Calibrate bool          `json:"calibrate" doc:"for those, of a model that writes text"`
+	TopN      *int          `json:"top_n" doc:"labels of each text, the most probable ones; all"`
+	Truncate  bool          `json:"truncate" doc:"cut the ends of texts that are too long"`
+	User      string        `json:"user" doc:"told to nobody"`
 }
 
-// textPairs is a text or a list, of texts and of lists of two texts.
-type textPairs [][]string
+// classifyInput are texts and pairs of texts, or pictures.
+type classifyInput struct{ items }
 
-func (t *textPairs) UnmarshalJSON(b []byte) error {
-	*t = nil
-	var one string
-	var list []texts
-	if json.Unmarshal(b, &one) == nil {
-		list = []texts{{one}}
-	} else if json.Unmarshal(b, &list) != nil {
-		return badRequest("input", "neither a text nor a list of texts or pairs")
+func (c *classifyInput) UnmarshalJSON(b []byte) (err error) {
+	if string(b) == "null" {
+		return nil
 	}
-	for _, some := range list {
-		if len(some) < 1 || len(some) > 2 {
-			return badRequest("input", "%d texts where one or two are wanted", len(some))
-		}
-		*t = append(*t, some)
-	}
-	return nil
+	c.items, err = items(nil).list("input", b, maxInputs, false)
+	return err
 }
 
 // classifyAnswer is the answer of POST /v1/classify.
@@ -94,35 +92,34 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(r.Context(), q.Model, classifies)
+	if err := few("input", len(q.Input.items)); err != nil {
+		return err
+	}
+	texts, pictures := q.Input.divide()
+	needs := classifies
+	if len(pictures) > 0 {
+		needs = classifiesImages
+	}
+	if len(texts) > 0 && len(pictures) > 0 {
+		return badRequest("input", "texts and pictures want requests of their own")
+	}
+	m, err := s.model(r.Context(), q.Model, needs)
 	if err != nil {
 		return err
 	}
-	own, err := q.own(m)
+	own, err := q.own(m, len(pictures) > 0)
 	if err != nil {
-		return err
-	}
-	if err := few("input", len(q.Input)); err != nil {
 		return err
 	}
 	a := classifyAnswer{ID: s.id("classify"), Object: "list", Created: time.Now().Unix(), Model: m.Name}
-	for i, some := range q.Input {
-		if own != nil && len(some) > 1 {
-			return badRequest(fmt.Sprintf("input[%d]", i), "labels of one's own are for single texts")
-		}
-		u, err := s.read(m, fmt.Sprintf("input[%d]", i), some, q.Truncate)
-		if err != nil {
-			return err
-		}
-		a.Usage.Prompt, a.Usage.Total = a.Usage.Prompt+u.Prompt, a.Usage.Total+u.Total
-	}
 	var c *Classes
-	err = s.take(r.Context(), m, func() (err error) {
-		c, err = m.Classify(r.Context(), q.Input, own)
-		return err
-	})
-	if err == nil {
-		err = m.cutUnasked("input", c.Cut, q.Truncate)
+	if len(pictures) > 0 {
+		err = s.see(r.Context(), m, pictures, func(images []*media.Image) (err error) {
+			c, err = m.ClassifyImages(r.Context(), images, own)
+			return err
+		})
+	} else {
+		c, err = s.classifyTexts(r.Context(), m, &q, own, &a)
 	}
 	if err != nil {
 		return err
@@ -135,15 +132,39 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// own are the labels that the request brings.
-func (q *classifyRequest) own(m *Model) (*OwnLabels, error) {
+// classifyTexts asks for the labels of a request's texts, and counts in the answer what it read.
+func (s *Server) classifyTexts(ctx context.Context, m *Model, q *classifyRequest, own *OwnLabels, a *classifyAnswer) (c *Classes, err error) {
+	all := make([][]string, len(q.Input.items))
+	for i, one := range q.Input.items {
+		if own != nil && len(one.texts) > 1 {
+			return nil, badRequest(fmt.Sprintf("input[%d]", i), "labels of one's own are for single texts")
+		}
+		u, err := s.read(m, fmt.Sprintf("input[%d]", i), one.texts, q.Truncate)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = one.texts
+		a.Usage.Prompt, a.Usage.Total = a.Usage.Prompt+u.Prompt, a.Usage.Total+u.Total
+	}
+	err = s.take(ctx, m.turn, func() (err error) {
+		c, err = m.Classify(ctx, all, own)
+		return err
+	})
+	if err == nil {
+		err = m.cutUnasked("input", c.Cut, q.Truncate)
+	}
+	return c, err
+}
+
+// own are the labels that the request brings, for pictures or for texts.
+func (q *classifyRequest) own(m *Model, pictures bool) (*OwnLabels, error) {
 	if q.TopN != nil && *q.TopN < 1 {
 		return nil, badRequest("top_n", "%d is below 1", *q.TopN)
 	}
 	if len(q.Labels) == 0 {
 		switch {
-		case q.Template != "" || q.Multi || q.Calibrate:
-			return nil, badRequest("labels", "template, multi_label and calibrate are for labels of one's own")
+		case q.Template != "" || q.Templates != nil || q.Multi || q.Calibrate:
+			return nil, badRequest("labels", "template, templates, multi_label and calibrate are for labels of one's own")
 		case m.Labels == nil:
 			return nil, badRequest("labels", "the model has no labels of its own")
 		}
@@ -157,7 +178,30 @@ func (q *classifyRequest) own(m *Model) (*OwnLabels, error) {
 			return nil, badRequest(fmt.Sprintf("labels[%d]", i), "%q is empty or there twice", clip(l, 40))
 		}
 	}
-	return &OwnLabels{q.Labels, q.Template, q.Multi, q.Calibrate}, nil
+	o := &OwnLabels{q.Labels, q.Template, q.Templates, q.Multi, q.Calibrate}
+	switch {
+	case !pictures && q.Templates != nil:
+		return nil, badRequest("templates", "they are for pictures; there is template for texts")
+	case !pictures:
+		return o, nil
+	case q.Template != "" && q.Templates != nil:
+		return nil, badRequest("templates", "there is template as well: want one of the two")
+	case q.Template != "":
+		o.Template, o.Templates = "", []string{q.Template}
+	}
+	if n := len(q.Labels) * len(o.Templates); n > maxInputs {
+		return nil, badRequest("templates", "%d labels in %d templates are %d texts, at most %d", len(q.Labels), len(o.Templates), n, maxInputs)
+	}
+	for i, text := range o.Templates {
+		param := "template"
+		if q.Templates != nil {
+			param = fmt.Sprintf("templates[%d]", i)
+		}
+		if !strings.Contains(text, "{}") || len(text) > maxTemplate {
+			return nil, badRequest(param, "want a text with {} in the label's place, of at most %d bytes", maxTemplate)
+		}
+	}
+	return o, nil
 }
 
 // classified is what is said of text i.

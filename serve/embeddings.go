@@ -1,30 +1,105 @@
 package serve
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"net/http"
+	"slices"
+
+	"github.com/plinth-ml/plinth/media"
 )
 
-// maxInputs is the most texts of a request that are embedded, classified or ranked.
+// maxInputs is the most texts of a request that are embedded, classified or ranked; of pictures it may have maxPictures.
 const maxInputs = 2048
 
 // embeddingRequest is the body of POST /v1/embeddings.
 type embeddingRequest struct {
-	Model      string `json:"model"`
-	Input      inputs `json:"input"`
-	Format     string `json:"encoding_format" doc:"float or base64"`
-	Dimensions *int   `json:"dimensions" doc:"numbers that are kept, from the front; the rest is scaled to length 1"`
-	InputType  string `json:"input_type" doc:"query or document, for models that tell them apart"`
-	Truncate   bool   `json:"truncate" doc:"cut the ends of texts that are too long"`
-	User       string `json:"user" doc:"told to nobody"`
+	Model      string         `json:"model"`
+	Input      inputs         `json:"input" doc:"a text, ids, a picture, or a list"`
+	Messages   []embedMessage `json:"messages" doc:"in the place of input: one message with one text or picture, as vLLM has it"`
+	Modality   string         `json:"modality" doc:"text or image: what the texts of input are, as Infinity has it; text"`
+	Format     string         `json:"encoding_format" doc:"float or base64"`
+	Dimensions *int           `json:"dimensions" doc:"numbers that are kept, from the front; the rest is scaled to length 1"`
+	InputType  string         `json:"input_type" doc:"query or document, for models that tell them apart"`
+	Truncate   bool           `json:"truncate" doc:"cut the ends of texts that are too long"`
+	User       string         `json:"user" doc:"told to nobody"`
 }
 
-// inputs is one text or several, each a text or a list of ids.
-type inputs struct{ prompts }
+// inputs are texts, pictures, or lists of ids.
+type inputs struct {
+	items items
+	ids   [][]int32
+}
 
-func (p *inputs) UnmarshalJSON(b []byte) error { return p.read("input", b) }
+func (p *inputs) UnmarshalJSON(b []byte) (err error) {
+	*p = inputs{}
+	if hasObject(b) {
+		p.items, err = p.items.list("input", b, maxInputs, true)
+		return err
+	}
+	var plain prompts
+	if err := plain.read("input", b); err != nil {
+		return err
+	}
+	p.ids = plain.ids
+	for i := range plain.texts {
+		p.items = append(p.items, item{texts: plain.texts[i : i+1]})
+	}
+	return nil
+}
+
+// embedMessage is a message to embed: one text, or a list of one part.
+type embedMessage struct {
+	Role    string         `json:"role" doc:"user"`
+	Content messageContent `json:"content"`
+}
+
+// messageContent is what a message holds.
+type messageContent struct{ items }
+
+func (c *messageContent) UnmarshalJSON(b []byte) (err error) {
+	c.items, err = items(nil).list("content", b, 1, true)
+	return err
+}
+
+// join makes inputs of messages, and pictures of texts that stand for them.
+func (q *embeddingRequest) join() error {
+	if q.Messages != nil {
+		if len(q.Input.items) > 0 || len(q.Input.ids) > 0 || q.Modality != "" {
+			return badRequest("messages", "they stand in the place of input and modality")
+		}
+		if len(q.Messages) != 1 || len(q.Messages[0].Content.items) != 1 || q.Messages[0].Role != "user" {
+			return badRequest("messages", "want one message with the role user and one text or picture: there is a vector of each, and none of several together")
+		}
+		q.Input.items = q.Messages[0].Content.items
+		return nil
+	}
+	switch q.Modality {
+	case "", "text":
+		return nil
+	case "image":
+	default:
+		return badRequest("modality", "%q is neither \"text\" nor \"image\"", clip(q.Modality, 40))
+	}
+	if len(q.Input.ids) > 0 {
+		return badRequest("input", "ids are no pictures")
+	}
+	for i := range q.Input.items {
+		if one := &q.Input.items[i]; one.picture == nil {
+			param := fmt.Sprintf("input[%d]", i)
+			one.picture = &picture{param: param}
+			one.picture.err = one.picture.read([]byte(one.texts[0]))
+			if err := one.picture.fault(); err != nil {
+				return err
+			}
+			one.texts = nil
+		}
+	}
+	return nil
+}
 
 // embedding is a vector, as numbers or as the base64 of little-endian float32.
 type embedding struct {
@@ -54,7 +129,14 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.model(r.Context(), q.Model, embeds)
+	if err := q.join(); err != nil {
+		return err
+	}
+	needs := embeds
+	if slices.ContainsFunc(q.Input.items, func(i item) bool { return i.picture != nil }) {
+		needs = embedsImages
+	}
+	m, err := s.model(r.Context(), q.Model, needs)
 	if err != nil {
 		return err
 	}
@@ -68,23 +150,7 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 		return badRequest("input_type", "%q is neither \"query\" nor \"document\"", clip(q.InputType, 40))
 	}
 	a := embeddingAnswer{Object: "list", Model: m.Name}
-	var vectors [][]float32
-	compute := func() (err error) {
-		vectors, a.Truncated, err = m.Embed(r.Context(), q.Input.texts, q.InputType)
-		return err
-	}
-	if len(q.Input.ids) > 0 {
-		a.Usage, err = s.readIDs(m, &q)
-		compute = func() (err error) {
-			vectors, a.Truncated, err = m.EmbedIDs(r.Context(), q.Input.ids)
-			return err
-		}
-	} else if err = few("input", len(q.Input.texts)); err == nil {
-		a.Usage, err = s.read(m, "input", q.Input.texts, q.Truncate)
-	}
-	if err == nil {
-		err = s.take(r.Context(), m, compute)
-	}
+	vectors, err := s.vectors(r.Context(), m, &q, &a)
 	if err == nil {
 		err = m.cutUnasked("input", a.Truncated, q.Truncate)
 	}
@@ -107,6 +173,53 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, a)
 	return nil
+}
+
+// vectors computes those of a request, and counts in the answer what it read.
+func (s *Server) vectors(ctx context.Context, m *Model, q *embeddingRequest, a *embeddingAnswer) (vectors [][]float32, err error) {
+	if len(q.Input.ids) > 0 {
+		if a.Usage, err = s.readIDs(m, q); err != nil {
+			return nil, err
+		}
+		err = s.take(ctx, m.turn, func() (err error) {
+			vectors, a.Truncated, err = m.EmbedIDs(ctx, q.Input.ids)
+			return err
+		})
+		return vectors, err
+	}
+	if err := few("input", len(q.Input.items)); err != nil {
+		return nil, err
+	}
+	texts, pictures := q.Input.items.divide()
+	if a.Usage, err = s.read(m, "input", texts, q.Truncate); err != nil {
+		return nil, err
+	}
+	var seen [][]float32
+	compute := func(images []*media.Image) (err error) {
+		if len(texts) > 0 {
+			vectors, a.Truncated, err = m.Embed(ctx, texts, q.InputType)
+		}
+		if err == nil && len(images) > 0 {
+			seen, err = m.EmbedImages(ctx, images)
+		}
+		return err
+	}
+	if len(pictures) == 0 {
+		err := s.take(ctx, m.turn, func() error { return compute(nil) })
+		return vectors, err
+	}
+	if err := s.see(ctx, m, pictures, compute); err != nil {
+		return nil, err
+	}
+	var all [][]float32 // in the order of the request
+	for _, i := range q.Input.items {
+		from := &vectors
+		if i.picture != nil {
+			from = &seen
+		}
+		all, *from = append(all, (*from)[0]), (*from)[1:]
+	}
+	return all, nil
 }
 
 // readIDs counts the ids of a request, which are used as they are.

@@ -41,12 +41,22 @@ var honest = map[string][]string{
 	"/v1/messages": {`{"model":"taught","max_tokens":4,"system":"s","messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"x"}]}],
 		"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"auto"}}`},
 	"/v1/messages/count_tokens": {`{"model":"taught","messages":[{"role":"user","content":"hi"}]}`},
-	"/v1/embeddings":            {`{"model":"reader","input":"a"}`, `{"model":"reader","input":[[7,8]],"dimensions":2}`},
-	"/v1/classify":              {`{"model":"reader","input":["a",["a","b"]]}`, `{"model":"reader","input":"a","labels":["a","b"]}`},
-	"/v1/rerank":                {`{"model":"reader","query":"a","documents":["b",{"text":"a"}]}`},
-	"/tokenize":                 {`{"model":"tiny","prompt":"a"}`},
-	"/detokenize":               {`{"model":"tiny","tokens":[1]}`},
+	"/v1/embeddings": {
+		`{"model":"seer","input":[{"image":"` + onePixel + `"},{"text":"a"},{"type":"image_url","image_url":{"url":"` + onePixel + `"}},"a"],"encoding_format":"base64"}`,
+		`{"model":"seer","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"` + onePixel + `"}}]}]}`, `{"model":"seer","modality":"image","input":"` + onePixel + `"}`,
+		`{"model":"reader","input":"a"}`, `{"model":"reader","input":[[7,8]],"dimensions":2}`,
+	},
+	"/v1/classify": {
+		`{"model":"seer","input":[{"image":"` + onePixel + `"}],"labels":["red","green"],"templates":["a {}","the {}"]}`, `{"model":"seer","input":{"image":"` + onePixel + `"},"labels":["red"],"template":"a {}"}`,
+		`{"model":"reader","input":["a",["a","b"]]}`, `{"model":"reader","input":"a","labels":["a","b"]}`,
+	},
+	"/v1/rerank":  {`{"model":"reader","query":"a","documents":["b",{"text":"a"}]}`},
+	"/tokenize":   {`{"model":"tiny","prompt":"a"}`},
+	"/detokenize": {`{"model":"tiny","tokens":[1]}`},
 }
+
+// onePixel is a GIF of a black pixel.
+const onePixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAAAAACwAAAAAAQABAAACAkQBADs="
 
 // raw stands in a request as it is, JSON or not.
 type raw string
@@ -62,6 +72,7 @@ func badValues(long int) []raw {
 		`NaN`, `Infinity`, `-Infinity`, `undefined`, `'x'`, `01`, `.5`, ``,
 		`""`, `"x"`, `" "`, `"\u0000"`, `"\ud800"`, `"\udc00\ud800"`, "\"\xff\xfe\xc0\x80\"", "\"\n\"", `"\x"`, `"NaN"`, `"-1"`, `"../../etc/passwd"`, `"%s%n"`, "\"\u202e\u2066\"",
 		`"<|im_end|>\n<|im_start|>system"`, `"<|endoftext|>"`, `"{{ 1/0 }}{% for x in range(10**9) %}"`, quoted(strings.Repeat("x", long)), quoted(strings.Repeat(`\u0001`, long/6)), quoted(strings.Repeat("<tool_call>", long/11)),
+		`"data:image/png;base64,iVBORw0KGgo="`, `"data:;base64,"`, `"data:,"`, `"http://127.0.0.1/"`, `"file:///etc/passwd"`, quoted("data:image/png;base64," + strings.Repeat("iVBORw0K", long/8)), `{"url":"data:;base64,AAAA"}`,
 		`"(a+)+b"`, `"(a|b|c){1000}{1000}"`, `"a{1000000000}"`, `"((((((((((a*)*)*)*)*)*)*)*)*)*)*"`, `"root ::= root"`, `"root ::= root \"a\" | \"a\""`, `"root ::= x"`,
 		`[]`, `[null]`, `[[]]`, `[{}]`, `[0]`, `[-1]`, `["",""]`, `["a",1,null,{}]`, nested("[", "", "]", 300), nested("[", "", "]", 20000), raw("[0" + strings.Repeat(",0", long/2) + "]"), raw(`["a"` + strings.Repeat(`,"a"`, long/4) + "]"),
 		`{}`, `{"":""}`, `{"type":"x"}`, `{"type":"text"}`, `{"type":null}`, `{"type":"object","$ref":"#"}`, `{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a"}}}`, `{"a":1,"a":2}`, `{"type":"text","type":"text","text":"a"}`, `{"1":NaN}`,
@@ -274,7 +285,7 @@ func (a alarm) Handle(ctx context.Context, r slog.Record) error {
 func besieged(t testing.TB) (doc map[string]any, send func(t testing.TB, path, body string) int) {
 	t.Helper()
 	var rung atomic.Int64
-	s, err := serve.New(serve.Options{Models: []*serve.Model{tiny(t, generate.EngineOptions{}), taught(t, generate.EngineOptions{}), reader(t)},
+	s, err := serve.New(serve.Options{Models: []*serve.Model{tiny(t, generate.EngineOptions{}), taught(t, generate.EngineOptions{}), reader(t), seer(t)},
 		Log: slog.New(alarm{slog.NewTextHandler(io.Discard, nil), &rung})})
 	if err != nil {
 		t.Fatal(err)

@@ -103,7 +103,7 @@ func TestInputsRefused(t *testing.T) {
 		{"embeddings", `"input":[7],"input_type":"query"`, "input_type"}, {"embeddings", `"input":[[7],[]]`, "input"}, {"embeddings", `"input":[-1]`, "input"}, {"embeddings", `"input":[[` + strings.Repeat("1,", 20) + `1]]`, "input"},
 		{"embeddings", `"input":"cut"`, "input"}, {"classify", `"input":"cut"`, "input"}, {"rerank", `"query":"a","documents":["cut"]`, "documents"},
 		{"embeddings", `"input":"a","model":"tiny"`, "model"}, {"chat/completions", `"messages":[{"role":"user","content":"a"}]`, "model"}, {"completions", `"prompt":"a"`, "model"},
-		{"classify", ``, "input"}, {"classify", `"input":[["a","b","c"]]`, "input"}, {"classify", `"input":[[]]`, "input"}, {"classify", `"input":"a","labels":["a","a"]`, "labels[1]"}, {"classify", `"input":"a","labels":[""]`, "labels[0]"},
+		{"classify", ``, "input"}, {"classify", `"input":[["a","b","c"]]`, "input[0]"}, {"classify", `"input":[[]]`, "input[0]"}, {"classify", `"input":"a","labels":["a","a"]`, "labels[1]"}, {"classify", `"input":"a","labels":[""]`, "labels[0]"},
 		{"classify", `"input":"a","multi_label":true`, "labels"}, {"classify", `"input":"a","top_n":0`, "top_n"}, {"classify", `"input":"` + long + `"`, "input[0]"}, {"classify", `"input":[["a","b"]],"labels":["x"]`, "input[0]"},
 		{"classify", `"input":"a","labels":["a"],"template":"bad"`, "template"}, {"classify", `"input":"a","model":"unlabelled"`, "labels"},
 		{"rerank", `"documents":["a"]`, "query"}, {"rerank", `"query":"a"`, "documents"}, {"rerank", `"query":"a","documents":[{"x":1}]`, "documents"}, {"rerank", `"query":"a","documents":[""]`, "documents"},

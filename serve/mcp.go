@@ -82,14 +82,14 @@ func (s *Server) mcpTools() []mcpTool {
 	}
 	var list []mcpTool
 	for _, t := range []struct {
-		needs ability
+		needs []ability // any of them
 		tool  mcpTool
 	}{
-		{writes, tool("generate", "Writes text with a language model.", mcpGenerate{}, "prompt", (*Server).mcpGenerate)},
-		{embeds, tool("embed", "Vectors of texts, whose angles tell how near their meanings are.", embeddingRequest{}, "input", inProcess((*Server).embeddings))},
-		{classifies, tool("classify", "Labels of texts with their probabilities.", classifyRequest{}, "input", inProcess((*Server).classify))},
+		{[]ability{writes}, tool("generate", "Writes text with a language model.", mcpGenerate{}, "prompt", (*Server).mcpGenerate)},
+		{[]ability{embeds}, tool("embed", "Vectors of texts, and of pictures where the model sees, whose angles tell how near their meanings are.", embeddingRequest{}, "input", inProcess((*Server).embeddings))},
+		{[]ability{classifies, classifiesImages}, tool("classify", "Labels of texts or pictures with their probabilities.", classifyRequest{}, "input", inProcess((*Server).classify))},
 	} {
-		if s.shelf.find("", t.needs) != nil {
+		if slices.ContainsFunc(t.needs, func(a ability) bool { return s.shelf.find("", a) != nil }) {
 			list = append(list, t.tool)
 		}
 	}
@@ -137,8 +137,12 @@ func (s *Server) MCP(ctx context.Context, in io.Reader, out io.Writer) error {
 			if len(m.ID) == 0 || m.Method == "" {
 				continue // a notification, or an answer to nothing that was asked
 			}
-			slots <- struct{}{}
 			one := c.begin(ctx, m.ID)
+			if one == nil {
+				c.write(rpc{ID: m.ID, Error: &rpcError{-32600, "a request with this id is in progress"}})
+				continue
+			}
+			slots <- struct{}{}
 			calls.Go(func() {
 				defer func() { <-slots }()
 				c.answer(one, m)
@@ -157,11 +161,14 @@ type mcpSession struct {
 	running map[string]context.CancelFunc // by the id of the request
 }
 
-// begin notes a request, which may be cancelled by its id.
+// begin notes a request, which may be cancelled by its id; nil: one with this id is in progress.
 func (c *mcpSession) begin(ctx context.Context, id json.RawMessage) context.Context {
-	one, cancel := context.WithCancel(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.running[string(id)] != nil {
+		return nil
+	}
+	one, cancel := context.WithCancel(ctx)
 	c.running[string(id)] = cancel
 	return one
 }

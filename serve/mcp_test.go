@@ -85,3 +85,19 @@ func TestMCP(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMCPSameIDs: requests with the id of one that is in progress are refused, each once.
+func TestMCPSameIDs(t *testing.T) {
+	s, err := serve.New(serve.Options{Models: []*serve.Model{reader(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers strings.Builder
+	const n = 200
+	if err := s.MCP(t.Context(), strings.NewReader(strings.Repeat(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"embed","arguments":{"input":"a"}}}`+"\n", n)), &answers); err != nil {
+		t.Fatal(err)
+	}
+	if done, refused := strings.Count(answers.String(), `"isError":false`), strings.Count(answers.String(), "-32600"); done == 0 || done+refused != n {
+		t.Errorf("%d answered, %d refused", done, refused)
+	}
+}

@@ -19,6 +19,7 @@ type metrics struct {
 	firsts   *prometheus.HistogramVec
 	events   *prometheus.HistogramVec
 	counted  *prometheus.CounterVec
+	images   *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) *metrics {
@@ -28,8 +29,9 @@ func newMetrics(s *Server) *metrics {
 		firsts:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plinth_first_token_seconds", Help: "Time to the first token of a request.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 10)}, []string{"model"}),
 		events:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "plinth_event_seconds", Help: "Time from the end of the step that chose a token until the server is done with it, in a stream until it is written.", Buckets: prometheus.ExponentialBuckets(8e-6, 2, 16)}, []string{"model"}),
 		counted:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plinth_tokens_total", Help: "Tokens of prompts and of answers."}, []string{"model", "kind"}),
+		images:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plinth_images_total", Help: "Pictures of requests."}, []string{"model"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.events, m.counted, collectors.NewGoCollector())
+	m.registry.MustRegister(m.requests, m.seconds, m.firsts, m.events, m.counted, m.images, collectors.NewGoCollector())
 	for part, bytes := range map[string]func() float64{"automata": s.compiled.automata, "states": func() float64 { return float64(s.compiled.found.Used()) }} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plinth_constraint_bytes", Help: "Memory of constraints on answers.", ConstLabels: prometheus.Labels{"part": part}}, bytes))
 	}
@@ -85,6 +87,10 @@ func (m *metrics) tokens(model *Model, u usage) {
 	m.counted.WithLabelValues(model.Name, "prompt").Add(float64(u.Prompt))
 	m.counted.WithLabelValues(model.Name, "cached").Add(float64(u.Details.Cached))
 	m.counted.WithLabelValues(model.Name, "answer").Add(float64(u.Completion))
+}
+
+func (m *metrics) seen(model *Model, pictures int) {
+	m.images.WithLabelValues(model.Name).Add(float64(pictures))
 }
 
 func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) error {

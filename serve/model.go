@@ -10,6 +10,7 @@ import (
 
 	"github.com/plinth-ml/plinth/chat"
 	"github.com/plinth-ml/plinth/generate"
+	"github.com/plinth-ml/plinth/media"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
@@ -28,16 +29,19 @@ type Model struct {
 	Extra    map[string]any   // values for the template
 
 	// What the model does beside; each may be nil. No two of these functions run at once for one model.
-	Embed    func(ctx context.Context, texts []string, kind string) (vectors [][]float32, cut int, err error)   // kind "query" and "document" where the model tells them apart, "" else
-	EmbedIDs func(ctx context.Context, ids [][]int32) (vectors [][]float32, cut int, err error)                 // of ids as they are; there where Embed is
-	Classify func(ctx context.Context, texts [][]string, own *OwnLabels) (c *Classes, err error)                // each a text or a pair; own nil: by the model's own labels
-	Rerank   func(ctx context.Context, query string, documents []string) (scores []float64, cut int, err error) // how well each document answers
+	Embed          func(ctx context.Context, texts []string, kind string) (vectors [][]float32, cut int, err error)   // kind "query" and "document" where the model tells them apart, "" else
+	EmbedIDs       func(ctx context.Context, ids [][]int32) (vectors [][]float32, cut int, err error)                 // of ids as they are; there where Embed is
+	Classify       func(ctx context.Context, texts [][]string, own *OwnLabels) (c *Classes, err error)                // each a text or a pair; own nil: by the model's own labels
+	EmbedImages    func(ctx context.Context, images []*media.Image) (vectors [][]float32, err error)                  // in the space of Embed's; there only where Embed is
+	ClassifyImages func(ctx context.Context, images []*media.Image, own *OwnLabels) (c *Classes, err error)           // own nil: by the model's own labels
+	Rerank         func(ctx context.Context, query string, documents []string) (scores []float64, cut int, err error) // how well each document answers
 
 	Bytes int64        // memory that Close gives back
 	Close func() error // nobody uses the model any more: it gives back its memory; nil: there is nothing to give back
 
-	Dimensions int      // of a vector that Embed makes
-	Labels     []string // Classify's own; empty: it says numbers; nil: it wants OwnLabels
+	Dimensions int       // of a vector that Embed makes
+	Ground     *[3]uint8 // colour that is seen where a picture is transparent; nil: alpha is dropped
+	Labels     []string  // Classify's own; empty: it says numbers; nil: it wants OwnLabels
 
 	turn turn
 
@@ -53,6 +57,9 @@ const (
 	embeds     ability = "embeddings"
 	classifies ability = "classify"
 	reranks    ability = "rerank"
+
+	embedsImages     ability = "image_embeddings"
+	classifiesImages ability = "image_classify"
 )
 
 // abilities are what the model can do.
@@ -61,7 +68,8 @@ func (m *Model) abilities() []ability {
 	for _, a := range []struct {
 		name ability
 		has  bool
-	}{{writes, m.Engine != nil}, {chats, m.Dialogue != nil}, {embeds, m.Embed != nil}, {classifies, m.Classify != nil}, {reranks, m.Rerank != nil}} {
+	}{{writes, m.Engine != nil}, {chats, m.Dialogue != nil}, {embeds, m.Embed != nil}, {classifies, m.Classify != nil}, {reranks, m.Rerank != nil},
+		{embedsImages, m.EmbedImages != nil}, {classifiesImages, m.ClassifyImages != nil}} {
 		if a.has {
 			list = append(list, a.name)
 		}

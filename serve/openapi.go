@@ -23,15 +23,25 @@ func listOf(s schema) schema { return schema{"type": "array", "items": s} }
 func (d *openAPIDocument) shapes() map[reflect.Type]func() schema {
 	text, ids := schema{"type": "string"}, listOf(schema{"type": "integer"})
 	prompt := func() schema { return either(text, listOf(text), ids, listOf(ids)) }
-	part := schema{"type": "object", "properties": schema{"type": text, "text": text}, "required": []string{"type"}}
+	said := schema{"type": "object", "properties": schema{"type": text, "text": text}, "required": []string{"type"}}
 	return map[reflect.Type]func() schema{
 		reflect.TypeFor[json.RawMessage](): func() schema { return schema{} },
 		reflect.TypeFor[prompts]():         prompt,
-		reflect.TypeFor[inputs]():          prompt,
-		reflect.TypeFor[texts]():           func() schema { return either(text, listOf(text)) },
-		reflect.TypeFor[textPairs]():       func() schema { return either(text, listOf(either(text, listOf(text)))) },
+		reflect.TypeFor[inputs](): func() schema {
+			return either(prompt(), d.of(reflect.TypeFor[part]()), listOf(either(text, d.of(reflect.TypeFor[part]()))))
+		},
+		reflect.TypeFor[texts]():          func() schema { return either(text, listOf(text)) },
+		reflect.TypeFor[messageContent](): func() schema { return either(text, listOf(d.of(reflect.TypeFor[part]()))) },
+		reflect.TypeFor[picture]():        func() schema { return text },
+		reflect.TypeFor[linked](): func() schema {
+			return either(text, schema{"type": "object", "properties": schema{"url": text, "detail": text}, "required": []string{"url"}})
+		},
+		reflect.TypeFor[classifyInput](): func() schema {
+			p := d.of(reflect.TypeFor[part]())
+			return either(text, p, listOf(either(text, listOf(text), p)))
+		},
 		reflect.TypeFor[document]():        func() schema { return either(text, schema{"type": "object", "properties": schema{"text": text}}) },
-		reflect.TypeFor[chat.Content]():    func() schema { return either(text, listOf(part), schema{"type": "null"}) },
+		reflect.TypeFor[chat.Content]():    func() schema { return either(text, listOf(said), schema{"type": "null"}) },
 		reflect.TypeFor[responseInput]():   func() schema { return either(text, listOf(d.of(reflect.TypeFor[responseItem]()))) },
 		reflect.TypeFor[responseContent](): func() schema { return either(text, listOf(d.of(reflect.TypeFor[responsePart]()))) },
 		reflect.TypeFor[blocks]():          func() schema { return either(text, listOf(d.of(reflect.TypeFor[block]()))) },

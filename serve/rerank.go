@@ -83,7 +83,7 @@ func (s *Server) rerank(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.Usage.Prompt, a.Usage.Total = a.Usage.Prompt+query.Prompt, a.Usage.Total+query.Total
 	var scores []float64
-	err = s.take(r.Context(), m, func() (err error) {
+	err = s.take(r.Context(), m.turn, func() (err error) {
 		scores, a.Truncated, err = m.Rerank(r.Context(), q.Query, documents)
 		return err
 	})

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/plinth-ml/plinth/media"
 )
 
 // Options say what a server offers, to whom, and how much of it.
@@ -34,6 +36,8 @@ type Options struct {
 	SlowReader  time.Duration // time that a client may take to read a piece of an answer; 0: 10 s
 	LoadWait    time.Duration // time that a request waits for a model that other models in use leave no room for; 0: 30 s
 	Constraints int           // bytes that all constraints of answers may take together, half of them automata; 0: 256 MiB
+	Images      media.Limits  // of each picture; a zero Pixels is 2,097,152, other zero fields are media's defaults
+	ImageURLs   bool          // fetch pictures from addresses on the public internet that requests name
 	Log         *slog.Logger  // of requests, without their content; nil: none
 }
 
@@ -49,6 +53,8 @@ type Server struct {
 	shelf    *shelf
 	kept     kept // answers of /v1/responses
 	compiled *compiled
+	viewers  turn          // of requests with pictures
+	fetcher  *fetcher      // nil: nothing is fetched
 	requests atomic.Uint64 // numbers ids
 	active   atomic.Int64  // requests in progress that came before draining
 	draining atomic.Bool
@@ -65,6 +71,13 @@ func New(o Options) (*Server, error) {
 	}
 	if s.o.SlowReader == 0 {
 		s.o.SlowReader = 10 * time.Second
+	}
+	if s.o.Images.Pixels == 0 {
+		s.o.Images.Pixels = defaultPixels
+	}
+	s.viewers = newTurn(maxViewers)
+	if o.ImageURLs {
+		s.fetcher = newFetcher(s.o.MaxBody)
 	}
 	for i, k := range o.Keys {
 		if len(k) < minKey {

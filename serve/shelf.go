@@ -78,7 +78,7 @@ func (h *shelf) add(name string, open func() (*Model, error), m *Model) error {
 	if name == "" || slices.ContainsFunc(h.places, func(p *place) bool { return p.name == name }) {
 		return fmt.Errorf("serve: model name %q is empty or there twice", name)
 	}
-	m.turn = newTurn()
+	m.turn = newTurn(1)
 	p := &place{name: name, can: m.abilities(), open: open, about: m.info(), bytes: m.Bytes}
 	if open != nil && h.most > 0 && p.bytes > h.most {
 		return errors.Join(fmt.Errorf("serve: model %s takes %d bytes, more than the %d of all models together", name, p.bytes, h.most), m.close())
@@ -189,7 +189,7 @@ func (h *shelf) tryTake(p *place) (m *Model, changed chan struct{}, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		m.turn = newTurn()
+		m.turn = newTurn(1)
 		p.model, p.about, p.bytes = m, m.info(), m.Bytes
 	}
 	p.users++

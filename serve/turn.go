@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// turn lets one request at a time through to what computes for one at a time.
+// turn lets a few requests at a time through, one to what computes for one at a time.
 type turn struct {
 	taken   chan struct{}
 	waiting *atomic.Int32
@@ -15,24 +15,24 @@ type turn struct {
 // maxTurns is the most requests that wait for their turn.
 const maxTurns = 64
 
-func newTurn() turn { return turn{make(chan struct{}, 1), new(atomic.Int32)} }
+func newTurn(n int) turn { return turn{make(chan struct{}, n), new(atomic.Int32)} }
 
 // take calls f when it is the request's turn.
-func (s *Server) take(ctx context.Context, m *Model, f func() error) error {
+func (s *Server) take(ctx context.Context, t turn, f func() error) error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	if m.turn.waiting.Add(1) > maxTurns {
-		m.turn.waiting.Add(-1)
+	if t.waiting.Add(1) > maxTurns {
+		t.waiting.Add(-1)
 		return tooMany(time.Second)
 	}
 	select {
-	case m.turn.taken <- struct{}{}:
-		m.turn.waiting.Add(-1)
+	case t.taken <- struct{}{}:
+		t.waiting.Add(-1)
 	case <-ctx.Done():
-		m.turn.waiting.Add(-1)
+		t.waiting.Add(-1)
 		return ctx.Err()
 	}
-	defer func() { <-m.turn.taken }()
+	defer func() { <-t.taken }()
 	return f()
 }

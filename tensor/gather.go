@@ -8,10 +8,10 @@ type gatherOp struct {
 	ids  Buf
 }
 
-// Gather returns the rows of w that ids names: an embedding, or a choice of tokens. w is [V, C], of any storage type, ids I32 [N]; the result is [N, C].
+// Gather returns the rows of w that ids names: an embedding, or a choice of tokens. w is [V, C], or [C] for a single row, of any storage type, ids I32 [N]; the result is [N, C].
 // ids must be in range: check what comes from outside before.
 func (t *Tape) Gather(w *Tensor, ids Buf) *Tensor {
-	_, C := w.Dims2()
+	C := w.rowLen()
 	from := t.mark()
 	y := t.tensor(valuesOf(w), ids.Len(), C)
 	t.k.Gather(y.Data, w.Data, ids, C, false)
@@ -143,8 +143,7 @@ func (o *embedOp) back(t *Tape) {
 // scatter adds the rows dy [N, C] to those of w's gradient that ids names.
 func (t *Tape) scatter(w *Tensor, dy, ids Buf) {
 	if dw := t.sumGrad(w); !dw.None() {
-		_, C := w.Dims2()
-		t.k.ScatterAdd(dw, dy, ids, C)
+		t.k.ScatterAdd(dw, dy, ids, w.rowLen())
 	}
 }
 

@@ -24,6 +24,9 @@ var (
 	pos   = tensor.IDs([]int32{0, 1, 2, 0, 0, 1, 2, 3})
 )
 
+// stats are running statistics of three columns.
+func stats(v float64) *tensor.Tensor { return tensor.FromF64([]float64{v, v + 0.2, v + 0.4}, 3) }
+
 func ops() []gradCase {
 	cases := []gradCase{
 		{"Add", [][]int{{4, 3}, {4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Add(x[0], x[1]) }},
@@ -35,6 +38,10 @@ func ops() []gradCase {
 		{"Mul itself", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Mul(x[0], x[0]) }},
 		{"Scale", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Scale(x[0], -1.5) }},
 		{"MatMul", [][]int{{4, 3}, {3, 5}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.MatMul(x[0], x[1]) }},
+		{"Normalize", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Normalize(x[0]) }},
+		{"Gather of one row", [][]int{{3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			return t.Gather(x[0], tensor.IDs([]int32{0, 0}))
+		}},
 		{"MatMul of activations", [][]int{{3, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			a := t.Scale(x[0], 0.5)
 			return t.MatMul(t.MatMul(a, a), x[0])
@@ -107,13 +114,34 @@ func ops() []gradCase {
 		{"SeqMean", [][]int{{9, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.SeqMean(t.Scale(x[0], 1), spans) // row 8 is outside
 		}},
+		{"AvgPool", [][]int{{2 * 5 * 3, 2}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			y, _ := t.AvgPool(t.Scale(x[0], 2), tensor.Pictures{B: 2, H: 5, W: 3}, 2)
+			return y
+		}},
+		{"Conv", [][]int{{2 * 4 * 3, 2}, {3, 2, 3, 3}, {3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			y, _ := t.Conv(x[0], tensor.Pictures{B: 2, H: 4, W: 3}, x[1], x[2], tensor.Conv{Pad: 1})
+			return y
+		}},
+		{"Conv residual chain", [][]int{{5 * 4, 3}, {3, 3, 3, 3}, {3}, {2, 3, 3, 2}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			h, p := t.Scale(x[0], 2), tensor.Pictures{B: 1, H: 5, W: 4}
+			h, p = t.Conv(h, p, x[1], x[2], tensor.Conv{Pad: 1, Act: tensor.SiLU, Residual: h})
+			h, p = t.Conv(h, p, x[1], nil, tensor.Conv{Pad: 1, Residual: h})
+			h, p = t.Conv(h, p, x[3], nil, tensor.Conv{Stride: 2, Pad: 1, Act: tensor.Tanh})
+			y, _ := t.AvgPool(h, p, 2)
+			return y
+		}},
+		{"BatchNorm", [][]int{{6, 3}, {3}, {3}, {3, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
+			h := t.BatchNorm(t.Scale(x[0], 2), x[1], x[2], stats(0), stats(1), tensor.BatchNorm{Eps: 1e-2, Momentum: 0.1, Act: tensor.SiLU})
+			h = t.BatchNorm(t.Linear(h, x[3], nil, tensor.Linear{}), x[1], x[2], stats(0.5), stats(2), tensor.BatchNorm{Eps: 1e-2, Frozen: true, Residual: h})
+			return t.BatchNorm(t.Linear(h, x[3], nil, tensor.Linear{}), x[1], x[2], stats(0), stats(1), tensor.BatchNorm{Eps: 1e-2, Residual: h, Act: tensor.Tanh})
+		}},
 		{"Recompute", [][]int{{4, 3}, {3, 3}, {3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.Recompute(t.Scale(x[0], 1), func(h *tensor.Tensor) *tensor.Tensor {
 				return t.Linear(t.RMSNorm(h, x[2], 1e-5), x[1], nil, tensor.Linear{Act: tensor.GELU, Residual: h})
 			})
 		}},
 	}
-	for _, act := range []tensor.Act{tensor.GELU, tensor.GELUTanh, tensor.ReLU, tensor.SiLU, tensor.Tanh, tensor.Sigmoid} {
+	for _, act := range []tensor.Act{tensor.GELU, tensor.GELUTanh, tensor.ReLU, tensor.SiLU, tensor.Tanh, tensor.Sigmoid, tensor.QuickGELU} {
 		cases = append(cases, gradCase{"Act " + act.String(), [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Act(act, x[0]) }},
 			gradCase{"Linear " + act.String(), [][]int{{4, 3}, {5, 3}, {5}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 				return t.Linear(x[0], x[1], x[2], tensor.Linear{Act: act})

@@ -108,12 +108,26 @@ type packing struct {
 	kernel.Packed
 	version int
 	uses    int // products so far that would have gained by it
+	bias    Buf // of ConvNorm
 }
 
 // packs are the packed weights of a tape, or of several of one set of weights.
 type packs struct {
 	sync.Mutex
 	of map[*Tensor]*packing
+}
+
+// entry returns the place of w's packed form; p is locked.
+func (p *packs) entry(w *Tensor) *packing {
+	if p.of == nil {
+		p.of = map[*Tensor]*packing{}
+	}
+	e := p.of[w]
+	if e == nil {
+		e = &packing{version: w.version - 1}
+		p.of[w] = e
+	}
+	return e
 }
 
 // A packed copy takes as much memory as the weight. Products of many rows make one on the way at little cost, and a set may read weights
@@ -128,14 +142,7 @@ const (
 func (t *Tape) packed(w *Tensor, trans bool, in, out, rows int) *kernel.Packed {
 	t.packs.Lock()
 	defer t.packs.Unlock()
-	if t.packs.of == nil {
-		t.packs.of = map[*Tensor]*packing{}
-	}
-	p := t.packs.of[w]
-	if p == nil {
-		p = &packing{version: w.version - 1}
-		t.packs.of[w] = p
-	}
+	p := t.packs.entry(w)
 	if !t.int8 && trans && p.uses < packUses && t.k.ReadsRows {
 		if rows > 1 && rows < packRows {
 			p.uses++

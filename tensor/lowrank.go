@@ -236,6 +236,13 @@ func (t *Tape) Constant(v float64, shape ...int) *Tensor {
 	return y
 }
 
+// Input returns a float32 tensor that fill gives its values, on the host. It lives until Reset, and nothing flows back into it.
+func (t *Tape) Input(fill func([]float32), shape ...int) *Tensor {
+	y := t.tensor(F32, shape...)
+	fill(y.Data.F32())
+	return y
+}
+
 // values reads a float buffer on the host.
 func values(b Buf) func(i int) float64 {
 	if b.DType() == F64 {

@@ -32,16 +32,17 @@ const (
 	Q5_K = kernel.Q5_K
 	Q6_K = kernel.Q6_K
 
-	Identity = kernel.Identity
-	GELU     = kernel.GELU
-	GELUTanh = kernel.GELUTanh
-	ReLU     = kernel.ReLU
-	SiLU     = kernel.SiLU
-	Tanh     = kernel.Tanh
-	Sigmoid  = kernel.Sigmoid
+	Identity  = kernel.Identity
+	GELU      = kernel.GELU
+	GELUTanh  = kernel.GELUTanh
+	ReLU      = kernel.ReLU
+	SiLU      = kernel.SiLU
+	Tanh      = kernel.Tanh
+	Sigmoid   = kernel.Sigmoid
+	QuickGELU = kernel.QuickGELU
 )
 
-// Shape is up to three sizes, outermost first.
+// Shape is up to four sizes, outermost first; none is a single number.
 type Shape []int
 
 // Elements is the product of the sizes.
@@ -68,7 +69,7 @@ type Tensor struct {
 	Data Buf // the values; none while the tensor is only a shape
 	Grad Buf // the gradient; for a parameter it is there from Alloc on, otherwise only during Backward
 
-	dims    [3]int
+	dims    [4]int
 	rank    int
 	needs   bool  // a gradient flows through it
 	read    bool  // a gradient needs its values: known at the end of a Scope
@@ -118,8 +119,8 @@ func fromBuf(b Buf, shape []int) *Tensor {
 }
 
 func (x *Tensor) setShape(shape []int) {
-	if len(shape) < 1 || len(shape) > len(x.dims) {
-		panic(fmt.Sprintf("tensor: rank %d is not 1 to %d", len(shape), len(x.dims)))
+	if len(shape) > len(x.dims) {
+		panic(fmt.Sprintf("tensor: rank %d is above %d", len(shape), len(x.dims)))
 	}
 	x.rank = copy(x.dims[:], shape)
 }
@@ -167,12 +168,29 @@ func (x *Tensor) Rank() int { return x.rank }
 // Len is the number of elements.
 func (x *Tensor) Len() int { return Shape(x.dims[:x.rank]).Elements() }
 
-// Dims2 returns the sizes of a matrix [N, C]; it panics on another rank.
+// Dims2 returns the sizes of a matrix [N, C]. A tensor of more sizes, such as the weight of a convolution, is one of N rows; one of fewer is no matrix, and it panics.
 func (x *Tensor) Dims2() (n, c int) {
-	if x.rank != 2 {
+	if x.rank < 2 {
 		panic(fmt.Sprintf("tensor: shape %v is not a matrix", x.Shape()))
 	}
-	return x.dims[0], x.dims[1]
+	return x.dims[0], Shape(x.dims[1:x.rank]).Elements()
+}
+
+// rowLen is the length of a row of x as a table of rows: a vector is one row.
+func (x *Tensor) rowLen() int {
+	if x.rank == 1 {
+		return x.dims[0]
+	}
+	_, C := x.Dims2()
+	return C
+}
+
+// Dims4 returns the sizes of a convolution's weight [O, C, KH, KW]; it panics on another rank.
+func (x *Tensor) Dims4() (o, c, kh, kw int) {
+	if x.rank != 4 {
+		panic(fmt.Sprintf("tensor: shape %v is not that of a convolution's weight", x.Shape()))
+	}
+	return x.dims[0], x.dims[1], x.dims[2], x.dims[3]
 }
 
 // F32 returns the values of a host float32 tensor.

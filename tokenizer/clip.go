@@ -18,12 +18,6 @@ import (
 // clipName begins the name of OpenAI's file, bpe_simple_vocab_16e6.txt.gz, also when it is unpacked.
 const clipName = "bpe_simple_vocab_16e6.txt"
 
-// Names of the tokens around a text of CLIP's.
-const (
-	clipStart = "<|startoftext|>"
-	clipEnd   = "<|endoftext|>"
-)
-
 // ErrContext is in the chain of an error about a text of more tokens than a model reads.
 var ErrContext = errors.New("longer than the model reads")
 
@@ -75,10 +69,10 @@ func isPythonSpace(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <=
 // normalizer of tokenizer.json, which does less, is passed over, and special tokens that the text spells out are text like any
 // other. Only ſ behind an apostrophe, which OpenAI's pattern takes for an s, is split otherwise. More than context ids are an error that wraps ErrContext and says how many, or where truncate is set, lose what comes before the end.
 func (t *Tokenizer) EncodeCLIP(text string, context int, truncate bool) ([]int32, error) {
-	start, ok := t.SpecialID(clipStart)
-	end, too := t.SpecialID(clipEnd)
+	start, ok := t.SpecialID(CLIPStart)
+	end, too := t.SpecialID(CLIPEnd)
 	if !ok || !too || context < 2 {
-		return nil, fmt.Errorf("tokenizer: a context of %d tokens, which begins with %s and ends with %s: the vocabulary has them %v, %v", context, clipStart, clipEnd, ok, too)
+		return nil, fmt.Errorf("tokenizer: a context of %d tokens, which begins with %s and ends with %s: the vocabulary has them %v, %v", context, CLIPStart, CLIPEnd, ok, too)
 	}
 	e := t.encoders.Get().(*Encoder)
 	defer t.encoders.Put(e)
@@ -144,8 +138,8 @@ func LoadCLIP(data []byte) (*Tokenizer, error) {
 	if len(merges) < clipMerges {
 		return nil, fmt.Errorf("tokenizer: CLIP's merges: %d, want %d", len(merges), clipMerges)
 	}
-	enter(clipStart)
-	enter(clipEnd)
+	enter(CLIPStart)
+	enter(CLIPEnd)
 	tokens, err := json.Marshal(vocab)
 	if err != nil {
 		return nil, err
@@ -154,21 +148,5 @@ func LoadCLIP(data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Load(fmt.Appendf(nil, clipFile, tokens, pairs))
+	return Load(fmt.Appendf(nil, clipFile, vocab[CLIPStart], vocab[CLIPEnd], tokens, pairs))
 }
-
-// clipFile is Hugging Face's tokenizer.json for CLIP, but for its vocabulary and its merges.
-const clipFile = `{
-	"version": "1.0", "truncation": null, "padding": null,
-	"added_tokens": [
-		{"id": 49406, "special": true, "content": "<|startoftext|>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": true},
-		{"id": 49407, "special": true, "content": "<|endoftext|>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false}],
-	"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": " "}, {"type": "Lowercase"}]},
-	"pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-		{"type": "Split", "pattern": {"Regex": "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"}, "behavior": "Removed", "invert": true},
-		{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true}]},
-	"post_processor": {"type": "RobertaProcessing", "sep": ["<|endoftext|>", 49407], "cls": ["<|startoftext|>", 49406], "trim_offsets": false, "add_prefix_space": false},
-	"decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true},
-	"model": {"type": "BPE", "dropout": null, "unk_token": "<|endoftext|>", "continuing_subword_prefix": "", "end_of_word_suffix": "</w>", "fuse_unk": false,
-		"vocab": %s, "merges": %s}
-}`

@@ -32,6 +32,8 @@ type Hooks struct {
 	Validate func(ctx context.Context, step int) (loss, bitsPerByte float64, err error)
 	// Sample returns text that the model makes now.
 	Sample func(ctx context.Context, step int) (string, error)
+	// Found returns what else the last validation found, for the metrics.
+	Found func() map[string]float64
 	// Progress is told of every logged step and of what else happens.
 	Progress func(Event)
 	// Stop is asked after every validation but the last; true ends the run there as if it were its last step.
@@ -49,8 +51,9 @@ type Loop struct {
 	params []nn.Named
 	opt    *optimizer
 	tape   *tensor.Tape
-	names  []string // of the loss's terms, where there are several
-	flops  float64  // of training on one token; 0 unknown
+	apart  *tensor.Tape // of what a Joint objective computes beforehand
+	names  []string     // of the loss's terms, where there are several
+	flops  float64      // of training on one token; 0 unknown
 
 	pos     position
 	loaded  bool // pos comes from a checkpoint
@@ -101,7 +104,7 @@ func Minimize(obj Objective, k *kernel.Set, o Options, h Hooks) (*Loop, error) {
 
 // newLoop returns a run; costs may be a Costed.
 func newLoop(obj Objective, costs any, k *kernel.Set, o Options, h Hooks) (l *Loop, err error) {
-	l = &Loop{obj: obj, k: k, o: o, h: h, params: obj.Params(), tape: o.tape(k)}
+	l = &Loop{obj: obj, k: k, o: o, h: h, params: obj.Params(), tape: o.tape(k), apart: tensor.Rehearsal(k)}
 	if l.opt, err = newOptimizer(k, o, l.params); err != nil {
 		return nil, err
 	}
@@ -122,7 +125,7 @@ func newLoop(obj Objective, costs any, k *kernel.Set, o Options, h Hooks) (l *Lo
 
 func checkParams(params []nn.Named) error {
 	for _, p := range params {
-		if !p.T().Trains() || p.T().Data.None() {
+		if p.T().Data.None() || !p.Statistic && !p.T().Trains() {
 			return fmt.Errorf("train: parameter %s has no gradient", p.Name)
 		}
 	}
@@ -230,11 +233,14 @@ func (l *Loop) after(ctx context.Context, s stepResult) error {
 		}
 		if ok {
 			e.ValLoss, e.ValBitsPerByte = l.pos.ValLoss, l.pos.ValBitsPerByte
+			e.found(l.h)
 			l.pos.Stopped = l.h.Stop != nil && l.h.Stop()
 		}
 	}
 	if due(l.o.SampleEvery) && l.h.Sample != nil && ctx.Err() == nil {
+		l.opt.exchange()
 		text, err := l.h.Sample(ctx, step)
+		l.opt.exchange()
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("train: sample after step %d: %w", step, err)
 		}
@@ -245,8 +251,12 @@ func (l *Loop) after(ctx context.Context, s stepResult) error {
 			return err
 		}
 	}
-	if due(l.o.SaveEvery) || last || l.pos.Stopped {
-		return l.save()
+	stuck, err := l.alarm(s)
+	if err != nil {
+		return err
+	}
+	if due(l.o.SaveEvery) || last || l.pos.Stopped || stuck != nil {
+		return errors.Join(stuck, l.save())
 	}
 	return nil
 }
@@ -256,7 +266,9 @@ func (l *Loop) validate(ctx context.Context) (bool, error) {
 	if l.h.Validate == nil || ctx.Err() != nil {
 		return false, nil
 	}
+	l.opt.exchange()
 	loss, bpb, err := l.h.Validate(ctx, l.pos.Step)
+	l.opt.exchange()
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return false, nil
@@ -279,7 +291,9 @@ func (l *Loop) finish(ctx context.Context) error {
 		return err
 	}
 	if ok {
-		if err := l.report(Event{Kind: "validation", Step: l.pos.Step, ValLoss: l.pos.ValLoss, ValBitsPerByte: l.pos.ValBitsPerByte}); err != nil {
+		e := Event{Kind: "validation", Step: l.pos.Step, ValLoss: l.pos.ValLoss, ValBitsPerByte: l.pos.ValBitsPerByte}
+		e.found(l.h)
+		if err := l.report(e); err != nil {
 			return err
 		}
 	} else if l.h.Validate != nil && ctx.Err() != nil && !l.pos.Stopped {
@@ -332,6 +346,8 @@ func (l *Loop) export() error {
 	if l.h.Export == nil || l.o.RunDir == "" {
 		return nil
 	}
+	l.opt.exchange()
+	defer l.opt.exchange()
 	if err := l.h.Export(l.o.RunDir); err != nil {
 		return fmt.Errorf("train: export after step %d: %w", l.pos.Step, err)
 	}

@@ -31,6 +31,9 @@ func Estimate(m model.Decoder, o Options) (Memory, error) {
 		n := 4 * int64(p.T().Len())
 		e.Weights += n
 		e.Gradients += n
+		if o.EMA > 0 {
+			e.Moments += n
+		}
 		if o.Optimizer == "muon" && isHidden(p) {
 			e.Moments += n
 			rows, cols := p.T().Dims2()

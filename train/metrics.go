@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -14,13 +15,14 @@ import (
 // Event is a line of metrics.jsonl and what Progress is told. Times and speeds stand only here, never in a checkpoint.
 type Event struct {
 	// Kind is empty for a step, "validation" for the one after the last step, "rewind" after a spike (Step is then where the run goes on,
-	// From where it came from). "resume", "save", "damaged" and "note" are told to Progress only.
+	// From where it came from), "alarm" where an objective saw for long that nothing is learnt. "resume", "save", "damaged" and "note" are told to Progress only.
 	Kind            string             `json:"event,omitempty"`
 	Step            int                `json:"step"` // optimiser steps done
 	Steps           int                `json:"-"`    // of the whole run
 	Rewinds         int                `json:"rewinds,omitempty"`
 	Loss            float64            `json:"loss,omitempty"`
-	Terms           map[string]float64 `json:"terms,omitempty"` // of the loss, where it has several
+	Terms           map[string]float64 `json:"terms,omitempty"`    // of the loss, where it has several
+	Measures        map[string]float64 `json:"measures,omitempty"` // of the objective, and what else a validation found
 	LR              float64            `json:"lr,omitempty"`
 	GradNorm        float64            `json:"grad_norm,omitempty"` // before clipping
 	Tokens          int64              `json:"tokens,omitempty"`    // since the beginning of the run
@@ -44,11 +46,24 @@ func (l *Loop) event(s stepResult) Event {
 		}
 		e.Terms[name] = s.terms[i]
 	}
+	if m, ok := l.obj.(Measured); ok {
+		e.Measures = m.Measures()
+	}
 	e.FLOPsPerSecond = e.TokensPerSecond * l.flops
 	if l.o.PeakFLOPs > 0 {
 		e.PeakShare = e.FLOPsPerSecond / l.o.PeakFLOPs
 	}
 	return e
+}
+
+// found takes over what a validation found.
+func (e *Event) found(h Hooks) {
+	if h.Found == nil {
+		return
+	}
+	all := h.Found()
+	maps.Copy(all, e.Measures)
+	e.Measures = all
 }
 
 // metrics writes metrics.jsonl and its copy for TensorBoard.

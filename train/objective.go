@@ -33,6 +33,23 @@ type Part interface {
 // Termed is an objective whose loss has several terms; the metrics then hold each by its name.
 type Termed interface{ TermNames() []string }
 
+// Joint is an objective whose parts depend on each other, as those of a contrastive loss do. Join is told all parts of a step, where there are several, before
+// the loss of the first. t does not record.
+type Joint interface {
+	Join(t *tensor.Tape, parts []Part)
+}
+
+// Settled is an objective that has bounds for its parameters: Settle puts them back within these after each step.
+type Settled interface{ Settle() }
+
+// Measured is an objective that tells more of a step than its loss; the metrics then hold each measure by its name.
+type Measured interface{ Measures() map[string]float64 }
+
+// Guarded is an objective that can see that nothing is learnt. Symptom says what of the step just computed looks so, and is "" where nothing does.
+type Guarded interface {
+	Symptom(loss float64) string
+}
+
 // Costed is a model or objective that knows its arithmetic per token; the loop then reports FLOP/s, as if every sequence were one piece of
 // Seq tokens.
 type Costed interface{ Cost(seq int) model.Cost }

@@ -14,12 +14,13 @@ import (
 	"github.com/plinth-ml/plinth/tensor"
 )
 
-// optimizer holds the moments. Every parameter is in exactly one of its two groups.
+// optimizer holds the moments. Every parameter that is no statistic is in exactly one of its two groups.
 type optimizer struct {
 	k    *kernel.Set
 	o    Options
 	adam []adamSlot
 	muon []muonSlot
+	mean []meanSlot // of the weights; none without Options.EMA
 	ns   newtonSchulz
 	call kernel.AdamW // arguments of a step; here, so that no step takes memory for them
 	list []kernel.AdamWParam
@@ -33,6 +34,11 @@ type adamSlot struct {
 type muonSlot struct {
 	nn.Named
 	momentum tensor.Buf
+}
+
+type meanSlot struct {
+	nn.Named
+	mean tensor.Buf
 }
 
 // roundingKey tells the random numbers that moments are rounded with from others of the same seed.
@@ -54,19 +60,30 @@ func isHidden(p nn.Named) bool {
 func newOptimizer(k *kernel.Set, o Options, params []nn.Named) (*optimizer, error) {
 	p := &optimizer{k: k, o: o, ns: newtonSchulz{k: k}}
 	names := map[string]bool{}
+	statistics := 0
 	for _, q := range params {
 		if names[q.Name] {
 			return nil, fmt.Errorf("train: parameter %q is listed twice", q.Name)
 		}
 		names[q.Name] = true
 		n, d := q.T().Len(), o.momentType()
-		if o.Optimizer == "muon" && isHidden(q) {
+		switch {
+		case q.Statistic:
+			statistics++
+		case o.Optimizer == "muon" && isHidden(q):
 			p.muon = append(p.muon, muonSlot{q, kernel.Alloc(kernel.F32, n)})
-		} else {
+		default:
 			p.adam = append(p.adam, adamSlot{q, kernel.Alloc(d, n), kernel.Alloc(d, n)})
 		}
 	}
-	if len(p.adam)+len(p.muon) != len(params) {
+	if o.EMA > 0 {
+		for _, q := range params {
+			s := meanSlot{q, kernel.Alloc(kernel.F32, q.T().Len())}
+			k.Copy(s.mean, q.T().Data)
+			p.mean = append(p.mean, s)
+		}
+	}
+	if len(p.adam)+len(p.muon)+statistics != len(params) {
 		return nil, fmt.Errorf("train: %d parameters in %d groups' slots", len(params), len(p.adam)+len(p.muon))
 	}
 	if o.Optimizer == "muon" && len(p.muon) == 0 {
@@ -79,7 +96,9 @@ func newOptimizer(k *kernel.Set, o Options, params []nn.Named) (*optimizer, erro
 func (l *Loop) gradNorm() float64 {
 	l.grads = l.grads[:0]
 	for _, p := range l.params {
-		l.grads = append(l.grads, p.T().Grad)
+		if !p.Statistic {
+			l.grads = append(l.grads, p.T().Grad)
+		}
 	}
 	return math.Sqrt(l.k.SumSquares(l.grads...))
 }
@@ -109,6 +128,25 @@ func (p *optimizer) step(t int, lr, scale float64) {
 			own *= s.Rate
 		}
 		p.muonStep(s, own, scale, decay)
+		s.T().Changed()
+	}
+}
+
+// average takes the weights after update number t into their running means: mean = d·mean + (1-d)·weight. The first steps forget faster than the
+// decay says, d = min(EMA, (1+t)/(10+t)), so that the initial weights do not last.
+func (p *optimizer) average(t int) {
+	d := min(p.o.EMA, float64(1+t)/float64(10+t))
+	for _, s := range p.mean {
+		p.k.Scale(s.mean, d, s.mean)
+		p.k.Axpy(s.mean, 1-d, s.T().Data)
+	}
+}
+
+// exchange puts the running means in the place of the weights, and these in theirs; a second call undoes it.
+func (p *optimizer) exchange() {
+	for i := range p.mean {
+		s := &p.mean[i]
+		s.T().Data, s.mean = s.mean, s.T().Data
 		s.T().Changed()
 	}
 }
@@ -150,6 +188,9 @@ func (p *optimizer) states() []state {
 	}
 	for _, s := range p.muon {
 		list = append(list, state{"momentum." + s.Name, s.T().Shape(), s.momentum})
+	}
+	for _, s := range p.mean {
+		list = append(list, state{"mean." + s.Name, s.T().Shape(), s.mean})
 	}
 	return list
 }

@@ -9,13 +9,14 @@ import (
 	"github.com/plinth-ml/plinth/model"
 )
 
-// Choices of Options.Schedule, Options.Optimizer, Options.OnSpike, Options.Moments and Options.Activations; the first is the default.
+// Choices of Options.Schedule, Options.Optimizer, Options.OnSpike, Options.Moments, Options.Activations and Options.OnAlarm; the first is the default.
 var (
 	Schedules   = []string{"cosine", "linear", "wsd", "constant"}
 	Optimizers  = []string{"adamw", "muon"}
 	OnSpikes    = []string{"rewind", "stop", "ignore"}
 	Moments     = []string{"f32", "bf16"}
 	Activations = []string{"f32", "lean", "bf16"}
+	OnAlarms    = []string{"warn", "stop"}
 )
 
 // Options of a run. The zero value of a field means the default given with it; a negative number means none where that makes sense.
@@ -41,6 +42,8 @@ type Options struct {
 	Clip        float64 `json:"clip"`         // largest global gradient norm; 1, negative: no limit
 	ZLoss       float64 `json:"z_loss"`       // weight of the squared log-sum-exp (PaLM, section 5: 1e-4); none
 
+	EMA float64 `json:"ema,omitempty"` // decay of a running mean of the weights, which is what is validated and exported; none
+
 	Moments string `json:"moments"` // of AdamW: f32, or bf16 for half the memory, rounded up or down at random; f32
 	// Activations kept for the backward pass: f32; lean, without those that a pass over memory makes again, the same bits for 0.7 of
 	// the memory and some percent more time; or bf16, lean and rounded to bfloat16, for half. f32
@@ -61,6 +64,9 @@ type Options struct {
 	RewindSteps int     `json:"rewind_steps"` // go back at least so far (PaLM, section 5.1: about 100); Steps/50, 1 to 100
 	SkipBatches int     `json:"skip_batches"` // leave out at least so many steps' batches from there on (PaLM: 200 to 500); 3·RewindSteps
 	MaxRewinds  int     `json:"max_rewinds"`  // a run that rewound so often stops at the next spike; 10
+
+	OnAlarm    string `json:"on_alarm"`    // when an objective sees that nothing is learnt: warn or stop; warn
+	AlarmSteps int    `json:"alarm_steps"` // steps one after the other of which it sees so; 100
 
 	RunDir    string  `json:"-"` // the run directory; empty: nothing is written, and nothing can be rewound
 	Resume    bool    `json:"-"` // go on from the newest whole checkpoint; without it a directory that holds one is refused
@@ -103,12 +109,13 @@ func (o Options) Resolve(s model.Sizes) (Options, error) {
 	set(&o.RewindSteps, max(1, min(100, o.Steps/50)))
 	set(&o.SkipBatches, 3*o.RewindSteps)
 	set(&o.MaxRewinds, 10)
+	set(&o.AlarmSteps, 100)
 	for _, c := range []struct {
 		flag  string
 		v     *string
 		known []string
 	}{{"schedule", &o.Schedule, Schedules}, {"optimizer", &o.Optimizer, Optimizers}, {"on-spike", &o.OnSpike, OnSpikes},
-		{"moments", &o.Moments, Moments}, {"activations", &o.Activations, Activations}} {
+		{"moments", &o.Moments, Moments}, {"activations", &o.Activations, Activations}, {"on-alarm", &o.OnAlarm, OnAlarms}} {
 		if *c.v == "" {
 			*c.v = c.known[0]
 		}
@@ -125,7 +132,7 @@ func (o Options) check(s model.Sizes) error {
 		v    int
 	}{
 		{"steps", o.Steps}, {"batch", o.Batch}, {"micro", o.Micro}, {"seq", o.Seq}, {"keep", o.Keep}, {"log-every", o.LogEvery},
-		{"spike-window", o.SpikeWindow}, {"rewind-steps", o.RewindSteps}, {"skip-batches", o.SkipBatches}, {"max-rewinds", o.MaxRewinds},
+		{"spike-window", o.SpikeWindow}, {"rewind-steps", o.RewindSteps}, {"skip-batches", o.SkipBatches}, {"max-rewinds", o.MaxRewinds}, {"alarm-steps", o.AlarmSteps},
 	} {
 		if f.v < 1 {
 			return fmt.Errorf("train: %s is %d, it must be at least 1", f.flag, f.v)
@@ -158,6 +165,8 @@ func (o Options) check(s model.Sizes) error {
 		return fmt.Errorf("train: min-lr is %v, a fraction of lr", o.MinLR)
 	case !(o.ZLoss >= 0 && o.ZLoss < 1):
 		return fmt.Errorf("train: z-loss is %v, not within 0 to 1", o.ZLoss)
+	case !(o.EMA >= 0 && o.EMA < 1):
+		return fmt.Errorf("train: ema is %v, not within 0 to 1", o.EMA)
 	case o.Clip != o.Clip || o.WeightDecay != o.WeightDecay:
 		return fmt.Errorf("train: clip is %v, weight-decay %v", o.Clip, o.WeightDecay)
 	case o.WeightDecay*o.LR >= 1:
@@ -179,7 +188,7 @@ const maxTokens = 1 << 28
 
 // maths are the fields, by JSON name, that a resumed run must share with the saved one.
 var maths = strings.Fields(`steps batch micro seq lr min_lr warmup schedule decay_share optimizer beta1 beta2 eps momentum weight_decay
-	clip z_loss seed moments activations`)
+	clip z_loss seed moments activations ema`)
 
 // longer are those that may change where the learning rate does not depend on the end of the run.
 var longer = strings.Fields("steps warmup")

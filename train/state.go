@@ -32,7 +32,8 @@ type position struct {
 	Loss           float64   `json:"loss"`
 	ValLoss        float64   `json:"val_loss"`
 	ValBitsPerByte float64   `json:"val_bits_per_byte"`
-	Losses         []float64 `json:"losses"` // the last ones, for the spike detector
+	Losses         []float64 `json:"losses"`        // the last ones, for the spike detector
+	Ill            int       `json:"ill,omitempty"` // steps up to now of which the objective saw that nothing is learnt
 }
 
 // saved is state.json.

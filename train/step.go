@@ -52,6 +52,10 @@ func (l *Loop) compute() (stepResult, error) {
 	if counted == 0 {
 		return s, fmt.Errorf("train: batch %d of step %d: no target counts", at, l.pos.Step+1)
 	}
+	if j, ok := l.obj.(Joint); ok && len(l.parts) > 1 {
+		j.Join(l.apart, l.parts)
+		l.apart.Reset()
+	}
 	for i, p := range l.parts {
 		if p.Tokens() == 0 {
 			continue
@@ -79,6 +83,10 @@ func (l *Loop) compute() (stepResult, error) {
 func (l *Loop) apply(s *stepResult) {
 	s.lr = l.o.Rate(l.pos.Step)
 	l.opt.step(l.pos.Step+1, s.lr, clipScale(s.norm, l.o.Clip))
+	if b, ok := l.obj.(Settled); ok {
+		b.Settle()
+	}
+	l.opt.average(l.pos.Step + 1)
 	l.pos.Step++
 	l.pos.Tokens += int64(s.tokens)
 	l.pos.Loss = s.loss

@@ -70,6 +70,9 @@ func appendScalars(b []byte, e Event) []byte {
 	for _, name := range slices.Sorted(maps.Keys(e.Terms)) {
 		scalars = append(scalars, scalar{"terms/" + name, e.Terms[name]})
 	}
+	for _, name := range slices.Sorted(maps.Keys(e.Measures)) {
+		scalars = append(scalars, scalar{"measures/" + name, e.Measures[name]})
+	}
 	for _, s := range scalars {
 		if s.v == 0 {
 			continue

@@ -41,7 +41,7 @@ func (p *progress) event(e train.Event) {
 		p.start, p.from = now, e.Step-1
 	}
 	switch e.Kind {
-	case "resume", "damaged", "rewind", "note":
+	case "resume", "damaged", "rewind", "note", "alarm":
 		p.line(fmt.Sprintf("%s: step %d %s", e.Kind, e.Step, e.Message))
 		return
 	case "save":

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plinth-ml/plinth/media"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/serve"
 )
@@ -31,9 +32,16 @@ type serveCmd struct {
 	Template string        `help:"Chat template instead of the models': one of ${templates}." placeholder:"NAME"`
 	Adapter  []string      `help:"LoRA adapters of the models that write, chosen by the model name MODEL:NAME; MODEL: is left out where there is one model." placeholder:"[MODEL:]NAME=DIR" sep:"none"`
 	MCP      bool          `name:"mcp" help:"Speak the Model Context Protocol on standard input and output, instead of HTTP: the tools generate, embed, classify."`
+	Images   imageFlags    `embed:""`
 	Runs     string        `type:"existingdir" help:"Folder with run directories of plinth train, which the web page shows." placeholder:"DIR"`
 	Drain    int           `default:"30" help:"Seconds that answers in progress may take after Ctrl-C or SIGTERM." placeholder:"S"`
 	engineFlags
+}
+
+// imageFlags say which pictures are taken.
+type imageFlags struct {
+	Pixels int  `name:"image-pixels" default:"2097152" help:"Most pixels of a picture; more are refused. Decoding one takes up to 18 bytes for each." placeholder:"N"`
+	URLs   bool `name:"image-urls" help:"Fetch pictures from the http and https addresses that requests name, of machines on the public internet. Without it they are sent with the request only."`
 }
 
 func (*serveCmd) Help() string {
@@ -45,7 +53,7 @@ func (s *serveCmd) Run(ctx context.Context, c *common) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	o := serve.Options{Keys: s.APIKey, Hosts: s.Host, MaxWait: s.MaxWait, Log: slog.New(slog.NewTextHandler(c.err, nil))}
+	o := serve.Options{Keys: s.APIKey, Hosts: s.Host, MaxWait: s.MaxWait, Images: media.Limits{Pixels: s.Images.Pixels}, ImageURLs: s.Images.URLs, Log: slog.New(slog.NewTextHandler(c.err, nil))}
 	if host, _, _ := net.SplitHostPort(s.Listen); host != "" {
 		o.Hosts = append(o.Hosts, host)
 	}
@@ -122,6 +130,8 @@ func (s *serveCmd) check() error {
 		return usagef("--slots %d is not within 1 to 1024", s.Slots)
 	case s.Memory != "" && s.Draft != "":
 		return usagef("--memory and --draft exclude each other: the draft stays open")
+	case s.Images.Pixels < 1 || s.Images.Pixels > 1<<28:
+		return usagef("--image-pixels %d is not within 1 to %d", s.Images.Pixels, 1<<28)
 	case s.MaxWait < 0:
 		return usagef("--max-wait %v is below 0", s.MaxWait)
 	case s.Drain < 0:

@@ -13,6 +13,7 @@ import (
 	"github.com/plinth-ml/plinth/eval/task"
 	"github.com/plinth-ml/plinth/internal/kernel"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/serve"
@@ -20,7 +21,7 @@ import (
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
-// openKind opens a model with all that it can do: write, make vectors, classify, rank.
+// openKind opens a model with all that it can do: write, make vectors, of pictures too, classify, rank.
 func (s *serveCmd) openKind(ctx context.Context, c *common, name, path string, o zoo.Options) (*serve.Model, error) {
 	if embed.IsSentenceTransformer(path) {
 		return s.openEmbedder(c, path, o)
@@ -28,6 +29,9 @@ func (s *serveCmd) openKind(ctx context.Context, c *common, name, path string, o
 	m, err := zoo.Describe(path)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := m.(*clip.Model); ok {
+		return s.openDual(c, path, o)
 	}
 	if _, ok := m.(zoo.TaskModel); ok {
 		return s.openClassifier(c, path, o)

@@ -36,7 +36,7 @@ type trainCmd struct {
 	Config    kong.ConfigFlag `help:"Recipe: YAML whose keys are flags; flags given here win. Each run saves its own as OUT/recipe.yaml." placeholder:"FILE"`
 	Resume    bool            `help:"Go on from the newest whole checkpoint; start fresh where there is none; do nothing on a finished run."`
 
-	Family string `enum:"gpt,llama,palm,bert,t5" default:"gpt" help:"gpt, llama, palm, bert or t5." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
+	Family string `enum:"gpt,llama,palm,bert,t5,clip" default:"gpt" help:"gpt, llama, palm, bert, t5 or clip." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Size   string `help:"A named size of the family; plinth show lists them." placeholder:"NAME" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Depth  int    `help:"The one dial: layers; width, heads, learning rate and batch follow." placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)"`
 	Layers int    `placeholder:"N" group:"Shape (one of --size, --depth, or --layers --width --heads)" help:"Layers."`
@@ -61,6 +61,7 @@ type trainCmd struct {
 	ZLoss       float64 `placeholder:"F" group:"Training" default:"0" name:"z-loss" help:"Weight of the squared log-sum-exp; PaLM used 1e-4."`
 	Recompute   bool    `group:"Training" help:"Compute activations again in the backward pass: less memory, a third more time, the same bits."`
 	Activations string  `group:"Training" name:"activations" enum:"f32,lean,bf16" default:"f32" help:"Activations kept for the backward pass: f32; lean, 0.7 of them, the same bits, some percent more time; or bf16, half of them."`
+	EMA         float64 `placeholder:"F" group:"Training" name:"ema" default:"0" help:"Decay of a running mean of the weights, such as 0.999; the mean is what is validated and saved as the model. 0 means none."`
 	Moments     string  `group:"Training" enum:"f32,bf16" default:"f32" help:"AdamW's moments: f32, or bf16 for half the memory."`
 
 	WholeWords   bool    `group:"Training" help:"Of bert: the pieces of a word are masked together."`
@@ -71,6 +72,8 @@ type trainCmd struct {
 
 	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`
 	SpikeFactor float64 `placeholder:"F" group:"Safety" default:"2" help:"A spike is a loss above this many times the recent median."`
+	OnAlarm     string  `group:"Safety" enum:"warn,stop" default:"warn" help:"When clip's loss stays at that of a guess, or all pictures get the same features: warn or stop."`
+	AlarmSteps  int     `placeholder:"N" group:"Safety" default:"100" help:"Steps of that before the alarm."`
 	SaveEvery   int     `placeholder:"N" group:"Safety" help:"Steps between checkpoints; 0 means a tenth of the run."`
 	Keep        int     `placeholder:"N" group:"Safety" default:"2" help:"Checkpoints kept."`
 	ValEvery    int     `placeholder:"N" group:"Safety" help:"Steps between validations; 0 means a tenth of the run; --val-every=-1 only the last."`
@@ -79,6 +82,7 @@ type trainCmd struct {
 	Validation  float64 `placeholder:"F" group:"Safety" default:"0.05" help:"For text: share of the documents held out, chosen by their hash."`
 	Pack        string  `group:"Safety" default:"concat" enum:"concat,bestfit" help:"For text: how sequences are packed; see plinth data prepare."`
 	readFlags
+	clipFlags
 }
 
 func (*trainCmd) Help() string {
@@ -102,6 +106,12 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	}
 	if _, err := os.Stat(filepath.Join(t.Out, train.StateDir)); err == nil && !t.Resume {
 		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", t.Out)
+	}
+	if t.Family == "clip" {
+		return t.clip(ctx, line, c, size)
+	}
+	if err := t.clipFlags.none(line); err != nil {
+		return err
 	}
 	sets, tok, err := t.prepared(ctx, c, &size)
 	if err != nil {
@@ -137,13 +147,19 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	if err != nil {
 		return err
 	}
-	show := newProgress(c.err)
-	hooks := job.hooks
-	hooks.Progress = show.event
-	hooks.Export = func(dir string) error { return zoo.Save(dir, shapes, tok) }
-	if hooks.Validate == nil {
+	job.hooks.Export = func(dir string) error { return zoo.Save(dir, shapes, tok) }
+	if job.hooks.Validate == nil {
 		c.say("note: no document is held out, so nothing measures how the model does on unseen text (--validation, more documents)")
 	}
+	t.Vocab = size.Vocab
+	return t.do(ctx, line, c, job, o, fmt.Sprintf("%s: %s parameters, %d steps of %d x %d tokens (%s tokens), learning rate %.3g, %s", size.Name, count(nn.Count(shapes.Params())), o.Steps, o.Batch, o.Seq,
+		count(o.Steps*o.Batch*o.Seq), o.LR, k.Name))
+}
+
+// do runs a job in the run directory.
+func (t *trainCmd) do(ctx context.Context, line *kong.Context, c *common, job trainJob, o train.Options, title string) error {
+	hooks := job.hooks
+	hooks.Progress = newProgress(c.err).event
 	if err := os.MkdirAll(t.Out, 0o755); err != nil {
 		return err
 	}
@@ -162,12 +178,11 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 	}
 	finished := loop.Step() == o.Steps
 	t.Steps, t.Batch, t.Micro, t.Seq, t.LR, t.Warmup = o.Steps, o.Batch, o.Micro, o.Seq, o.LR, o.Warmup
-	t.SaveEvery, t.ValEvery, t.SampleEvery, t.Vocab = o.SaveEvery, o.ValEvery, o.SampleEvery, size.Vocab
+	t.SaveEvery, t.ValEvery, t.SampleEvery = o.SaveEvery, o.ValEvery, o.SampleEvery
 	if err := saveRecipe(line, t.Out); err != nil {
 		return err
 	}
-	c.say("%s: %s parameters, %d steps of %d x %d tokens (%s tokens), learning rate %.3g, %s", size.Name, count(nn.Count(shapes.Params())), o.Steps, o.Batch, o.Seq,
-		count(o.Steps*o.Batch*o.Seq), o.LR, k.Name)
+	c.say("%s", title)
 	r, err := loop.Run(ctx)
 	if errors.Is(err, train.ErrInterrupted) {
 		c.say("%s holds all that was done; go on with: plinth train --config %s --resume", t.Out, filepath.Join(t.Out, recipeFile))
@@ -180,7 +195,7 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 		ValLoss        *float64 `json:"val_loss"`
 		ValBitsPerByte *float64 `json:"val_bits_per_byte"`
 	}{Result: r}
-	validation := "no held-out text"
+	validation := "nothing held out"
 	if hooks.Validate != nil {
 		out.ValLoss, out.ValBitsPerByte = &r.ValLoss, &r.ValBitsPerByte
 		validation = job.validation(r)
@@ -263,7 +278,7 @@ func (t *trainCmd) size() (zoo.Size, error) {
 	case ways > 1:
 		return s, usagef("--size, --depth and --layers/--width/--heads exclude each other")
 	case ways == 0:
-		smallest := map[string]string{"bert": "tiny", "t5": "efficient-tiny"}
+		smallest := map[string]string{"bert": "tiny", "t5": "efficient-tiny", "clip": "tiny"}
 		s, err = zoo.SizeByName(t.Family, cmp.Or(smallest[t.Family], "nano"))
 	case t.Size != "":
 		s, err = zoo.SizeByName(t.Family, t.Size)
@@ -320,7 +335,7 @@ func (t *trainCmd) options(c *common, s zoo.Size, m zoo.Stored) (train.Options, 
 	}
 	o := train.Options{Steps: t.Steps, Batch: t.Batch, Micro: t.Micro, Seq: s.Context, LR: t.LR, MinLR: orNone(t.MinLR), Warmup: t.Warmup,
 		Schedule: t.Schedule, DecayShare: t.DecayShare, Optimizer: t.Optimizer, Beta1: t.Beta1, Beta2: t.Beta2, WeightDecay: orNone(t.Decay), Clip: orNone(t.Clip), ZLoss: t.ZLoss,
-		Recompute: t.Recompute, Activations: t.Activations, Moments: t.Moments, Seed: c.Seed, ValEvery: t.ValEvery, SampleEvery: t.SampleEvery, SaveEvery: t.SaveEvery, Keep: t.Keep,
+		Recompute: t.Recompute, Activations: t.Activations, Moments: t.Moments, EMA: t.EMA, OnAlarm: t.OnAlarm, AlarmSteps: t.AlarmSteps, Seed: c.Seed, ValEvery: t.ValEvery, SampleEvery: t.SampleEvery, SaveEvery: t.SaveEvery, Keep: t.Keep,
 		OnSpike: t.OnSpike, SpikeFactor: t.SpikeFactor, RunDir: t.Out, Resume: t.Resume}
 	if o.Batch == 0 {
 		o.Batch = max(1, s.Batch/o.Seq)

@@ -13,8 +13,8 @@ import (
 // folder: it is relative and has no "..". Symbolic links are followed wherever they lead, for they are made by who keeps the folder, not by what is in its files.
 type Folder string
 
-// within is the path of a file.
-func (f Folder) within(name string) (string, error) {
+// Within is the path of a file; a name that leads out of the folder is an error.
+func (f Folder) Within(name string) (string, error) {
 	name = filepath.FromSlash(name)
 	if !filepath.IsLocal(name) {
 		return "", fmt.Errorf("%q: path escapes from its folder", name)
@@ -24,7 +24,7 @@ func (f Folder) within(name string) (string, error) {
 
 // Read reads a regular file of at most limit bytes whole; see Read.
 func (f Folder) Read(name string, limit int) ([]byte, error) {
-	path, err := f.within(name)
+	path, err := f.Within(name)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (f Folder) Read(name string, limit int) ([]byte, error) {
 
 // Map maps a file.
 func (f Folder) Map(name string) (*Mapping, error) {
-	path, err := f.within(name)
+	path, err := f.Within(name)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (f Folder) Map(name string) (*Mapping, error) {
 
 // Has tells whether there is something of that name.
 func (f Folder) Has(name string) bool {
-	path, err := f.within(name)
+	path, err := f.Within(name)
 	if err != nil {
 		return false
 	}
@@ -52,7 +52,7 @@ func (f Folder) Has(name string) bool {
 
 // ReadDir lists a folder in it.
 func (f Folder) ReadDir(name string) ([]fs.DirEntry, error) {
-	path, err := f.within(name)
+	path, err := f.Within(name)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,9 @@
 // once with Pack. The avx512 tiles of one column are one call, which asks for the rows of C and for the next panel of B
 // between its steps.
 //
+// The left side may be patches of pictures that exist only in part (Patches): a task makes its rows of a block of K, as runs of the picture, and reads
+// them where it put them; transposed, it packs them as it would rows of A.
+//
 // The neon tile keeps 24 of the 32 registers for sums. A column of a packed panel is three loads, and each multiply-add picks
 // its element of A from a lane. Where A is not packed, an element is a load of its own, which no more than fills the load ports.
 //

@@ -6,6 +6,7 @@ type Scratch struct {
 	job    job
 	ap, bp []float32 // packed operands
 	own    []float32 // the rows of A of a task in one block of K, when A is not packed as a whole
+	rows   []float32 // patches before they are packed
 	panel  []float32 // one panel of one block of B, when B is not packed as a whole
 	tile   []float32 // one tile of C, for kernels that are not masked
 	wide   []float32 // some rows of B in 16 bits, as float32
@@ -13,12 +14,13 @@ type Scratch struct {
 
 // Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
 const (
-	packLimit = 8 << 20 // larger operands are taken in chunks of rows or columns
-	minTasks  = 16
-	large     = 1 << 19 // A of so many elements is better packed in parts by its users than written and read again, or read where it lies
-	ownTasks  = 8       // as minTasks, where each cut along N packs A once more
-	ownRows   = 132     // rows of a task that packs its part of A, about
-	ownCols   = 1536    // most columns of such a task
+	packLimit  = 8 << 20 // larger operands are taken in chunks of rows or columns
+	minTasks   = 16
+	large      = 1 << 19 // A of so many elements is better packed in parts by its users than written and read again, or read where it lies
+	ownTasks   = 8       // as minTasks, where each cut along N packs A once more
+	ownRows    = 132     // rows of a task that packs its part of A, about
+	ownCols    = 1536    // most columns of such a task
+	patchTiles = 4       // tiles of rows of a task that makes patches, unless it has all
 
 	directPanels = 24 // with so few panels of B, A is read where it lies if the variant can
 )
@@ -49,10 +51,20 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch, alone bool) {
 		return
 	}
 	np := panels(m.N, k.nr)
-	j.ownA = m.M*m.K >= large && np >= 4
+	j.ownA = m.M*m.K >= large && np >= 4 || m.Patches != nil
+	least := minTasks
+	switch {
+	case alone:
+		least = 1
+	case j.ownA:
+		least = ownTasks
+	}
 	block := k.block
 	if j.ownA {
 		block = max(ownRows/k.mr, 1) * k.mr
+	}
+	if m.Patches != nil { // rather fewer rows than columns: who cuts along N makes the rows once more
+		block = min(block, max(panels(m.M, least*k.mr), patchTiles)*k.mr)
 	}
 	j.blocks = panels(m.M, block)
 	if next := j.blocks + 1; !j.ownA && j.blocks > 2 && k.waste(m.M, next) < k.waste(m.M, j.blocks) {
@@ -78,13 +90,6 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch, alone bool) {
 	per := k.cols / k.nr
 	if j.ownA {
 		per = panels(np, panels(m.N, ownCols))
-	}
-	least := minTasks
-	switch {
-	case alone:
-		least = 1
-	case j.ownA:
-		least = ownTasks
 	}
 	for per > 1 && j.blocks*panels(np, per) < least {
 		per = (per + 1) / 2
@@ -144,7 +149,10 @@ func (j *job) run(task int, s *Scratch) {
 	}
 	for k0 := 0; k0 < j.K; k0 += KC {
 		kc := min(KC, j.K-k0)
-		if j.ownA {
+		switch {
+		case j.Patches != nil:
+			j.ownPatches(i0, i1, k0, kc, s)
+		case j.ownA:
 			s.own = grow(s.own, panels(i1-i0, j.k.mr)*j.k.mr*kc)
 			j.packOwn(s.own, i0, i1, k0, kc)
 		}
@@ -185,23 +193,29 @@ func (j *job) row(i, n0, n1, k0, kc int, s *Scratch) int {
 
 // packOwn packs rows [i0,i1) of A in block [k0,k0+kc) into panels of mr rows, each [kc,mr].
 func (j *job) packOwn(own []float32, i0, i1, k0, kc int) {
-	mr := j.k.mr
 	if j.TransA {
-		for p := 0; p < kc; p += packRows {
-			for i := i0; i < i1; i += mr {
-				j.k.strip(own[(i-i0)*kc+p*mr:], mr, j.A[(k0+p)*j.LDA+i:], j.LDA, false, min(mr, i1-i), min(packRows, kc-p))
-			}
-		}
+		j.packRows(own, j.A[k0*j.LDA+i0:], j.LDA, i1-i0, kc)
 		return
 	}
-	for i := i0; i < i1; i += mr {
+	for mr, i := j.k.mr, i0; i < i1; i += mr {
 		j.k.strip(own[(i-i0)*kc:], mr, j.A[i*j.LDA+k0:], j.LDA, true, min(mr, i1-i), kc)
+	}
+}
+
+// packRows packs the first n columns of kc rows of a, lda elements apart, into panels of mr columns.
+func (j *job) packRows(own, a []float32, lda, n, kc int) {
+	for mr, p := j.k.mr, 0; p < kc; p += packRows {
+		for i := 0; i < n; i += mr {
+			j.k.strip(own[i*kc+p*mr:], mr, a[p*lda+i:], lda, false, min(mr, n-i), min(packRows, kc-p))
+		}
 	}
 }
 
 // left returns where A has element (i,k0) and its strides, in a task whose rows begin at i0; i-i0 is a multiple of mr.
 func (j *job) left(i, i0, k0, kc int, s *Scratch) (a *float32, ars, acs int) {
 	switch mr := j.k.mr; {
+	case j.Patches != nil && !j.TransA:
+		return &s.own[(i-i0)*patchLD(kc)], patchLD(kc), 1
 	case j.ownA:
 		return &s.own[(i-i0)*kc], 1, mr
 	case j.ap != nil:
@@ -257,16 +271,16 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 	}
 	first := i0
 	if tiles := (i1 - i0) / k.mr; tiles > 0 && ldb == k.nr && w == k.nr {
-		switch a, _, _ := j.left(i0, i0, k0, kc, s); {
-		case k.panel != nil && (j.ownA || j.ap != nil):
+		switch a, lda, acs := j.left(i0, i0, k0, kc, s); {
+		case k.panel != nil && acs == k.mr && (j.ownA || j.ap != nil):
 			step := k.mr * j.K
 			if j.ownA {
 				step = k.mr * kc
 			}
 			k.panel(kc, a, step, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
 			first, next = i0+tiles*k.mr, nil
-		case k.direct != nil && !j.TransA && !j.ownA && j.ap == nil:
-			k.direct(kc, a, j.LDA, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
+		case k.direct != nil && acs == 1:
+			k.direct(kc, a, lda, b, &j.C[i0*j.LDC+n], j.LDC, tiles, at, len(next)/16, j.Alpha, load)
 			first, next = i0+tiles*k.mr, nil
 		}
 		if first == i1 {
@@ -301,7 +315,7 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 	}
 }
 
-// epilogue applies Bias, Pre, Act and Residual to a rectangle of C that is still in the cache.
+// epilogue applies Bias, Pre, Act and Residual, in the order of the product, to a rectangle of C that is still in the cache.
 func (j *job) epilogue(i0, i1, n0, n1 int) {
 	if j.Bias == nil && j.Act == nil && j.Pre == nil && j.Residual == nil {
 		return
@@ -327,10 +341,13 @@ func (j *job) epilogue(i0, i1, n0, n1 int) {
 		} else if j.Pre != nil {
 			copy(j.Pre[at:][:w], c)
 		}
+		if j.Residual != nil && j.ActLast {
+			j.k.addTo(c, j.Residual[at:][:w])
+		}
 		if j.Act != nil {
 			j.Act(y, c)
 		}
-		if j.Residual != nil {
+		if j.Residual != nil && !j.ActLast {
 			j.k.addTo(y, j.Residual[at:][:w])
 		}
 	}
@@ -358,6 +375,9 @@ func (k *Kernel) chunk(m *Product) (rows, cols int) {
 	rows = max(packLimit/max(m.K, 1)/k.block, 1) * k.block
 	if m.M*m.K >= large && m.N >= 4*k.nr {
 		rows = m.M // tasks pack A in parts
+	}
+	if m.Patches != nil {
+		rows = max(m.M, 1)
 	}
 	return rows, cols
 }

@@ -101,6 +101,13 @@ func (p *packing) part(k *Kernel, at, row int, s *Scratch) {
 	k.strip(dst, p.width, p.src[from:], p.ld, p.across, w, rows)
 }
 
+// Transpose stores src, cols columns of rows rows that are ld elements apart, transposed and dense: dst is [cols,rows].
+func (k *Kernel) Transpose(dst, src []float32, ld, rows, cols int) {
+	if rows > 0 && cols > 0 {
+		k.strip(dst, rows, src, ld, true, rows, cols)
+	}
+}
+
 // strip stores kk rows of w <= width elements at dst[p*width+i], i < w, and zeros for i >= w; the elements come from
 // src[i*ld+p] when across, else from src[p*ld+i].
 func (k *Kernel) strip(dst []float32, width int, src []float32, ld int, across bool, w, kk int) {

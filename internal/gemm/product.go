@@ -10,6 +10,7 @@ import (
 type Product struct {
 	M, N, K    int
 	A          []float32 // op(A) is [M,K]; with TransA, A is stored [K,M]
+	Patches    *Patches  // op(A) made of pictures, or nil; A is then not read
 	B          []float32 // op(B) is [K,N]; with TransB, B is stored [N,K]
 	C          []float32 // [M,N]
 	LDA        int       // row strides of A, B and C as stored; 0 means dense
@@ -26,6 +27,7 @@ type Product struct {
 	Act        func(y, x []float32) // elementwise, y may be x; or nil
 	Pre        []float32            // when not nil, receives the value before Act, [M,N] with stride LDC
 	Residual   []float32            // [M,N] with stride LDC, added after Act, or nil
+	ActLast    bool                 // Residual is added before Act, which excludes Pre
 }
 
 // resolve fills in the defaults and panics where sizes disagree.
@@ -46,7 +48,11 @@ func (m *Product) resolve(nr int) {
 	if m.LDA == 0 {
 		m.LDA = ac
 	}
-	m.need("A", len(m.A), ar, ac, m.LDA)
+	if m.Patches != nil {
+		m.Patches.resolve(m)
+	} else {
+		m.need("A", len(m.A), ar, ac, m.LDA)
+	}
 	if m.Packed != nil {
 		if p := m.Packed; p.k < m.K || p.n < m.N || p.nr != nr {
 			panic(fmt.Sprintf("gemm: packed B is [%d,%d] in panels of %d, less than the product M=%d N=%d K=%d needs in panels of %d",
@@ -69,6 +75,9 @@ func (m *Product) resolve(nr int) {
 	m.need("C", len(m.C), m.M, m.N, m.LDC)
 	if m.Accumulate && (m.Bias != nil || m.Act != nil || m.Pre != nil || m.Residual != nil) {
 		panic("gemm: Accumulate excludes Bias, Act, Pre and Residual")
+	}
+	if m.ActLast && m.Pre != nil {
+		panic("gemm: ActLast excludes Pre")
 	}
 	if m.Bias != nil && len(m.Bias) < m.N {
 		panic(fmt.Sprintf("gemm: bias of %d elements for N=%d", len(m.Bias), m.N))

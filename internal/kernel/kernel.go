@@ -74,6 +74,18 @@ type Set struct {
 	SeqMean     func(y, x Buf, spans []Span, c int)
 	SeqMeanGrad func(dx, dy Buf, spans []Span, c int, acc bool)
 
+	// Conv is a convolution with its epilogue, ConvGrad its gradient; PackConv stores c.Weight in the layout that Conv reads fastest.
+	Conv     func(c *Conv)
+	ConvGrad func(c *Conv, g *ConvGrad)
+	PackConv func(dst *Packed, c *Conv)
+	// AvgPool sets y to the means of p's squares of x, AvgPoolGrad spreads dy back; pixels in no square get 0.
+	AvgPool     func(p Pool, y, x Buf)
+	AvgPoolGrad func(p Pool, dx, dy Buf, acc bool)
+	// BatchStats sets mean and variance [C] to those of the columns of x [N,C], the variance divided by N; 0 where N is 0.
+	BatchStats    func(mean, variance, x Buf)
+	BatchNorm     func(n *BatchNorm)
+	BatchNormGrad func(n *BatchNorm, g *BatchNormGrad)
+
 	// Rope rotates q or k in place of y (which may be x); see Rope.
 	Rope func(y, x Buf, r *Rope)
 
@@ -100,11 +112,12 @@ const (
 	SiLU
 	Tanh
 	Sigmoid
+	QuickGELU // x σ(1.702 x), an approximation of GELU (Hendrycks & Gimpel 2016, section 2): OpenAI's CLIP
 )
 
 // String returns the name used in messages.
 func (a Act) String() string {
-	return [...]string{"identity", "gelu", "gelu_tanh", "relu", "silu", "tanh", "sigmoid"}[a]
+	return [...]string{"identity", "gelu", "gelu_tanh", "relu", "silu", "tanh", "sigmoid", "quick_gelu"}[a]
 }
 
 // Dropout leaves out elements at random (Srivastava et al. 2014): element i becomes 0, whatever it was, where random number i of the key, of 16 bits,

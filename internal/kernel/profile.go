@@ -147,8 +147,52 @@ func Profile(s *Set) (*Set, *Times) {
 		}
 		t.add(timesKey{"CrossEntropy", n, c.V, c.C}, start, flops, float64(c.X.Len()+c.W.Len()+c.DX.Len()+2*c.DW.Len()))
 	}
+	t.wrapPictures(s, &p)
 	t.wrapPlain(s, &p)
 	return &p, t
+}
+
+// wrapPictures wraps the ops on pictures.
+func (t *Times) wrapPictures(s, p *Set) {
+	flops := func(c *Conv) (rows, k int, flops float64) {
+		h, w := c.Out()
+		rows, k = c.B*h*w, c.KH*c.KW*c.C
+		return rows, k, 2 * float64(rows) * float64(c.O) * float64(k)
+	}
+	p.Conv = func(c *Conv) {
+		start := time.Now()
+		s.Conv(c)
+		rows, k, f := flops(c)
+		t.add(timesKey{"Conv", rows, c.O, k}, start, f, float64(c.X.Len()+c.O*k+c.Y.Len()+c.Residual.Len()+c.Pre.Len()))
+	}
+	p.ConvGrad = func(c *Conv, g *ConvGrad) {
+		start := time.Now()
+		s.ConvGrad(c, g)
+		rows, k, f := flops(c)
+		sum, size := 0.0, g.DY.Len()
+		if !g.DX.None() {
+			sum, size = f, size+g.DX.Len()+c.O*k
+		}
+		if !g.DW.None() {
+			sum, size = sum+f, size+c.X.Len()+c.O*k
+		}
+		t.add(timesKey{"ConvGrad", rows, c.O, k}, start, sum, float64(size))
+	}
+	p.PackConv = func(dst *Packed, c *Conv) {
+		start := time.Now()
+		s.PackConv(dst, c)
+		t.add(timesKey{"PackConv", c.O, c.KH * c.KW * c.C, 0}, start, 0, 2*float64(c.Weight.Len()))
+	}
+	p.BatchNorm = func(n *BatchNorm) {
+		start := time.Now()
+		s.BatchNorm(n)
+		t.add(timesKey{"BatchNorm", n.X.Len(), 0, 0}, start, 0, float64(2*n.X.Len()+n.Residual.Len()))
+	}
+	p.BatchNormGrad = func(n *BatchNorm, g *BatchNormGrad) {
+		start := time.Now()
+		s.BatchNormGrad(n, g)
+		t.add(timesKey{"BatchNormGrad", n.X.Len(), 0, 0}, start, 0, float64(2*n.X.Len()+n.Residual.Len()+g.DX.Len()))
+	}
 }
 
 // productName tells an epilogue and the transposes apart: "MatMul nt+gelu" takes B stored transposed.
@@ -241,6 +285,13 @@ func (t *Times) wrapPlain(s, p *Set) {
 	}
 	p.SeqMeanGrad = func(dx, dy Buf, spans []Span, c int, acc bool) {
 		timed("SeqMeanGrad", dx.Len(), 2, func() { s.SeqMeanGrad(dx, dy, spans, c, acc) })
+	}
+	p.AvgPool = func(o Pool, y, x Buf) { timed("AvgPool", x.Len(), 1, func() { s.AvgPool(o, y, x) }) }
+	p.AvgPoolGrad = func(o Pool, dx, dy Buf, acc bool) {
+		timed("AvgPoolGrad", dx.Len(), 1, func() { s.AvgPoolGrad(o, dx, dy, acc) })
+	}
+	p.BatchStats = func(mean, variance, x Buf) {
+		timed("BatchStats", x.Len(), 1, func() { s.BatchStats(mean, variance, x) })
 	}
 	p.Rope = func(y, x Buf, r *Rope) { timed("Rope", y.Len(), 2, func() { s.Rope(y, x, r) }) }
 	p.AdamW = func(o *AdamW, list ...AdamWParam) {

@@ -45,5 +45,26 @@ func (k *Kernel) selfCheck() error {
 			}
 		}
 	}
+	return k.checkScan(next)
+}
+
+// checkScan is selfCheck of Scan.
+func (k *Kernel) checkScan(next func() uint32) error {
+	const rows = 2*scanRows + 1
+	code, x := make([]uint8, rows*2*ScanUnit), make([]float32, 2*ScanUnit)
+	for i := range code {
+		code[i] = uint8(next())
+	}
+	for i := range x {
+		x[i] = float32(int(next()%2001) - 1000)
+	}
+	var q ScanQuery
+	q.Set(x)
+	var want, got [rows]float32
+	goKernel.Scan(want[:], code, &q)
+	k.Scan(got[:], code, &q)
+	if want != got {
+		return fmt.Errorf("quant: %s: scan of %d rows is %v, want %v", k.name, rows, got, want)
+	}
 	return nil
 }

@@ -16,6 +16,7 @@ type Kernel struct {
 	scatter  func(c *float32, ldc, stream int, out *float32, rows int) // with panel: stores out [rows, panelRows] in C, whose rows and streams are so many bytes apart
 	codes    [Formats]codesFunc                                        // in the place of panel
 	int8     *int8Kernel                                               // nil: in Go
+	scan     scanFunc                                                  // nil: in Go
 }
 
 // dotFunc computes y[s*rows+r], row r of stream s of dotRows streams of weights, stride bytes apart, with one row of activations, whose blocks have their codes,

@@ -135,6 +135,12 @@ func int8Codes512(code *int8, x *float32, n int, inverse float32) int32
 //go:noescape
 func int8Tile512(c *float32, ldc, depth int, w *uint8, a *int8, start *int32, aScale, wScale, bias *float32)
 
+//go:noescape
+func scan512(dst *float32, code *uint8, stride, rows, n int, hi, lo *int8, hi0, lo0 int32, apart int)
+
+//go:noescape
+func scan256(dst *float32, code *uint8, stride, rows, n int, hi, lo *int8, hi0, lo0 int32, apart int)
+
 func (a *Activations) quantizeAVX2(i int, x []float32) {
 	if a.blocks == 0 {
 		return
@@ -158,6 +164,7 @@ func simdKernels() []*Kernel {
 		dot:   [Formats]dotFunc{Q8_0: dotQ8_0, Q4_0: dotQ4_0, Q4_K: dotQ4_K, Q5_K: dotQ5_K, Q6_K: dotQ6_K},
 		codes: [Formats]codesFunc{Q8_0: codesQ8_0, Q4_0: codesQ4_0, Q4_K: codesQ4_K, Q5_K: codesQ5_K, Q6_K: codesQ6_K},
 		tile:  [Formats]tiles{Q8_0: {8: tileQ8_0}, Q4_0: {8: tileQ4_0}, Q4_K: {8: tileQ4_K}, Q5_K: {8: tileQ5_K}, Q6_K: {8: tileQ6_K}},
+		scan:  scan256,
 	}
 	list := []*Kernel{&avx2}
 	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VNNI {
@@ -169,6 +176,7 @@ func simdKernels() []*Kernel {
 		minima := tiles{1: tileMin1, 2: tileMin2, 3: tileMin3, 4: tileMin4, 8: tileMin8}
 		of16 := tiles{1: tileSub1, 2: tileSub2, 3: tileSub3, 4: tileSub4, 8: tileSub8}
 		avx512.tile = [Formats]tiles{Q8_0: of32, Q4_0: of32, Q4_K: minima, Q5_K: minima, Q6_K: of16}
+		avx512.scan = scan512
 		avx512.int8 = &int8Kernel{int8Magnitude512, int8Codes512, int8Tile512}
 		list = append(list, &avx512)
 	}

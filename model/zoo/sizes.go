@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/plinth-ml/plinth/model/bert"
+	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/gemma"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/gptj"
@@ -72,6 +73,9 @@ func Sizes() []Size {
 	for _, s := range bert.Sizes {
 		list = append(list, BERTSize(s))
 	}
+	for _, s := range clip.Sizes {
+		list = append(list, CLIPSize(s))
+	}
 	return list
 }
 
@@ -81,6 +85,18 @@ func BERTSize(s bert.Size) Size {
 		c := s.Config
 		c.Vocab, c.Context = vocab, c.Context-c.Sizes().Context+context
 		return bert.New(c)
+	}}
+}
+
+// CLIPSize is a CLIP's size as a row of the table: vocabulary and context are those of texts, which end with the vocabulary's last id or with end.
+func CLIPSize(s clip.Size) Size {
+	return Size{"clip", s.Name, s.Config.Text.Vocab, s.Config.Text.Context, s.LR, s.Batch * s.Config.Text.Context, func(vocab, context, end int) (Stored, error) {
+		c := s.Config
+		c.Text.Vocab, c.Text.Context, c.Text.BOS, c.Text.EOS = vocab, context, vocab-2, vocab-1
+		if end >= 0 {
+			c.Text.EOS = end
+		}
+		return clip.New(c)
 	}}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/bert"
+	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/gemma"
 	"github.com/plinth-ml/plinth/model/gpt"
 	"github.com/plinth-ml/plinth/model/gptj"
@@ -77,6 +78,8 @@ var Families = map[string]func(config []byte, s checkpoint.Scheme) (Stored, erro
 	bert.TypeRoBERTa:    newBERT,
 	bert.TypeDistilBERT: newBERT,
 	t5.Type:             newT5,
+	clip.Type:           newCLIP,
+	clip.TypeSigLIP:     newCLIP,
 }
 
 func newLlama(config []byte, s checkpoint.Scheme) (Stored, error) {
@@ -182,19 +185,26 @@ func Describe(path string) (Stored, error) {
 		m, err := describeGGUF(f)
 		return m, errors.Join(err, f.Close())
 	}
-	return describeDir(path)
+	m, _, err := describeDir(path)
+	return m, err
 }
 
-func describeDir(dir string) (Stored, error) {
+// describeDir returns the model of a folder, and the scheme of its files.
+func describeDir(dir string) (Stored, checkpoint.Scheme, error) {
+	if isOpenCLIP(dir) {
+		m, err := describeOpenCLIP(dir)
+		return m, checkpoint.OpenCLIP, err
+	}
 	path := filepath.Join(dir, ConfigFile)
 	data, err := file.Read(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is no model folder: it has no %s", dir, ConfigFile)
+		err = fmt.Errorf("%s is no model folder: it has no %s", dir, ConfigFile)
 	}
 	if err != nil {
-		return nil, err
+		return nil, checkpoint.HuggingFace, err
 	}
-	return describe(path, data, checkpoint.HuggingFace)
+	m, err := describe(path, data, checkpoint.HuggingFace)
+	return m, checkpoint.HuggingFace, err
 }
 
 func describeGGUF(f *gguf.File) (Stored, error) {
@@ -347,12 +357,12 @@ func openSource(path string) (checkpoint.Source, Stored, checkpoint.Scheme, erro
 		}
 		return f, m, checkpoint.GGUF, nil
 	}
-	m, err := describeDir(path)
+	m, scheme, err := describeDir(path)
 	if err != nil {
-		return nil, nil, checkpoint.HuggingFace, err
+		return nil, nil, scheme, err
 	}
-	src, err := openDir(path)
-	return src, m, checkpoint.HuggingFace, err
+	src, err := openDir(path, scheme)
+	return src, m, scheme, err
 }
 
 // needsF32 says whether a model's matrices are [in, out] in its files, which products take as float32 only.
@@ -407,8 +417,16 @@ func checkTied(src checkpoint.Source, s checkpoint.Scheme, m Stored) error {
 	return nil
 }
 
-// openDir opens a folder's safetensors, or else its PyTorch files, whose names are Hugging Face's or any where there is but one.
-func openDir(dir string) (checkpoint.Source, error) {
+// openDir opens a folder's safetensors, or else its PyTorch files, whose names are Hugging Face's or any where there is but one. In a folder of open_clip
+// those of its own names come first.
+func openDir(dir string, s checkpoint.Scheme) (checkpoint.Source, error) {
+	if s == checkpoint.OpenCLIP {
+		for _, name := range openCLIPWeights {
+			if path := filepath.Join(dir, name); exists(path) {
+				return OpenTensors(path)
+			}
+		}
+	}
 	for _, name := range []string{checkpoint.WeightsFile, checkpoint.IndexFile} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 			return checkpoint.Open(dir)
@@ -506,7 +524,8 @@ func Save(dir string, m Stored, tok *tokenizer.Tokenizer) error {
 	if err != nil {
 		return err
 	}
-	if err := file.WriteFile(filepath.Join(dir, ConfigFile), config, 0o644); err != nil {
+	configFile, weightsFile, scheme := filesOf(m)
+	if err := file.WriteFile(filepath.Join(dir, configFile), config, 0o644); err != nil {
 		return err
 	}
 	if tok != nil {
@@ -514,9 +533,9 @@ func Save(dir string, m Stored, tok *tokenizer.Tokenizer) error {
 			return err
 		}
 	}
-	tensors, err := checkpoint.Tensors(Bindings(m, checkpoint.HuggingFace))
+	tensors, err := checkpoint.Tensors(Bindings(m, scheme))
 	if err != nil {
 		return err
 	}
-	return checkpoint.Write(filepath.Join(dir, WeightsFile), tensors, nil)
+	return checkpoint.Write(filepath.Join(dir, weightsFile), tensors, nil)
 }

@@ -41,6 +41,8 @@ func New(o Options) *kernel.Set {
 		Softmax: e.softmax, SoftmaxGrad: e.softmaxGrad,
 		LayerNorm: e.layerNorm, LayerNormGrad: e.layerNormGrad, RMSNorm: e.rmsNorm, RMSNormGrad: e.rmsNormGrad,
 		Gather: e.gather, ScatterAdd: e.scatterAdd, SumRows: e.sumRows, SeqMean: e.seqMean, SeqMeanGrad: e.seqMeanGrad,
+		Conv: e.conv, ConvGrad: e.convGrad, PackConv: e.packConv, AvgPool: e.avgPool, AvgPoolGrad: e.avgPoolGrad,
+		BatchStats: e.batchStats, BatchNorm: e.batchNorm, BatchNormGrad: e.batchNormGrad,
 		Rope: e.rope, Attention: e.attention, AttentionGrad: e.attentionGrad,
 		CrossEntropy: e.crossEntropy, AdamW: e.adamW, SumSquares: e.sumSquares,
 	}
@@ -65,6 +67,8 @@ type engine struct {
 	entropy entropy
 	stored  stored
 	int8    int8Mul
+	picture picture
+	columns [5][]float32 // of batchNorm
 }
 
 // scratch is one worker's memory.
@@ -158,6 +162,7 @@ type job struct {
 	turning    int // elements of a head that Rope turns
 	acc        bool
 	drop       kernel.Dropout
+	pool       kernel.Pool
 	f1         func(y, x []float32)
 	f2         func(y, a, b []float32)
 	rotate     func(y, x, cos, sin []float32)

@@ -106,6 +106,8 @@ func actFunc(f kernel.Act) func(y, x []float32) {
 		return vec.Tanh
 	case kernel.Sigmoid:
 		return vec.Sigmoid
+	case kernel.QuickGELU:
+		return quickGELU
 	}
 	panic(fmt.Sprintf("cpu: no activation %d", f))
 }
@@ -127,6 +129,8 @@ func actGradFunc(f kernel.Act) func(dx, dy, x []float32) {
 		return tanhGrad
 	case kernel.Sigmoid:
 		return sigmoidGrad
+	case kernel.QuickGELU:
+		return quickGELUGrad
 	}
 	panic(fmt.Sprintf("cpu: no activation %d", f))
 }
@@ -144,6 +148,34 @@ func tanhGrad(dx, dy, x []float32) {
 		for i, y := range t[:n] {
 			dx[i] = dy[i] * (1 - float32(y*y))
 		}
+		dx, dy, x = dx[n:], dy[n:], x[n:]
+	}
+}
+
+// quick is the factor in QuickGELU, which is SiLU(quick·x)/quick.
+const quick = 1.702
+
+// quickGELU is y = x * sigmoid(quick·x); y may be x.
+func quickGELU(y, x []float32) {
+	t := strips.Get().(*[256]float32)
+	defer strips.Put(t)
+	for len(y) > 0 {
+		n := min(len(t), len(y))
+		vec.Scale(t[:n], quick, x[:n])
+		vec.SiLU(t[:n], t[:n])
+		vec.Scale(y[:n], 1/quick, t[:n])
+		y, x = y[n:], x[n:]
+	}
+}
+
+// quickGELUGrad is dx = dy * SiLU'(quick·x), in strips because dx may be dy.
+func quickGELUGrad(dx, dy, x []float32) {
+	t := strips.Get().(*[256]float32)
+	defer strips.Put(t)
+	for len(dx) > 0 {
+		n := min(len(t), len(dx))
+		vec.Scale(t[:n], quick, x[:n])
+		vec.SiLUGrad(dx[:n], dy[:n], t[:n])
 		dx, dy, x = dx[n:], dy[n:], x[n:]
 	}
 }

@@ -13,6 +13,8 @@ const (
 	geluB = 0.044715
 )
 
+const quick = 1.702 // of QuickGELU
+
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 // normalCDF is Φ.
@@ -35,6 +37,8 @@ func actOf(f kernel.Act, x float64) float64 {
 		return math.Tanh(x)
 	case kernel.Sigmoid:
 		return sigmoid(x)
+	case kernel.QuickGELU:
+		return x * sigmoid(quick*x)
 	}
 	panic(fmt.Sprintf("ref: activation %d", f))
 }
@@ -63,6 +67,9 @@ func actSlope(f kernel.Act, x float64) float64 {
 	case kernel.Sigmoid:
 		s := sigmoid(x)
 		return s * (1 - s)
+	case kernel.QuickGELU:
+		s := sigmoid(quick * x)
+		return s * (1 + quick*x*(1-s))
 	}
 	panic(fmt.Sprintf("ref: activation %d", f))
 }

@@ -116,6 +116,56 @@ func TestGradients(t *testing.T) {
 	}
 }
 
+func TestGradientsOfPictures(t *testing.T) {
+	s, r := ref.New(), rand.New(rand.NewPCG(5, 6))
+	start := random(r, 1000).F64()
+	for _, acc := range []bool{false, true} {
+		written := !acc
+		for _, c := range []kernel.Conv{
+			{B: 2, H: 4, W: 3, C: 2, O: 3, KH: 3, KW: 3, Stride: 1, Pad: 1},
+			{B: 1, H: 5, W: 6, C: 2, O: 3, KH: 3, KW: 2, Stride: 2, Pad: 1},
+			{B: 1, H: 5, W: 5, C: 2, O: 3, KH: 1, KW: 1, Stride: 3},
+		} {
+			h, w := c.Out()
+			c.X, c.Weight, c.Y = random(r, c.B*c.H*c.W*c.C), random(r, c.O*c.C*c.KH*c.KW), zeros(c.B*h*w*c.O)
+			g := kernel.ConvGrad{DY: random(r, c.Y.Len()), DX: begin(start, c.X.Len()), DW: begin(start, c.Weight.Len()), Acc: acc}
+			s.ConvGrad(&c, &g)
+			central(t, fmt.Sprintf("Conv %d,%d stride %d acc=%v", c.KH, c.KW, c.Stride, acc), g.DY, func() []float64 { s.Conv(&c); return c.Y.F64() }, start,
+				operand{"x", c.X, g.DX, written}, operand{"w", c.Weight, g.DW, false})
+		}
+		p := kernel.Pool{B: 2, H: 5, W: 4, C: 2, Size: 2}
+		x, y, dy, dx := random(r, 80), zeros(16), random(r, 16), begin(start, 80)
+		s.AvgPoolGrad(p, dx, dy, acc)
+		central(t, "AvgPool", dy, func() []float64 { s.AvgPool(p, y, x); return y.F64() }, start, operand{"x", x, dx, written})
+		for _, f := range []kernel.Act{kernel.Identity, kernel.ReLU, kernel.SiLU} {
+			const N, C = 5, 3
+			n := kernel.BatchNorm{X: random(r, N*C), Y: zeros(N * C), Mean: random(r, C), Var: random(r, C), Weight: random(r, C), Bias: random(r, C),
+				Residual: random(r, N*C), Act: f, Eps: 1e-2}
+			for i, v := range n.Var.F64() {
+				n.Var.F64()[i] = v * v
+			}
+			for _, fixed := range []bool{true, false} {
+				forward := func() []float64 {
+					if !fixed {
+						s.BatchStats(n.Mean, n.Var, n.X)
+					}
+					s.BatchNorm(&n)
+					return n.Y.F64()
+				}
+				forward()
+				dy := random(r, N*C)
+				g := kernel.BatchNormGrad{DY: clone(dy), DX: begin(start, N*C), DW: begin(start, C), DB: begin(start, C), Fixed: fixed, Acc: acc}
+				s.BatchNormGrad(&n, &g)
+				central(t, fmt.Sprintf("BatchNorm %s fixed=%v acc=%v", f, fixed, acc), dy, forward, start, operand{"x", n.X, g.DX, written},
+					operand{"w", n.Weight, g.DW, false}, operand{"b", n.Bias, g.DB, false}, operand{"residual", n.Residual, g.DY, true})
+			}
+		}
+	}
+}
+
+// clone returns a copy of b.
+func clone(b kernel.Buf) kernel.Buf { return begin(b.F64(), b.Len()) }
+
 // Gather and the sum that a bias takes part in are linear: their gradients are ScatterAdd and SumRows.
 func TestGradientsOfRows(t *testing.T) {
 	const N, V, C = 9, 4, 3

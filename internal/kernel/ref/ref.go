@@ -89,6 +89,24 @@ func New() *kernel.Set {
 		SeqMeanGrad: func(dx, dy buf, spans []kernel.Span, c int, acc bool) {
 			pick(dx, seqMeanGrad[float32], seqMeanGrad[float64])(dx, dy, spans, c, acc)
 		},
+		Conv: func(c *kernel.Conv) { pick(c.X, conv[float32], conv[float64])(c) },
+		ConvGrad: func(c *kernel.Conv, g *kernel.ConvGrad) {
+			pick(c.X, convGrad[float32], convGrad[float64])(c, g)
+		},
+		PackConv: func(dst *kernel.Packed, c *kernel.Conv) {
+			pick(c.Weight, packConv[float32], packConv[float64])(dst, c)
+		},
+		AvgPool: func(p kernel.Pool, y, x buf) { pick(x, avgPool[float32], avgPool[float64])(p, y, x) },
+		AvgPoolGrad: func(p kernel.Pool, dx, dy buf, acc bool) {
+			pick(dx, avgPoolGrad[float32], avgPoolGrad[float64])(p, dx, dy, acc)
+		},
+		BatchStats: func(mean, variance, x buf) {
+			pick(x, batchStats[float32], batchStats[float64])(mean, variance, x)
+		},
+		BatchNorm: func(n *kernel.BatchNorm) { pick(n.X, batchNorm[float32], batchNorm[float64])(n) },
+		BatchNormGrad: func(n *kernel.BatchNorm, g *kernel.BatchNormGrad) {
+			pick(n.X, batchNormGrad[float32], batchNormGrad[float64])(n, g)
+		},
 		Rope: func(y, x buf, r *kernel.Rope) { pick(x, rope[float32], rope[float64])(y, x, r) },
 		Attention: func(a *kernel.Attention) {
 			x := a.Q

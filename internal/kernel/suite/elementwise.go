@@ -119,12 +119,14 @@ func plainAct(f kernel.Act, x float64) float64 {
 		return math.Tanh(x)
 	case kernel.Sigmoid:
 		return 1 / (1 + math.Exp(-x))
+	case kernel.QuickGELU:
+		return x / (1 + math.Exp(-1.702*x))
 	}
 	panic("suite: no such activation")
 }
 
 func activations(t *testing.T, s *kernel.Set, d *data) {
-	for f := kernel.Identity; f <= kernel.Sigmoid; f++ {
+	for f := kernel.Identity; f <= kernel.QuickGELU; f++ {
 		for _, n := range lengths() {
 			x, dy := d.in(n), d.in(n)
 			y := d.out(n, "%s of %d", f, n)

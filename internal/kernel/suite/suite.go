@@ -54,6 +54,9 @@ var groups = []group{
 	{"attention", summed, 0.25, attention},
 	{"cache", summed, 0.25, caches},
 	{"crossentropy", summed, small, crossEntropy},
+	{"convolution", summed, small, convolutions},
+	{"pools", pointwise, small, pools},
+	{"batch norm", summed, small, batchNorms},
 	{"optimizer", pointwise, small, optimizer},
 }
 
@@ -85,6 +88,7 @@ func Run(t *testing.T, s *kernel.Set, o Options) {
 	t.Run("bf16", func(t *testing.T) { bf16(t, s, others) })
 	t.Run("stored rows", func(t *testing.T) { storedRows(t, s, others) })
 	t.Run("rows", func(t *testing.T) { rows(t, s) })
+	t.Run("convolution rows", func(t *testing.T) { convRows(t, s) })
 	t.Run("attention rows", func(t *testing.T) { attentionRows(t, s) })
 	t.Run("cache rows", func(t *testing.T) { cacheRows(t, s) })
 	t.Run("masks", func(t *testing.T) { masks(t, s) })

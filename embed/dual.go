@@ -1,0 +1,177 @@
+package embed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/plinth-ml/plinth/media"
+	"github.com/plinth-ml/plinth/model/clip"
+	"github.com/plinth-ml/plinth/model/vision"
+	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tensor"
+	"github.com/plinth-ml/plinth/tokenizer"
+)
+
+// Dual turns pictures and texts into vectors of one space (Radford et al. 2021, CLIP). One goroutine at a time may use it.
+type Dual struct {
+	Model     *clip.Model
+	Tokenizer *tokenizer.Tokenizer
+	Prepare   media.Preprocess
+	Truncate  bool // a text of more tokens than the model's context loses its end; otherwise it is an error
+	Raw       bool // vectors are as long as the model makes them, which linear probes read; otherwise 1
+	Threads   int  // goroutines that compute; 0 means GOMAXPROCS
+	Int8      bool // linear layers with numbers of 8 bits: see tensor.InferenceInt8
+
+	workers []*dualWorker
+}
+
+// dualWorker is what a goroutine computes with.
+type dualWorker struct {
+	tape      *tensor.Tape
+	batch     []int
+	ids       []int32
+	lengths   []int
+	positions []int32
+	seqs      nn.Seqs
+	pixels    []float32
+}
+
+// OpenDual reads a CLIP with its tokenizer: a folder of transformers or of open_clip.
+func OpenDual(dir string, o zoo.Options) (*Dual, error) {
+	m, prepare, err := zoo.OpenCLIP(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	tok, err := zoo.Tokenizer(dir, m)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dual{Model: m, Tokenizer: tok, Prepare: prepare}
+	if _, err := d.IDs(""); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return d, nil
+}
+
+// Size is the length of a vector.
+func (d *Dual) Size() int { return d.Model.Config.Projection }
+
+// IDs are a text's tokens as the model reads them: see TextIDs.
+func (d *Dual) IDs(text string) ([]int32, error) {
+	return TextIDs(d.Model.Config, d.Tokenizer, text, d.Truncate)
+}
+
+// TextIDs are a text's tokens as a CLIP reads them: with OpenAI's vocabulary, or one of its kind, those of tokenizer.EncodeCLIP, with another what it
+// makes of the text and puts around it. More than the model's context are an error, or lose what comes before the end mark. A SigLIP's are filled up to the context.
+func TextIDs(c clip.Config, tok *tokenizer.Tokenizer, text string, truncate bool) ([]int32, error) {
+	_, start := tok.SpecialID(tokenizer.CLIPStart)
+	_, end := tok.SpecialID(tokenizer.CLIPEnd)
+	if start && end && c.ModelType == clip.Type {
+		return tok.EncodeCLIP(text, c.Text.Context, truncate)
+	}
+	const mark = -1
+	around := tok.AddSpecial([]int32{mark})
+	at := slices.Index(around, mark)
+	if at == len(around)-1 {
+		return nil, errors.New("the tokenizer puts no end mark behind a text, at which the model reads what it says")
+	}
+	ids := slices.Concat(around[:at], tok.Encode(text), around[at+1:])
+	if most := c.Text.Context; len(ids) > most {
+		if !truncate || most < len(around) {
+			return nil, fmt.Errorf("a text of %d tokens, more than %d: %w: %.60q", len(ids), most, tokenizer.ErrContext, text)
+		}
+		ids = append(ids[:most-(len(around)-1-at)], around[at+1:]...)
+	}
+	return c.Padded(ids), nil
+}
+
+// Texts returns the vector of each text. A text's vector has the same bits whatever is beside it and for any number of threads.
+func (d *Dual) Texts(ctx context.Context, texts []string) ([][]float32, error) {
+	ids := make([][]int32, len(texts))
+	for i, text := range texts {
+		var err error
+		if ids[i], err = d.IDs(text); err != nil {
+			return nil, fmt.Errorf("text %d: %w", i+1, err)
+		}
+	}
+	return d.run(ctx, len(texts), claim, func(w *dualWorker, i int) error {
+		w.ids, w.lengths = append(w.ids, ids[i]...), append(w.lengths, len(ids[i]))
+		return nil
+	}, func(w *dualWorker) *tensor.Tensor {
+		w.seqs.Set(w.lengths, &w.positions)
+		return d.Model.Texts(w.tape, tensor.IDs(w.ids), &w.seqs)
+	})
+}
+
+// Images returns the vector of each of n pictures, which open gives; it is called by several goroutines. A picture's vector has the same bits
+// whatever is beside it and for any number of threads. An error of open ends the work.
+func (d *Dual) Images(ctx context.Context, n int, open func(i int) (*media.Image, error)) ([][]float32, error) {
+	size, side := 3*d.Prepare.Size*d.Prepare.Size, d.Model.Tower().Side()
+	if d.Prepare.Size != side {
+		return nil, fmt.Errorf("embed: pictures are prepared at %d pixels a side, the model takes %d", d.Prepare.Size, side)
+	}
+	return d.run(ctx, n, 1, func(w *dualWorker, i int) error {
+		m, err := open(i)
+		if err != nil {
+			return err
+		}
+		from := len(w.pixels)
+		w.pixels = slices.Grow(w.pixels, size)[:from+size]
+		d.Prepare.Apply(w.pixels[from:], m)
+		w.lengths = append(w.lengths, d.Model.Rows())
+		return nil
+	}, func(w *dualWorker) *tensor.Tensor {
+		return d.Model.Images(w.tape, vision.Images{Side: side, Pixels: w.pixels})
+	})
+}
+
+// run makes n vectors: workers take some at once, add each to their batch until it is large enough, and compute it.
+func (d *Dual) run(ctx context.Context, n, claim int, add func(*dualWorker, int) error, compute func(*dualWorker) *tensor.Tensor) ([][]float32, error) {
+	if len(d.workers) == 0 || d.Threads > 0 && len(d.workers) != d.Threads {
+		d.workers = nil
+		for _, t := range tapes(d.Threads, d.Int8) {
+			d.workers = append(d.workers, &dualWorker{tape: t})
+		}
+	}
+	vectors := make([][]float32, n)
+	err := together(d.workers, n, func(w *dualWorker, next *atomic.Int64) (bool, error) {
+		w.batch, w.ids, w.lengths, w.pixels = w.batch[:0], w.ids[:0], w.lengths[:0], w.pixels[:0]
+		for rows := 0; rows < batchTokens; {
+			from := int(next.Add(int64(claim))) - claim
+			if from >= n {
+				break
+			}
+			if ctx.Err() != nil {
+				return false, context.Cause(ctx)
+			}
+			for i := from; i < min(from+claim, n); i++ {
+				if err := add(w, i); err != nil {
+					return false, err
+				}
+				w.batch = append(w.batch, i)
+				rows += w.lengths[len(w.lengths)-1]
+			}
+		}
+		if len(w.batch) == 0 {
+			return false, nil
+		}
+		y, E := compute(w).F32(), d.Size()
+		for j, i := range w.batch {
+			v := slices.Clone(y[j*E : (j+1)*E])
+			if !d.Raw {
+				unit(v)
+			}
+			vectors[i] = v
+		}
+		w.tape.Reset()
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return vectors, nil
+}
