@@ -13,7 +13,7 @@ var families = []string{"model/bert", "model/gemma", "model/gpt", "model/gptj", 
 // layers is the drawing of docs/architecture.md: a package may import packages of lower layers only, and of its own layer where
 // the right-hand side says so.
 var layers = [][]string{
-	{"internal/pool", "internal/pages", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize"},
+	{"internal/pool", "internal/pages", "internal/gemm", "internal/vec", "internal/quant", "internal/kernel", "internal/kernel/ref", "internal/kernel/cpu", "internal/file", "internal/random", "internal/optimize", "internal/pixel"},
 	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap", "tokenizer/tidy", "generate/constrain"},
 	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
 	{"chat", "tokenizer"},
