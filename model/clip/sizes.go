@@ -31,7 +31,7 @@ var Sizes = []Size{
 	{"clip-vit-large-patch14", vit(224, 14, 1024, 24, 768), 4e-4, 32768},
 	{"clip-vit-large-patch14-336", vit(336, 14, 1024, 24, 768), 2e-5, 32768},
 	{"siglip-base-patch16", base(TypeSigLIP), 1e-3, 32768},
-	{"clip-nano", Shape{32, 8, 64, 2, 64, 2, 1024, 32, 64}.Config(), 2e-3, 64},
+	{"clip-nano", Shape{64, 8, 128, 4, 128, 2, 4096, 48, 128}.Config(), 2e-3, 256},
 	{"clip-tiny", Shape{64, 8, 192, 6, 192, 3, 4096, 48, 192}.Config(), 1e-3, 256},
 	{"clip-mini", Shape{96, 12, 320, 8, 320, 4, 8192, 64, 320}.Config(), 7e-4, 512},
 }
