@@ -115,6 +115,14 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 	if err != nil {
 		return err
 	}
+	if prepare.Ground != nil && len(grounds) == 0 {
+		grounds = [][3]uint8{*prepare.Ground}
+	}
+	inUse := prepare
+	prepare.Ground = nil // one of grounds is drawn
+	if len(grounds) > 0 {
+		inUse.Ground = &grounds[0]
+	}
 	t.familyDefaults(line)
 	t.clipDefaults(size, len(items))
 	size.Context = m.Config.Text.Context
@@ -148,7 +156,7 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 		if err := zoo.Save(dir, m, tok); err != nil {
 			return err
 		}
-		return zoo.SavePreprocess(dir, prepare)
+		return zoo.SavePreprocess(dir, inUse)
 	}
 	if len(held) == 0 {
 		c.say("note: no pair is held out, so nothing measures how the model does on unseen pictures (--held, --validation)")

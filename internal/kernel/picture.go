@@ -16,6 +16,7 @@ type Conv struct {
 	Bias          Buf     // [O] or none
 	Act           Act
 	Pre, Residual Buf // as in MatMul, of Y's size; or none
+	ActLast       bool // Y is f(sum + Bias + Residual), which excludes Pre
 }
 
 // Out is the height and width of the result.

@@ -123,15 +123,9 @@ func (m *ResNet) stem(t *tensor.Tape, x *tensor.Tensor, p tensor.Pictures) (*ten
 		conv *nn.Conv
 		norm *nn.BatchNorm
 	}{{m.Conv1, m.Norm1}, {m.Conv2, m.Norm2}, {m.Conv3, m.Norm3}} {
-		x, p = convNorm(t, l.conv, l.norm, x, p, tensor.ReLU, nil)
+		x, p = l.conv.ForwardNorm(t, x, p, l.norm, tensor.ReLU, nil)
 	}
 	return t.AvgPool(x, p, 2)
-}
-
-// convNorm is act(norm(conv(x)) + residual).
-func convNorm(t *tensor.Tape, conv *nn.Conv, norm *nn.BatchNorm, x *tensor.Tensor, p tensor.Pictures, act tensor.Act, residual *tensor.Tensor) (*tensor.Tensor, tensor.Pictures) {
-	x, p = conv.Forward(t, x, p, tensor.Identity, nil)
-	return norm.Forward(t, x, act, residual), p
 }
 
 // expansion is how much wider a Bottleneck is outside than inside.
@@ -163,16 +157,16 @@ func newBottleneck(in, inner, stride int) *Bottleneck {
 
 // Forward maps the pixels x [B·H·W, C] of pictures to those of the pictures that it returns.
 func (b *Bottleneck) Forward(t *tensor.Tape, x *tensor.Tensor, p tensor.Pictures) (*tensor.Tensor, tensor.Pictures) {
-	y, _ := convNorm(t, b.Conv1, b.Norm1, x, p, tensor.ReLU, nil)
-	y, _ = convNorm(t, b.Conv2, b.Norm2, y, p, tensor.ReLU, nil)
+	y, _ := b.Conv1.ForwardNorm(t, x, p, b.Norm1, tensor.ReLU, nil)
+	y, _ = b.Conv2.ForwardNorm(t, y, p, b.Norm2, tensor.ReLU, nil)
 	if b.stride > 1 {
 		y, _ = t.AvgPool(y, p, b.stride)
 		x, p = t.AvgPool(x, p, b.stride)
 	}
 	if b.Skip != nil {
-		x, _ = convNorm(t, b.Skip, b.SkipNorm, x, p, tensor.Identity, nil)
+		x, _ = b.Skip.ForwardNorm(t, x, p, b.SkipNorm, tensor.Identity, nil)
 	}
-	return convNorm(t, b.Conv3, b.Norm3, y, p, tensor.ReLU, x)
+	return b.Conv3.ForwardNorm(t, y, p, b.Norm3, tensor.ReLU, x)
 }
 
 // AttentionPool is attention of one query, made of the mean over a picture's pixels, over the mean and all pixels.

@@ -204,7 +204,7 @@ func TestPeersLoadCLIP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p != prepared(jobs[n].Kind) {
+		if !reflect.DeepEqual(p, prepared(jobs[n].Kind)) {
 			t.Errorf("%s: preparation %+v", jobs[n].Kind, p)
 		}
 		for _, m := range []*clip.Model{m, back} {
@@ -235,7 +235,7 @@ func TestConvertCLIP(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := media.CLIP(12)
-	p.Filter = media.Bilinear
+	p.Filter, p.Ground = media.Bilinear, &[3]uint8{255, 250, 0}
 	if err := zoo.SavePreprocess(one, p); err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestConvertCLIP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if prepare != p || !reflect.DeepEqual(back.Config, m.Config) {
+		if !reflect.DeepEqual(prepare, p) || !reflect.DeepEqual(back.Config, m.Config) {
 			t.Errorf("%s: %+v %+v", step.out, prepare, back.Config)
 		}
 		for i, q := range back.Params() {
