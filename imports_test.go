@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap", "tokenizer/tidy", "generate/constrain"},
 	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
 	{"chat", "tokenizer"},
-	{"tensor", "media", "index"},
+	{"tensor", "media", "media/sheet", "index"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model", "eval/task", "data/imagetext"},
 	families,
@@ -35,6 +35,7 @@ var sideways = map[string][]string{
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
 	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
 	"chat":                {"tokenizer"},
+	"media/sheet":         {"media"},
 	"checkpoint/gguf":     {"checkpoint"},
 	"checkpoint/pickle":   {"checkpoint"},
 }
