@@ -52,9 +52,9 @@ type jpegDecoder struct {
 
 // decodeJPEG decodes a JPEG, which has no alpha, and turns it upright.
 func decodeJPEG(b []byte, limits Limits, _ *[3]uint8) (*Image, error) {
-	scans, exif := scanJPEG(b)
+	scans, exif := scanJPEG(b, limits.Scans)
 	if scans > limits.Scans {
-		return nil, fmt.Errorf("%d scans: %w of %d", scans, ErrLimit, limits.Scans)
+		return nil, fmt.Errorf("%w of %d scans", ErrLimit, limits.Scans)
 	}
 	d := jpegDecoder{limits: limits, size: len(b), adobe: -1}
 	if err := d.segments(b); err != nil {
@@ -96,9 +96,10 @@ func nextSegment(b []byte, at int) (kind byte, body []byte, end int, err error) 
 	return 0, nil, len(b), nil
 }
 
-// scanJPEG walks over the segments without decoding: it counts scans and finds the first EXIF block, without its name.
-func scanJPEG(b []byte) (scans int, exif []byte) {
-	for at := 2; ; {
+// scanJPEG walks over the segments without decoding: it counts scans, up to one over the limit, and finds the first EXIF block, without
+// its name.
+func scanJPEG(b []byte, limit int) (scans int, exif []byte) {
+	for at := 2; scans <= limit; {
 		kind, body, end, err := nextSegment(b, at)
 		if err != nil || kind == 0 || kind == endMarker { // what is wrong, the decoder reports
 			return scans, exif
@@ -111,6 +112,7 @@ func scanJPEG(b []byte) (scans int, exif []byte) {
 			exif = block
 		}
 	}
+	return scans, exif
 }
 
 // segments goes through the file.
