@@ -28,6 +28,12 @@ func (l *Conv) Forward(t *tensor.Tape, x *tensor.Tensor, p tensor.Pictures, act 
 	return t.Conv(x, p, l.Weight.T(), l.Bias.T(), tensor.Conv{Stride: l.Stride, Pad: l.Pad, Act: act, Residual: residual})
 }
 
+// ForwardNorm is Forward with the batch norm n behind it: act(norm(conv) + residual). The layer has no bias.
+func (l *Conv) ForwardNorm(t *tensor.Tape, x *tensor.Tensor, p tensor.Pictures, n *BatchNorm, act tensor.Act, residual *tensor.Tensor) (*tensor.Tensor, tensor.Pictures) {
+	return t.ConvNorm(x, p, l.Weight.T(), tensor.Conv{Stride: l.Stride, Pad: l.Pad},
+		tensor.Norm{Weight: n.Weight.T(), Bias: n.Bias.T(), Mean: n.Mean.T(), Var: n.Var.T(), BatchNorm: n.spec(act, residual)})
+}
+
 // BatchNorm normalises columns by the statistics of the batch, or by running ones: see tensor.Tape.BatchNorm.
 type BatchNorm struct {
 	Weight *Param `name:"weight"`       // [C]
@@ -46,6 +52,9 @@ func NewBatchNorm(width int, scale float64) *BatchNorm {
 
 // Forward maps x [N, C] to act(norm(x) + residual), which may be nil.
 func (l *BatchNorm) Forward(t *tensor.Tape, x *tensor.Tensor, act tensor.Act, residual *tensor.Tensor) *tensor.Tensor {
-	return t.BatchNorm(x, l.Weight.T(), l.Bias.T(), l.Mean.T(), l.Var.T(),
-		tensor.BatchNorm{Eps: l.Eps, Momentum: l.Momentum, Frozen: l.Frozen, Act: act, Residual: residual})
+	return t.BatchNorm(x, l.Weight.T(), l.Bias.T(), l.Mean.T(), l.Var.T(), l.spec(act, residual))
+}
+
+func (l *BatchNorm) spec(act tensor.Act, residual *tensor.Tensor) tensor.BatchNorm {
+	return tensor.BatchNorm{Eps: l.Eps, Momentum: l.Momentum, Frozen: l.Frozen, Act: act, Residual: residual}
 }

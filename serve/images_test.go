@@ -186,7 +186,7 @@ func TestImagesRefused(t *testing.T) {
 		{"embeddings", `"input":[{"text":"a","size":1}]`, "input[0].size", "not known"},
 		{"embeddings", `"input":[{"image_url":{"url":"` + r + `","size":1}}]`, "input[0].image_url.size", "not known"},
 		{"embeddings", `"input":[{"image_url":{}}]`, "input[0].image_url.url", "missing"},
-		{"embeddings", `"input":[{"text":7}]`, "input[0].text", "a text is wanted"},
+		{"embeddings", `"input":[{"text":7}]`, "input[0].text", "want a text"},
 		{"embeddings", `"input":[{"text":""}]`, "input", "empty"},
 		{"embeddings", `"input":[{"image":7}]`, "input[0].image", "want a text"},
 		{"embeddings", `"input":[{"image":""}]`, "input[0].image", "empty"},
@@ -304,5 +304,20 @@ func TestHostileImages(t *testing.T) {
 				t.Errorf("%s to %s: %d MB of memory", c.name, route, n>>20)
 			}
 		}
+	}
+}
+
+// TestMCPImages: the tools embed and classify take pictures too.
+func TestMCPImages(t *testing.T) {
+	s, err := serve.New(serve.Options{Models: []*serve.Model{seer(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines, answers bytes.Buffer
+	for i, call := range []string{`"embed","arguments":{"input":{"image":X}}`, `"classify","arguments":{"input":[{"image_url":X}],"labels":["blue","red"]}`} {
+		fmt.Fprintf(&lines, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%s}}`+"\n", i, strings.Replace(call, "X", `"`+dataURL(pngOf(t, 3, 2, red))+`"`, 1))
+	}
+	if err := s.MCP(t.Context(), &lines, &answers); err != nil || !strings.Contains(answers.String(), `"embedding":[1,0,0]`) || !strings.Contains(answers.String(), `"label":"red"`) {
+		t.Errorf("%v %s", err, &answers)
 	}
 }

@@ -29,23 +29,22 @@ type picture struct {
 	err   error  // what is wrong with what stands there
 }
 
-// UnmarshalJSON reads a text: a data: URL, base64, or an address. It may have megabytes, which are not copied where there are no escapes. What is wrong is kept for who knows the
-// field's name.
-func (p *picture) UnmarshalJSON(b []byte) error {
+// readPicture reads a text in JSON: a data: URL, base64, or an address. What is wrong is kept for who knows the field's name.
+func readPicture(b []byte) *picture {
 	if b[0] != '"' {
-		p.err = errors.New("want a text: a data: URL, base64 or an address")
-		return nil
+		return &picture{err: errors.New("want a text: a data: URL, base64 or an address")}
 	}
 	text := b[1 : len(b)-1]
 	if bytes.IndexByte(text, '\\') >= 0 {
 		var s string
 		if err := json.Unmarshal(b, &s); err != nil {
-			return err
+			return &picture{err: err}
 		}
 		text = []byte(s)
 	}
+	p := &picture{}
 	p.err = p.read(text)
-	return nil
+	return p
 }
 
 // read takes a picture as requests have it.
@@ -108,7 +107,7 @@ func (s *Server) see(ctx context.Context, m *Model, list []*picture, f func([]*m
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			image, err := media.Decode(bytes.NewReader(p.file), s.o.Images)
+			image, err := media.Preprocess{Ground: m.Ground}.Decode(bytes.NewReader(p.file), s.o.Images)
 			p.file = nil
 			if err != nil {
 				return badRequest(p.param, "%s", clip(strings.TrimPrefix(err.Error(), "media: "), 300))

@@ -19,6 +19,34 @@ type ResNetConfig struct {
 // Features is the number of channels behind the last stage.
 func (c ResNetConfig) Features() int { return 32 * c.Width }
 
+// Rows is the number of rows of a picture in the attention at the end: the mean and the pixels.
+func (c ResNetConfig) Rows() int { n := c.Side / 32; return 1 + n*n }
+
+// FLOPs is the arithmetic of a picture in convolutions and at the end, a multiply-add being two.
+func (c ResNetConfig) FLOPs() float64 {
+	side, w := float64(c.Side), float64(c.Width)
+	pixels := side * side / 4
+	madds := pixels * w / 2 * 9 * (3 + w/2 + w) // the first three
+	in := w
+	pixels /= 4
+	for i, n := range c.Layers {
+		inner := w * float64(int(1)<<i)
+		for j := range n {
+			out := pixels // behind the block
+			if i > 0 && j == 0 {
+				out /= 4
+			}
+			madds += pixels*inner*(in+9*inner) + out*inner*expansion*inner
+			if j == 0 {
+				madds += out * in * expansion * inner
+			}
+			in, pixels = expansion*inner, out
+		}
+	}
+	rows, features := float64(c.Rows()), float64(c.Features())
+	return 2 * (madds + 2*rows*features*features + features*features + 2*rows*features + features*float64(c.Output))
+}
+
 // ResNet is the residual network (He et al. 2016) as CLIP has it (Radford et al. 2021, section 2.4): three convolutions at the start, averages in front of
 // what would be a convolution with a stride, attention in the place of the last average. Its tags are OpenAI's.
 type ResNet struct {
@@ -123,15 +151,9 @@ func (m *ResNet) stem(t *tensor.Tape, x *tensor.Tensor, p tensor.Pictures) (*ten
 		conv *nn.Conv
 		norm *nn.BatchNorm
 	}{{m.Conv1, m.Norm1}, {m.Conv2, m.Norm2}, {m.Conv3, m.Norm3}} {
-		x, p = convNorm(t, l.conv, l.norm, x, p, tensor.ReLU, nil)
+		x, p = l.conv.ForwardNorm(t, x, p, l.norm, tensor.ReLU, nil)
 	}
 	return t.AvgPool(x, p, 2)
-}
-
-// convNorm is act(norm(conv(x)) + residual).
-func convNorm(t *tensor.Tape, conv *nn.Conv, norm *nn.BatchNorm, x *tensor.Tensor, p tensor.Pictures, act tensor.Act, residual *tensor.Tensor) (*tensor.Tensor, tensor.Pictures) {
-	x, p = conv.Forward(t, x, p, tensor.Identity, nil)
-	return norm.Forward(t, x, act, residual), p
 }
 
 // expansion is how much wider a Bottleneck is outside than inside.
@@ -163,16 +185,16 @@ func newBottleneck(in, inner, stride int) *Bottleneck {
 
 // Forward maps the pixels x [B·H·W, C] of pictures to those of the pictures that it returns.
 func (b *Bottleneck) Forward(t *tensor.Tape, x *tensor.Tensor, p tensor.Pictures) (*tensor.Tensor, tensor.Pictures) {
-	y, _ := convNorm(t, b.Conv1, b.Norm1, x, p, tensor.ReLU, nil)
-	y, _ = convNorm(t, b.Conv2, b.Norm2, y, p, tensor.ReLU, nil)
+	y, _ := b.Conv1.ForwardNorm(t, x, p, b.Norm1, tensor.ReLU, nil)
+	y, _ = b.Conv2.ForwardNorm(t, y, p, b.Norm2, tensor.ReLU, nil)
 	if b.stride > 1 {
 		y, _ = t.AvgPool(y, p, b.stride)
 		x, p = t.AvgPool(x, p, b.stride)
 	}
 	if b.Skip != nil {
-		x, _ = convNorm(t, b.Skip, b.SkipNorm, x, p, tensor.Identity, nil)
+		x, _ = b.Skip.ForwardNorm(t, x, p, b.SkipNorm, tensor.Identity, nil)
 	}
-	return convNorm(t, b.Conv3, b.Norm3, y, p, tensor.ReLU, x)
+	return b.Conv3.ForwardNorm(t, y, p, b.Norm3, tensor.ReLU, x)
 }
 
 // AttentionPool is attention of one query, made of the mean over a picture's pixels, over the mean and all pixels.

@@ -121,11 +121,13 @@ func openCLIPPreprocess(b []byte, p *media.Preprocess) error {
 			Resize        string          `json:"resize_mode"`
 			Size          json.RawMessage `json:"size"`
 		} `json:"preprocess_cfg"`
+		Ground *[3]uint8 `json:"ground"`
 	}
 	if err := json.Unmarshal(b, &f); err != nil {
 		return err
 	}
 	c := f.Preprocess
+	p.Ground = f.Ground
 	if c.Mean != nil {
 		p.Mean = *c.Mean
 	}
@@ -161,6 +163,7 @@ func hfPreprocess(b []byte, p *media.Preprocess) error {
 		Resize    *bool           `json:"do_resize"`
 		Center    *bool           `json:"do_center_crop"`
 		Rescale   *bool           `json:"do_rescale"`
+		Ground    *[3]uint8       `json:"ground"` // a key of our own: see media.Preprocess
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
 		return err
@@ -177,6 +180,7 @@ func hfPreprocess(b []byte, p *media.Preprocess) error {
 			return fmt.Errorf("%s is false, only true is implemented", key)
 		}
 	}
+	p.Ground = c.Ground
 	if c.Mean != nil {
 		p.Mean = *c.Mean
 	}
@@ -277,7 +281,11 @@ func SavePreprocess(dir string, p media.Preprocess) error {
 func openCLIPPreparation(p media.Preprocess) map[string]any {
 	interpolation := map[media.Filter]string{media.Bicubic: "bicubic", media.Bilinear: "bilinear"}[p.Filter]
 	mode := map[bool]string{false: "shortest", true: "squash"}[p.Whole]
-	return map[string]any{"preprocess_cfg": map[string]any{"size": p.Size, "mode": "RGB", "mean": p.Mean, "std": p.Std, "interpolation": interpolation, "resize_mode": mode, "fill_color": 0}}
+	keys := map[string]any{"preprocess_cfg": map[string]any{"size": p.Size, "mode": "RGB", "mean": p.Mean, "std": p.Std, "interpolation": interpolation, "resize_mode": mode, "fill_color": 0}}
+	if p.Ground != nil {
+		keys["ground"] = p.Ground
+	}
+	return keys
 }
 
 // hfPreparation is preprocessor_config.json.
@@ -290,6 +298,9 @@ func hfPreparation(p media.Preprocess) ([]byte, error) {
 		keys["image_processor_type"], keys["size"] = "SiglipImageProcessor", keys["crop_size"]
 		delete(keys, "crop_size")
 		delete(keys, "do_center_crop")
+	}
+	if p.Ground != nil {
+		keys["ground"] = p.Ground
 	}
 	b, err := json.MarshalIndent(keys, "", "  ")
 	return append(b, '\n'), err
