@@ -27,8 +27,6 @@ type Dual struct {
 	Int8      bool // linear layers with numbers of 8 bits: see tensor.InferenceInt8
 
 	workers []*dualWorker
-	mark    int // of the ids that the tokenizer puts around a text, how many stand before it
-	around  []int32
 }
 
 // dualWorker is what a goroutine computes with.
@@ -53,45 +51,42 @@ func OpenDual(dir string, o zoo.Options) (*Dual, error) {
 		return nil, err
 	}
 	d := &Dual{Model: m, Tokenizer: tok, Prepare: prepare}
-	if err := d.marks(); err != nil {
+	if _, err := d.IDs(""); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	return d, nil
 }
 
-// marks finds what the tokenizer puts around a text.
-func (d *Dual) marks() error {
-	const text = -1
-	around := d.Tokenizer.AddSpecial([]int32{text})
-	d.mark = slices.Index(around, text)
-	d.around = slices.Delete(around, d.mark, d.mark+1)
-	if d.mark == len(d.around) {
-		return errors.New("the tokenizer puts no end mark behind a text, at which the model reads what it says")
-	}
-	if most := d.Model.Config.Text.Context; len(d.around) >= most {
-		return fmt.Errorf("a context of %d tokens has no room for the %d marks of a text and a token", most, len(d.around))
-	}
-	return nil
-}
-
 // Size is the length of a vector.
 func (d *Dual) Size() int { return d.Model.Config.Projection }
 
-// IDs are a text's tokens with the marks around them, and what the model wants behind. More than the model's context are an error, or cut, as d.Truncate says.
+// IDs are a text's tokens as the model reads them: see TextIDs.
 func (d *Dual) IDs(text string) ([]int32, error) {
-	if d.around == nil {
-		if err := d.marks(); err != nil {
-			return nil, err
-		}
+	return TextIDs(d.Model.Config, d.Tokenizer, text, d.Truncate)
+}
+
+// TextIDs are a text's tokens as a CLIP reads them: with OpenAI's vocabulary, or one of its kind, those of tokenizer.EncodeCLIP, with another what it
+// makes of the text and puts around it. More than the model's context are an error, or lose what comes before the end mark. A SigLIP's are filled up to the context.
+func TextIDs(c clip.Config, tok *tokenizer.Tokenizer, text string, truncate bool) ([]int32, error) {
+	_, start := tok.SpecialID(tokenizer.CLIPStart)
+	_, end := tok.SpecialID(tokenizer.CLIPEnd)
+	if start && end && c.ModelType == clip.Type {
+		return tok.EncodeCLIP(text, c.Text.Context, truncate)
 	}
-	ids := d.Tokenizer.Encode(text)
-	if room := d.Model.Config.Text.Context - len(d.around); len(ids) > room {
-		if !d.Truncate {
-			return nil, fmt.Errorf("it has %d tokens with its marks, the model reads %d: shorten it, or have its end cut", len(ids)+len(d.around), d.Model.Config.Text.Context)
-		}
-		ids = ids[:room]
+	const mark = -1
+	around := tok.AddSpecial([]int32{mark})
+	at := slices.Index(around, mark)
+	if at == len(around)-1 {
+		return nil, errors.New("the tokenizer puts no end mark behind a text, at which the model reads what it says")
 	}
-	return d.Model.Config.Padded(slices.Concat(d.around[:d.mark], ids, d.around[d.mark:])), nil
+	ids := slices.Concat(around[:at], tok.Encode(text), around[at+1:])
+	if most := c.Text.Context; len(ids) > most {
+		if !truncate || most < len(around) {
+			return nil, fmt.Errorf("a text of %d tokens, more than %d: %w: %.60q", len(ids), most, tokenizer.ErrContext, text)
+		}
+		ids = append(ids[:most-(len(around)-1-at)], around[at+1:]...)
+	}
+	return c.Padded(ids), nil
 }
 
 // Texts returns the vector of each text. A text's vector has the same bits whatever is beside it and for any number of threads.

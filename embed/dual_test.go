@@ -169,7 +169,7 @@ func TestDualRefuses(t *testing.T) {
 	d := open(t, dual(t))
 	ctx := context.Background()
 	long := strings.Repeat("red ", 76)
-	if _, err := d.Texts(ctx, []string{"fine", long}); err == nil || !strings.Contains(err.Error(), "text 2: it has 78 tokens") {
+	if _, err := d.Texts(ctx, []string{"fine", long}); err == nil || !strings.Contains(err.Error(), "text 2: tokenizer: a text of 78 tokens") {
 		t.Error(err)
 	}
 	d.Truncate = true

@@ -25,29 +25,33 @@ func (x *Index) Near(queries [][]float32, k, probe int) ([][]Hit, error) {
 	if err != nil {
 		return nil, err
 	}
-	chosen := make([][]int32, len(qs))
-	x.workers().Run(len(qs), func(task, _ int) { chosen[task] = x.nearestLists(&qs[task].codes)[:probe] })
+	chosen, block := make([][]int32, len(qs)), x.block()
+	x.workers().Run(len(qs), func(task, _ int) { chosen[task] = x.nearestLists(&qs[task].codes, probe) })
 	x.workers().Run(len(qs)*probe, func(task, worker int) {
 		q, list := &qs[task/probe], chosen[task/probe][task%probe]
 		end := int(x.starts[list+1])
-		for at := int(x.starts[list]); at < end; at += blockRows {
-			x.sift(q, &q.sieves[worker], at, min(end, at+blockRows))
+		for at := int(x.starts[list]); at < end; at += block {
+			x.sift(q, &q.sieves[worker], at, min(end, at+block))
 		}
 	})
 	return x.finish(qs), nil
 }
 
-// nearestLists returns the lists, nearest first.
-func (x *Index) nearestLists(q *quant.ScanQuery) []int32 {
+// nearestLists returns the n nearest lists, nearest first.
+func (x *Index) nearestLists(q *quant.ScanQuery, n int) []int32 {
 	scores := make([]float32, x.Centres)
-	order := make([]int32, len(scores))
 	x.kernel.Scan(scores, x.centreCodes, q)
-	for i := range scores {
-		scores[i] *= x.centreScales[i]
-		order[i] = int32(i)
+	best := make([]int32, 0, n+1)
+	for l := range scores {
+		scores[l] *= x.centreScales[l]
+		if len(best) == n && !(scores[l] > scores[best[n-1]]) {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(best, int32(l), func(a, b int32) int { return cmp.Or(cmp.Compare(scores[b], scores[a]), cmp.Compare(a, b)) })
+		best = slices.Insert(best, at, int32(l))
+		best = best[:min(n, len(best))]
 	}
-	slices.SortFunc(order, func(a, b int32) int { return cmp.Or(cmp.Compare(scores[b], scores[a]), cmp.Compare(a, b)) })
-	return order
+	return best
 }
 
 const (
@@ -163,7 +167,7 @@ func (x *Index) calibrate(vector func(row int) []float32) (int, error) {
 	needed := make([][]int, len(qs)) // the rank of the list of each hit
 	x.workers().Run(len(qs), func(task, _ int) {
 		rank := make([]int, x.Centres)
-		for r, l := range x.nearestLists(&qs[task].codes) {
+		for r, l := range x.nearestLists(&qs[task].codes, int(x.Centres)) {
 			rank[l] = r + 1
 		}
 		for i, h := range qs[task].best(vector) {

@@ -11,9 +11,13 @@ import (
 )
 
 const (
-	blockRows = 256  // whose codes stay in the cache while all queries pass over them
-	taskRows  = 4096 // of a worker at once
+	taskRows   = 4096    // of a worker at once
+	blockRows  = 1024    // at most, and
+	blockBytes = 1 << 19 // of codes that stay in the cache while all queries pass over them
 )
+
+// block is how many rows pass to the sieves at once.
+func (x *Index) block() int { return max(1, min(blockRows, blockBytes/x.stride())) }
 
 // query is a query with what is known of its answer.
 type query struct {
@@ -62,10 +66,10 @@ func (x *Index) Search(queries [][]float32, k int) ([][]Hit, error) {
 
 // siftAll passes all rows to the queries' sieves.
 func (x *Index) siftAll(qs []query) {
-	rows := x.Len()
+	rows, block := x.Len(), x.block()
 	x.workers().Run((rows+taskRows-1)/taskRows, func(task, worker int) {
-		for at := task * taskRows; at < min(rows, (task+1)*taskRows); at += blockRows {
-			end := min(rows, (task+1)*taskRows, at+blockRows)
+		for at := task * taskRows; at < min(rows, (task+1)*taskRows); at += block {
+			end := min(rows, (task+1)*taskRows, at+block)
 			for i := range qs {
 				x.sift(&qs[i], &qs[i].sieves[worker], at, end)
 			}

@@ -1,6 +1,10 @@
 package media
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+	"os"
+)
 
 // Preprocess is what stands between a picture and a vision tower.
 type Preprocess struct {
@@ -9,6 +13,26 @@ type Preprocess struct {
 	Whole  bool       // the picture is stretched to the square, as for SigLIP; otherwise its short side is resized and the centre cut out
 	Mean   [3]float32 // of each channel, on the scale 0..1
 	Std    [3]float32
+	Ground *[3]uint8 // colour that is seen where a picture is transparent; nil: alpha is dropped, as in OpenAI's preprocessing
+}
+
+// Decode is the package's Decode, or DecodeOver where there is a ground.
+func (p Preprocess) Decode(r io.Reader, limits Limits) (*Image, error) {
+	return decode(r, limits, p.Ground)
+}
+
+// Open decodes the picture of a file, whose name errors give.
+func (p Preprocess) Open(path string, limits Limits) (*Image, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m, err := p.Decode(f, limits)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
 }
 
 // CLIP is OpenAI's preprocessing for a tower of size x size pixels.
@@ -37,7 +61,7 @@ func (p Preprocess) Apply(dst []float32, m *Image) {
 	if !p.Whole {
 		w, h = shortSide(m.W, m.H, p.Size)
 	}
-	m = CenterCrop(Resize(m, w, h, p.Filter), p.Size, p.Size)
+	m = resizeCrop(m, w, h, p.Filter, cropStart(w, p.Size), cropStart(h, p.Size), p.Size, p.Size)
 	for c := range 3 {
 		var table [256]float32 // a channel has only so many values
 		for v := range table {

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// Limits bounds what Decode accepts. Zero fields have the defaults. Memory follows Pixels: decoding takes up to 18 bytes for each.
+// Limits bounds what Decode accepts. Zero fields have the defaults. Memory follows Pixels and Bytes: decoding takes up to 19 bytes for each
+// pixel and twice the file. Bytes of 8 MiB and two million Pixels keep it under 64 MB in every format.
 type Limits struct {
 	Bytes  int // of the file; 0: 16 MiB
 	Pixels int // width times height; 0: 33,554,432
@@ -54,7 +55,7 @@ func (l Limits) checkSize(w, h, holds int) error {
 }
 
 // Decode reads a PNG, JPEG, GIF (first frame) or WebP (no animation) picture from r, which it reads to its end or to one byte over the
-// limit. Every limit is checked in the headers, before pixels are allocated. Colours become RGB as PIL's convert("RGB") makes them:
+// limit, or not at all where it has a method Len that tells more. Every limit is checked in the headers, before pixels are allocated. Colours become RGB as PIL's convert("RGB") makes them:
 // alpha is dropped, not blended; 16 bits keep their high byte, but greys of 16 bits are clipped at 255. A JPEG is turned as its
 // EXIF orientation says. Errors wrap ErrLimit or ErrFormat, or are r's.
 func Decode(r io.Reader, limits Limits) (*Image, error) { return decode(r, limits, nil) }
@@ -68,6 +69,9 @@ func DecodeOver(r io.Reader, limits Limits, ground [3]uint8) (*Image, error) {
 // decode is Decode where ground is nil.
 func decode(r io.Reader, limits Limits, ground *[3]uint8) (*Image, error) {
 	limits = limits.withDefaults()
+	if sized, ok := r.(interface{ Len() int }); ok && sized.Len() > limits.Bytes { // bytes.Reader and the like
+		return nil, fmt.Errorf("media: %d bytes: %w of %d bytes", sized.Len(), ErrLimit, limits.Bytes)
+	}
 	b, err := io.ReadAll(io.LimitReader(r, int64(limits.Bytes)+1))
 	if err != nil {
 		return nil, fmt.Errorf("media: %w", err)

@@ -15,12 +15,12 @@ type gifHeader struct {
 // decodeGIF puts the first frame on a ground of its transparent colour, or of colour 0, as PIL does. The colours come from the file:
 // image/gif forgets that of transparent pixels.
 func decodeGIF(b []byte, limits Limits, over *[3]uint8) (*Image, error) {
-	head, err := scanGIF(b)
+	head, err := scanGIF(b, limits.Frames)
 	if err != nil {
 		return nil, err
 	}
 	if head.frames > limits.Frames {
-		return nil, fmt.Errorf("%d frames: %w of %d", head.frames, ErrLimit, limits.Frames)
+		return nil, fmt.Errorf("%w of %d frames", ErrLimit, limits.Frames)
 	}
 	decoded, err := gifCodec.decode(b, limits)
 	if err != nil {
@@ -48,8 +48,9 @@ func decodeGIF(b []byte, limits Limits, over *[3]uint8) (*Image, error) {
 	return out, nil
 }
 
-// scanGIF walks over the blocks without decoding any. What is cut off after its first frame's header is left to the decoder.
-func scanGIF(b []byte) (gifHeader, error) {
+// scanGIF walks over the blocks without decoding any, up to one frame over the limit. What is cut off after its first frame's header is
+// left to the decoder.
+func scanGIF(b []byte, limit int) (gifHeader, error) {
 	head := gifHeader{transparent: -1}
 	at := 13
 	if len(b) >= 13 {
@@ -59,7 +60,7 @@ func scanGIF(b []byte) (gifHeader, error) {
 		return head, fmt.Errorf("%w: cut off in its header", ErrFormat)
 	}
 	head.setColors(b[13:at])
-	for at < len(b) && b[at] != ';' {
+	for at < len(b) && b[at] != ';' && head.frames <= limit {
 		switch left := len(b) - at; {
 		case b[at] == '!' && left > 2:
 			if b[at+1] == 0xf9 && left > 6 && head.frames == 0 && b[at+3]&1 != 0 {

@@ -2,7 +2,9 @@ package media
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"math"
 	"os"
@@ -145,12 +147,61 @@ func TestPreprocess(t *testing.T) {
 	}
 }
 
-// TestPhotos compares whole photos with PIL, bit for bit: decoded, at 50 odd sizes each, and as CLIP sees them.
-func TestPhotos(t *testing.T) {
+// script is the writer of the golden file, which also answers to jobs.
+func script() string { return filepath.Join(testkit.Root(), "tools", "golden", "media.py") }
+
+// digest is the SHA-256 of some bytes.
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// photos are the files of the shared data.
+func photos(t *testing.T) []string {
 	files, err := filepath.Glob(filepath.Join(testkit.Data(t, "images/photos"), "*.[jp][pn]g"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no photos: %v", err)
 	}
+	return files
+}
+
+// TestTorchvision compares what a tower gets of whole photos, at 50 odd sides, with torchvision, bit for bit.
+func TestTorchvision(t *testing.T) {
+	job := struct {
+		Files []string `json:"files"`
+		Sides []int    `json:"sides"`
+	}{Files: photos(t)}
+	for k := range 50 {
+		job.Sides = append(job.Sides, 9+2*((37*k)%188)) // 9 to 383
+	}
+	var want [][]string
+	testkit.Ask(t, script(), []string{"PIL", "torchvision", "open_clip"}, job, &want)
+	for i, file := range job.Files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Decode(bytes.NewReader(b), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, side := range job.Sides {
+			x := make([]float32, 3*side*side)
+			CLIP(side).Apply(x, m)
+			var got bytes.Buffer
+			if err := binary.Write(&got, binary.LittleEndian, x); err != nil {
+				t.Fatal(err)
+			}
+			if digest(got.Bytes()) != want[i][k] {
+				t.Errorf("%s at %d: other bits than torchvision's", filepath.Base(file), side)
+			}
+		}
+	}
+}
+
+// TestPhotos compares whole photos with PIL, bit for bit: decoded, at 50 odd sizes each, and as CLIP sees them.
+func TestPhotos(t *testing.T) {
+	files := photos(t)
 	testkit.Python(t, "PIL", "numpy") // skips before any work
 	type size [3]any                  // width, height, filter
 	for i, file := range files {
@@ -177,7 +228,7 @@ func TestPhotos(t *testing.T) {
 				Sizes   []raw
 				Clip    []byte
 			}
-			testkit.Ask(t, filepath.Join(testkit.Root(), "tools", "golden", "media.py"), []string{"PIL", "numpy"}, job, &want)
+			testkit.Ask(t, script(), []string{"PIL", "numpy"}, job, &want)
 
 			most, mean := difference(t, m, want.Picture.image())
 			if most > 0 {

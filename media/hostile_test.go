@@ -3,6 +3,7 @@ package media
 import (
 	"bytes"
 	"compress/zlib"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -86,8 +87,15 @@ func jpegHeader(w, h uint16) string {
 	return string(append(binary.BigEndian.AppendUint16(b, w), "\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"...))
 }
 
-// TestHostile: refused with an error that says why, for little memory whatever the header promises.
-func TestHostile(t *testing.T) {
+// hostileFile is one that must be refused with an error that is and says something.
+type hostileFile struct {
+	name string
+	file io.Reader
+	is   error
+	says string
+}
+
+func hostileFiles() []hostileFile {
 	const (
 		lossless = "\x2f\xff\xff\xff\x0f"                     // VP8L of 16384 x 16384
 		extended = "\x00\x00\x00\x00\x09\x00\x00\x09\x00\x00" // VP8X of 10 x 10
@@ -96,12 +104,9 @@ func TestHostile(t *testing.T) {
 		vast     = "\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff" // VP8X of 2^24 x 2^24
 		scan     = "\xff\xda\x00\x0c\x03\x01\x00\x02\x00\x03\x00\x00\x3f\x00"
 	)
-	for _, c := range []struct {
-		name string
-		file io.Reader
-		is   error
-		says string
-	}{
+	exif := "\xff\xe1\xff\xff" + "Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff" + strings.Repeat("\x0f\x01\x03\x00\x01\x00\x00\x00\x09\x00\x00\x00", 5459)
+	exif += string(make([]byte, 2+0xffff-len(exif)))
+	return []hostileFile{
 		{"nothing", strings.NewReader(""), ErrFormat, "0 bytes"},
 		{"text", strings.NewReader("data:image/png;base64,AAAA"), ErrFormat, `"data:ima"`},
 		{"PNG of 65535 x 65535", bytes.NewReader(pngFile(65535, 65535, zeros(1<<20))), ErrLimit, "PNG: picture of 65535 x 65535 pixels"},
@@ -116,10 +121,11 @@ func TestHostile(t *testing.T) {
 		{"JPEG of 5700 x 5700 in a few bytes", strings.NewReader(jpegHeader(5700, 5700) + scan), ErrFormat, "too short"},
 		{"PNG cut off", bytes.NewReader(pngFile(16, 16, zeros(16*49))[:50]), ErrFormat, "PNG"},
 		{"JPEG of 65500 x 65500", strings.NewReader(jpegHeader(65500, 65500) + scan), ErrLimit, "JPEG: picture of 65500 x 65500"},
-		{"JPEG of a million scans", strings.NewReader(jpegHeader(5000, 5000) + strings.Repeat(scan, 1<<20)), ErrLimit, "1048576 scans"},
+		{"JPEG of a million scans", strings.NewReader(jpegHeader(5000, 5000) + strings.Repeat(scan, 1<<20)), ErrLimit, "100 scans"},
+		{"JPEG of 16 MB of EXIF", strings.NewReader("\xff\xd8" + strings.Repeat(exif, 255)), ErrFormat, "cut off"},
 		{"JPEG without a picture", strings.NewReader("\xff\xd8\xff\xd9"), ErrFormat, "JPEG"},
 		{"GIF of 65535 x 65535", bytes.NewReader(gifFile(65535, 65535, 1)), ErrLimit, "GIF: picture of 65535 x 65535"},
-		{"GIF of 100,000 frames", bytes.NewReader(gifFile(5, 5, 100_000)), ErrLimit, "100000 frames"},
+		{"GIF of 100,000 frames", bytes.NewReader(gifFile(5, 5, 100_000)), ErrLimit, "1000 frames"},
 		{"GIF without a frame", bytes.NewReader(gifFile(5, 5, 0)), ErrFormat, "no frame"},
 		{"GIF without an end", io.MultiReader(strings.NewReader("GIF89a\x05\x00\x05\x00\x00\x00\x00!\xfe"), blocks{}), ErrLimit, "16777216 bytes"},
 		{"WebP of 16384 x 16384", bytes.NewReader(webpFile("VP8L", lossless)), ErrLimit, "WebP: picture of 16384 x 16384"},
@@ -128,17 +134,103 @@ func TestHostile(t *testing.T) {
 		{"WebP with vast alpha", bytes.NewReader(webpFile("VP8X", alpha, "ALPH", "\x01\x00\x00")), ErrLimit, "WebP"},
 		{"WebP animation", bytes.NewReader(webpFile("VP8X", animated)), ErrFormat, "animation"},
 		{"endless zeros", zeros(-1), ErrLimit, "bytes"},
-	} {
+	}
+}
+
+// TestHostile: refused with an error that says why, for little memory whatever the header promises.
+func TestHostile(t *testing.T) {
+	for _, c := range hostileFiles() {
 		t.Run(c.name, func(t *testing.T) {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			m, err := Decode(c.file, Limits{})
-			runtime.ReadMemStats(&after)
+			m, n, err := decodeCounted(c.file, Limits{})
 			if m != nil || !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "media: ") {
 				t.Errorf("error %v, want one that is %q and says %q", err, c.is, c.says)
 			}
-			if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+			if n > 64<<20 {
 				t.Errorf("allocated %d MB", n>>20)
+			}
+		})
+	}
+}
+
+// decodeCounted is Decode and how many bytes it allocated.
+func decodeCounted(r io.Reader, limits Limits) (m *Image, n uint64, err error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m, err = Decode(r, limits)
+	runtime.ReadMemStats(&after)
+	return m, after.TotalAlloc - before.TotalAlloc, err
+}
+
+// interlacedPNG is a black PNG of n x n pixels of 16 bits in four channels, interlaced: what takes most memory for each pixel.
+func interlacedPNG(n int) []byte {
+	size := 0
+	for _, p := range [][4]int{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}} {
+		size += (n - p[1] + p[3] - 1) / p[3] * (1 + 8*((n-p[0]+p[2]-1)/p[2]))
+	}
+	b := pngFile(uint32(n), uint32(n), zeros(int64(size)))
+	copy(b[24:], []byte{16, 6, 0, 0, 1})
+	binary.BigEndian.PutUint32(b[29:], crc32.ChecksumIEEE(b[12:29]))
+	return b
+}
+
+// progressiveJPEG is a grey JPEG of n x n pixels of four channels, each of full resolution, seen turned.
+func progressiveJPEG(n int) []byte {
+	b := []byte("\xff\xd8\xff\xe1\x00\x22Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00")
+	b = append(b, "\xff\xdb\x00\x43\x00"...)
+	b = append(b, bytes.Repeat([]byte{1}, 64)...)
+	b = append(b, "\xff\xc4\x00\x14\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"...) // one code, 0, of one bit
+	b = append(b, "\xff\xc2\x00\x14\x08"...)
+	b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, uint16(n)), uint16(n))
+	b = append(b, "\x04\x01\x11\x00\x02\x11\x00\x03\x11\x00\x04\x11\x00"...)
+	b = append(b, "\xff\xda\x00\x0e\x04\x01\x00\x02\x00\x03\x00\x04\x00\x00\x00\x00"...)
+	b = append(b, make([]byte, (n+7)/8*((n+7)/8)*4/8+1)...)
+	return append(b, "\xff\xd9"...)
+}
+
+// flatWebP is a picture of 1448 x 1448 pixels with alpha, one of which is not black, without loss.
+const flatWebP = "UklGRpYAAABXRUJQVlA4TIoAAAAvp8VpEQ8wAhOgEEAAFDQEkrZ42x/AH4rbtnHyzP6Dl6uM6P8ExO6YNeN//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud//ud/MgU="
+
+// TestKnownLength: a source that tells its length is not read when that is over the limit.
+func TestKnownLength(t *testing.T) {
+	r := strings.NewReader("GIF89a")
+	if _, err := Decode(r, Limits{Bytes: 5}); !errors.Is(err, ErrLimit) || r.Len() != 6 {
+		t.Errorf("error %v, %d bytes left", err, r.Len())
+	}
+}
+
+// TestMemory: what is taken within two million pixels and 8 MiB is decoded in less than 64 MB, whatever the format.
+func TestMemory(t *testing.T) {
+	webp, err := base64.StdEncoding.DecodeString(flatWebP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const side = 1448
+	gif := gifFile(side, side, 1)
+	for name, file := range map[string][]byte{"PNG": interlacedPNG(side), "JPEG": progressiveJPEG(side), "GIF": gif, "WebP": webp} {
+		file = append(file, make([]byte, 8<<20-len(file))...) // as long as it may be
+		m, n, err := decodeCounted(io.MultiReader(bytes.NewReader(file)), Limits{Bytes: 8 << 20, Pixels: side * side})
+		if err != nil || m.W != side || m.H != side {
+			t.Errorf("%s: %v", name, err)
+		}
+		if t.Logf("%s: %.1f MB", name, float64(n)/1e6); n > 64<<20 {
+			t.Errorf("%s: allocated %d MB", name, n>>20)
+		}
+	}
+}
+
+// BenchmarkHostile times the refusals.
+func BenchmarkHostile(b *testing.B) {
+	for _, c := range hostileFiles() {
+		data, err := io.ReadAll(io.LimitReader(c.file, 20<<20)) // more than the limit
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Decode(io.MultiReader(bytes.NewReader(data)), Limits{}); err == nil { // of unknown length, as over a network
+					b.Fatal("taken")
+				}
 			}
 		})
 	}

@@ -1,12 +1,19 @@
 package media
 
+import "encoding/binary"
+
 // huffman is a table of a JPEG's codes, which are canonical: ascending within a length.
 type huffman struct {
 	short  [256]uint16 // by the next 8 bits: length * 256 + value of a code of up to 8 bits, else 0
 	last   [17]int     // the last code of each length, or -1
 	offset [17]int     // what to add to a code of a length for its place in values
 	values []uint8
+	// By the next fastBits bits what they say where they hold a code and the bits behind it that it announces: from the lowest on 8 bits
+	// how many they are, 8 bits zeros to pass, 16 bits the coefficient; else 0. The end of a block passes 64 zeros.
+	fast [1 << fastBits]uint32
 }
+
+const fastBits = 10
 
 // newHuffman makes the table of counts[i] codes of i+1 bits. It reports false where the codes do not fit.
 func newHuffman(counts *[16]uint8, values []uint8) (*huffman, bool) {
@@ -30,7 +37,24 @@ func newHuffman(counts *[16]uint8, values []uint8) (*huffman, bool) {
 		}
 		code <<= 1
 	}
+	h.setFast()
 	return h, true
+}
+
+// setFast fills h.fast.
+func (h *huffman) setFast() {
+	for i := range h.fast {
+		r := bitReader{held: uint64(i) << 16, n: fastBits + 16} // zeros behind
+		run, size := split(r.code(h))
+		v := r.signed(size)
+		switch used := fastBits + 16 - r.n; {
+		case used > fastBits || r.over():
+		case size > 0:
+			h.fast[i] = uint32(used) | uint32(run)<<8 | uint32(v)<<16
+		case run == 0:
+			h.fast[i] = uint32(used) | 64<<8
+		}
+	}
 }
 
 // bitReader reads the codes of a scan: bits from the highest of each byte on, FF 00 for FF, up to a marker, behind which it pretends
@@ -43,8 +67,14 @@ type bitReader struct {
 	padded int // how many of the bits ever held are pretended
 }
 
-// need holds at least n <= 16 bits.
+// need holds at least n <= 32 bits.
 func (r *bitReader) need(n int) {
+	if r.n < n && r.at+4 <= len(r.b) {
+		if v := binary.BigEndian.Uint32(r.b[r.at:]); (^v-0x01010101)&v&0x80808080 == 0 { // no byte is FF
+			r.held, r.n, r.at = r.held<<32|uint64(v), r.n+32, r.at+4
+			return
+		}
+	}
 	for r.n < n {
 		var v byte
 		switch {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/plinth-ml/plinth/internal/pixel"
 )
 
 // component is one of the channels of a JPEG.
@@ -17,13 +19,21 @@ type component struct {
 	table     *[64]uint16 // of quantisation, as it was when the first scan began
 }
 
-// samples writes a block of coefficients to the plane.
-func (c *component) samples(coefs *[64]int16, x, y int) {
-	var block [64]int32
-	for i, q := range c.table {
-		block[i] = int32(coefs[i]) * int32(q)
+// samples writes a block of coefficients, of which none behind last is set, to the plane.
+func (c *component) samples(coefs *[64]int16, last, x, y int) {
+	stride := 8 * c.blocksX
+	dst := c.plane[8*stride*y+8*x:]
+	if flat := int(coefs[0]) * int(c.table[0]); last == 0 && -1<<15 <= flat && flat < 1<<15 { // what pixel.IDCT makes of one coefficient
+		v := clamp8((flat+4)>>3 + 128)
+		for i := range 8 {
+			line := dst[i*stride:][:8]
+			for j := range line {
+				line[j] = v
+			}
+		}
+		return
 	}
-	idct(c.plane[64*y*c.blocksX+8*x:], 8*c.blocksX, &block)
+	pixel.IDCT(dst, stride, coefs, c.table)
 }
 
 // jpegDecoder decodes baseline and progressive JPEG of 8 bits with the bits of libjpeg. image/jpeg would do but for its rounding.
@@ -42,9 +52,9 @@ type jpegDecoder struct {
 
 // decodeJPEG decodes a JPEG, which has no alpha, and turns it upright.
 func decodeJPEG(b []byte, limits Limits, _ *[3]uint8) (*Image, error) {
-	scans, exif := scanJPEG(b)
+	scans, exif := scanJPEG(b, limits.Scans)
 	if scans > limits.Scans {
-		return nil, fmt.Errorf("%d scans: %w of %d", scans, ErrLimit, limits.Scans)
+		return nil, fmt.Errorf("%w of %d scans", ErrLimit, limits.Scans)
 	}
 	d := jpegDecoder{limits: limits, size: len(b), adobe: -1}
 	if err := d.segments(b); err != nil {
@@ -86,9 +96,10 @@ func nextSegment(b []byte, at int) (kind byte, body []byte, end int, err error) 
 	return 0, nil, len(b), nil
 }
 
-// scanJPEG walks over the segments without decoding: it counts scans and finds the first EXIF block, without its name.
-func scanJPEG(b []byte) (scans int, exif []byte) {
-	for at := 2; ; {
+// scanJPEG walks over the segments without decoding: it counts scans, up to one over the limit, and finds the first EXIF block, without
+// its name.
+func scanJPEG(b []byte, limit int) (scans int, exif []byte) {
+	for at := 2; scans <= limit; {
 		kind, body, end, err := nextSegment(b, at)
 		if err != nil || kind == 0 || kind == endMarker { // what is wrong, the decoder reports
 			return scans, exif
@@ -101,6 +112,7 @@ func scanJPEG(b []byte) (scans int, exif []byte) {
 			exif = block
 		}
 	}
+	return scans, exif
 }
 
 // segments goes through the file.
@@ -159,7 +171,7 @@ func (d *jpegDecoder) complete() error {
 			return fmt.Errorf("%w: channel %d of %d is missing", ErrFormat, i+1, len(d.comps))
 		}
 		for k := range c.coefs {
-			c.samples(&c.coefs[k], k%c.blocksX, k/c.blocksX)
+			c.samples(&c.coefs[k], 63, k%c.blocksX, k/c.blocksX)
 		}
 	}
 	return nil
@@ -326,19 +338,30 @@ func (d *jpegDecoder) picture() *Image {
 }
 
 // colors chooses what the samples mean, as libjpeg does; four channels are inverted, as Adobe's programs write and PIL reads them.
-func (d *jpegDecoder) colors() func(dst []uint8, s *[4]int) {
+func (d *jpegDecoder) colors() rowRGB {
 	switch {
 	case len(d.comps) == 1:
 		return greyRGB
 	case len(d.comps) == 4 && d.adobe <= 0:
-		return func(dst []uint8, s *[4]int) { cmykRGB(dst, 255-s[0], 255-s[1], 255-s[2], 255-s[3]) }
+		return func(dst []uint8, s [][]uint8) {
+			for i := range s[0] {
+				cmykRGB(dst[3*i:], 255-int(s[0][i]), 255-int(s[1][i]), 255-int(s[2][i]), 255-int(s[3][i]))
+			}
+		}
 	case len(d.comps) == 4:
-		return func(dst []uint8, s *[4]int) {
-			jfifRGB(dst, s)
-			cmykRGB(dst, int(dst[0]), int(dst[1]), int(dst[2]), 255-s[3])
+		return func(dst []uint8, s [][]uint8) {
+			pixel.JFIF(dst, s[0], s[1], s[2])
+			for i, k := range s[3] {
+				p := dst[3*i:]
+				cmykRGB(p, int(p[0]), int(p[1]), int(p[2]), 255-int(k))
+			}
 		}
 	case d.adobe == 0, d.adobe < 0 && d.comps[0].id == 'R' && d.comps[1].id == 'G' && d.comps[2].id == 'B':
-		return func(dst []uint8, s *[4]int) { dst[0], dst[1], dst[2] = uint8(s[0]), uint8(s[1]), uint8(s[2]) }
+		return func(dst []uint8, s [][]uint8) {
+			for i := range s[0] {
+				dst[3*i], dst[3*i+1], dst[3*i+2] = s[0][i], s[1][i], s[2][i]
+			}
+		}
 	}
-	return jfifRGB
+	return func(dst []uint8, s [][]uint8) { pixel.JFIF(dst, s[0], s[1], s[2]) }
 }

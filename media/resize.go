@@ -1,6 +1,10 @@
 package media
 
-import "math"
+import (
+	"math"
+
+	"github.com/plinth-ml/plinth/internal/pixel"
+)
 
 // Filter is a kernel of Resize.
 type Filter int
@@ -35,24 +39,27 @@ func (f Filter) at(x float64) float64 {
 	}
 }
 
-// fixed is how many bits of a coefficient lie behind the point: 32 less 8 for the pixel and 2 for sums outside 0..1.
-const fixed = 22
-
-// window is the part of a side that makes one output pixel: its first input pixel and their weights in units of 2^-fixed.
-type window struct {
-	start   int
-	weights []int32
+// axis is one side of a resize: of each output pixel the first input pixel and the weights from there on in units of 2^-pixel.Fixed.
+type axis struct {
+	starts  []int32
+	weights [][]int32
+	same    bool // nothing changes but what is cut off
 }
 
-// windows are those of a side resized from n to m pixels. When it shrinks, the kernel is stretched by the scale (antialiasing).
-func windows(n, m int, f Filter) []window {
+// newAxis is that of a side resized from n to m pixels, of which count from the given one on are wanted. When the side shrinks, the kernel
+// is stretched by the scale (antialiasing).
+func newAxis(n, m, from, count int, f Filter) axis {
+	a := axis{starts: make([]int32, count), weights: make([][]int32, count), same: n == m}
 	scale := float64(n) / float64(m)
 	stretch := max(scale, 1)
 	support := f.support() * stretch
-	out := make([]window, m)
 	w := make([]float64, 2*int(math.Ceil(support))+1)
-	for i := range out {
-		center := float64((float64(i) + 0.5) * scale)
+	for i := range count {
+		if a.same {
+			a.starts[i], a.weights[i] = int32(from+i), []int32{1 << pixel.Fixed}
+			continue
+		}
+		center := float64((float64(from+i) + 0.5) * scale)
 		start := max(0, int(center-support+0.5))
 		k := w[:min(n, int(center+support+0.5))-start]
 		sum := 0.0
@@ -60,73 +67,72 @@ func windows(n, m int, f Filter) []window {
 			k[j] = f.at((float64(j+start) - center + 0.5) * (1 / stretch))
 			sum += k[j]
 		}
-		out[i] = window{start, make([]int32, len(k))}
+		a.starts[i], a.weights[i] = int32(start), make([]int32, len(k))
 		for j, v := range k {
 			if sum != 0 {
 				v /= sum
 			}
-			out[i].weights[j] = int32(float64(v*(1<<fixed)) + math.Copysign(0.5, v))
+			a.weights[i][j] = int32(float64(v*(1<<pixel.Fixed)) + math.Copysign(0.5, v))
 		}
 	}
-	return out
+	return a
 }
 
-// clip8 rounds a sum of weighted pixels, to which a half was added, to a pixel.
-func clip8(sum int32) uint8 { return uint8(min(max(sum>>fixed, 0), 255)) }
+// reach is the part of the input that the axis is made of.
+func (a *axis) reach() (start, end int) {
+	last := len(a.starts) - 1
+	return int(a.starts[0]), int(a.starts[last]) + len(a.weights[last])
+}
+
+// shift counts input pixels from start on.
+func (a *axis) shift(start int) {
+	for i := range a.starts {
+		a.starts[i] -= int32(start)
+	}
+}
 
 // Resize returns the picture at w x h pixels with the bits of PIL's Image.resize (13.0): one pass per side, each rounded to 8 bits. It
 // panics unless both sides are positive.
-func Resize(m *Image, w, h int, f Filter) *Image {
+func Resize(m *Image, w, h int, f Filter) *Image { return resizeCrop(m, w, h, f, 0, 0, w, h) }
+
+// resizeCrop is Crop(Resize(m, w, h, f), x, y, cw, ch), without work on what is cut off.
+func resizeCrop(m *Image, w, h int, f Filter, x, y, cw, ch int) *Image {
+	across, down := newAxis(m.W, w, x, cw, f), newAxis(m.H, h, y, ch, f)
 	// Which pass comes first shows in the last bits. PIL starts with the height where that loses more than twice the width's pixels;
 	// before 13.0 it always started with the width.
 	if h < m.H && m.H-h > 2*(m.W-w) {
-		return resizeAcross(resizeDown(m, h, f), w, f)
+		start, end := across.reach()
+		m = down.rows(m, start, end)
+		across.shift(start)
+		return across.columns(m, 0, ch)
 	}
-	return resizeDown(resizeAcross(m, w, f), h, f)
+	start, end := down.reach()
+	m = across.columns(m, start, end)
+	down.shift(start)
+	return down.rows(m, 0, cw)
 }
 
-// resizeAcross makes rows w pixels long.
-func resizeAcross(m *Image, w int, f Filter) *Image {
-	if w == m.W {
-		return m
+// columns resizes the rows of m from start to end.
+func (a *axis) columns(m *Image, start, end int) *Image {
+	if a.same {
+		return Crop(m, int(a.starts[0]), start, len(a.starts), end-start)
 	}
-	out := NewImage(w, m.H)
-	wins := windows(m.W, w, f)
-	for y := range m.H {
-		src, dst := m.row(y), out.row(y)
-		for x, win := range wins {
-			r, g, b := int32(1<<(fixed-1)), int32(1<<(fixed-1)), int32(1<<(fixed-1))
-			p := src[3*win.start : 3*(win.start+len(win.weights))]
-			for j, k := range win.weights {
-				r += int32(p[3*j]) * k
-				g += int32(p[3*j+1]) * k
-				b += int32(p[3*j+2]) * k
-			}
-			dst[3*x], dst[3*x+1], dst[3*x+2] = clip8(r), clip8(g), clip8(b)
-		}
+	out := NewImage(len(a.starts), end-start)
+	wins := pixel.NewWindows(a.starts, a.weights)
+	for y := range out.H {
+		pixel.SumRGB(out.row(y), m.Pix[3*m.W*(start+y):], wins)
 	}
 	return out
 }
 
-// resizeDown makes columns h pixels long: each row is a weighted sum of rows.
-func resizeDown(m *Image, h int, f Filter) *Image {
-	if h == m.H {
-		return m
+// rows resizes the columns of m from start to end: each row is a weighted sum of rows.
+func (a *axis) rows(m *Image, start, end int) *Image {
+	if a.same {
+		return Crop(m, start, int(a.starts[0]), end-start, len(a.starts))
 	}
-	out := NewImage(m.W, h)
-	sum := make([]int32, 3*m.W)
-	for y, win := range windows(m.H, h, f) {
-		for i := range sum {
-			sum[i] = 1 << (fixed - 1)
-		}
-		for j, k := range win.weights {
-			for i, p := range m.row(win.start + j) {
-				sum[i] += int32(p) * k
-			}
-		}
-		for i, s := range sum {
-			out.row(y)[i] = clip8(s)
-		}
+	out := NewImage(end-start, len(a.starts))
+	for y, w := range a.weights {
+		pixel.SumRows(out.row(y), m.Pix[3*(m.W*int(a.starts[y])+start):], 3*m.W, w)
 	}
 	return out
 }

@@ -53,8 +53,8 @@ func (d *jpegDecoder) run(s *jpegScan, comps []*component) error {
 func (d *jpegDecoder) block(s *jpegScan, k int, c *component, x, y int) {
 	if !d.progressive {
 		var coefs [64]int16
-		s.baseline(&coefs, k)
-		c.samples(&coefs, x, y)
+		last := s.baseline(&coefs, k)
+		c.samples(&coefs, last, x, y)
 		return
 	}
 	coefs := &c.coefs[y*c.blocksX+x]
@@ -71,21 +71,40 @@ func (d *jpegDecoder) block(s *jpegScan, k int, c *component, x, y int) {
 	}
 }
 
-// baseline decodes all coefficients of a block.
-func (s *jpegScan) baseline(coefs *[64]int16, k int) {
+// baseline decodes all coefficients of a block and returns the place in the file's order of the last one that may not be zero.
+func (s *jpegScan) baseline(coefs *[64]int16, k int) (last int) {
 	s.pred[k] += s.signed(min(s.code(s.dc[k]), 15))
 	coefs[0] = int16(s.pred[k])
+	r, h := &s.bitReader, s.ac[k]
+	held, n := r.held, r.n // in registers
 	for i := 1; i < 64; i++ {
-		run, size := split(s.code(s.ac[k]))
-		if size == 0 && run < 15 { // the rest is zero
-			return
+		const most = 31 // bits of a code and behind it
+		if n < most {
+			r.held, r.n = held, n
+			r.need(most)
+			held, n = r.held, r.n
 		}
-		i += run
-		v := s.signed(size)
-		if i < 64 {
+		var run, v int
+		if e := h.fast[held>>(n-fastBits)&(1<<fastBits-1)]; e != 0 {
+			n -= int(e & 255)
+			run, v = int(e>>8&255), int(int16(e>>16))
+		} else {
+			r.held, r.n = held, n
+			var size int
+			run, size = split(r.code(h))
+			v = r.signed(size)
+			held, n = r.held, r.n
+			if size == 0 && run < 15 { // the rest is zero
+				break
+			}
+		}
+		if i += run; i < 64 {
 			coefs[zigzag[i]] = int16(v)
+			last = i
 		}
 	}
+	r.held, r.n = held, n
+	return last
 }
 
 // split takes a code's value apart: zeros to pass, and bits to read.

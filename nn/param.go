@@ -14,6 +14,9 @@ type Param struct {
 	tensor   *tensor.Tensor
 	Std      float64 // standard deviation of the first values
 	Constant float64 // the first value when Std is 0
+
+	// Statistic marks what a model's forward pass keeps, such as a running mean: it stands in files like a parameter, but has no gradient.
+	Statistic bool
 }
 
 // NewParam returns a parameter that starts as N(0, std²). It has no memory yet.
@@ -24,6 +27,11 @@ func NewParam(std float64, shape ...int) *Param {
 // NewConstant returns a parameter that starts at value everywhere. It has no memory yet.
 func NewConstant(value float64, shape ...int) *Param {
 	return &Param{tensor: tensor.New(shape...), Constant: value}
+}
+
+// NewStatistic returns a statistic that starts at value everywhere. It has no memory yet.
+func NewStatistic(value float64, shape ...int) *Param {
+	return &Param{tensor: tensor.New(shape...), Constant: value, Statistic: true}
 }
 
 // T is the tensor; nil for a nil (absent) parameter.
@@ -122,20 +130,22 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// Count is the number of elements of all parameters.
+// Count is the number of elements of all parameters. Statistics are none.
 func Count(params []Named) int64 {
 	n := int64(0)
 	for _, p := range params {
-		n += int64(p.tensor.Len())
+		if !p.Statistic {
+			n += int64(p.tensor.Len())
+		}
 	}
 	return n
 }
 
-// Init gives every parameter float32 memory (with a gradient when train is true) and its first values, a pure function of
+// Init gives every parameter float32 memory (with a gradient when train is true and it is no statistic) and its first values, a pure function of
 // seed, path and index.
 func Init(params []Named, seed uint64, train bool) {
 	for _, p := range params {
-		p.tensor.Alloc(tensor.F32, train)
+		p.tensor.Alloc(tensor.F32, train && !p.Statistic)
 		key := random.NewKey(seed).Named(p.Name)
 		data := p.tensor.F32()
 		for i := range data {
@@ -152,6 +162,6 @@ func Init(params []Named, seed uint64, train bool) {
 // Alloc gives every parameter zeroed float32 memory, for a loader to fill.
 func Alloc(params []Named, train bool) {
 	for _, p := range params {
-		p.tensor.Alloc(tensor.F32, train)
+		p.tensor.Alloc(tensor.F32, train && !p.Statistic)
 	}
 }

@@ -39,8 +39,9 @@ type Model struct {
 	Bytes int64        // memory that Close gives back
 	Close func() error // nobody uses the model any more: it gives back its memory; nil: there is nothing to give back
 
-	Dimensions int      // of a vector that Embed makes
-	Labels     []string // Classify's own; empty: it says numbers; nil: it wants OwnLabels
+	Dimensions int       // of a vector that Embed makes
+	Ground     *[3]uint8 // colour that is seen where a picture is transparent; nil: alpha is dropped
+	Labels     []string  // Classify's own; empty: it says numbers; nil: it wants OwnLabels
 
 	turn turn
 

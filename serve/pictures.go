@@ -110,7 +110,7 @@ func (s *Server) see(ctx context.Context, m *Model, list []*picture, f func([]*m
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			image, err := media.Decode(bytes.NewReader(p.file), s.o.Images)
+			image, err := media.Preprocess{Ground: m.Ground}.Decode(bytes.NewReader(p.file), s.o.Images)
 			p.file = nil
 			if err != nil {
 				return badRequest(p.param, "%s", clip(strings.TrimPrefix(err.Error(), "media: "), 300))

@@ -39,6 +39,10 @@ func (t *Tape) Conv(x *Tensor, p Pictures, w, b *Tensor, o Conv) (*Tensor, Pictu
 	k.Y, k.Bias, k.Act, k.Residual = c.y.Data, data(b), o.Act, data(o.Residual)
 	if t.pack {
 		k.Packed = t.packedConv(w, k)
+	} else if w.Data.DType().Stored() {
+		wide := t.widened(w)
+		defer t.drop(&wide)
+		k.Weight = wide
 	}
 	if grads && o.Act != Identity {
 		c.pre = t.like(c.y)
@@ -62,16 +66,44 @@ func (o *convOp) call(t *Tape) *kernel.Conv {
 	return &t.call.conv
 }
 
+// widened returns a copy of the numbers that a weight stands for, to be dropped by the caller.
+func (t *Tape) widened(w *Tensor) Buf {
+	O, n := w.Dims2()
+	rows := t.scratch(I32, O)
+	for i := range rows.I32() {
+		rows.I32()[i] = int32(i)
+	}
+	wide := t.scratch(valuesOf(w), w.Len())
+	t.k.Gather(wide, w.Data, rows, n, false)
+	t.drop(&rows)
+	return wide
+}
+
 // packedConv returns the weight in packed form, made anew where it has changed.
 func (t *Tape) packedConv(w *Tensor, c *kernel.Conv) *kernel.Packed {
 	t.packs.Lock()
 	defer t.packs.Unlock()
 	p := t.packs.entry(w)
-	if p.version != w.version {
-		t.k.PackConv(&p.Packed, c)
-		p.version = w.version
+	if p.version != w.version || !p.bias.None() {
+		t.packConv(p, w, c, nil)
+		p.bias, p.version = Buf{}, w.version
 	}
 	return &p.Packed
+}
+
+// packConv packs the weight of c, output o times scale[o] where there is a scale.
+func (t *Tape) packConv(p *packing, w *Tensor, c *kernel.Conv, scale []float64) {
+	k := *c
+	if scale != nil || w.Data.DType().Stored() {
+		k.Weight = t.widened(w)
+		defer t.drop(&k.Weight)
+	}
+	n := w.Len() / k.O
+	for o, v := range scale {
+		row := k.Weight.Slice(o*n, (o+1)*n)
+		t.k.Scale(row, v, row)
+	}
+	t.k.PackConv(&p.Packed, &k)
 }
 
 func (o *convOp) cheap() bool    { return o.Act != Identity && o.Residual == nil }

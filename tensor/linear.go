@@ -108,6 +108,7 @@ type packing struct {
 	kernel.Packed
 	version int
 	uses    int // products so far that would have gained by it
+	bias    Buf // of ConvNorm
 }
 
 // packs are the packed weights of a tape, or of several of one set of weights.

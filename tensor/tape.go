@@ -65,6 +65,9 @@ type node struct {
 // Training returns a tape that records, for Forward, Backward, Reset in turn.
 func Training(k *kernel.Set) *Tape { return &Tape{k: k, training: true, recording: true} }
 
+// Rehearsal returns a tape that computes what Training's does, with the statistics of batches and dropout, but does not record.
+func Rehearsal(k *kernel.Set) *Tape { return &Tape{k: k, training: true} }
+
 // Evaluation returns a tape that does not record, for weights that change between runs.
 func Evaluation(k *kernel.Set) *Tape { return &Tape{k: k} }
 

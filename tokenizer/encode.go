@@ -20,6 +20,7 @@ type Encoder struct {
 	word   word
 	prefix []byte
 	err    error
+	clean  bool // the text is normalized already: EncodeCLIP
 
 	// Scratch memory of segmenters.
 	tokens     []token

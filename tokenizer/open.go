@@ -23,7 +23,7 @@ import (
 
 // Open reads a tokenizer: a file, or a directory that holds one of tokenizer.json; vocab.json and merges.txt; tokenizer.model or
 // spiece.model; vocab.txt (the last two with tokenizer_config.json, where there is one). A file is read by its name: *.json as
-// tokenizer.json, *.model as SentencePiece's or as Llama 3's ranks, *.txt as BERT's vocabulary, and OpenAI's rank files
+// tokenizer.json, *.model as SentencePiece's or as Llama 3's ranks, *.txt as BERT's vocabulary, CLIP's bpe_simple_vocab_16e6.txt.gz, and OpenAI's rank files
 // (r50k_base.tiktoken, p50k_base.tiktoken, cl100k_base.tiktoken, o200k_base.tiktoken; others through OpenTiktoken).
 func Open(path string) (*Tokenizer, error) {
 	path, err := fileOf(path)
@@ -55,6 +55,13 @@ func openFile(path string) (*Tokenizer, error) {
 	dir, name := filepath.Split(path)
 	if name == "merges.txt" {
 		return nil, errors.New("tokenizer: merges.txt goes with vocab.json: name that file, or the folder")
+	}
+	if strings.HasPrefix(name, clipName) { // the one file that comes packed
+		data, err := file.Read(path, maxFile)
+		if err != nil {
+			return nil, err
+		}
+		return LoadCLIP(data)
 	}
 	data, err := readFile(path)
 	if err != nil {

@@ -22,7 +22,7 @@ func (e *Encoder) walk(whole text, special bool, each func(piece text, added int
 			fail(each(part, t.added[token].ID))
 			return
 		}
-		if t.normalizer != nil {
+		if t.normalizer != nil && !e.clean {
 			fail(t.normalizer.normalize(&part))
 		}
 		t.cut(t.finder[1], part.norm, special, func(token int32, start, end int) {

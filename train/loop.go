@@ -104,7 +104,7 @@ func Minimize(obj Objective, k *kernel.Set, o Options, h Hooks) (*Loop, error) {
 
 // newLoop returns a run; costs may be a Costed.
 func newLoop(obj Objective, costs any, k *kernel.Set, o Options, h Hooks) (l *Loop, err error) {
-	l = &Loop{obj: obj, k: k, o: o, h: h, params: obj.Params(), tape: o.tape(k), apart: tensor.Evaluation(k)}
+	l = &Loop{obj: obj, k: k, o: o, h: h, params: obj.Params(), tape: o.tape(k), apart: tensor.Rehearsal(k)}
 	if l.opt, err = newOptimizer(k, o, l.params); err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func newLoop(obj Objective, costs any, k *kernel.Set, o Options, h Hooks) (l *Lo
 
 func checkParams(params []nn.Named) error {
 	for _, p := range params {
-		if !p.T().Trains() || p.T().Data.None() {
+		if p.T().Data.None() || !p.Statistic && !p.T().Trains() {
 			return fmt.Errorf("train: parameter %s has no gradient", p.Name)
 		}
 	}

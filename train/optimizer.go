@@ -14,7 +14,7 @@ import (
 	"github.com/plinth-ml/plinth/tensor"
 )
 
-// optimizer holds the moments. Every parameter is in exactly one of its two groups.
+// optimizer holds the moments. Every parameter that is no statistic is in exactly one of its two groups.
 type optimizer struct {
 	k    *kernel.Set
 	o    Options
@@ -60,15 +60,19 @@ func isHidden(p nn.Named) bool {
 func newOptimizer(k *kernel.Set, o Options, params []nn.Named) (*optimizer, error) {
 	p := &optimizer{k: k, o: o, ns: newtonSchulz{k: k}}
 	names := map[string]bool{}
+	statistics := 0
 	for _, q := range params {
 		if names[q.Name] {
 			return nil, fmt.Errorf("train: parameter %q is listed twice", q.Name)
 		}
 		names[q.Name] = true
 		n, d := q.T().Len(), o.momentType()
-		if o.Optimizer == "muon" && isHidden(q) {
+		switch {
+		case q.Statistic:
+			statistics++
+		case o.Optimizer == "muon" && isHidden(q):
 			p.muon = append(p.muon, muonSlot{q, kernel.Alloc(kernel.F32, n)})
-		} else {
+		default:
 			p.adam = append(p.adam, adamSlot{q, kernel.Alloc(d, n), kernel.Alloc(d, n)})
 		}
 	}
@@ -79,7 +83,7 @@ func newOptimizer(k *kernel.Set, o Options, params []nn.Named) (*optimizer, erro
 			p.mean = append(p.mean, s)
 		}
 	}
-	if len(p.adam)+len(p.muon) != len(params) {
+	if len(p.adam)+len(p.muon)+statistics != len(params) {
 		return nil, fmt.Errorf("train: %d parameters in %d groups' slots", len(params), len(p.adam)+len(p.muon))
 	}
 	if o.Optimizer == "muon" && len(p.muon) == 0 {
@@ -92,7 +96,9 @@ func newOptimizer(k *kernel.Set, o Options, params []nn.Named) (*optimizer, erro
 func (l *Loop) gradNorm() float64 {
 	l.grads = l.grads[:0]
 	for _, p := range l.params {
-		l.grads = append(l.grads, p.T().Grad)
+		if !p.Statistic {
+			l.grads = append(l.grads, p.T().Grad)
+		}
 	}
 	return math.Sqrt(l.k.SumSquares(l.grads...))
 }

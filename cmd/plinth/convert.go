@@ -14,11 +14,12 @@ import (
 )
 
 type convertCmd struct {
-	Model string `required:"" help:"Model folder, GGUF file, or model of the store." placeholder:"DIR|FILE|NAME"`
-	Out   string `required:"" help:"GGUF file (its name ends in .gguf), or a new folder with Hugging Face's files." placeholder:"FILE.gguf|DIR"`
-	DType string `name:"dtype" default:"f32" enum:"f32,f16,bf16,q8_0" help:"Type of matrices: f32, f16, bf16; q8_0 for a GGUF file."`
-	Shard int64  `default:"5000000000" help:"Most bytes of each file of weights in a folder." placeholder:"BYTES"`
-	Force bool   `help:"Replace a GGUF file that is there."`
+	Model  string `required:"" help:"Model folder, GGUF file, or model of the store." placeholder:"DIR|FILE|NAME"`
+	Out    string `required:"" help:"GGUF file (its name ends in .gguf), or a new folder with Hugging Face's files." placeholder:"FILE.gguf|DIR"`
+	DType  string `name:"dtype" default:"f32" enum:"f32,f16,bf16,q8_0" help:"Type of matrices: f32, f16, bf16; q8_0 for a GGUF file."`
+	Shard  int64  `default:"5000000000" help:"Most bytes of each file of weights in a folder." placeholder:"BYTES"`
+	Layout string `enum:"transformers,open_clip" default:"transformers" help:"Of a CLIP's folder: transformers, or open_clip." placeholder:"NAME"`
+	Force  bool   `help:"Replace a GGUF file that is there."`
 }
 
 func (*convertCmd) Help() string {
@@ -41,6 +42,8 @@ func (v *convertCmd) Run(ctx context.Context, c *common) error {
 	}
 	d := dtypes[v.DType]
 	switch {
+	case zoo.IsGGUF(v.Out) && v.Layout == "open_clip":
+		return usagef("--layout open_clip is for a folder")
 	case zoo.IsGGUF(v.Out):
 		list, err := zoo.WriteGGUF(ctx, path, v.Out, d.fileType, c.Threads, zoo.PickType(d.dtype))
 		if err != nil {
@@ -52,7 +55,7 @@ func (v *convertCmd) Run(ctx context.Context, c *common) error {
 	case d.dtype == checkpoint.Q8_0:
 		return usagef("--dtype q8_0 is for a GGUF file")
 	}
-	if err := zoo.WriteDir(ctx, path, v.Out, zoo.DirOptions{DType: d.dtype, ShardBytes: v.Shard, Threads: c.Threads}); err != nil {
+	if err := zoo.WriteDir(ctx, path, v.Out, zoo.DirOptions{DType: d.dtype, ShardBytes: v.Shard, Threads: c.Threads, OpenCLIP: v.Layout == "open_clip"}); err != nil {
 		return err
 	}
 	return c.finish(map[string]string{"out": v.Out}, v.Out+"\n")

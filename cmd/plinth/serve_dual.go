@@ -9,6 +9,7 @@ import (
 	"github.com/plinth-ml/plinth/media"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/serve"
+	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // openDual opens a model of pictures and texts: vectors of both in one space, and labels of a request's own for pictures.
@@ -19,11 +20,11 @@ func (s *serveCmd) openDual(c *common, path string, o zoo.Options) (*serve.Model
 	}
 	d.Threads = c.Threads
 	text := d.Model.Config.Text
-	one := &serve.Model{Tokenizer: d.Tokenizer, Vocab: text.Vocab, Context: text.Context, Dimensions: d.Size(), Bytes: weightBytes(d.Model.Params(), false)}
+	one := &serve.Model{Tokenizer: d.Tokenizer, Vocab: text.Vocab, Context: text.Context, Dimensions: d.Size(), Ground: d.Prepare.Ground, Bytes: weightBytes(d.Model.Params(), false)}
 	one.Embed = func(ctx context.Context, texts []string, _ string) ([][]float32, int, error) {
 		cut := 0
 		for _, t := range texts {
-			if len(d.Tokenizer.AddSpecial(d.Tokenizer.Encode(t))) > text.Context {
+			if _, err := embed.TextIDs(d.Model.Config, d.Tokenizer, t, false); errors.Is(err, tokenizer.ErrContext) {
 				cut++
 			}
 		}

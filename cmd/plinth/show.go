@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
@@ -52,7 +53,7 @@ func (s *showCmd) Run(c *common) error {
 		return s.list(c)
 	}
 	if info, err := os.Stat(s.Model); err == nil && !info.IsDir() && zoo.IsTensors(s.Model) {
-		if _, err := os.Stat(filepath.Join(filepath.Dir(s.Model), zoo.ConfigFile)); err != nil || filepath.Ext(s.Model) != ".safetensors" {
+		if !zoo.IsModelDir(filepath.Dir(s.Model)) || filepath.Ext(s.Model) != ".safetensors" {
 			return s.file(c)
 		}
 	}
@@ -84,9 +85,10 @@ func (s *showCmd) Run(c *common) error {
 		Forward   float64  `json:"forward_flops_per_token"`
 		TrainFlop float64  `json:"train_flops_per_token"`
 		Memory    []memory `json:"memory,omitempty"` // of a decoder
+		Pictures  *tower   `json:"pictures,omitempty"`
 		Tensors   []param  `json:"tensors,omitempty"`
 	}{s.Model, family(m), z.Layers, z.Width, z.Heads, z.KVHeads, z.HeadDim, z.Vocab, z.Context, z.Window, cost.Params, 4 * cost.Params, weightFiles(s.Model), 16 * cost.Params,
-		cost.Matrix + cost.Attention, cost.Train(), nil, nil}
+		cost.Matrix + cost.Attention, cost.Train(), nil, picturesOf(m), nil}
 	if _, ok := m.(zoo.Model); ok {
 		out.Memory = memoryTable(z)
 	}
@@ -98,6 +100,9 @@ func (s *showCmd) Run(c *common) error {
 	fmt.Fprintf(&text, ", vocabulary %d, context %d\n", z.Vocab, z.Context)
 	if z.Window > 0 {
 		fmt.Fprintf(&text, "  some layers attend within a band of %d\n", z.Window)
+	}
+	if p := out.Pictures; p != nil {
+		fmt.Fprintf(&text, "  pictures of %d pixels a side: %s; vectors of %d numbers\n", p.Side, p.Tower, p.Vector)
 	}
 	fmt.Fprintf(&text, "  parameters        %d (%s)\n", cost.Params, count(cost.Params))
 	fmt.Fprintf(&text, "  weights           %sB in float32", count(out.Bytes))
@@ -127,6 +132,22 @@ func (s *showCmd) Run(c *common) error {
 	return c.finish(out, text.String())
 }
 
+// tower is what a model has for pictures.
+type tower struct {
+	Side   int    `json:"side"` // pixels
+	Tower  string `json:"tower"`
+	Vector int    `json:"vector"`
+}
+
+// picturesOf describes a model's tower for pictures; nil where it has none.
+func picturesOf(m zoo.Stored) *tower {
+	c, ok := m.(*clip.Model)
+	if !ok {
+		return nil
+	}
+	return &tower{c.Tower().Side(), c.Describe(), c.Config.Projection}
+}
+
 // file lists the tensors of a file that does not say what model they are of.
 func (s *showCmd) file(c *common) error {
 	src, err := zoo.OpenTensors(s.Model)
@@ -143,6 +164,9 @@ func (s *showCmd) file(c *common) error {
 
 // family is the model_type of a model's config.json.
 func family(m zoo.Stored) string {
+	if c, ok := m.(*clip.Model); ok {
+		return c.Config.ModelType // which a file of open_clip does not name
+	}
 	var head struct {
 		Type string `json:"model_type"`
 	}

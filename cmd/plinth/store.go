@@ -30,10 +30,10 @@ func modelPath(name string) (string, error) {
 		return path, adapterAlone(path)
 	}
 	dir := filepath.Dir(path)
-	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil && zoo.IsTensors(path) {
+	if !zoo.IsModelDir(dir) && zoo.IsTensors(path) {
 		return "", fmt.Errorf("%s holds tensors, but %s that says what model they are of is not beside it; plinth show %s lists them", name, zoo.ConfigFile, name)
 	}
-	if _, err := os.Stat(filepath.Join(dir, zoo.ConfigFile)); err != nil {
+	if !zoo.IsModelDir(dir) {
 		return "", fmt.Errorf("%s is no model: want a folder with %s, tokenizer and weights, or a file whose name ends in .gguf", name, zoo.ConfigFile)
 	}
 	return dir, nil

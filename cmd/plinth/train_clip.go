@@ -6,9 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,6 +14,7 @@ import (
 
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/data/imagetext"
+	"github.com/plinth-ml/plinth/embed"
 	"github.com/plinth-ml/plinth/media"
 	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/zoo"
@@ -116,15 +115,23 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 	if err != nil {
 		return err
 	}
+	if prepare.Ground != nil && len(grounds) == 0 {
+		grounds = [][3]uint8{*prepare.Ground}
+	}
+	inUse := prepare
+	prepare.Ground = nil // one of grounds is drawn
+	if len(grounds) > 0 {
+		inUse.Ground = &grounds[0]
+	}
 	t.familyDefaults(line)
-	t.clipDefaults(size, m, len(items))
+	t.clipDefaults(size, len(items))
 	size.Context = m.Config.Text.Context
 	o, err := t.options(c, size, m)
 	if err != nil {
 		return err
 	}
 	o.Eps = 1e-6
-	set := imagetext.Options{Batch: o.Batch, Prepare: prepare, Encode: encoder(tok, m.Config.Text.Context, t.Truncate), Augment: t.augment(prepare), Grounds: grounds,
+	set := imagetext.Options{Batch: o.Batch, Prepare: prepare, Encode: encoder(m.Config, tok, t.Truncate), Augment: t.augment(prepare), Grounds: grounds,
 		Skip: t.OnBad == "skip", Threads: c.Threads, Seed: c.Seed}
 	obj := &pretrain.CLIP{Model: m, Drop: t.PatchDrop, Seed: c.Seed}
 	if obj.Pairs, err = imagetext.New(items, set); err != nil {
@@ -149,7 +156,7 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 		if err := zoo.Save(dir, m, tok); err != nil {
 			return err
 		}
-		return zoo.SavePreprocess(dir, prepare)
+		return zoo.SavePreprocess(dir, inUse)
 	}
 	if len(held) == 0 {
 		c.say("note: no pair is held out, so nothing measures how the model does on unseen pictures (--held, --validation)")
@@ -190,8 +197,8 @@ func (t *trainCmd) pairs(ctx context.Context, seed uint64) (items, held []imaget
 // towers are the model, with its first values or those of --model, its tokenizer, and how it wants pictures.
 func (t *trainCmd) towers(ctx context.Context, c *common, size zoo.Size, items []imagetext.Item) (m *clip.Model, tok *tokenizer.Tokenizer, p media.Preprocess, err error) {
 	if t.Model != "" {
-		if t.Tokenizer != "" || t.Size != "" {
-			return nil, nil, p, usagef("--model has its own shape and tokenizer: without --size and --tokenizer")
+		if t.Tokenizer != "" || t.Size != "" || t.Vocab != 0 || t.Seq != 0 || t.Loss == "sigmoid" {
+			return nil, nil, p, usagef("--model has its own shape, tokenizer and loss: without --size, --vocab, --seq, --tokenizer and --loss")
 		}
 		dir, err := findPath(t.Model)
 		if err != nil {
@@ -206,18 +213,24 @@ func (t *trainCmd) towers(ctx context.Context, c *common, size zoo.Size, items [
 	if tok, err = t.clipTokenizer(ctx, c, size, items); err != nil {
 		return nil, nil, p, err
 	}
-	marks := tok.AddSpecial(nil)
-	if len(marks) != 2 {
-		return nil, nil, p, fmt.Errorf("the tokenizer puts %d marks around a text, CLIP's has two, for its start and its end", len(marks))
+	vocab := cmp.Or(t.Vocab, tok.VocabSize())
+	if vocab < tok.VocabSize() {
+		return nil, nil, p, usagef("--vocab %d is smaller than the tokenizer's %d", vocab, tok.VocabSize())
 	}
-	shapes, err := size.New(cmp.Or(t.Vocab, tok.VocabSize()), size.Context, int(marks[1]))
+	shapes, err := size.New(vocab, size.Context, -1)
 	if err != nil {
 		return nil, nil, p, usageError{err}
 	}
 	config := shapes.(*clip.Model).Config
-	config.Text.BOS, config.Sigmoid = int(marks[0]), t.Loss == "sigmoid"
-	if config.Sigmoid { // Zhai et al. 2023, section 3.2
-		config.ScaleInit, config.BiasInit = math.Log(10), -10
+	if config.ModelType == clip.Type {
+		marks := tok.AddSpecial(nil)
+		if len(marks) != 2 {
+			return nil, nil, p, fmt.Errorf("the tokenizer puts %d marks around a text, CLIP's has two, for its start and its end", len(marks))
+		}
+		config.Text.BOS, config.Text.EOS = int(marks[0]), int(marks[1])
+	}
+	if t.Loss == "sigmoid" && !config.Sigmoid { // Zhai et al. 2023, section 3.2
+		config.Sigmoid, config.ScaleInit, config.BiasInit = true, math.Log(10), -10
 	}
 	if m, err = clip.New(config); err != nil {
 		return nil, nil, p, usageError{err}
@@ -226,7 +239,7 @@ func (t *trainCmd) towers(ctx context.Context, c *common, size zoo.Size, items [
 	return m, tok, media.CLIP(m.Tower().Side()), nil
 }
 
-// clipTokenizer is the one that is given, that of the run which goes on, or one trained on the captions.
+// clipTokenizer is the one that is given, or one trained on the captions: the same each time.
 func (t *trainCmd) clipTokenizer(ctx context.Context, c *common, size zoo.Size, items []imagetext.Item) (*tokenizer.Tokenizer, error) {
 	if t.Tokenizer != "" {
 		return tokenizer.Open(t.Tokenizer)
@@ -245,23 +258,19 @@ func (t *trainCmd) clipTokenizer(ctx context.Context, c *common, size zoo.Size, 
 	}, tokenizer.WordOptions{VocabSize: size.Vocab, MinFrequency: 2, Threads: c.Threads})
 }
 
-// encoder returns what makes the ids of a caption, between the marks of start and end.
-func encoder(tok *tokenizer.Tokenizer, context int, truncate bool) func(string) ([]int32, error) {
+// encoder returns what makes the ids of a caption.
+func encoder(c clip.Config, tok *tokenizer.Tokenizer, truncate bool) func(string) ([]int32, error) {
 	return func(text string) ([]int32, error) {
-		ids := tok.AddSpecial(tok.Encode(text))
-		if len(ids) > context {
-			if !truncate {
-				return nil, fmt.Errorf("caption %.80q has %d tokens, the model's context is %d: --truncate cuts it", text, len(ids), context)
-			}
-			ids[context-1] = ids[len(ids)-1]
-			ids = ids[:context]
+		ids, err := embed.TextIDs(c, tok, text, truncate)
+		if errors.Is(err, tokenizer.ErrContext) {
+			err = fmt.Errorf("%w: --truncate cuts it", err)
 		}
-		return slices.Clone(ids), nil
+		return ids, err
 	}
 }
 
 // clipDefaults fill in what no flag says: 32 epochs, as open_clip.
-func (t *trainCmd) clipDefaults(size zoo.Size, m *clip.Model, items int) {
+func (t *trainCmd) clipDefaults(size zoo.Size, items int) {
 	if t.Batch == 0 {
 		t.Batch = min(items, size.Batch/size.Context)
 	}
@@ -278,7 +287,7 @@ func (t *trainCmd) clipDefaults(size zoo.Size, m *clip.Model, items int) {
 
 // trained are the parameters that the flags do not lock, with their rates.
 func (t *trainCmd) trained(m *clip.Model) ([]nn.Named, error) {
-	locked := map[string][]string{"image": {"vision_model.", "visual_projection."}, "text": {"text_model.", "text_projection."}}[t.Lock]
+	locked := map[string][]string{"image": {"vision_model.", "visual_projection."}, "text": {"text_model.", "text_projection."}}[t.Lock] // a SigLIP's are inside the towers
 	var list []nn.Named
 	for _, tower := range []string{"text_model.", "vision_model.", ""} {
 		var part []nn.Named
@@ -319,7 +328,3 @@ func recalls(r pretrain.Recall) map[string]float64 {
 	}
 	return m
 }
-
-var _ = errors.Is
-var _ fs.FileMode
-var _ = filepath.Join

@@ -315,7 +315,7 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 	}
 }
 
-// epilogue applies Bias, Pre, Act and Residual to a rectangle of C that is still in the cache.
+// epilogue applies Bias, Pre, Act and Residual, in the order of the product, to a rectangle of C that is still in the cache.
 func (j *job) epilogue(i0, i1, n0, n1 int) {
 	if j.Bias == nil && j.Act == nil && j.Pre == nil && j.Residual == nil {
 		return
@@ -341,10 +341,13 @@ func (j *job) epilogue(i0, i1, n0, n1 int) {
 		} else if j.Pre != nil {
 			copy(j.Pre[at:][:w], c)
 		}
+		if j.Residual != nil && j.ActLast {
+			j.k.addTo(c, j.Residual[at:][:w])
+		}
 		if j.Act != nil {
 			j.Act(y, c)
 		}
-		if j.Residual != nil {
+		if j.Residual != nil && !j.ActLast {
 			j.k.addTo(y, j.Residual[at:][:w])
 		}
 	}

@@ -27,6 +27,7 @@ type Product struct {
 	Act        func(y, x []float32) // elementwise, y may be x; or nil
 	Pre        []float32            // when not nil, receives the value before Act, [M,N] with stride LDC
 	Residual   []float32            // [M,N] with stride LDC, added after Act, or nil
+	ActLast    bool                 // Residual is added before Act, which excludes Pre
 }
 
 // resolve fills in the defaults and panics where sizes disagree.
@@ -74,6 +75,9 @@ func (m *Product) resolve(nr int) {
 	m.need("C", len(m.C), m.M, m.N, m.LDC)
 	if m.Accumulate && (m.Bias != nil || m.Act != nil || m.Pre != nil || m.Residual != nil) {
 		panic("gemm: Accumulate excludes Bias, Act, Pre and Residual")
+	}
+	if m.ActLast && m.Pre != nil {
+		panic("gemm: ActLast excludes Pre")
 	}
 	if m.Bias != nil && len(m.Bias) < m.N {
 		panic(fmt.Sprintf("gemm: bias of %d elements for N=%d", len(m.Bias), m.N))

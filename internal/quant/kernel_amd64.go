@@ -136,10 +136,10 @@ func int8Codes512(code *int8, x *float32, n int, inverse float32) int32
 func int8Tile512(c *float32, ldc, depth int, w *uint8, a *int8, start *int32, aScale, wScale, bias *float32)
 
 //go:noescape
-func scan512(dst *float32, code *uint8, stride, groups, n int, hi, lo *int8, hi0, lo0 int32)
+func scan512(dst *float32, code *uint8, stride, rows, n int, hi, lo *int8, hi0, lo0 int32, apart int)
 
 //go:noescape
-func scan256(dst *float32, code *uint8, stride, groups, n int, hi, lo *int8, hi0, lo0 int32)
+func scan256(dst *float32, code *uint8, stride, rows, n int, hi, lo *int8, hi0, lo0 int32, apart int)
 
 func (a *Activations) quantizeAVX2(i int, x []float32) {
 	if a.blocks == 0 {

@@ -17,11 +17,12 @@ const MaxScan = 1 << 16
 // queryTop is the largest magnitude of a query's numbers of 16 bits: 127·256, so that both bytes are signed.
 const queryTop = 127 << 8
 
-// scanRows is the number of rows that a scanFunc takes at once.
+// scanRows is the number of rows that a scanFunc takes at once, each of a stream of its own: memory is busier with four far apart than with one (docs/LOG.md).
 const scanRows = 4
 
-// scanFunc writes float32(256·(Σ code·hi - hi0) + (Σ code·lo - lo0)) for groups of scanRows rows, stride bytes apart. n is a multiple of ScanUnit.
-type scanFunc func(dst *float32, code *uint8, stride, groups, n int, hi, lo *int8, hi0, lo0 int32)
+// scanFunc writes float32(256·(Σ code·hi - hi0) + (Σ code·lo - lo0)) for the rows of scanRows streams. Rows of n codes, a multiple of ScanUnit, follow each
+// other in a stream; streams are stride bytes apart, and their results apart bytes.
+type scanFunc func(dst *float32, code *uint8, stride, rows, n int, hi, lo *int8, hi0, lo0 int32, apart int)
 
 // ScanQuery is a vector in 16 bits: number i is about Scale·(256·hi[i] + lo[i]), with an error of at most Scale/2, but for rounding.
 type ScanQuery struct {
@@ -77,17 +78,17 @@ func (k *Kernel) Scan(dst []float32, code []uint8, q *ScanQuery) {
 		clear(dst)
 		return
 	}
-	groups := len(dst) / scanRows
 	if k.scan == nil {
 		scanGo(dst, code, q)
 		return
 	}
-	if groups > 0 {
-		k.scan(&dst[0], &code[0], n, groups, n, &q.hi[0], &q.lo[0], q.hi0, q.lo0)
+	rows := len(dst) / scanRows
+	if rows > 0 {
+		k.scan(&dst[0], &code[0], rows*n, rows, n, &q.hi[0], &q.lo[0], q.hi0, q.lo0, 4*rows)
 	}
-	for r := groups * scanRows; r < len(dst); r++ {
+	for r := rows * scanRows; r < len(dst); r++ {
 		var y [scanRows]float32
-		k.scan(&y[0], &code[r*n], 0, 1, n, &q.hi[0], &q.lo[0], q.hi0, q.lo0)
+		k.scan(&y[0], &code[r*n], 0, 1, n, &q.hi[0], &q.lo[0], q.hi0, q.lo0, 4)
 		dst[r] = y[0]
 	}
 }

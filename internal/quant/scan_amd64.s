@@ -6,11 +6,13 @@
 	MOVQ dst+0(FP), DI; \
 	MOVQ code+8(FP), SI; \
 	MOVQ stride+16(FP), R8; \
-	MOVQ groups+24(FP), R9; \
+	MOVQ rows+24(FP), R9; \
 	MOVQ n+32(FP), R10; \
 	MOVQ hi+40(FP), R11; \
 	MOVQ lo+48(FP), R12; \
-	LEAQ (R8)(R8*2), R13
+	LEAQ (R8)(R8*2), R13; \
+	MOVQ apart+64(FP), R14; \
+	LEAQ (R14)(R14*2), R15
 
 // SUM adds the lanes of four sums of 256 bits into the four lanes of XA.
 #define SUM(XA, YA, YB, YC, YD, XB) \
@@ -20,15 +22,18 @@
 	VEXTRACTI128 $1, YA, XB; \
 	VPADDD XB, XA, XA
 
-// FINISH writes 256·(X0-hi0) + (X4-lo0). X13 is 256 in each lane, X14 is hi0, X15 is lo0.
+// FINISH writes 256·(X0-hi0) + (X4-lo0), a number to each stream. X13 is 256 in each lane, X14 is hi0, X15 is lo0.
 #define FINISH \
 	VPSUBD X14, X0, X0; \
 	VPSUBD X15, X4, X4; \
 	VCVTDQ2PS X0, X0; \
 	VCVTDQ2PS X4, X4; \
 	VFMADD213PS X4, X13, X0; \
-	VMOVUPS X0, (DI); \
-	ADDQ $16, DI
+	VMOVSS X0, (DI); \
+	VEXTRACTPS $1, X0, (DI)(R14*1); \
+	VEXTRACTPS $2, X0, (DI)(R14*2); \
+	VEXTRACTPS $3, X0, (DI)(R15*1); \
+	ADDQ $4, DI
 
 #define CONSTANTS \
 	MOVL $0x43800000, AX; \
@@ -37,9 +42,9 @@
 	VPBROADCASTD hi0+56(FP), X14; \
 	VPBROADCASTD lo0+60(FP), X15
 
-// func scan512(dst *float32, code *uint8, stride, groups, n int, hi, lo *int8, hi0, lo0 int32)
+// func scan512(dst *float32, code *uint8, stride, rows, n int, hi, lo *int8, hi0, lo0 int32, apart int)
 // AVX-512 with VNNI.
-TEXT ·scan512(SB), NOSPLIT, $0-64
+TEXT ·scan512(SB), NOSPLIT, $0-72
 	ARGS
 	CONSTANTS
 group:
@@ -61,6 +66,10 @@ loop:
 	VMOVDQU32 (DX)(R8*1), Z19
 	VMOVDQU32 (DX)(R8*2), Z20
 	VMOVDQU32 (BX), Z21
+	PREFETCHT0 1024(DX)
+	PREFETCHT0 1024(DX)(R8*1)
+	PREFETCHT0 1024(DX)(R8*2)
+	PREFETCHT0 1024(BX)
 	VPDPBUSD Z16, Z18, Z0
 	VPDPBUSD Z16, Z19, Z1
 	VPDPBUSD Z16, Z20, Z2
@@ -88,15 +97,15 @@ loop:
 	SUM(X0, Y0, Y1, Y2, Y3, X1)
 	SUM(X4, Y4, Y5, Y6, Y7, X5)
 	FINISH
-	LEAQ (SI)(R8*4), SI
+	ADDQ R10, SI
 	DECQ R9
 	JNE group
 	VZEROUPPER
 	RET
 
-// func scan256(dst *float32, code *uint8, stride, groups, n int, hi, lo *int8, hi0, lo0 int32)
+// func scan256(dst *float32, code *uint8, stride, rows, n int, hi, lo *int8, hi0, lo0 int32, apart int)
 // AVX2.
-TEXT ·scan256(SB), NOSPLIT, $0-64
+TEXT ·scan256(SB), NOSPLIT, $0-72
 	ARGS
 	CONSTANTS
 group:
@@ -132,7 +141,7 @@ loop:
 	SUM(X0, Y0, Y1, Y2, Y3, X1)
 	SUM(X4, Y4, Y5, Y6, Y7, X5)
 	FINISH
-	LEAQ (SI)(R8*4), SI
+	ADDQ R10, SI
 	DECQ R9
 	JNE group
 	VZEROUPPER

@@ -121,11 +121,13 @@ func openCLIPPreprocess(b []byte, p *media.Preprocess) error {
 			Resize        string          `json:"resize_mode"`
 			Size          json.RawMessage `json:"size"`
 		} `json:"preprocess_cfg"`
+		Ground *[3]uint8 `json:"ground"`
 	}
 	if err := json.Unmarshal(b, &f); err != nil {
 		return err
 	}
 	c := f.Preprocess
+	p.Ground = f.Ground
 	if c.Mean != nil {
 		p.Mean = *c.Mean
 	}
@@ -161,6 +163,7 @@ func hfPreprocess(b []byte, p *media.Preprocess) error {
 		Resize    *bool           `json:"do_resize"`
 		Center    *bool           `json:"do_center_crop"`
 		Rescale   *bool           `json:"do_rescale"`
+		Ground    *[3]uint8       `json:"ground"` // a key of our own: see media.Preprocess
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
 		return err
@@ -177,6 +180,7 @@ func hfPreprocess(b []byte, p *media.Preprocess) error {
 			return fmt.Errorf("%s is false, only true is implemented", key)
 		}
 	}
+	p.Ground = c.Ground
 	if c.Mean != nil {
 		p.Mean = *c.Mean
 	}
@@ -218,23 +222,75 @@ func squares(b json.RawMessage, key string, want int) error {
 	return nil
 }
 
+// clipTexts makes the texts of the folder in, of a CLIP, those of a folder of the scheme that is wanted, which it returns.
+func clipTexts(texts map[string][]byte, in string, m *clip.Model, o DirOptions) (checkpoint.Scheme, error) {
+	to := checkpoint.HuggingFace
+	if o.OpenCLIP {
+		to = checkpoint.OpenCLIP
+	}
+	from := checkpoint.HuggingFace
+	if isOpenCLIP(in) {
+		from = checkpoint.OpenCLIP
+	}
+	if from == to {
+		return to, nil
+	}
+	prepare, err := preprocessOf(in, m)
+	if err != nil {
+		return to, err
+	}
+	for _, name := range []string{ConfigFile, OpenCLIPFile, PreprocessorFile} {
+		delete(texts, name)
+	}
+	if to == checkpoint.HuggingFace {
+		if texts[ConfigFile], err = m.Config.Marshal(); err != nil {
+			return to, err
+		}
+		texts[PreprocessorFile], err = hfPreparation(prepare)
+		return to, err
+	}
+	if texts[OpenCLIPFile], err = m.Config.MarshalOpenCLIP(); err != nil {
+		return to, err
+	}
+	texts[OpenCLIPFile], err = patch(texts[OpenCLIPFile], openCLIPPreparation(prepare))
+	return to, err
+}
+
 // SavePreprocess writes preprocessor_config.json as transformers' CLIPImageProcessor reads it into a folder that Save has written. A folder of open_clip
 // has its preparation in the configuration.
 func SavePreprocess(dir string, p media.Preprocess) error {
-	resample := map[media.Filter]int{media.Bicubic: 3, media.Bilinear: 2}[p.Filter]
-	if path := filepath.Join(dir, OpenCLIPFile); exists(path) && !exists(filepath.Join(dir, ConfigFile)) {
+	if isOpenCLIP(dir) {
+		path := filepath.Join(dir, OpenCLIPFile)
 		b, err := file.Read(path, maxConfig)
 		if err != nil {
 			return err
 		}
-		name := map[media.Filter]string{media.Bicubic: "bicubic", media.Bilinear: "bilinear"}[p.Filter]
-		mode := map[bool]string{false: "shortest", true: "squash"}[p.Whole]
-		if b, err = patch(b, map[string]any{"preprocess_cfg": map[string]any{"size": p.Size, "mode": "RGB", "mean": p.Mean, "std": p.Std, "interpolation": name,
-			"resize_mode": mode, "fill_color": 0}}); err != nil {
+		if b, err = patch(b, openCLIPPreparation(p)); err != nil {
 			return err
 		}
 		return file.WriteFile(path, b, 0o644)
 	}
+	b, err := hfPreparation(p)
+	if err != nil {
+		return err
+	}
+	return file.WriteFile(filepath.Join(dir, PreprocessorFile), b, 0o644)
+}
+
+// openCLIPPreparation is preprocess_cfg.
+func openCLIPPreparation(p media.Preprocess) map[string]any {
+	interpolation := map[media.Filter]string{media.Bicubic: "bicubic", media.Bilinear: "bilinear"}[p.Filter]
+	mode := map[bool]string{false: "shortest", true: "squash"}[p.Whole]
+	keys := map[string]any{"preprocess_cfg": map[string]any{"size": p.Size, "mode": "RGB", "mean": p.Mean, "std": p.Std, "interpolation": interpolation, "resize_mode": mode, "fill_color": 0}}
+	if p.Ground != nil {
+		keys["ground"] = p.Ground
+	}
+	return keys
+}
+
+// hfPreparation is preprocessor_config.json.
+func hfPreparation(p media.Preprocess) ([]byte, error) {
+	resample := map[media.Filter]int{media.Bicubic: 3, media.Bilinear: 2}[p.Filter] // PIL's numbers
 	keys := map[string]any{"image_processor_type": "CLIPImageProcessor", "do_resize": true, "do_center_crop": true, "do_rescale": true, "do_normalize": true, "do_convert_rgb": true,
 		"rescale_factor": 1.0 / 255, "resample": resample, "size": map[string]int{"shortest_edge": p.Size}, "crop_size": map[string]int{"height": p.Size, "width": p.Size},
 		"image_mean": p.Mean, "image_std": p.Std}
@@ -243,9 +299,14 @@ func SavePreprocess(dir string, p media.Preprocess) error {
 		delete(keys, "crop_size")
 		delete(keys, "do_center_crop")
 	}
-	b, err := json.MarshalIndent(keys, "", "  ")
-	if err != nil {
-		return err
+	if p.Ground != nil {
+		keys["ground"] = p.Ground
 	}
-	return file.WriteFile(filepath.Join(dir, PreprocessorFile), append(b, '\n'), 0o644)
+	b, err := json.MarshalIndent(keys, "", "  ")
+	return append(b, '\n'), err
+}
+
+// IsModelDir says whether a folder says what model it holds: by config.json, or by open_clip's file.
+func IsModelDir(dir string) bool {
+	return exists(filepath.Join(dir, ConfigFile)) || exists(filepath.Join(dir, OpenCLIPFile))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/checkpoint/gguf"
 	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/model/clip"
 )
 
 // DirOptions say how WriteDir writes a model.
@@ -21,6 +23,7 @@ type DirOptions struct {
 	DType      checkpoint.DType // of every tensor: F32, F16 or BF16
 	ShardBytes int64            // most bytes of a file of weights; 0: checkpoint.DefaultShardBytes
 	Threads    int              // most workers; 0: all CPUs
+	OpenCLIP   bool             // a CLIP's folder is one of open_clip, not of transformers
 }
 
 // WriteDir writes the model at in, a folder or a GGUF file, to a new folder with Hugging Face's files. Of a folder, every other text beside the weights comes along as
@@ -42,10 +45,20 @@ func writeDir(ctx context.Context, in, dir string, m Stored, src checkpoint.Sour
 	if err != nil {
 		return fmt.Errorf("%s: %w", in, err)
 	}
-	if extra[ConfigFile], err = withType(extra[ConfigFile], o.DType); err != nil {
-		return fmt.Errorf("%s: %w", in, err)
+	to := checkpoint.HuggingFace
+	if c, ok := m.(*clip.Model); ok {
+		if to, err = clipTexts(extra, in, c, o); err != nil {
+			return fmt.Errorf("%s: %w", in, err)
+		}
+	} else if o.OpenCLIP {
+		return fmt.Errorf("%s is no CLIP: open_clip has no folders of such models", in)
 	}
-	list, err := rearrange(src, m, scheme, checkpoint.HuggingFace)
+	if config, ok := extra[ConfigFile]; ok {
+		if extra[ConfigFile], err = withType(config, o.DType); err != nil {
+			return fmt.Errorf("%s: %w", in, err)
+		}
+	}
+	list, err := rearrange(src, m, scheme, to)
 	if err != nil {
 		return fmt.Errorf("%s: %w", in, err)
 	}
@@ -74,7 +87,13 @@ func writeDir(ctx context.Context, in, dir string, m Stored, src checkpoint.Sour
 				return err
 			}
 		}
-		return checkpoint.WriteDeferred(tmp, tensors, o.ShardBytes, nil)
+		if to != checkpoint.OpenCLIP {
+			return checkpoint.WriteDeferred(tmp, tensors, o.ShardBytes, nil)
+		}
+		if err := checkpoint.WriteDeferred(tmp, tensors, math.MaxInt64, nil); err != nil { // open_clip reads one file, of a name of its own
+			return err
+		}
+		return os.Rename(filepath.Join(tmp, WeightsFile), filepath.Join(tmp, openCLIPTensors))
 	})
 }
 

@@ -1,8 +1,11 @@
 """What PIL and torchvision make of small pictures: media.py ../../media/testdata/golden.json writes the golden file of package media.
 
-Without a file it reads {"file", "sizes": [[w, h, filter], ...], "side"} on standard input, decodes the picture of that file and prints,
-as JSON, the decoded pixels, those of every size, and CLIP's values for a square of that side (all in base64). With --hues it prints the
-SHA-256 of all colours after each of a few turns of hue.
+Without a file it reads a job on standard input and prints, as JSON,
+- for {"file", "sizes": [[w, h, filter], ...], "side"}: the decoded pixels, those of every size, and CLIP's values for a square of that side, in base64;
+- for {"turns"}: the SHA-256 of all colours after each turn of hue;
+- for {"files", "sides"}: for each file and side the SHA-256 of what open_clip's image_transform (torchvision's Resize, CenterCrop, ToTensor,
+  Normalize) makes of the picture. That transform makes RGB only after the resize, which blends colours with alpha and takes the nearest
+  pixel where there is a palette; so pictures of such modes become RGB before.
 
 The pictures are made here. CLIP's chain is torchvision's Resize, CenterCrop, ToTensor and Normalize, written out in numpy.
 """
@@ -165,11 +168,21 @@ def boxes():
     torch.empty, torch.randint = empty, randint
 
 
-def hues():
+def hues(turns):
     from torchvision.transforms import functional as f
     v = np.arange(1 << 24, dtype=np.uint32)
     im = Image.fromarray(np.stack([v >> 16, v >> 8 & 255, v & 255], -1).astype(np.uint8).reshape(4096, 4096, 3))
-    return {str(turn): hashlib.sha256(f.adjust_hue(im, turn).tobytes()).hexdigest() for turn in (0, 0.3, -0.47)}
+    return [hashlib.sha256(f.adjust_hue(im, turn).tobytes()).hexdigest() for turn in turns]
+
+
+def transformed(job):
+    from open_clip.transform import image_transform
+    chains = [image_transform(side, is_train=False) for side in job["sides"]]
+    for file in job["files"]:
+        im = Image.open(file)
+        if im.mode not in ("RGB", "L"):
+            im = im.convert("RGB")
+        yield [hashlib.sha256(chain(im).numpy().tobytes()).hexdigest() for chain in chains]
 
 
 GROUND = (200, 30, 90)
@@ -198,10 +211,9 @@ def peer(job):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--hues"]:
-        json.dump(hues(), sys.stdout)
-    elif len(sys.argv) == 1:
-        json.dump(peer(json.load(sys.stdin)), sys.stdout)
+    if len(sys.argv) == 1:
+        job = json.load(sys.stdin)
+        json.dump(hues(job["turns"]) if "turns" in job else list(transformed(job)) if "files" in job else peer(job), sys.stdout)
     else:
         with open(sys.argv[1], "w") as f:  # a line for every case
             parts = (f'"{part}": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]" for part, cases in golden().items())

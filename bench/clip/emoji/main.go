@@ -3,7 +3,8 @@
 //
 //	go run ./bench/clip/emoji prepare --data ../shared/data/images --out DIR
 //	plinth train --family clip --data DIR/train.jsonl --group group --held DIR/dev.jsonl --ground ... --out RUN
-//	go run ./bench/clip/emoji test --data ../shared/data/images --prepared DIR --model RUN
+//	go run ./bench/clip/emoji test --data ../shared/data/images --out DIR --model RUN
+//	go run ./bench/clip/emoji pixels --data ../shared/data/images --out DIR
 package main
 
 import (
@@ -24,11 +25,12 @@ func main() {
 
 func run() error {
 	if len(os.Args) < 2 {
-		return fmt.Errorf("what shall be done: prepare or test")
+		return fmt.Errorf("what shall be done: prepare, test or pixels")
 	}
 	f := flag.NewFlagSet("emoji", flag.ExitOnError)
 	dataDir := f.String("data", "", "folder with noto-emoji, openmoji, twemoji and emoji-text")
-	out := f.String("out", "", "prepare: folder to write")
+	out := f.String("out", "", "folder that prepare writes and the others read")
+	model := f.String("model", "", "test: folder of the model")
 	shuffle := f.Bool("shuffle", false, "prepare: give every concept the captions of another one, the control")
 	if err := f.Parse(os.Args[2:]); err != nil {
 		return err
@@ -36,6 +38,10 @@ func run() error {
 	switch os.Args[1] {
 	case "prepare":
 		return prepare(*dataDir, *out, *shuffle)
+	case "test":
+		return test(os.Stdout, *dataDir, *out, *model)
+	case "pixels":
+		return pixels(os.Stdout, *dataDir, *out)
 	}
-	return fmt.Errorf("%q is neither prepare nor test", os.Args[1])
+	return fmt.Errorf("%q is none of prepare, test and pixels", os.Args[1])
 }

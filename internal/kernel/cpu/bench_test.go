@@ -163,3 +163,39 @@ func BenchmarkRows(b *testing.B) {
 		})
 	}
 }
+
+// 3x3 convolutions of ResNet-50's stages on pictures of 224 pixels and of small ones, and a stride of 2.
+func BenchmarkConv(b *testing.B) {
+	for _, c := range []kernel.Conv{
+		{B: 4, H: 56, W: 56, C: 64, O: 64, KH: 3, KW: 3, Stride: 1, Pad: 1}, {B: 4, H: 28, W: 28, C: 128, O: 128, KH: 3, KW: 3, Stride: 1, Pad: 1},
+		{B: 4, H: 14, W: 14, C: 256, O: 256, KH: 3, KW: 3, Stride: 1, Pad: 1}, {B: 16, H: 7, W: 7, C: 512, O: 512, KH: 3, KW: 3, Stride: 1, Pad: 1},
+		{B: 16, H: 32, W: 32, C: 64, O: 128, KH: 3, KW: 3, Stride: 2, Pad: 1}, {B: 4, H: 112, W: 112, C: 3, O: 32, KH: 3, KW: 3, Stride: 2, Pad: 1},
+		{B: 4, H: 56, W: 56, C: 256, O: 64, KH: 1, KW: 1, Stride: 1},
+	} {
+		h, w := c.Out()
+		c.X, c.Weight, c.Y = random(1, c.B*c.H*c.W*c.C), random(2, c.O*c.C*c.KH*c.KW), zeros(c.B*h*w*c.O)
+		dy, dx, dw := random(3, c.Y.Len()), zeros(c.X.Len()), zeros(c.Weight.Len())
+		s := New(Options{})
+		packed := c
+		packed.Packed = &kernel.Packed{}
+		s.PackConv(packed.Packed, &c)
+		flops := 2 * float64(c.Y.Len()*c.KH*c.KW*c.C)
+		for _, f := range []struct {
+			name string
+			run  func()
+		}{
+			{"packed", func() { s.Conv(&packed) }},
+			{"forward", func() { s.Conv(&c) }},
+			{"dx", func() { s.ConvGrad(&c, &kernel.ConvGrad{DY: dy, DX: dx}) }},
+			{"dw", func() { s.ConvGrad(&c, &kernel.ConvGrad{DY: dy, DW: dw}) }},
+		} {
+			f.run()
+			b.Run(fmt.Sprintf("%dx%dx%dx%d to %d by %d, stride %d/%s", c.B, c.H, c.W, c.C, c.O, c.KH, c.Stride, f.name), func(b *testing.B) {
+				for b.Loop() {
+					f.run()
+				}
+				share(b, flops)
+			})
+		}
+	}
+}

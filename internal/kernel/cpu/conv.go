@@ -25,7 +25,7 @@ func (e *engine) conv(c *kernel.Conv) {
 	c.Check("cpu: " + op)
 	h, w := c.Out()
 	e.product = gemm.Product{M: c.B * h * w, N: c.O, K: c.KH * c.KW * c.C, C: f32(op, c.Y),
-		Bias: f32(op, c.Bias), Act: actFunc(c.Act), Pre: f32(op, c.Pre), Residual: f32(op, c.Residual)}
+		Bias: f32(op, c.Bias), Act: actFunc(c.Act), Pre: f32(op, c.Pre), Residual: f32(op, c.Residual), ActLast: c.ActLast}
 	p := &e.product
 	switch {
 	case c.Packed != nil:

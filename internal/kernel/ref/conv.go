@@ -43,8 +43,11 @@ func conv[T float](c *kernel.Conv) {
 		if pre != nil {
 			pre[i] = T(v)
 		}
+		if c.ActLast && residual != nil {
+			v += float64(residual[i])
+		}
 		v = actOf(c.Act, v)
-		if residual != nil {
+		if !c.ActLast && residual != nil {
 			v += float64(residual[i])
 		}
 		y[i] = T(v)

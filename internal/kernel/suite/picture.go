@@ -38,6 +38,8 @@ func convolutions(t *testing.T, s *kernel.Set, d *data) {
 		}
 		if i%3 == 1 {
 			c.Pre = d.out(n, "%s: Pre", name)
+		} else {
+			c.ActLast = i%4 == 1
 		}
 		s.Conv(&c)
 		if d.plain() {
@@ -78,11 +80,13 @@ func plainConv(c *kernel.Conv) []float64 {
 		if bias != nil {
 			sum += bias[o]
 		}
-		sum = plainAct(c.Act, sum)
-		if residual != nil {
-			sum += residual[i]
+		switch {
+		case residual == nil:
+			return plainAct(c.Act, sum)
+		case c.ActLast:
+			return plainAct(c.Act, sum+residual[i])
 		}
-		return sum
+		return plainAct(c.Act, sum) + residual[i]
 	}, c.Y.Len())
 }
 

@@ -1,4 +1,4 @@
-package media
+package pixel
 
 // Fixed-point constants of the inverse transform, in units of 2^-13; the names are their values times 1000.
 const (
@@ -10,16 +10,26 @@ const (
 	idctStepRow, idctStepCol = 1, 8
 )
 
-// idct writes the samples of a block of coefficients x [8, 8] to dst, whose lines are stride apart: the transform of Loeffler, Ligtenberg
-// and Moschytz (1989) with the roundings of libjpeg's accurate integer method (jidctint), columns first. x is overwritten.
-func idct(dst []uint8, stride int, x *[64]int32) {
-	for i := range 8 {
-		idct8(x, i, idctStepCol, idctFirst)
+// IDCT writes the samples of a block of coefficients, times their quantisation, both [8, 8], to dst, whose lines are stride apart: the
+// transform of Loeffler, Ligtenberg and Moschytz (1989) with the roundings of libjpeg's accurate integer method (jidctint), columns
+// first.
+func IDCT(dst []uint8, stride int, coefs *[64]int16, quant *[64]uint16) {
+	need("IDCT", "dst", len(dst), 7*stride+8)
+	active.idct(dst, stride, coefs, quant)
+}
+
+func idctGo(dst []uint8, stride int, coefs *[64]int16, quant *[64]uint16) {
+	var x [64]int32
+	for i, q := range quant {
+		x[i] = int32(coefs[i]) * int32(q)
 	}
 	for i := range 8 {
-		idct8(x, 8*i, idctStepRow, idctSecond)
+		idct8(&x, i, idctStepCol, idctFirst)
+	}
+	for i := range 8 {
+		idct8(&x, 8*i, idctStepRow, idctSecond)
 		for j := range 8 {
-			dst[i*stride+j] = clamp8(int(x[8*i+j]) + 128)
+			dst[i*stride+j] = uint8(min(max(x[8*i+j]+128, 0), 255))
 		}
 	}
 }
