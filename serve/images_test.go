@@ -159,7 +159,7 @@ func TestImageEmbeddings(t *testing.T) {
 func TestImageClasses(t *testing.T) {
 	probe := seer(t)
 	probe.Name, probe.Embed, probe.EmbedImages, probe.Labels = "probe", nil, nil, []string{"red", "blue"}
-	zeroShot := probe.ClassifyImages
+	zeroShot := seer(t).ClassifyImages
 	probe.ClassifyImages = func(ctx context.Context, images []*media.Image, own *serve.OwnLabels) (*serve.Classes, error) {
 		if own != nil {
 			return nil, serve.Refuse("labels", errors.New("it has its own"))
