@@ -155,15 +155,25 @@ func TestImageEmbeddings(t *testing.T) {
 	}
 }
 
-// TestImageClasses: labels of pictures, one's own.
+// TestImageClasses: labels of pictures, one's own and a model's.
 func TestImageClasses(t *testing.T) {
-	url := serveModels(t, reader(t), seer(t))
+	probe := seer(t)
+	probe.Name, probe.Embed, probe.EmbedImages, probe.Labels = "probe", nil, nil, []string{"red", "blue"}
+	zeroShot := seer(t).ClassifyImages
+	probe.ClassifyImages = func(ctx context.Context, images []*media.Image, own *serve.OwnLabels) (*serve.Classes, error) {
+		if own != nil {
+			return nil, serve.Refuse("labels", errors.New("it has its own"))
+		}
+		return zeroShot(ctx, images, &serve.OwnLabels{Names: probe.Labels})
+	}
+	url := serveModels(t, reader(t), seer(t), probe)
 	r, g := dataURL(pngOf(t, 3, 2, red)), dataURL(pngOf(t, 2, 2, green))
 	for _, c := range []struct{ body, want string }{
 		{`"input":{"image":"` + r + `"},"labels":["blue","red"]`, `"data":[{"index":0,"label":"red","num_classes":2,"probs":[0,1],"labels":[{"label":"red","probability":1},{"label":"blue","probability":0}]}]`},
 		{`"input":[{"type":"image_url","image_url":{"url":"` + g + `"}},{"image":"` + r + `"}],"labels":["green","red"],"top_n":1`, `{"index":1,"label":"red","num_classes":2,"probs":[0,1],"labels":[{"label":"red","probability":1}]}`},
 		{`"input":{"image":"` + r + `"},"labels":["red"],"template":"a {}"`, `"probs":[1]`},
 		{`"input":{"image":"` + r + `"},"labels":["red"],"templates":["a {}","the {}"]`, `"probs":[0.5]`},
+		{`"input":{"image":"` + r + `"},"model":"probe"`, `"label":"red","num_classes":2,"probs":[1,0]`},
 		{`"input":[{"text":"ab"},["a","b"]],"model":"reader"`, `{"index":1,"label":"a",`},
 	} {
 		if code, body, _ := post(t, url+"/v1/classify", `{`+c.body+`}`); code != 200 || !strings.Contains(body, c.want) {
