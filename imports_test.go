@@ -8,7 +8,7 @@ import (
 )
 
 // families are the packages of model families.
-var families = []string{"model/bert", "model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm", "model/t5"}
+var families = []string{"model/bert", "model/clip", "model/gemma", "model/gpt", "model/gptj", "model/llama", "model/neox", "model/palm", "model/t5", "model/vision"}
 
 // layers is the drawing of docs/architecture.md: a package may import packages of lower layers only, and of its own layer where
 // the right-hand side says so.
@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"chat/jinja", "tokenizer/split", "tokenizer/trie", "tokenizer/learn", "tokenizer/charsmap", "tokenizer/tidy", "generate/constrain"},
 	{"tokenizer/wordpiece", "tokenizer/unigram", "tokenizer/spm"},
 	{"chat", "tokenizer"},
-	{"tensor", "media", "index"},
+	{"tensor", "media", "media/sheet", "index"},
 	{"nn", "checkpoint", "checkpoint/gguf", "checkpoint/pickle", "data", "hub"},
 	{"model", "eval/task", "data/imagetext"},
 	families,
@@ -35,6 +35,8 @@ var sideways = map[string][]string{
 	"internal/kernel/ref": {"internal/kernel", "internal/quant"},
 	"internal/kernel/cpu": {"internal/kernel", "internal/pool", "internal/gemm", "internal/vec", "internal/quant"},
 	"chat":                {"tokenizer"},
+	"media/sheet":         {"media"},
+	"model/clip":          {"model/vision"},
 	"checkpoint/gguf":     {"checkpoint"},
 	"checkpoint/pickle":   {"checkpoint"},
 }

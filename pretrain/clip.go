@@ -150,13 +150,13 @@ func (p *clipPart) patches() int {
 	return p.o.Model.ViT.Config.Patches()
 }
 
-// Tokens is the number of patches that are seen, with a class token for each picture, and of tokens of the texts.
+// Tokens is the number of rows of both towers: patches that are seen, with a class token for each picture where there is one, and tokens of the texts.
 func (p *clipPart) Tokens() int {
-	seen := p.patches()
+	rows := p.o.Model.Rows()
 	if p.keep != nil {
-		seen = len(p.keep[0])
+		rows -= p.patches() - len(p.keep[0])
 	}
-	return len(p.b.Lengths)*(1+seen) + len(p.b.IDs)
+	return len(p.b.Lengths)*rows + len(p.b.IDs)
 }
 
 func (p *clipPart) Terms() []float64 { return p.terms[:] }

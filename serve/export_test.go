@@ -20,10 +20,7 @@ func (s *Server) Reach(allowed func(netip.AddrPort) bool, names *net.Resolver, w
 
 // ReadPicture is a picture as a JSON text of a request says it: the bytes of a file, or an address.
 func ReadPicture(text []byte) (file []byte, url string, err error) {
-	var p picture
-	if err := p.UnmarshalJSON(text); err != nil {
-		return nil, "", err
-	}
+	p := readPicture(text)
 	return p.file, p.url, p.err
 }
 
@@ -34,4 +31,14 @@ func Elements(b []byte) (list []string) {
 		return nil
 	})
 	return list
+}
+
+// Members are those of an object in JSON.
+func Members(b []byte) map[string]string {
+	all := map[string]string{}
+	members(b, func(name string, value []byte) error {
+		all[name] = string(value)
+		return nil
+	})
+	return all
 }

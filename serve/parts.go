@@ -7,26 +7,11 @@ import (
 	"fmt"
 )
 
+// Texts and pictures of requests. A picture may have megabytes, which encoding/json would look through a few times more than these functions: they divide JSON that it has
+// looked through already.
+
 // linked is a picture as OpenAI's content parts have it: an object with a URL, or the URL.
 type linked struct{ picture }
-
-func (l *linked) UnmarshalJSON(b []byte) error {
-	if b[0] != '{' {
-		return l.picture.UnmarshalJSON(b)
-	}
-	var o struct {
-		URL    *picture `json:"url"`
-		Detail string   `json:"detail"`
-	}
-	if err := object(b, &o, "url", "detail"); err != nil {
-		return within(err, "image_url")
-	}
-	if o.URL == nil {
-		return badRequest("image_url.url", "it is missing")
-	}
-	l.picture = *o.URL
-	return nil
-}
 
 // part is an object that is a text or a picture. Jina's have no type, OpenAI's and vLLM's one that says which field there is.
 type part struct {
@@ -34,6 +19,59 @@ type part struct {
 	Text     *string  `json:"text"`
 	Image    *picture `json:"image" doc:"a data: URL or base64, or an address where the server fetches pictures"`
 	ImageURL *linked  `json:"image_url" doc:"an object with url, or the URL"`
+}
+
+// read reads an object.
+func (p *part) read(b []byte) error {
+	return members(b, func(name string, value []byte) error {
+		if string(value) == "null" {
+			return nil
+		}
+		switch name {
+		case "type":
+			return field(name, value, &p.Type)
+		case "text":
+			return field(name, value, &p.Text)
+		case "image":
+			p.Image = readPicture(value)
+			return nil
+		case "image_url":
+			p.ImageURL = &linked{}
+			return p.ImageURL.read(value)
+		}
+		return badRequest(clip(name, 100), "this field is not known")
+	})
+}
+
+func (l *linked) read(b []byte) error {
+	if b[0] != '{' {
+		l.picture = *readPicture(b)
+		return nil
+	}
+	var detail *string
+	found := false
+	err := members(b, func(name string, value []byte) error {
+		switch name {
+		case "url":
+			l.picture, found = *readPicture(value), true
+			return nil
+		case "detail":
+			return field("image_url.detail", value, &detail)
+		}
+		return badRequest("image_url."+clip(name, 100), "this field is not known")
+	})
+	if err == nil && !found {
+		err = badRequest("image_url.url", "it is missing")
+	}
+	return err
+}
+
+// field reads the value of a small field.
+func field(name string, b []byte, v any) error {
+	if json.Unmarshal(b, v) != nil {
+		return badRequest(name, "want a text")
+	}
+	return nil
 }
 
 // item is a text, a pair of texts, or a picture.
@@ -59,7 +97,7 @@ func (i *item) read(param string, b []byte, alone bool) error {
 		return nil
 	case '{':
 		var p part
-		if err := object(b, &p, "type", "text", "image", "image_url"); err != nil {
+		if err := p.read(b); err != nil {
 			return within(err, param)
 		}
 		return i.take(&p, param)
@@ -95,76 +133,6 @@ func (i *item) take(p *part, param string) error {
 	return i.picture.fault()
 }
 
-// object reads an object that has no fields but those named. What its fields read by themselves is not copied.
-func object(b []byte, v any, names ...string) error {
-	var all map[string]anything
-	if err := json.Unmarshal(b, &all); err != nil {
-		return err
-	}
-	for _, name := range names {
-		delete(all, name)
-	}
-	for name := range all {
-		return badRequest(clip(name, 100), "this field is not known")
-	}
-	err := json.Unmarshal(b, v)
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		return badRequest(kind.Field, "a JSON %s where %s is wanted", clip(kind.Value, 40), wanted(kind.Type.String()))
-	}
-	return err
-}
-
-// anything is JSON that is passed over.
-type anything struct{}
-
-func (anything) UnmarshalJSON([]byte) error { return nil }
-
-// elements calls each for the elements of a list, or for the value itself, until that is an error; b is JSON.
-func elements(b []byte, each func(i int, b []byte) error) error {
-	if b[0] != '[' {
-		return each(-1, b)
-	}
-	depth, quoted, begin, n := 0, false, 1, 0
-	for i, c := 0, byte(0); i < len(b); i++ {
-		switch c = b[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[' || c == '{':
-			depth++
-		case c == ']' || c == '}' || c == ',' && depth == 1:
-			if c != ',' {
-				depth--
-			}
-			if c == ',' || depth == 0 {
-				if one := bytes.TrimSpace(b[begin:i]); len(one) > 0 { // nothing: the list is empty
-					if err := each(n, one); err != nil {
-						return err
-					}
-				}
-				begin, n = i+1, n+1
-			}
-		}
-	}
-	return nil
-}
-
-// errFound ends elements.
-var errFound = errors.New("found")
-
-// hasObject says whether JSON is an object or a list that has one.
-func hasObject(b []byte) bool {
-	return elements(b, func(_ int, b []byte) error {
-		if b[0] == '{' {
-			return errFound
-		}
-		return nil
-	}) != nil
-}
-
 // list reads a value or a list of values, at most so many.
 func (i items) list(param string, b []byte, most int, alone bool) (items, error) {
 	err := elements(b, func(k int, b []byte) error {
@@ -192,4 +160,85 @@ func (i items) divide() (texts []string, pictures []*picture) {
 		texts = append(texts, one.texts...)
 	}
 	return texts, pictures
+}
+
+// elements calls each for the elements of a list, or with -1 for the value itself, until that is an error.
+func elements(b []byte, each func(i int, b []byte) error) error {
+	if b[0] != '[' {
+		return each(-1, b)
+	}
+	n := 0
+	return split(b, func(one []byte) error {
+		n++
+		return each(n-1, one)
+	})
+}
+
+// members calls each for the members of an object, until that is an error.
+func members(b []byte, each func(name string, value []byte) error) error {
+	return split(b, func(one []byte) error {
+		end := textEnd(one, 0)
+		var name string
+		if err := json.Unmarshal(one[:end], &name); err != nil {
+			return err
+		}
+		return each(name, bytes.TrimSpace(bytes.TrimSpace(one[end:])[1:])) // behind the colon
+	})
+}
+
+// split calls each for what stands between the outer commas of a list or an object.
+func split(b []byte, each func(one []byte) error) error {
+	depth, begin := 0, 1
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			i = textEnd(b, i) - 1
+			continue
+		case '[', '{':
+			depth++
+			continue
+		case ']', '}':
+			depth--
+		case ',':
+		default:
+			continue
+		}
+		if depth > 1 || depth == 1 && b[i] != ',' {
+			continue
+		}
+		if one := bytes.TrimSpace(b[begin:i]); len(one) > 0 { // nothing: there is none
+			if err := each(one); err != nil {
+				return err
+			}
+		}
+		begin = i + 1
+	}
+	return nil
+}
+
+// textEnd is where the text that begins at i ends.
+func textEnd(b []byte, i int) int {
+	for end := i + 1; ; {
+		end += bytes.IndexByte(b[end:], '"') + 1
+		escapes := 0
+		for b[end-2-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return end
+		}
+	}
+}
+
+// errFound ends elements.
+var errFound = errors.New("found")
+
+// hasObject says whether JSON is an object or a list that has one.
+func hasObject(b []byte) bool {
+	return elements(b, func(_ int, b []byte) error {
+		if b[0] == '{' {
+			return errFound
+		}
+		return nil
+	}) != nil
 }

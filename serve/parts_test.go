@@ -40,14 +40,27 @@ func FuzzPicture(f *testing.F) {
 	})
 }
 
-// FuzzElements compares the elements of a list with those that encoding/json finds.
+// FuzzElements compares the elements of a list, or the members of an object, with those that encoding/json finds.
 func FuzzElements(f *testing.F) {
-	for _, text := range []string{`[]`, `[ ]`, `[1]`, `[1,2]`, `["a,b]","\"]",[1,[2]],{"a":[1,"}"],"b":2} , null]`, `[[[]],[{}]]`, `["\\",3]`} {
+	for _, text := range []string{`[]`, `[ ]`, `[1]`, `[1,2]`, `["a,b]","\"]",[1,[2]],{"a":[1,"}"],"b":2} , null]`, `[[[]],[{}]]`, `["\\",3]`, `{}`, `{ "a" : [1,{"b":2}] , "\"}," :"\\", "a":3 }`} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var raw []json.RawMessage
 		b = bytes.TrimSpace(b)
+		var object map[string]json.RawMessage
+		if json.Unmarshal(b, &object) == nil && object != nil {
+			got := serve.Members(b)
+			for name, value := range object {
+				if got[name] != string(value) {
+					t.Fatalf("%s: %q is %q, want %q", b, name, got[name], value)
+				}
+			}
+			if len(got) != len(object) {
+				t.Fatalf("%s: %q", b, got)
+			}
+			return
+		}
 		if json.Unmarshal(b, &raw) != nil || raw == nil {
 			t.Skip()
 		}

@@ -29,23 +29,22 @@ type picture struct {
 	err   error  // what is wrong with what stands there
 }
 
-// UnmarshalJSON reads a text: a data: URL, base64, or an address. It may have megabytes, which are not copied where there are no escapes. What is wrong is kept for who knows the
-// field's name.
-func (p *picture) UnmarshalJSON(b []byte) error {
+// readPicture reads a text in JSON: a data: URL, base64, or an address. What is wrong is kept for who knows the field's name.
+func readPicture(b []byte) *picture {
 	if b[0] != '"' {
-		p.err = errors.New("want a text: a data: URL, base64 or an address")
-		return nil
+		return &picture{err: errors.New("want a text: a data: URL, base64 or an address")}
 	}
 	text := b[1 : len(b)-1]
 	if bytes.IndexByte(text, '\\') >= 0 {
 		var s string
 		if err := json.Unmarshal(b, &s); err != nil {
-			return err
+			return &picture{err: err}
 		}
 		text = []byte(s)
 	}
+	p := &picture{}
 	p.err = p.read(text)
-	return nil
+	return p
 }
 
 // read takes a picture as requests have it.
@@ -72,7 +71,7 @@ func (p *picture) read(text []byte) error {
 	}
 	text = bytes.TrimRight(text, "=")
 	code := base64.RawStdEncoding
-	if bytes.ContainsAny(text, "-_") {
+	if bytes.IndexByte(text, '-') >= 0 || bytes.IndexByte(text, '_') >= 0 {
 		code = base64.RawURLEncoding
 	}
 	p.file = make([]byte, code.DecodedLen(len(text)))
@@ -98,11 +97,14 @@ func (s *Server) see(ctx context.Context, m *Model, list []*picture, f func([]*m
 	if len(list) > maxPictures {
 		return badRequest("input", "%d pictures, at most %d", len(list), maxPictures)
 	}
+	if err := s.open(); err != nil {
+		return err
+	}
 	if err := s.fetchAll(ctx, list); err != nil {
 		return err
 	}
 	s.metrics.seen(m, len(list))
-	return s.take(ctx, s.viewers, func() error {
+	return s.viewers.take(ctx, func() error {
 		images, pixels := make([]*media.Image, len(list)), 0
 		for i, p := range list {
 			if ctx.Err() != nil {
@@ -118,6 +120,6 @@ func (s *Server) see(ctx context.Context, m *Model, list []*picture, f func([]*m
 			}
 			images[i] = image
 		}
-		return s.take(ctx, m.turn, func() error { return f(images) })
+		return m.turn.take(ctx, func() error { return f(images) }) // the server may be about to stop by now
 	})
 }

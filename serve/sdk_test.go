@@ -19,11 +19,11 @@ type sdkJob struct {
 	Key  string `json:"key"`
 }
 
-// sdkServer is a server for them, with a model that says known words, one that reads and one that says anything.
+// sdkServer is a server for them, with a model that says known words, one that reads, one that sees and one that says anything.
 func sdkServer(t *testing.T) sdkJob {
 	t.Helper()
 	const key = "key-of-the-client"
-	_, url := start(t, serve.Options{Keys: []string{key}, Models: []*serve.Model{taught(t, generate.EngineOptions{}), reader(t)}}, generate.EngineOptions{})
+	_, url := start(t, serve.Options{Keys: []string{key}, Models: []*serve.Model{taught(t, generate.EngineOptions{}), reader(t), seer(t)}}, generate.EngineOptions{})
 	return sdkJob{url + "/v1", key}
 }
 

@@ -36,6 +36,7 @@ type cli struct {
 	Tag        tagCmd        `cmd:"" help:"Find names and other entities in texts with an adapted model."`
 	Ask        askCmd        `cmd:"" help:"Find the answers to questions in a text with an adapted model."`
 	Summarize  summarizeCmd  `cmd:"" help:"Write summaries of texts, and score them."`
+	Search     searchCmd     `cmd:"" help:"Find pictures of a folder by words, or by a picture."`
 	Embed      embedCmd      `cmd:"" help:"Vectors of texts, and search by them."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Chat       chatCmd       `cmd:"" help:"Talk with a model."`

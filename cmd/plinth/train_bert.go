@@ -18,16 +18,15 @@ import (
 	"github.com/plinth-ml/plinth/train"
 )
 
-// familyDefaults sets what BERT is trained with (Devlin et al. 2019, appendix A.2) where neither a flag nor a recipe says otherwise.
+// familyDefaults sets what BERT is trained with (Devlin et al. 2019, appendix A.2), and CLIP (Radford et al. 2021, table 18), where neither a flag nor a recipe
+// says otherwise.
 func (t *trainCmd) familyDefaults(line *kong.Context) {
-	if t.Family != "bert" {
-		return
-	}
 	said := given(line)
-	for name, set := range map[string]func(){
-		"schedule": func() { t.Schedule = "linear" }, "min-lr": func() { t.MinLR = 0 },
-		"beta2": func() { t.Beta2 = 0.999 }, "weight-decay": func() { t.Decay = 0.01 },
-	} {
+	for name, set := range map[string]map[string]func(){
+		"bert": {"schedule": func() { t.Schedule = "linear" }, "min-lr": func() { t.MinLR = 0 },
+			"beta2": func() { t.Beta2 = 0.999 }, "weight-decay": func() { t.Decay = 0.01 }},
+		"clip": {"min-lr": func() { t.MinLR = 0 }, "beta2": func() { t.Beta2 = 0.98 }, "weight-decay": func() { t.Decay = 0.2 }},
+	}[t.Family] {
 		if !said[name] {
 			set()
 		}

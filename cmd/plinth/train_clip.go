@@ -6,9 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -126,7 +124,7 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 		inUse.Ground = &grounds[0]
 	}
 	t.familyDefaults(line)
-	t.clipDefaults(size, m, len(items))
+	t.clipDefaults(size, len(items))
 	size.Context = m.Config.Text.Context
 	o, err := t.options(c, size, m)
 	if err != nil {
@@ -199,8 +197,8 @@ func (t *trainCmd) pairs(ctx context.Context, seed uint64) (items, held []imaget
 // towers are the model, with its first values or those of --model, its tokenizer, and how it wants pictures.
 func (t *trainCmd) towers(ctx context.Context, c *common, size zoo.Size, items []imagetext.Item) (m *clip.Model, tok *tokenizer.Tokenizer, p media.Preprocess, err error) {
 	if t.Model != "" {
-		if t.Tokenizer != "" || t.Size != "" {
-			return nil, nil, p, usagef("--model has its own shape and tokenizer: without --size and --tokenizer")
+		if t.Tokenizer != "" || t.Size != "" || t.Vocab != 0 || t.Seq != 0 || t.Loss == "sigmoid" {
+			return nil, nil, p, usagef("--model has its own shape, tokenizer and loss: without --size, --vocab, --seq, --tokenizer and --loss")
 		}
 		dir, err := findPath(t.Model)
 		if err != nil {
@@ -215,18 +213,24 @@ func (t *trainCmd) towers(ctx context.Context, c *common, size zoo.Size, items [
 	if tok, err = t.clipTokenizer(ctx, c, size, items); err != nil {
 		return nil, nil, p, err
 	}
-	marks := tok.AddSpecial(nil)
-	if len(marks) != 2 {
-		return nil, nil, p, fmt.Errorf("the tokenizer puts %d marks around a text, CLIP's has two, for its start and its end", len(marks))
+	vocab := cmp.Or(t.Vocab, tok.VocabSize())
+	if vocab < tok.VocabSize() {
+		return nil, nil, p, usagef("--vocab %d is smaller than the tokenizer's %d", vocab, tok.VocabSize())
 	}
-	shapes, err := size.New(cmp.Or(t.Vocab, tok.VocabSize()), size.Context, int(marks[1]))
+	shapes, err := size.New(vocab, size.Context, -1)
 	if err != nil {
 		return nil, nil, p, usageError{err}
 	}
 	config := shapes.(*clip.Model).Config
-	config.Text.BOS, config.Sigmoid = int(marks[0]), t.Loss == "sigmoid"
-	if config.Sigmoid { // Zhai et al. 2023, section 3.2
-		config.ScaleInit, config.BiasInit = math.Log(10), -10
+	if config.ModelType == clip.Type {
+		marks := tok.AddSpecial(nil)
+		if len(marks) != 2 {
+			return nil, nil, p, fmt.Errorf("the tokenizer puts %d marks around a text, CLIP's has two, for its start and its end", len(marks))
+		}
+		config.Text.BOS, config.Text.EOS = int(marks[0]), int(marks[1])
+	}
+	if t.Loss == "sigmoid" && !config.Sigmoid { // Zhai et al. 2023, section 3.2
+		config.Sigmoid, config.ScaleInit, config.BiasInit = true, math.Log(10), -10
 	}
 	if m, err = clip.New(config); err != nil {
 		return nil, nil, p, usageError{err}
@@ -235,7 +239,7 @@ func (t *trainCmd) towers(ctx context.Context, c *common, size zoo.Size, items [
 	return m, tok, media.CLIP(m.Tower().Side()), nil
 }
 
-// clipTokenizer is the one that is given, that of the run which goes on, or one trained on the captions.
+// clipTokenizer is the one that is given, or one trained on the captions: the same each time.
 func (t *trainCmd) clipTokenizer(ctx context.Context, c *common, size zoo.Size, items []imagetext.Item) (*tokenizer.Tokenizer, error) {
 	if t.Tokenizer != "" {
 		return tokenizer.Open(t.Tokenizer)
@@ -266,7 +270,7 @@ func encoder(c clip.Config, tok *tokenizer.Tokenizer, truncate bool) func(string
 }
 
 // clipDefaults fill in what no flag says: 32 epochs, as open_clip.
-func (t *trainCmd) clipDefaults(size zoo.Size, m *clip.Model, items int) {
+func (t *trainCmd) clipDefaults(size zoo.Size, items int) {
 	if t.Batch == 0 {
 		t.Batch = min(items, size.Batch/size.Context)
 	}
@@ -283,7 +287,7 @@ func (t *trainCmd) clipDefaults(size zoo.Size, m *clip.Model, items int) {
 
 // trained are the parameters that the flags do not lock, with their rates.
 func (t *trainCmd) trained(m *clip.Model) ([]nn.Named, error) {
-	locked := map[string][]string{"image": {"vision_model.", "visual_projection."}, "text": {"text_model.", "text_projection."}}[t.Lock]
+	locked := map[string][]string{"image": {"vision_model.", "visual_projection."}, "text": {"text_model.", "text_projection."}}[t.Lock] // a SigLIP's are inside the towers
 	var list []nn.Named
 	for _, tower := range []string{"text_model.", "vision_model.", ""} {
 		var part []nn.Named
@@ -324,7 +328,3 @@ func recalls(r pretrain.Recall) map[string]float64 {
 	}
 	return m
 }
-
-var _ = errors.Is
-var _ fs.FileMode
-var _ = filepath.Join

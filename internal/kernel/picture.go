@@ -15,7 +15,7 @@ type Conv struct {
 	Packed        *Packed // the weight packed beforehand by PackConv; Weight is then not read by Conv
 	Bias          Buf     // [O] or none
 	Act           Act
-	Pre, Residual Buf // as in MatMul, of Y's size; or none
+	Pre, Residual Buf  // as in MatMul, of Y's size; or none
 	ActLast       bool // Y is f(sum + Bias + Residual), which excludes Pre
 }
 

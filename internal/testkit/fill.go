@@ -11,7 +11,7 @@ import (
 )
 
 // Folder writes the model that a case was computed with, as transformers saves it: config.json and model.safetensors, from the case's metadata
-// config and tensors and the formula of Fill.
+// config and tensors and the formula of Fill; with the metadata's layout open_clip under the names of open_clip.
 func (c *Case) Folder() string {
 	c.t.Helper()
 	var shapes map[string][]int
@@ -36,7 +36,11 @@ func (c *Case) Folder() string {
 	head = append(head, strings.Repeat(" ", -len(head)&7)...)
 	dir := c.t.TempDir()
 	file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(head))), head...)
-	for name, data := range map[string][]byte{"config.json": []byte(c.Meta["config"]), "model.safetensors": append(file, body.Bytes()...)} {
+	config, weights := "config.json", "model.safetensors"
+	if c.Meta["layout"] == "open_clip" {
+		config, weights = "open_clip_config.json", "open_clip_model.safetensors"
+	}
+	for name, data := range map[string][]byte{config: []byte(c.Meta["config"]), weights: append(file, body.Bytes()...)} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			c.t.Fatal(err)
 		}

@@ -14,14 +14,15 @@ import (
 // MaxScale bounds the logarithm of the factor of cosines: the factor is at most 100 (section 2.5).
 var MaxScale = math.Log(100)
 
-// Model is a CLIP. Its tags are the tensor names of Hugging Face's CLIPModel.
+// Model is a CLIP. Its tags are the tensor names of Hugging Face's CLIPModel; those of a ResNet, which it has not, are OpenAI's.
 type Model struct {
 	Config Config
-	Text   Text        `name:"text_model"`
-	ViT    *vision.ViT `name:"vision_model"`
+	Text   Text           `name:"text_model"`
+	ViT    *vision.ViT    `name:"vision_model"` // or nil
+	ResNet *vision.ResNet `name:"visual"`       // or nil
 
 	ProjectText  *nn.Linear `name:"text_projection"`   // [E, Ct], no bias; nil of SigLIP
-	ProjectImage *nn.Linear `name:"visual_projection"` // [E, Cv], no bias; nil of SigLIP
+	ProjectImage *nn.Linear `name:"visual_projection"` // [E, Cv], no bias; nil of SigLIP and of a ResNet, which ends in E
 	Scale        *nn.Param  `name:"logit_scale"`       // the logarithm of the factor of cosines
 	Bias         *nn.Param  `name:"logit_bias"`        // added to them, of models trained by the sigmoid loss (Zhai et al. 2023, SigLIP); or nil
 }
@@ -45,8 +46,12 @@ func New(c Config) (*Model, error) {
 	text := c.Text.tower.layer(!c.siglip())
 	number := c.number()
 	m := &Model{Config: c, Scale: nn.NewConstant(c.ScaleInit, number...),
-		Text: Text{Tokens: nn.NewEmbedding(c.Text.Vocab, text.Width, 0.02), Positions: nn.NewEmbedding(c.Text.Context, text.Width, 0.01), Norm: nn.NewLayerNorm(text.Width, text.Eps)},
-		ViT:  vision.NewViT(c.vit())}
+		Text: Text{Tokens: nn.NewEmbedding(c.Text.Vocab, text.Width, 0.02), Positions: nn.NewEmbedding(c.Text.Context, text.Width, 0.01), Norm: nn.NewLayerNorm(text.Width, text.Eps)}}
+	if c.residual() {
+		m.ResNet = vision.NewResNet(c.resnet())
+	} else {
+		m.ViT = vision.NewViT(c.vit())
+	}
 	for range text.Layers {
 		m.Text.Layers = append(m.Text.Layers, vision.NewLayer(text))
 	}
@@ -54,7 +59,10 @@ func New(c Config) (*Model, error) {
 	if c.siglip() {
 		m.Text.Head = nn.NewLinear(text.Width, E, 1/math.Sqrt(float64(text.Width)), true)
 	} else {
-		m.ProjectText, m.ProjectImage = project(text.Width), project(m.Tower().Width())
+		m.ProjectText = project(text.Width)
+		if m.ViT != nil {
+			m.ProjectImage = project(m.ViT.Width())
+		}
 	}
 	if c.Sigmoid {
 		m.Bias = nn.NewConstant(c.BiasInit, number...)
@@ -63,14 +71,27 @@ func New(c Config) (*Model, error) {
 }
 
 // Tower is the model's tower for pictures.
-func (m *Model) Tower() vision.Tower { return m.ViT }
+func (m *Model) Tower() vision.Tower {
+	if m.ResNet != nil {
+		return m.ResNet
+	}
+	return m.ViT
+}
 
-// Rows is the number of rows of a picture in the tower's layers.
-func (m *Model) Rows() int { return m.ViT.Config.Rows() }
+// Rows is the number of rows of a picture in the tower's last layer.
+func (m *Model) Rows() int {
+	if m.ResNet != nil {
+		return m.ResNet.Config.Rows()
+	}
+	return m.ViT.Config.Rows()
+}
 
 // Describe says in words what the tower for pictures is.
 func (m *Model) Describe() string {
 	v := m.Config.Vision
+	if m.ResNet != nil {
+		return fmt.Sprintf("a ResNet of %v blocks, width %d, heads %d x %d", v.Stages, v.Width, v.Heads, m.ResNet.Config.Features()/v.Heads)
+	}
 	return fmt.Sprintf("patches of %d, layers %d, width %d, heads %d x %d", v.Patch, v.Layers, v.Width, v.Heads, v.Width/v.Heads)
 }
 

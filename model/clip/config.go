@@ -64,6 +64,8 @@ type VisionConfig struct {
 	tower
 	Side  int `json:"image_size"` // pixels
 	Patch int `json:"patch_size"`
+
+	Stages [4]int `json:"-"` // of a ResNet, the blocks of each stage: it has Side, Width (of the first stage) and Heads (of the attention at the end) beside; 0 of a ViT
 }
 
 func (c tower) layer(causal bool) vision.LayerConfig {
@@ -74,6 +76,14 @@ func (c Config) siglip() bool { return c.ModelType == TypeSigLIP }
 
 func (c Config) vit() vision.ViTConfig {
 	return vision.ViTConfig{LayerConfig: c.Vision.tower.layer(false), Side: c.Vision.Side, Patch: c.Vision.Patch, Probed: c.siglip()}
+}
+
+// residual tells that the tower for pictures is a ResNet.
+func (c Config) residual() bool { return c.Vision.Stages != [4]int{} }
+
+func (c Config) resnet() vision.ResNetConfig {
+	v := c.Vision
+	return vision.ResNetConfig{Side: v.Side, Width: v.Width, Layers: v.Stages, Heads: v.Heads, Output: c.Projection}
 }
 
 // number is the shape of scale and bias in the family's files.
@@ -220,6 +230,9 @@ func (c Config) Marshal() ([]byte, error) {
 	if c.siglip() {
 		return c.marshalSigLIP()
 	}
+	if c.residual() {
+		return nil, fmt.Errorf("clip: transformers' CLIPModel has no ResNet: such a model is a folder of open_clip")
+	}
 	if c.Sigmoid {
 		return nil, fmt.Errorf("clip: transformers' CLIPModel has no bias of logits: such a model is a folder of open_clip")
 	}
@@ -275,11 +288,40 @@ func (c Config) Check() error {
 	if err := check("text_config", c.Text.tower, model.Limit{Key: "vocab_size", Value: c.Text.Vocab, Most: 1 << 24}, model.Limit{Key: "max_position_embeddings", Value: c.Text.Context, Most: 1 << 24}); err != nil {
 		return err
 	}
-	if err := check("vision_config", c.Vision.tower, model.Limit{Key: "image_size", Value: c.Vision.Side, Most: 1 << 14}, model.Limit{Key: "patch_size", Value: c.Vision.Patch, Most: c.Vision.Side}); err != nil {
+	if c.residual() {
+		if err := c.checkResNet(); err != nil {
+			return err
+		}
+	} else if err := check("vision_config", c.Vision.tower, model.Limit{Key: "image_size", Value: c.Vision.Side, Most: 1 << 14}, model.Limit{Key: "patch_size", Value: c.Vision.Patch, Most: c.Vision.Side}); err != nil {
 		return err
 	}
 	if math.IsNaN(c.ScaleInit) || c.ScaleInit > 100 || c.ScaleInit < -100 {
 		return fmt.Errorf("clip: logit_scale_init_value %v is not within -100 to 100", c.ScaleInit)
+	}
+	return nil
+}
+
+// checkResNet is Check of the tower for pictures where it is a ResNet.
+func (c Config) checkResNet() error {
+	v := c.Vision
+	limits := []model.Limit{{Key: "width", Value: v.Width, Most: 1 << 12}, {Key: "image_size", Value: v.Side, Most: 1 << 14}, {Key: "heads", Value: v.Heads, Most: 1 << 12}}
+	for _, n := range v.Stages {
+		limits = append(limits, model.Limit{Key: "layers", Value: n, Most: 1 << 10})
+	}
+	err := model.CheckLimits(limits...)
+	switch features := c.resnet().Features(); {
+	case err != nil:
+	case v.Side%32 != 0:
+		err = fmt.Errorf("image_size %d is not a multiple of 32, of a ResNet", v.Side)
+	case v.Width%2 != 0:
+		err = fmt.Errorf("width %d is odd: the first convolution has half as many channels", v.Width)
+	case features%v.Heads != 0:
+		err = fmt.Errorf("%d heads of %d features", v.Heads, features)
+	case c.siglip():
+		err = fmt.Errorf("a SigLIP with a ResNet is not implemented")
+	}
+	if err != nil {
+		return fmt.Errorf("clip: vision_cfg: %w", err)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ func (m *Model) Params() []nn.Named { return nn.Params(m) }
 
 // Scheme is that of the model's folders: transformers' where it can say what the model is, otherwise open_clip's.
 func (m *Model) Scheme() checkpoint.Scheme {
-	if m.Config.Sigmoid && !m.Config.siglip() {
+	if m.ResNet != nil || m.Config.Sigmoid && !m.Config.siglip() {
 		return checkpoint.OpenCLIP
 	}
 	return checkpoint.HuggingFace
@@ -96,20 +96,27 @@ func (m *Model) openAI(param string) checkpoint.Place {
 		}
 		return checkpoint.Place{Name: root + inside[part.Module] + "." + part.Tensor}
 	}
-	return checkpoint.Place{Name: param} // logit_scale and logit_bias
+	return checkpoint.Place{Name: param} // logit_scale and logit_bias, and what is in a ResNet
 }
 
-// Ignored reports tensors of published files that hold no parameter: numbers of positions, and what OpenAI's scripted models have as tensors.
+// Ignored reports tensors of published files that hold no parameter: numbers of positions, how many batches a running mean has seen, which does not change it, and what OpenAI's scripted models have as tensors.
 func (m *Model) Ignored(_ checkpoint.Scheme, name string) bool {
 	switch name {
 	case "attn_mask", "text.attn_mask", "input_resolution", "context_length", "vocab_size":
 		return true
 	}
-	return strings.HasSuffix(name, ".embeddings.position_ids")
+	return strings.HasSuffix(name, ".embeddings.position_ids") || strings.HasSuffix(name, ".num_batches_tracked")
 }
 
-// Cost counts the arithmetic of a picture and a text of seq tokens, divided by the tokens of both: patches, with the class token, and tokens.
+// Cost counts the arithmetic of a picture and a text of seq tokens, divided by the tokens of both: patches, with the class token, and tokens. For a ResNet a
+// picture is one token.
 func (m *Model) Cost(seq int) model.Cost {
+	if m.ResNet != nil {
+		t, n := m.Config.Text, float64(seq)
+		matrix, attention := t.cost(n, 1)
+		picture := m.ResNet.Config.FLOPs()
+		return model.Cost{Params: nn.Count(m.Params()), Matrix: (matrix + 2*float64(m.Config.Projection*t.Width) + picture) / (1 + n), Attention: attention / 2 / (1 + n)}
+	}
 	rows, n := float64(m.Config.vit().Rows()), float64(seq)
 	v, t := m.Config.Vision, m.Config.Text
 	last, causal := 1.0, 2.0 // the last layer makes one row: see vision.RunOf

@@ -76,11 +76,25 @@ func ParseOpenCLIP(data []byte) (Config, error) {
 	ratio := func(width int, r float64) int { return int(float64(width) * r) }
 	c.Text.tower = tower{t.Width, ratio(t.Width, t.MLPRatio), t.Layers, t.Heads, act, 1e-5}
 	c.Text.Vocab, c.Text.Context, c.Text.BOS, c.Text.EOS = t.Vocab, t.Context, t.Vocab-2, t.Vocab-1
+	if v.HeadWidth < 1 {
+		return fail(fmt.Errorf("vision_cfg: head_width is %d", v.HeadWidth))
+	}
+	var stages []int
+	if err := json.Unmarshal(v.Layers, &stages); err == nil {
+		if len(stages) != 4 {
+			return fail(fmt.Errorf("vision_cfg: layers is %s, of a ResNet four numbers are wanted", v.Layers))
+		}
+		c.Vision = VisionConfig{tower: tower{Width: v.Width, Heads: v.Width * 32 / v.HeadWidth}, Side: v.Side, Stages: [4]int(stages)}
+		if !c.residual() {
+			return fail(fmt.Errorf("vision_cfg: layers is %s", v.Layers))
+		}
+		return c, c.Check()
+	}
 	var layers int
 	if err := json.Unmarshal(v.Layers, &layers); err != nil || v.Patch == nil {
-		return fail(fmt.Errorf("vision_cfg: layers is %s, patch_size %v: a number each, of a Vision Transformer, is implemented", v.Layers, v.Patch))
+		return fail(fmt.Errorf("vision_cfg: layers is %s, patch_size %v: a number each, of a Vision Transformer, or four numbers, of a ResNet, are implemented", v.Layers, v.Patch))
 	}
-	if v.HeadWidth < 1 || v.Width < v.HeadWidth {
+	if v.Width < v.HeadWidth {
 		return fail(fmt.Errorf("vision_cfg: head_width %d does not divide width %d", v.HeadWidth, v.Width))
 	}
 	c.Vision = VisionConfig{tower: tower{v.Width, ratio(v.Width, v.MLPRatio), layers, v.Width / v.HeadWidth, act, 1e-5}, Side: v.Side, Patch: *v.Patch}
@@ -89,22 +103,20 @@ func ParseOpenCLIP(data []byte) (Config, error) {
 
 // MarshalOpenCLIP writes open_clip_config.json, but for preprocess_cfg. Where open_clip cannot say what the configuration is, it is an error.
 func (c Config) MarshalOpenCLIP() ([]byte, error) {
-	t, v := c.Text, c.Vision
+	t := c.Text
 	switch {
 	case c.siglip():
 		return nil, fmt.Errorf("clip: a SigLIP's folder is one of transformers")
-	case t.Activation != v.Activation || !slices.Contains([]string{"gelu", "quick_gelu"}, t.Activation):
-		return nil, fmt.Errorf("clip: open_clip has gelu or quick_gelu in both towers, not %s in that of texts and %s in that of pictures", t.Activation, v.Activation)
-	case t.Eps != 1e-5 || v.Eps != 1e-5:
-		return nil, fmt.Errorf("clip: open_clip's norms have an epsilon of 1e-5, not %v and %v", t.Eps, v.Eps)
-	case v.Width%v.Heads != 0:
-		return nil, fmt.Errorf("clip: %d heads of a width of %d", v.Heads, v.Width)
+	case !slices.Contains([]string{"gelu", "quick_gelu"}, t.Activation):
+		return nil, fmt.Errorf("clip: open_clip has gelu or quick_gelu in the tower for texts, not %s", t.Activation)
+	case t.Eps != 1e-5:
+		return nil, fmt.Errorf("clip: open_clip's norms have an epsilon of 1e-5, not %v", t.Eps)
 	}
-	layers, err := json.Marshal(v.Layers)
+	v, err := c.openVision()
 	if err != nil {
 		return nil, err
 	}
-	pictures, err := json.Marshal(openVision{v.Side, layers, v.Width, &v.Patch, v.Width / v.Heads, float64(v.Hidden) / float64(v.Width)})
+	pictures, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
@@ -118,4 +130,23 @@ func (c Config) MarshalOpenCLIP() ([]byte, error) {
 	}
 	b, err := json.MarshalIndent(map[string]any{"model_cfg": o}, "", "  ")
 	return append(b, '\n'), err
+}
+
+// openVision is vision_cfg.
+func (c Config) openVision() (o openVision, err error) {
+	t, v := c.Text, c.Vision
+	if c.residual() {
+		o = openVision{Side: v.Side, Width: v.Width, HeadWidth: c.resnet().Features() / v.Heads}
+		o.Layers, err = json.Marshal(v.Stages)
+		return o, err
+	}
+	switch {
+	case t.Activation != v.Activation:
+		return o, fmt.Errorf("clip: open_clip has one activation in both towers, not %s in that of texts and %s in that of pictures", t.Activation, v.Activation)
+	case v.Eps != 1e-5:
+		return o, fmt.Errorf("clip: open_clip's norms have an epsilon of 1e-5, not %v", v.Eps)
+	}
+	o = openVision{Side: v.Side, Width: v.Width, Patch: &v.Patch, HeadWidth: v.Width / v.Heads, MLPRatio: float64(v.Hidden) / float64(v.Width)}
+	o.Layers, err = json.Marshal(v.Layers)
+	return o, err
 }

@@ -30,8 +30,13 @@ var Sizes = []Size{
 	{"clip-vit-base-patch16", vit(224, 16, 768, 12, 512), 5e-4, 32768},
 	{"clip-vit-large-patch14", vit(224, 14, 1024, 24, 768), 4e-4, 32768},
 	{"clip-vit-large-patch14-336", vit(336, 14, 1024, 24, 768), 2e-5, 32768},
+	{"clip-resnet-50", resnet(224, 64, [4]int{3, 4, 6, 3}, 512, 1024), 5e-4, 32768},
+	{"clip-resnet-101", resnet(224, 64, [4]int{3, 4, 23, 3}, 512, 512), 5e-4, 32768},
+	{"clip-resnet-50x4", resnet(288, 80, [4]int{4, 6, 10, 6}, 640, 640), 5e-4, 32768},
+	{"clip-resnet-50x16", resnet(384, 96, [4]int{6, 8, 18, 8}, 768, 768), 4e-4, 32768},
+	{"clip-resnet-50x64", resnet(448, 128, [4]int{3, 15, 36, 10}, 1024, 1024), 3.6e-4, 32768},
 	{"siglip-base-patch16", base(TypeSigLIP), 1e-3, 32768},
-	{"clip-nano", Shape{32, 8, 64, 2, 64, 2, 1024, 32, 64}.Config(), 2e-3, 64},
+	{"clip-nano", Shape{64, 8, 128, 4, 128, 2, 4096, 48, 128}.Config(), 2e-3, 256},
 	{"clip-tiny", Shape{64, 8, 192, 6, 192, 3, 4096, 48, 192}.Config(), 1e-3, 256},
 	{"clip-mini", Shape{96, 12, 320, 8, 320, 4, 8192, 64, 320}.Config(), 7e-4, 512},
 }
@@ -39,4 +44,11 @@ var Sizes = []Size{
 // vit is one of OpenAI's shapes: twelve layers for texts, as wide as the common space.
 func vit(side, patch, width, layers, projection int) Config {
 	return Shape{side, patch, width, layers, projection, 12, 49408, 77, projection}.Config()
+}
+
+// resnet is one of OpenAI's shapes with a ResNet, whose heads are 64 wide.
+func resnet(side, width int, stages [4]int, textWidth, projection int) Config {
+	c := Shape{side, side, 64, 1, textWidth, 12, 49408, 77, projection}.Config()
+	c.Vision = VisionConfig{tower: tower{Width: width, Heads: width / 2}, Side: side, Stages: stages}
+	return c
 }

@@ -19,6 +19,34 @@ type ResNetConfig struct {
 // Features is the number of channels behind the last stage.
 func (c ResNetConfig) Features() int { return 32 * c.Width }
 
+// Rows is the number of rows of a picture in the attention at the end: the mean and the pixels.
+func (c ResNetConfig) Rows() int { n := c.Side / 32; return 1 + n*n }
+
+// FLOPs is the arithmetic of a picture in convolutions and at the end, a multiply-add being two.
+func (c ResNetConfig) FLOPs() float64 {
+	side, w := float64(c.Side), float64(c.Width)
+	pixels := side * side / 4
+	madds := pixels * w / 2 * 9 * (3 + w/2 + w) // the first three
+	in := w
+	pixels /= 4
+	for i, n := range c.Layers {
+		inner := w * float64(int(1)<<i)
+		for j := range n {
+			out := pixels // behind the block
+			if i > 0 && j == 0 {
+				out /= 4
+			}
+			madds += pixels*inner*(in+9*inner) + out*inner*expansion*inner
+			if j == 0 {
+				madds += out * in * expansion * inner
+			}
+			in, pixels = expansion*inner, out
+		}
+	}
+	rows, features := float64(c.Rows()), float64(c.Features())
+	return 2 * (madds + 2*rows*features*features + features*features + 2*rows*features + features*float64(c.Output))
+}
+
 // ResNet is the residual network (He et al. 2016) as CLIP has it (Radford et al. 2021, section 2.4): three convolutions at the start, averages in front of
 // what would be a convolution with a stride, attention in the place of the last average. Its tags are OpenAI's.
 type ResNet struct {

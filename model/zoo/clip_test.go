@@ -23,7 +23,7 @@ import (
 	"github.com/plinth-ml/plinth/tensor"
 )
 
-// TestCLIPParity compares vectors, logits, the contrastive loss and every gradient with transformers, on all kernels.
+// TestCLIPParity compares vectors, logits, the contrastive loss and every gradient with transformers, and of a ResNet with open_clip, on all kernels.
 func TestCLIPParity(t *testing.T) {
 	sets := suite.Sets()
 	for _, name := range testkit.Cases(t, "clip") {
@@ -70,7 +70,7 @@ func compareCLIP(t *testing.T, k *kernel.Set, c *testkit.Case, m *clip.Model) {
 	tape.Loss(images, func(_, dx []float32) { copy(dx, dimages) })
 	tape.Loss(texts, func(_, dx []float32) { copy(dx, dtexts) })
 	tape.Backward()
-	grads := gradients(t, m)
+	grads := gradientsAs(t, m, m.Scheme())
 	grads["logit_scale"] = []float32{float32(dscale)}
 	if m.Bias != nil {
 		grads["logit_bias"] = []float32{float32(dbias)}
@@ -138,6 +138,10 @@ func tinyCLIP(t *testing.T, kind string) *clip.Model {
 	if kind != "transformers" {
 		c.Sigmoid, c.BiasInit = true, -10
 	}
+	if kind == "resnet" {
+		c.Vision = clip.VisionConfig{Side: 64, Stages: [4]int{1, 2, 1, 1}}
+		c.Vision.Width, c.Vision.Heads = 4, 2
+	}
 	if kind == "siglip" {
 		c.ModelType, c.Projection, c.Text.BOS, c.Text.EOS, c.Text.Pad = clip.TypeSigLIP, 64, 0, 0, 3
 	}
@@ -149,11 +153,11 @@ func tinyCLIP(t *testing.T, kind string) *clip.Model {
 	return m
 }
 
-func prepared(kind string) media.Preprocess {
+func prepared(kind string, side int) media.Preprocess {
 	if kind == "siglip" {
-		return media.SigLIP(12)
+		return media.SigLIP(side)
 	}
-	return media.CLIP(12)
+	return media.CLIP(side)
 }
 
 // transformers and open_clip read our folders and compute the same, and we read what they save.
@@ -166,28 +170,36 @@ func TestPeersLoadCLIP(t *testing.T) {
 		Pixels []float32 `json:"pixels"`
 		IDs    [][]int32 `json:"ids"`
 	}
-	pixels := make([]float32, 2*3*12*12)
+	noise := make([]float32, 2*3*64*64)
 	key := random.NewKey(3)
-	for i := range pixels {
-		pixels[i] = float32(key.Normal(uint64(i)))
+	for i := range noise {
+		noise[i] = float32(key.Normal(uint64(i)))
 	}
 	all := [][]int32{{48, 3, 9, 20, 49}, {48, 49}, {48, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 49}}
 	var jobs []job
 	var models []*clip.Model
-	for _, kind := range []string{"transformers", "siglip", "open_clip"} {
+	for _, kind := range []string{"transformers", "siglip", "open_clip", "resnet"} {
 		m := tinyCLIP(t, kind)
+		if m.ResNet != nil {
+			for _, p := range m.Params() {
+				if p.Statistic || p.T().Rank() == 1 { // what starts at 0 and 1
+					copy(p.T().F32(), testkit.Fill(p.Name, p.T().Shape()))
+				}
+			}
+		}
+		side := m.Tower().Side()
 		dir := t.TempDir()
 		if err := zoo.Save(dir, m, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := zoo.SavePreprocess(dir, prepared(kind)); err != nil {
+		if err := zoo.SavePreprocess(dir, prepared(kind, side)); err != nil {
 			t.Fatal(err)
 		}
 		var texts [][]int32
 		for _, ids := range all {
 			texts = append(texts, m.Config.Padded(slices.Clone(ids)))
 		}
-		models, jobs = append(models, m), append(jobs, job{dir, filepath.Join(dir, "again"), kind, 12, pixels, texts})
+		models, jobs = append(models, m), append(jobs, job{dir, filepath.Join(dir, "again"), kind, side, noise[:2*3*side*side], texts})
 	}
 	var answers []struct {
 		Images, Texts []float32
@@ -204,12 +216,12 @@ func TestPeersLoadCLIP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(p, prepared(jobs[n].Kind)) {
+		if !reflect.DeepEqual(p, prepared(jobs[n].Kind, jobs[n].Side)) {
 			t.Errorf("%s: preparation %+v", jobs[n].Kind, p)
 		}
 		for _, m := range []*clip.Model{m, back} {
 			tape := tensor.Evaluation(cpu.New(cpu.Options{Threads: 1}))
-			testkit.Close(t, jobs[n].Kind+": images", m.Images(tape, vision.Images{Side: 12, Pixels: pixels}).F32(), a.Images, 1e-4, 0)
+			testkit.Close(t, jobs[n].Kind+": images", m.Images(tape, vision.Images{Side: jobs[n].Side, Pixels: jobs[n].Pixels}).F32(), a.Images, 1e-4, 0)
 			var ids []int32
 			var lengths []int
 			for _, s := range jobs[n].IDs {

@@ -84,8 +84,17 @@ func compare(t *testing.T, k *kernel.Set, c *testkit.Case, m zoo.Model) {
 // gradients are those of all parameters as the tensors of a Hugging Face file, by name.
 func gradients(t *testing.T, m zoo.Stored) map[string][]float32 {
 	t.Helper()
+	return gradientsAs(t, m, checkpoint.HuggingFace)
+}
+
+// gradientsAs is gradients under the names of a scheme. What has none, a statistic, is left out.
+func gradientsAs(t *testing.T, m zoo.Stored, s checkpoint.Scheme) map[string][]float32 {
+	t.Helper()
 	var bindings []checkpoint.Binding
-	for _, b := range zoo.Bindings(m, checkpoint.HuggingFace) {
+	for _, b := range zoo.Bindings(m, s) {
+		if b.Tensor.Grad.None() {
+			continue
+		}
 		b.Places = slices.Clone(b.Places)
 		for i := range b.Places {
 			b.Places[i].Add = 0 // a shift of the values

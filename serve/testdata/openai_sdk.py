@@ -159,6 +159,21 @@ def embeddings():
 
 
 @check
+def image_embeddings():
+    url = "data:image/gif;base64,R0lGODlhAQABAIAAAP8AAAAAACwAAAAAAQABAAACAkQBADs="  # one red pixel
+    part = {"type": "image_url", "image_url": {"url": url}}
+    r = client.embeddings.create(model="seer", input=[part, "green", {"image": url}])
+    assert [d.embedding for d in r.data] == [[1, 0, 0], [0, 1, 0], [1, 0, 0]], r
+    assert client.embeddings.create(model="seer", input=[url], extra_body={"modality": "image"}).data[0].embedding == [1, 0, 0]
+    asked = client.post("/embeddings", body={"model": "seer", "messages": [{"role": "user", "content": [part]}], "encoding_format": "float"},
+                        cast_to=openai.types.CreateEmbeddingResponse)  # as vLLM's examples do
+    assert asked.data[0].embedding == [1, 0, 0], asked
+    found = client.post("/classify", body={"model": "seer", "input": [part], "labels": ["green", "red"]}, cast_to=object)
+    assert found["data"][0]["label"] == "red", found
+    assert fails(openai.BadRequestError, lambda: client.embeddings.create(model="seer", input=[{"image": "http://127.0.0.1/"}])).param == "input[0].image"
+
+
+@check
 def responses():
     r = client.responses.create(model="taught", input="hi", instructions="be brief", metadata={"a": "b"})
     assert (r.output_text, r.status, r.usage.output_tokens, r.metadata) == (PLAIN, "completed", 6, {"a": "b"}), r

@@ -11,6 +11,9 @@ import (
 // as many copies of the columns' numbers.
 const batchRun = 1024
 
+// batchRows is the number of rows of c elements that are summed one after the other: few enough that narrow ones lose no digits.
+func batchRows(c int) int { return min(rowsFor(light, c), 256) }
+
 // column makes slot i of the columns' numbers, f(c) for column c, as many copies one after the other as make a run.
 func (e *engine) column(i, c int, f func(c int) float32) []float32 {
 	n := max(1, batchRun/c) * c
@@ -32,7 +35,7 @@ func (e *engine) batchStats(mean, variance, x kernel.Buf) {
 	n := rowsOf(op, x.Len(), c)
 	need(op, "variance", variance.Len(), c)
 	ms, vs := f32(op, mean), f32(op, variance)
-	chunk := rowsFor(light, c)
+	chunk := batchRows(c)
 	blocks := (n + chunk - 1) / chunk
 	e.partial = room(e.partial, 2*blocks*c)
 	part := e.partial
@@ -132,7 +135,7 @@ func (e *engine) batchNorm(n *kernel.BatchNorm) {
 		}})
 }
 
-// batchNormGrad makes the gradient of what the activation is applied to and the sums over the columns in one pass, dx in another: a sum of dz, x and 1
+// batchNormGrad makes the gradient of what the activation is applied to and the sums over the columns in one pass, dx in another: a sum of dz, x-mean and 1
 // with factors of the columns.
 func (e *engine) batchNormGrad(n *kernel.BatchNorm, g *kernel.BatchNormGrad) {
 	const op = "BatchNormGrad"
@@ -141,7 +144,7 @@ func (e *engine) batchNormGrad(n *kernel.BatchNorm, g *kernel.BatchNormGrad) {
 	scale, shift := e.affine(op, n)
 	mean, variance, dz := f32(op, n.Mean), f32(op, n.Var), f32(op, g.DY)
 	means := e.column(2, c, func(k int) float32 { return mean[k] })
-	chunk := rowsFor(light, c)
+	chunk := batchRows(c)
 	blocks := (rows + chunk - 1) / chunk
 	e.partial = room(e.partial, 2*(blocks+1)*c)
 	sums, part := e.partial[:2*c], e.partial[2*c:] // [C] of dz·(x-mean), [C] of dz
@@ -167,11 +170,11 @@ func (e *engine) batchNormGrad(n *kernel.BatchNorm, g *kernel.BatchNormGrad) {
 		return
 	}
 	need(op, "DX", g.DX.Len(), rows*c)
-	j = job{y: f32(op, g.DX), a: f32(op, n.X), b: dz, c: scale, width: c, acc: g.Acc, body: batchNormDX}
+	j = job{y: f32(op, g.DX), a: f32(op, n.X), b: dz, c: scale, w: means, width: c, acc: g.Acc, body: batchNormDX}
 	if !g.Fixed {
 		per := 1 / float32(max(rows, 1))
 		j.d = e.column(3, c, func(k int) float32 { return -scale[k] * rstd(variance[k], n.Eps) * sums[k] * per })
-		j.w = e.column(4, c, func(k int) float32 { return -scale[k]*sums[c+k]*per - j.d[k]*mean[k] })
+		j.y2 = e.column(4, c, func(k int) float32 { return -scale[k] * sums[c+k] * per })
 	}
 	e.run(rows, chunk, j)
 }
@@ -196,7 +199,7 @@ func batchNormSums(e *engine, j *job, lo, hi, worker int) {
 	}
 }
 
-// batchNormDX is dx = dz·c + x·d + w; the last two with statistics of x only.
+// batchNormDX is dx = dz·c + (x-mean)·d + y2; the last two with statistics of x only.
 func batchNormDX(e *engine, j *job, lo, hi, worker int) {
 	t := e.scratch[worker].floats(2 * len(j.c))
 	for at := lo * j.width; at < hi*j.width; at += len(j.c) {
@@ -208,9 +211,10 @@ func batchNormDX(e *engine, j *job, lo, hi, worker int) {
 		vec.Mul(d, j.b[at:at+len(dx)], j.c[:len(dx)])
 		if j.d != nil {
 			x := t[len(j.c):][:len(dx)]
-			vec.Mul(x, j.a[at:at+len(dx)], j.d[:len(dx)])
+			vec.Sub(x, j.a[at:at+len(dx)], j.w[:len(dx)])
+			vec.Mul(x, x, j.d[:len(dx)])
 			vec.AddTo(d, x)
-			vec.AddTo(d, j.w[:len(dx)])
+			vec.AddTo(d, j.y2[:len(dx)])
 		}
 		if j.acc {
 			vec.AddTo(dx, d)

@@ -1,5 +1,5 @@
 """Loads folders of CLIP with transformers and with open_clip, computes features of pictures and texts with each that reads the folder, and saves it again:
-[{"dir", "again", "kind": "transformers" | "siglip" | "open_clip", "side", "pixels": [...], "ids": [[id, ...], ...]}, ...] -> [{"images": [...], "texts": [...], "factor", "bias", "report"}, ...]."""
+[{"dir", "again", "kind": "transformers" | "siglip" | "open_clip" | "resnet", "side", "pixels": [...], "ids": [[id, ...], ...]}, ...] -> [{"images": [...], "texts": [...], "factor", "bias", "report"}, ...]."""
 import json
 import os
 import sys
@@ -13,7 +13,7 @@ for job in json.load(sys.stdin):
     n = max(map(len, job["ids"]))
     report, bias = "", 0.0
     with torch.no_grad():
-        if job["kind"] != "open_clip":
+        if job["kind"] in ("transformers", "siglip"):
             import transformers
 
             kind = transformers.SiglipModel if job["kind"] == "siglip" else transformers.CLIPModel

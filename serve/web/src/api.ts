@@ -9,11 +9,11 @@ export interface Model {
   dimensions?: number; // of its vectors
 }
 
-export type Ability = "completions" | "chat" | "embeddings" | "classify" | "rerank";
+export type Ability = "completions" | "chat" | "embeddings" | "classify" | "rerank" | "image_embeddings" | "image_classify";
 
 /** An answer of the server that is an error, in its words. */
 export class ServerError extends Error {
-  constructor(message: string, readonly status: number) {
+  constructor(message: string, readonly status: number, readonly param = "") {
     super(message);
   }
 }
@@ -49,12 +49,15 @@ export async function ask(path: string, body?: unknown, signal?: AbortSignal, he
   const response = await fetch(path, { method: body === undefined ? "GET" : "POST", headers: all, ...(body === undefined ? {} : { body: JSON.stringify(body) }), ...(signal ? { signal } : {}) });
   if (response.ok || response.status === 304) return response;
   let message = `${response.status} ${response.statusText}`;
+  let param = "";
   try {
-    message = ((await response.json()) as { error: { message: string } }).error.message || message;
+    const { error } = (await response.json()) as { error: { message: string; param?: string } };
+    message = error.message || message;
+    param = error.param ?? "";
   } catch {
     // The status says what there is to say.
   }
-  throw new ServerError(message, response.status);
+  throw new ServerError(message, response.status, param);
 }
 
 export async function listModels(): Promise<Model[]> {
@@ -195,6 +198,20 @@ export async function classify(model: string, input: string[], own: { labels: st
 export async function embed(model: string, input: string[], kind: "query" | "document", signal: AbortSignal): Promise<number[][]> {
   const body = { model, input, input_type: kind, encoding_format: "float", truncate: true };
   return ((await (await ask("v1/embeddings", body, signal)).json()) as { data: { embedding: number[] }[] }).data.map((d) => d.embedding);
+}
+
+const asPictures = (urls: string[]) => urls.map((image) => ({ image }));
+
+/** The vectors of pictures, which are data: URLs. */
+export async function embedImages(model: string, urls: string[], signal: AbortSignal): Promise<number[][]> {
+  const body = { model, input: asPictures(urls), encoding_format: "float" };
+  return ((await (await ask("v1/embeddings", body, signal)).json()) as { data: { embedding: number[] }[] }).data.map((d) => d.embedding);
+}
+
+/** The labels of pictures, which are data: URLs; an empty template is the server's. */
+export async function classifyImages(model: string, urls: string[], labels: string[], template: string, signal: AbortSignal): Promise<Classified[]> {
+  const body = { model, input: asPictures(urls), labels, ...(template ? { template } : {}) };
+  return ((await (await ask("v1/classify", body, signal)).json()) as { data: Classified[] }).data;
 }
 
 /** How well documents answer a query, by a model made for that. */

@@ -7,12 +7,13 @@ import { Classify } from "./classify.tsx";
 import { Complete } from "./complete.tsx";
 import { Embed } from "./embed.tsx";
 import { t, type Word } from "./i18n.ts";
+import { Images } from "./images.tsx";
 import { Runs } from "./runs.tsx";
 import { store } from "./store.ts";
 import { path } from "./tree.ts";
 import { Dialog, IconButton, useStore } from "./ui.tsx";
 
-const tabs = ["chat", "complete", "classify", "embed", "runs"] as const;
+const tabs = ["chat", "complete", "classify", "embed", "images", "runs"] as const;
 type Tab = (typeof tabs)[number];
 
 const tabOf = (): Tab => tabs.find((name) => location.hash === "#" + name) ?? "chat";
@@ -68,6 +69,7 @@ function App() {
   useEffect(() => {
     const moved = () => setTab(tabOf());
     addEventListener("hashchange", moved);
+    moved(); // the address may have changed before anybody listened
     return () => removeEventListener("hashchange", moved);
   }, []);
   useEffect(() => {
@@ -102,7 +104,7 @@ function App() {
     const drop = (e: DragEvent) => {
       e.preventDefault();
       const file = e.dataTransfer?.files[0];
-      if (file) void readFile(file);
+      if (file && tabOf() !== "images") void readFile(file);
     };
     addEventListener("dragover", over);
     addEventListener("drop", drop);
@@ -133,6 +135,7 @@ function App() {
       {s.state === "ready" && tab === "complete" && <Complete />}
       {s.state === "ready" && tab === "classify" && <Classify />}
       {s.state === "ready" && tab === "embed" && <Embed />}
+      {s.state === "ready" && tab === "images" && <Images />}
       {s.state === "ready" && tab === "runs" && <Runs />}
       {s.notice && <div class="notice" role="status" onClick={() => { s.notice = ""; s.changed(); }}>{s.notice}</div>}
       {help && <Shortcuts close={() => showHelp(false)} />}

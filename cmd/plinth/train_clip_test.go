@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plinth-ml/plinth/checkpoint"
+	"github.com/plinth-ml/plinth/embed"
+	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/media"
+	"github.com/plinth-ml/plinth/model/zoo"
+)
+
+// colourPairs writes pictures of one colour each, with a table that says which.
+func colourPairs(t *testing.T) (table string) {
+	t.Helper()
+	dir := t.TempDir()
+	lines := "image,text\n"
+	for i, c := range []color.RGBA{{220, 30, 30, 255}, {30, 200, 40, 255}, {30, 40, 220, 255}, {230, 220, 30, 255}, {20, 20, 20, 255}, {240, 240, 240, 255}, {200, 40, 200, 255}, {40, 210, 210, 255}} {
+		m := image.NewRGBA(image.Rect(0, 0, 64, 64))
+		for p := range 64 * 64 {
+			m.SetRGBA(p%64, p/64, c)
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		name := fmt.Sprintf("%d.png", i)
+		write(t, filepath.Join(dir, name), b.String())
+		lines += fmt.Sprintf("%s,a %s square\n", name, strings.Fields("red green blue yellow black white purple cyan")[i])
+	}
+	table = filepath.Join(dir, "pairs.csv")
+	write(t, table, lines)
+	return table
+}
+
+const clipRun = "train --family clip --size nano --batch 8 --micro 4 --lr 2e-3 --crop-area 1 --validation 0"
+
+func TestTrainCLIP(t *testing.T) {
+	table := colourPairs(t)
+	out := filepath.Join(t.TempDir(), "run")
+	o := object(t, args(clipRun+" --steps 8 --ema 0.5 --patch-drop 0.5 --flip 0.5 --jitter 0.05", "--data", table, "--held", table, "--out", out)...)
+	keys(t, o, trainKeys)
+	if o["steps"] != 8.0 || !(o["val_loss"].(float64) < math.Log(8)) {
+		t.Errorf("%v", o)
+	}
+	metrics := read(t, out+"/metrics.jsonl")
+	for _, want := range []string{`"image_to_text_recall@1"`, `"text_to_image_recall@10"`, `"likeness"`, `"factor"`} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics.jsonl lacks %s", want)
+		}
+	}
+	more := filepath.Join(t.TempDir(), "more")
+	for flags, want := range map[string][]string{"--lock image": {"vision_model.post_layernorm.weight", "visual_projection.weight"}, "--lock text --layer-decay 0.5": {"text_model.final_layer_norm.weight"}} {
+		to := more + flags[7:9]
+		ok(t, append(args("train --family clip --batch 8 --steps 2 --lr 1e-3 --validation 0 --data "+table+" --model "+out+" --out "+to), strings.Fields(flags)...)...)
+		a, b := open(t, out), open(t, to)
+		for _, name := range want {
+			if x, y := float32s(t, a, name), float32s(t, b, name); !bytes.Equal(x, y) {
+				t.Errorf("%s: %s has changed", flags, name)
+			}
+		}
+		if name := "text_projection.weight"; strings.Contains(flags, "image") && bytes.Equal(float32s(t, a, name), float32s(t, b, name)) {
+			t.Errorf("%s: %s has not changed", flags, name)
+		}
+	}
+	for _, c := range [][]string{{"--crop-area 0", "--crop-area"}, {"--ground red", "--ground"}, {"--lock both", "--lock"}, {"--loss hinge", "--loss"}, {"--model " + out, "--model"},
+		{"--vocab 100", "vocabulary size 100"}, {"--batch 9", "a batch of 9"}, {"--text words", `no column "words"`}, {"--seq 4", "--truncate"}, {"--patch-drop 1", "--patch-drop"}} {
+		code := 2
+		if strings.ContainsAny(c[1], " ") || c[1] == "--truncate" {
+			code = 1
+		}
+		fails(t, code, c[1], append(args(clipRun+" --steps 2", "--data", table, "--out", out+"no"), strings.Fields(c[0])...)...)
+	}
+	fails(t, 2, "--patch-drop", args("train --steps 2 --patch-drop 0.5", "--data", table, "--out", out+"no")...)
+}
+
+func open(t *testing.T, dir string) *checkpoint.File {
+	t.Helper()
+	f, err := checkpoint.Open(dir + "/model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func float32s(t *testing.T, f *checkpoint.File, name string) []byte {
+	t.Helper()
+	x, err := f.Tensor(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x.Data
+}
+
+// A run that a signal stopped goes on to the bits of an unbroken one, running means included.
+func TestTrainCLIPInterrupted(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no signals to send")
+	}
+	table, dir := colourPairs(t), t.TempDir()
+	out, whole := filepath.Join(dir, "run"), filepath.Join(dir, "whole")
+	flags := args(clipRun+" --steps 30 --ema 0.9 --patch-drop 0.5 --flip 0.5 --save-every 10 --val-every=-1", "--data", table)
+	cmd := exec.Command(os.Args[0], append(flags, "--out", out, "--resume")...)
+	cmd.Env = append(os.Environ(), "PLINTH_TEST_MAIN=1")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if b, _ := os.ReadFile(out + "/metrics.jsonl"); bytes.Count(b, []byte("\n")) >= 4 {
+			break
+		}
+		if time.Now().After(deadline) {
+			cmd.Process.Kill()
+			t.Fatal("no step in a minute")
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 143 {
+		t.Fatalf("%v, want exit code 143", err)
+	}
+	ok(t, append(flags, "--out", out, "--resume")...)
+	ok(t, append(flags, "--out", whole)...)
+	if read(t, out+"/model.safetensors") != read(t, whole+"/model.safetensors") {
+		t.Error("an interrupted and resumed run has other weights than an unbroken one")
+	}
+}
+
+// transformers loads the run directory and gives the vectors that the library gives.
+func TestTrainCLIPPeer(t *testing.T) {
+	modules := []string{"torch", "transformers", "PIL"}
+	testkit.Python(t, modules...)
+	table, out := colourPairs(t), filepath.Join(t.TempDir(), "run")
+	ok(t, args(clipRun+" --steps 4 --ema 0.5", "--data", table, "--out", out)...)
+	d, err := embed.OpenDual(out, zoo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{"a red square", "Blue  squares!"}
+	got, err := d.Texts(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture := filepath.Join(filepath.Dir(table), "0.png")
+	images, err := d.Images(t.Context(), 1, func(int) (*media.Image, error) {
+		return media.Decode(strings.NewReader(read(t, picture)), media.Limits{})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want struct{ Texts, Images [][]float32 }
+	testkit.Ask(t, filepath.Join("testdata", "clip_features.py"), modules, map[string]any{"model": out, "texts": texts, "images": []string{picture}}, &want)
+	for i, v := range append(got, images...) {
+		testkit.Close(t, fmt.Sprint("vector ", i), v, append(want.Texts, want.Images...)[i], 1e-4, 1e-6)
+	}
+}
