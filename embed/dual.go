@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/media"
 	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/vision"
@@ -27,6 +28,7 @@ type Dual struct {
 	Int8      bool // linear layers with numbers of 8 bits: see tensor.InferenceInt8
 
 	workers []*dualWorker
+	whole   *dualWorker // with all threads, for fewer pictures or texts than there are workers
 }
 
 // dualWorker is what a goroutine computes with.
@@ -98,7 +100,7 @@ func (d *Dual) Texts(ctx context.Context, texts []string) ([][]float32, error) {
 			return nil, fmt.Errorf("text %d: %w", i+1, err)
 		}
 	}
-	return d.run(ctx, len(texts), claim, func(w *dualWorker, i int) error {
+	return d.run(ctx, len(texts), 0, claim, func(w *dualWorker, i int) error {
 		w.ids, w.lengths = append(w.ids, ids[i]...), append(w.lengths, len(ids[i]))
 		return nil
 	}, func(w *dualWorker) *tensor.Tensor {
@@ -114,7 +116,7 @@ func (d *Dual) Images(ctx context.Context, n int, open func(i int) (*media.Image
 	if d.Prepare.Size != side {
 		return nil, fmt.Errorf("embed: pictures are prepared at %d pixels a side, the model takes %d", d.Prepare.Size, side)
 	}
-	return d.run(ctx, n, 1, func(w *dualWorker, i int) error {
+	return d.run(ctx, n, d.Model.Rows(), 1, func(w *dualWorker, i int) error {
 		m, err := open(i)
 		if err != nil {
 			return err
@@ -129,18 +131,35 @@ func (d *Dual) Images(ctx context.Context, n int, open func(i int) (*media.Image
 	})
 }
 
-// run makes n vectors: workers take some at once, add each to their batch until it is large enough, and compute it.
-func (d *Dual) run(ctx context.Context, n, claim int, add func(*dualWorker, int) error, compute func(*dualWorker) *tensor.Tensor) ([][]float32, error) {
+// team are the workers for n pictures or texts.
+func (d *Dual) team(n int) []*dualWorker {
 	if len(d.workers) == 0 || d.Threads > 0 && len(d.workers) != d.Threads {
-		d.workers = nil
+		d.workers, d.whole = nil, nil
 		for _, t := range tapes(d.Threads, d.Int8) {
 			d.workers = append(d.workers, &dualWorker{tape: t})
 		}
 	}
+	if n >= len(d.workers) {
+		return d.workers
+	}
+	if d.whole == nil {
+		d.whole = &dualWorker{tape: d.workers[0].tape.Beside(cpu.New(cpu.Options{Threads: len(d.workers)}))}
+	}
+	return []*dualWorker{d.whole}
+}
+
+// run makes n vectors: workers take some at once, add each to their batch until it is large enough, and compute it. Where each has so many rows, not 0, batches
+// are alike, so that the workers end together.
+func (d *Dual) run(ctx context.Context, n, rowsEach, claim int, add func(*dualWorker, int) error, compute func(*dualWorker) *tensor.Tensor) ([][]float32, error) {
+	workers, most := d.team(n), n
+	if rowsEach > 0 {
+		rounds := max(1, (n*rowsEach+len(workers)*batchTokens/2)/(len(workers)*batchTokens))
+		most = (n + rounds*len(workers) - 1) / (rounds * len(workers))
+	}
 	vectors := make([][]float32, n)
-	err := together(d.workers, n, func(w *dualWorker, next *atomic.Int64) (bool, error) {
+	err := together(workers, n, func(w *dualWorker, next *atomic.Int64) (bool, error) {
 		w.batch, w.ids, w.lengths, w.pixels = w.batch[:0], w.ids[:0], w.lengths[:0], w.pixels[:0]
-		for rows := 0; rows < batchTokens; {
+		for rows := 0; len(w.batch) < most && (rows < batchTokens || rowsEach > 0); {
 			from := int(next.Add(int64(claim))) - claim
 			if from >= n {
 				break

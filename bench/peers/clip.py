@@ -34,6 +34,7 @@ from PIL import Image
 
 torch.set_num_threads(args.threads)
 torch.set_grad_enabled(False)
+torch.backends.mha.set_fastpath_enabled(args.engine == "torch")  # its operator is not one of ONNX
 model, _, prepare = open_clip.create_model_and_transforms("local-dir:" + args.folder)
 model.eval()
 data = [open(name, "rb").read() for name in args.pictures]

@@ -72,7 +72,7 @@ func (v *classifyCmd) Run(ctx context.Context, c *common) error {
 		return v.runImages(ctx, c)
 	}
 	if (len(v.Texts) == 0) == (v.Data == "") {
-		return usagef("give texts, --images PATH or --data FILE, one of these")
+		return usagef("give texts, --images PATH or --data FILE, one of them")
 	}
 	if err := noneEmpty(v.Texts); err != nil {
 		return err

@@ -264,3 +264,46 @@ func TestEvalImages(t *testing.T) {
 	fails(t, 1, `"house cat" is none of`, args("eval --task images --model dual --data classes --labels bird,coffee")...)
 	fails(t, 1, "nowhere", args("eval --task images --model dual --data nowhere")...)
 }
+
+// plinth embed puts pictures and texts of a CLIP into one space, in each form of output.
+func TestEmbedImages(t *testing.T) {
+	photos := testkit.Data(t, "images/photos")
+	dualFolder(t)
+	album(t, photos, "album", "coffee.png", "cat.png")
+	write(t, "album/bad.png", "no picture")
+	d, err := embed.OpenDual("dual", zoo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, _, err := pictureVectors(t.Context(), d, []string{"album/cat.png", "album/coffee.png"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := d.Texts(t.Context(), []string{"a cat"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got embedded
+	if err := json.Unmarshal([]byte(ok(t, args("embed --json --model dual --images album")...)), &got); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got.Embeddings) != fmt.Sprint(seen) || got.Images != 2 || len(got.Bad) != 1 {
+		t.Errorf("%+v", got)
+	}
+	got = embedded{}
+	if err := json.Unmarshal([]byte(ok(t, "embed", "--json", "--model", "dual", "a cat")), &got); err != nil || fmt.Sprint(got.Embeddings) != fmt.Sprint(said) || got.Texts != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	line := ok(t, args("embed --model dual --images album/cat.png")...)
+	if !strings.HasPrefix(line, `{"image":"album/cat.png","embedding":[`) {
+		t.Errorf("%.60s", line)
+	}
+	ok(t, args("embed --model dual --images album --out v.csv")...)
+	if b, err := os.ReadFile("v.csv"); err != nil || !strings.HasPrefix(string(b), "image,e0,") || strings.Count(string(b), "\n") != 3 {
+		t.Errorf("%.60s, %v", b, err)
+	}
+	fails(t, 2, "--pool", args("embed --model dual --images album --pool cls")...)
+	fails(t, 2, "--images", args("embed --model dual --images album text")...)
+	write(t, "texts.csv", "text\na\n")
+	fails(t, 2, "plinth search", args("embed --model dual text --search texts.csv")...)
+}
