@@ -19,7 +19,6 @@ import (
 	"github.com/plinth-ml/plinth/bench"
 	"github.com/plinth-ml/plinth/data"
 	"github.com/plinth-ml/plinth/embed"
-	"github.com/plinth-ml/plinth/eval/task"
 	"github.com/plinth-ml/plinth/internal/random"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
@@ -81,7 +80,7 @@ func run(size, tokFile, script, python, engine string, n, limit, pairs, threads 
 	if err != nil {
 		return err
 	}
-	fmt.Printf("8 bits beside float32: 1 - cosine %s\n", losses(exact, rounded))
+	fmt.Printf("8 bits beside float32: 1 - cosine %s\n", bench.Losses(exact, rounded))
 	var theirs *bench.Peer
 	if python != "" {
 		list := filepath.Join(dir, "texts.json")
@@ -99,7 +98,7 @@ func run(size, tokFile, script, python, engine string, n, limit, pairs, threads 
 		if err := theirs.Ask("vectors", &answer); err != nil {
 			return err
 		}
-		fmt.Printf("%s beside float32 here: 1 - cosine %s\n", engine, losses(exact, answer.Vectors))
+		fmt.Printf("%s beside float32 here: 1 - cosine %s\n", engine, bench.Losses(exact, answer.Vectors))
 	}
 	var all [2]bench.Pairs
 	for range pairs {
@@ -194,14 +193,4 @@ func save(dir, name, tokFile string, limit int) error {
 		return err
 	}
 	return embed.SaveSettings(dir, embed.Settings{Normalize: true, Limit: limit}, m.Sizes().Width)
-}
-
-// losses is the mean and the largest 1 - cosine of the vectors.
-func losses(a, b [][]float32) string {
-	sum, top := 0.0, 0.0
-	for i := range a {
-		loss := 1 - task.Cosine(a[i], b[i])
-		sum, top = sum+loss, max(top, loss)
-	}
-	return fmt.Sprintf("%.1e on average, at most %.1e", sum/float64(len(a)), top)
 }
