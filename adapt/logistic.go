@@ -14,11 +14,20 @@ type Logistic struct {
 	Bias   []float64   // [classes]
 }
 
+// scores are Weight·x + Bias.
+func (l *Logistic) scores(x []float64) []float64 {
+	s := make([]float64, len(l.Weight))
+	for c, w := range l.Weight {
+		s[c] = optimize.Dot(w, x) + l.Bias[c]
+	}
+	return s
+}
+
 // Predict returns the class of x [dim]; of equal scores the lowest class.
 func (l *Logistic) Predict(x []float64) int {
 	best, top := 0, math.Inf(-1)
-	for c, w := range l.Weight {
-		if s := optimize.Dot(w, x) + l.Bias[c]; s > top {
+	for c, s := range l.scores(x) {
+		if s > top {
 			best, top = c, s
 		}
 	}

@@ -121,13 +121,18 @@ var (
 	webpCodec = codec{webp.DecodeConfig, webp.Decode, math.MaxInt32}
 )
 
-// decode checks the size in the header and decodes the pixels.
-func (c codec) decode(b []byte, limits Limits) (image.Image, error) {
+// check checks the size in the header.
+func (c codec) check(b []byte, limits Limits) error {
 	cfg, err := c.config(bytes.NewReader(b))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if err := limits.checkSize(cfg.Width, cfg.Height, c.dense*len(b)); err != nil {
+	return limits.checkSize(cfg.Width, cfg.Height, c.dense*len(b))
+}
+
+// decode checks the size and decodes the pixels.
+func (c codec) decode(b []byte, limits Limits) (image.Image, error) {
+	if err := c.check(b, limits); err != nil {
 		return nil, err
 	}
 	src, err := c.pixels(bytes.NewReader(b))

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/plinth-ml/plinth/internal/pixel"
 	"github.com/plinth-ml/plinth/internal/testkit"
 )
 
@@ -87,7 +88,21 @@ func difference(t *testing.T, got, want *Image) (most int, mean float64) {
 	return most, float64(sum) / float64(len(got.Pix))
 }
 
-func TestDecode(t *testing.T) {
+// eachVariant runs a test with every variant of the arithmetic.
+func eachVariant(t *testing.T, f func(t *testing.T)) {
+	names := pixel.Variants()
+	defer func() { _ = pixel.Use(names[len(names)-1]) }()
+	for _, name := range names {
+		if err := pixel.Use(name); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, f)
+	}
+}
+
+func TestDecode(t *testing.T) { eachVariant(t, testDecode) }
+
+func testDecode(t *testing.T) {
 	for _, c := range readGolden(t).Decode {
 		t.Run(c.Name, func(t *testing.T) {
 			got, err := Decode(bytes.NewReader(c.Data), Limits{})
@@ -112,7 +127,9 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestResize(t *testing.T) {
+func TestResize(t *testing.T) { eachVariant(t, testResize) }
+
+func testResize(t *testing.T) {
 	for _, c := range readGolden(t).Resize {
 		t.Run(c.Name, func(t *testing.T) {
 			before := bytes.Clone(c.From.RGB)
@@ -135,6 +152,7 @@ func floats(b []byte) []float32 {
 	return x
 }
 
+// TestPreprocess: CLIP's values are torchvision's, with the picture resized whole and cut or only where it is seen.
 func TestPreprocess(t *testing.T) {
 	for _, c := range readGolden(t).Clip {
 		want, got := floats(c.Values), make([]float32, 3*c.Side*c.Side)
@@ -142,6 +160,16 @@ func TestPreprocess(t *testing.T) {
 		for i := range want {
 			if got[i] != want[i] {
 				t.Fatalf("%s: value %d is %v, want %v", c.Name, i, got[i], want[i])
+			}
+		}
+	}
+	for _, c := range readGolden(t).Resize {
+		m := c.From.image()
+		whole := Resize(m, c.To.W, c.To.H, filters[c.Filter])
+		for _, b := range [][4]int{{0, 0, 1, 1}, {c.To.W / 3, c.To.H / 2, (c.To.W + 1) / 2, (c.To.H + 1) / 2}, {c.To.W - 1, c.To.H - 1, 1, 1}} {
+			part := resizeCrop(m, c.To.W, c.To.H, filters[c.Filter], b[0], b[1], b[2], b[3])
+			if want := Crop(whole, b[0], b[1], b[2], b[3]); !bytes.Equal(part.Pix, want.Pix) {
+				t.Errorf("%s: part %v differs from the whole", c.Name, b)
 			}
 		}
 	}

@@ -43,11 +43,12 @@ func newHuffman(counts *[16]uint8, values []uint8) (*huffman, bool) {
 
 // setFast fills h.fast.
 func (h *huffman) setFast() {
+	const behind = 16 // zeros
 	for i := range h.fast {
-		r := bitReader{held: uint64(i) << 16, n: fastBits + 16} // zeros behind
+		r := bitReader{held: uint64(i) << (64 - fastBits), n: fastBits + behind}
 		run, size := split(r.code(h))
 		v := r.signed(size)
-		switch used := fastBits + 16 - r.n; {
+		switch used := fastBits + behind - r.n; {
 		case used > fastBits || r.over():
 		case size > 0:
 			h.fast[i] = uint32(used) | uint32(run)<<8 | uint32(v)<<16
@@ -62,7 +63,7 @@ func (h *huffman) setFast() {
 type bitReader struct {
 	b      []byte
 	at     int    // the next byte
-	held   uint64 // the lowest n bits are read but not used
+	held   uint64 // the highest n bits are read but not used, the others are zero
 	n      int
 	padded int // how many of the bits ever held are pretended
 }
@@ -71,7 +72,8 @@ type bitReader struct {
 func (r *bitReader) need(n int) {
 	if r.n < n && r.at+4 <= len(r.b) {
 		if v := binary.BigEndian.Uint32(r.b[r.at:]); (^v-0x01010101)&v&0x80808080 == 0 { // no byte is FF
-			r.held, r.n, r.at = r.held<<32|uint64(v), r.n+32, r.at+4
+			r.held |= uint64(v) << (32 - uint(r.n)&63)
+			r.n, r.at = r.n+32, r.at+4
 			return
 		}
 	}
@@ -87,18 +89,16 @@ func (r *bitReader) need(n int) {
 		default:
 			r.padded += 8
 		}
-		r.held, r.n = r.held<<8|uint64(v), r.n+8
+		r.held |= uint64(v) << (56 - uint(r.n)&63)
+		r.n += 8
 	}
 }
-
-// peek is the next n bits.
-func (r *bitReader) peek(n int) int { return int(r.held>>(r.n-n)) & (1<<n - 1) }
 
 // bits reads n <= 16 bits.
 func (r *bitReader) bits(n int) int {
 	r.need(n)
-	v := r.peek(n)
-	r.n -= n
+	v := int(r.held >> (64 - n))
+	r.held, r.n = r.held<<n, r.n-n
 	return v
 }
 
@@ -114,13 +114,13 @@ func (r *bitReader) signed(n int) int {
 // code reads a code and returns its value; what is no code reads as 0, behind which nothing is left.
 func (r *bitReader) code(h *huffman) int {
 	r.need(16)
-	if v := h.short[r.peek(8)]; v != 0 {
-		r.n -= int(v >> 8)
+	if v := h.short[r.held>>56]; v != 0 {
+		r.held, r.n = r.held<<(v>>8), r.n-int(v>>8)
 		return int(v & 255)
 	}
 	for length := 9; length <= 16; length++ {
-		if c := r.peek(length); c <= h.last[length] {
-			r.n -= length
+		if c := int(r.held >> (64 - length)); c <= h.last[length] {
+			r.held, r.n = r.held<<length, r.n-length
 			return int(h.values[c+h.offset[length]])
 		}
 	}

@@ -1,12 +1,23 @@
 package media
 
 import (
+	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
 )
 
 func decodePNG(b []byte, limits Limits, ground *[3]uint8) (*Image, error) {
+	if err := pngCodec.check(b, limits); err != nil {
+		return nil, err
+	}
+	quick, err := readQuickPNG(b)
+	if err != nil {
+		return nil, err
+	}
+	if quick != nil {
+		return quick.decode(ground)
+	}
 	src, err := pngCodec.decode(b, limits)
 	if err != nil {
 		return nil, err
@@ -107,6 +118,11 @@ func layOver(m *Image, alpha func(x, y int) uint8, ground [3]uint8) {
 
 // pick copies the colours of one line: three values channel bytes apart, the first byte of each, from pixels of pixel bytes.
 func pick(dst, src []uint8, pixel, channel int) {
+	if pixel == 4 {
+		for ; len(dst) > 3; dst, src = dst[3:], src[4:] { // the fourth byte is written over by the next pixel
+			binary.LittleEndian.PutUint32(dst, binary.LittleEndian.Uint32(src))
+		}
+	}
 	for x := range len(dst) / 3 {
 		p := src[pixel*x:]
 		dst[3*x], dst[3*x+1], dst[3*x+2] = p[0], p[channel], p[2*channel]

@@ -73,20 +73,26 @@ func (d *jpegDecoder) block(s *jpegScan, k int, c *component, x, y int) {
 
 // baseline decodes all coefficients of a block and returns the place in the file's order of the last one that may not be zero.
 func (s *jpegScan) baseline(coefs *[64]int16, k int) (last int) {
-	s.pred[k] += s.signed(min(s.code(s.dc[k]), 15))
-	coefs[0] = int16(s.pred[k])
+	const most = 31 // bits of a code and behind it
 	r, h := &s.bitReader, s.ac[k]
+	r.need(most)
+	if e := s.dc[k].fast[r.held>>(64-fastBits)]; e != 0 {
+		r.held, r.n = r.held<<(e&63), r.n-int(e&63)
+		s.pred[k] += int(int16(e >> 16))
+	} else {
+		s.pred[k] += r.signed(min(r.code(s.dc[k]), 15))
+	}
+	coefs[0] = int16(s.pred[k])
 	held, n := r.held, r.n // in registers
 	for i := 1; i < 64; i++ {
-		const most = 31 // bits of a code and behind it
 		if n < most {
 			r.held, r.n = held, n
 			r.need(most)
 			held, n = r.held, r.n
 		}
 		var run, v int
-		if e := h.fast[held>>(n-fastBits)&(1<<fastBits-1)]; e != 0 {
-			n -= int(e & 255)
+		if e := h.fast[held>>(64-fastBits)]; e != 0 {
+			held, n = held<<(e&63), n-int(e&63)
 			run, v = int(e>>8&255), int(int16(e>>16))
 		} else {
 			r.held, r.n = held, n
@@ -99,7 +105,7 @@ func (s *jpegScan) baseline(coefs *[64]int16, k int) (last int) {
 			}
 		}
 		if i += run; i < 64 {
-			coefs[zigzag[i]] = int16(v)
+			coefs[zigzag[i]&63] = int16(v)
 			last = i
 		}
 	}

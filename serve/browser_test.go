@@ -243,9 +243,10 @@ func (b *browser) wait(expression string) {
 	}
 }
 
-// click presses the mouse in the middle of the first element that a selector names.
+// click presses the mouse in the middle of the first element that a selector names, once it can be pressed.
 func (b *browser) click(selector string) {
 	b.t.Helper()
+	b.wait(`(() => { const e = document.querySelector(` + quote(selector) + `); return e && !e.disabled })()`)
 	b.point(selector)
 	for _, kind := range []string{"mousePressed", "mouseReleased"} {
 		x, y := b.place(selector)

@@ -225,6 +225,9 @@ func (s *Server) vectors(ctx context.Context, m *Model, q *embeddingRequest, a *
 // readIDs counts the ids of a request, which are used as they are.
 func (s *Server) readIDs(m *Model, q *embeddingRequest) (inputUsage, error) {
 	var u usage
+	if m.EmbedIDs == nil {
+		return inputUsage{}, badRequest("input", "this model takes no ids")
+	}
 	if q.InputType != "" {
 		return inputUsage{}, badRequest("input_type", "nothing is put in front of ids: leave it out")
 	}

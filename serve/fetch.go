@@ -117,7 +117,7 @@ func (s *Server) fetchAll(ctx context.Context, list []*picture) error {
 	case s.fetcher == nil:
 		return badRequest(list[i].param, "this server fetches no pictures (plinth serve --image-urls): send a data: URL")
 	}
-	return s.take(ctx, s.fetcher.turn, func() error {
+	return s.fetcher.turn.take(ctx, func() error {
 		ctx, stop := context.WithTimeout(ctx, s.fetcher.time)
 		defer stop()
 		left := s.fetcher.most

@@ -155,15 +155,25 @@ func TestImageEmbeddings(t *testing.T) {
 	}
 }
 
-// TestImageClasses: labels of pictures, one's own.
+// TestImageClasses: labels of pictures, one's own and a model's.
 func TestImageClasses(t *testing.T) {
-	url := serveModels(t, reader(t), seer(t))
+	probe := seer(t)
+	probe.Name, probe.Embed, probe.EmbedImages, probe.Labels = "probe", nil, nil, []string{"red", "blue"}
+	zeroShot := seer(t).ClassifyImages
+	probe.ClassifyImages = func(ctx context.Context, images []*media.Image, own *serve.OwnLabels) (*serve.Classes, error) {
+		if own != nil {
+			return nil, serve.Refuse("labels", errors.New("it has its own"))
+		}
+		return zeroShot(ctx, images, &serve.OwnLabels{Names: probe.Labels})
+	}
+	url := serveModels(t, reader(t), seer(t), probe)
 	r, g := dataURL(pngOf(t, 3, 2, red)), dataURL(pngOf(t, 2, 2, green))
 	for _, c := range []struct{ body, want string }{
 		{`"input":{"image":"` + r + `"},"labels":["blue","red"]`, `"data":[{"index":0,"label":"red","num_classes":2,"probs":[0,1],"labels":[{"label":"red","probability":1},{"label":"blue","probability":0}]}]`},
 		{`"input":[{"type":"image_url","image_url":{"url":"` + g + `"}},{"image":"` + r + `"}],"labels":["green","red"],"top_n":1`, `{"index":1,"label":"red","num_classes":2,"probs":[0,1],"labels":[{"label":"red","probability":1}]}`},
 		{`"input":{"image":"` + r + `"},"labels":["red"],"template":"a {}"`, `"probs":[1]`},
 		{`"input":{"image":"` + r + `"},"labels":["red"],"templates":["a {}","the {}"]`, `"probs":[0.5]`},
+		{`"input":{"image":"` + r + `"},"model":"probe"`, `"label":"red","num_classes":2,"probs":[1,0]`},
 		{`"input":[{"text":"ab"},["a","b"]],"model":"reader"`, `{"index":1,"label":"a",`},
 	} {
 		if code, body, _ := post(t, url+"/v1/classify", `{`+c.body+`}`); code != 200 || !strings.Contains(body, c.want) {
@@ -201,6 +211,7 @@ func TestImagesRefused(t *testing.T) {
 		{"embeddings", `"input":["!"],"modality":"image"`, "input[0]", "neither"},
 		{"embeddings", `"input":["a"],"modality":"audio"`, "modality", "neither"},
 		{"embeddings", `"input":[[1]],"modality":"image"`, "input", "ids are no pictures"},
+		{"embeddings", `"input":[[1]]`, "input", "no ids"},
 		{"embeddings", `"input":[{"image":"` + dataURL(pngOf(t, 1449, 1449, red)) + `"}]`, "input[0].image", "limit of 2097152 pixels"},
 		{"embeddings", `"input":[` + large + `,` + large + `,` + large + `]`, "input", "4194304 pixels together"},
 		{"embeddings", `"input":[` + many + `]`, "input", "65 pictures, at most 64"},
@@ -279,7 +290,7 @@ func TestHostileImages(t *testing.T) {
 		{"PNG of 2^31 - 1", saidSize(t, 1<<31-1, 1<<31-1), 400, "PNG"},
 		{"PNG of 1400 x 1400 in a few bytes", saidSize(t, 1400, 1400)[:70], 400, "too short"},
 		{"PNG cut off", pngOf(t, 64, 64, red)[:60], 400, "PNG"},
-		{"GIF of 100,000 frames", append(bytes.Clone(gif), frames...), 400, "100000 frames"},
+		{"GIF of 100,000 frames", append(bytes.Clone(gif), frames...), 400, "limit of 1000 frames"},
 		{"GIF of 65535 x 65535", append([]byte("GIF89a\xff\xff\xff\xff"), gif[10:]...), 400, "GIF"},
 		{"JPEG of 65535 x 65535", jpegOf(t, "", 1<<32-1), 400, "65535 x 65535"},
 		{"WebP of 16384 x 16384", []byte("RIFF\x16\x00\x00\x00WEBPVP8L\x09\x00\x00\x00\x2f\xff\xff\xff\x0f\x00\x00\x00\x00\x00"), 400, "16384 x 16384"},

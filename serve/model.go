@@ -30,7 +30,7 @@ type Model struct {
 
 	// What the model does beside; each may be nil. No two of these functions run at once for one model.
 	Embed          func(ctx context.Context, texts []string, kind string) (vectors [][]float32, cut int, err error)   // kind "query" and "document" where the model tells them apart, "" else
-	EmbedIDs       func(ctx context.Context, ids [][]int32) (vectors [][]float32, cut int, err error)                 // of ids as they are; there where Embed is
+	EmbedIDs       func(ctx context.Context, ids [][]int32) (vectors [][]float32, cut int, err error)                 // of ids as they are
 	Classify       func(ctx context.Context, texts [][]string, own *OwnLabels) (c *Classes, err error)                // each a text or a pair; own nil: by the model's own labels
 	EmbedImages    func(ctx context.Context, images []*media.Image) (vectors [][]float32, err error)                  // in the space of Embed's; there only where Embed is
 	ClassifyImages func(ctx context.Context, images []*media.Image, own *OwnLabels) (c *Classes, err error)           // own nil: by the model's own labels

@@ -71,7 +71,7 @@ func (p *picture) read(text []byte) error {
 	}
 	text = bytes.TrimRight(text, "=")
 	code := base64.RawStdEncoding
-	if bytes.ContainsAny(text, "-_") {
+	if bytes.IndexByte(text, '-') >= 0 || bytes.IndexByte(text, '_') >= 0 {
 		code = base64.RawURLEncoding
 	}
 	p.file = make([]byte, code.DecodedLen(len(text)))
@@ -97,11 +97,14 @@ func (s *Server) see(ctx context.Context, m *Model, list []*picture, f func([]*m
 	if len(list) > maxPictures {
 		return badRequest("input", "%d pictures, at most %d", len(list), maxPictures)
 	}
+	if err := s.open(); err != nil {
+		return err
+	}
 	if err := s.fetchAll(ctx, list); err != nil {
 		return err
 	}
 	s.metrics.seen(m, len(list))
-	return s.take(ctx, s.viewers, func() error {
+	return s.viewers.take(ctx, func() error {
 		images, pixels := make([]*media.Image, len(list)), 0
 		for i, p := range list {
 			if ctx.Err() != nil {
@@ -117,6 +120,6 @@ func (s *Server) see(ctx context.Context, m *Model, list []*picture, f func([]*m
 			}
 			images[i] = image
 		}
-		return s.take(ctx, m.turn, func() error { return f(images) })
+		return m.turn.take(ctx, func() error { return f(images) }) // the server may be about to stop by now
 	})
 }

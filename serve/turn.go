@@ -17,11 +17,16 @@ const maxTurns = 64
 
 func newTurn(n int) turn { return turn{make(chan struct{}, n), new(atomic.Int32)} }
 
-// take calls f when it is the request's turn.
+// take calls f when it is the request's turn, unless the server is about to stop.
 func (s *Server) take(ctx context.Context, t turn, f func() error) error {
 	if err := s.open(); err != nil {
 		return err
 	}
+	return t.take(ctx, f)
+}
+
+// take calls f when it is the request's turn.
+func (t turn) take(ctx context.Context, f func() error) error {
 	if t.waiting.Add(1) > maxTurns {
 		t.waiting.Add(-1)
 		return tooMany(time.Second)

@@ -57,6 +57,7 @@ type adaptCmd struct {
 	questionFlags
 	summaryFlags
 	embedFlags
+	pictureDataFlags
 
 	notes    []string                                                 // about the examples
 	finished func(kind model.Task) (zoo.TaskModel, zoo.Labels, error) // opens a finished model, which is not trained but scored; nil: a.Model is to be trained
@@ -74,6 +75,9 @@ func (*adaptCmd) Help() string {
 }
 
 func (a *adaptCmd) Run(ctx context.Context, line *kong.Context, c *common) error {
+	if a.Task == imagesTask {
+		return a.runImages(ctx, given(line), c)
+	}
 	if err := errors.Join(a.checkLength(), a.checkTypes(), a.checkPrompt(), a.checkClassify(), a.checkTeacher(), a.checkGiven(given(line))); err != nil {
 		return err
 	}

@@ -30,7 +30,11 @@ var adaptTasks = []struct {
 	{"summarize", "texts get summaries, written by an encoder-decoder or a decoder", func(a *adaptCmd) adaptTask { return &summarizeTask{adaptCmd: a} }},
 	{"regress", "texts, or pairs of texts with --pair, get a number, which --label has", func(a *adaptCmd) adaptTask { return &regressTask{adaptCmd: a} }},
 	{"embed", "vectors of texts, from pairs of --text and --pair that belong together", func(a *adaptCmd) adaptTask { return &embedTask{adaptCmd: a} }},
+	{imagesTask, "pictures, in class folders or named by a table, get one label: logistic regression on what a CLIP sees in them (a linear probe)", nil},
 }
+
+// imagesTask is the one that trains no weights of a model: see runImages.
+const imagesTask = "images"
 
 // adaptHelp is what the command line says of the tasks: their names, and what each is.
 func adaptHelp() (names, help string) {

@@ -26,10 +26,11 @@ type classifyCmd struct {
 	tableFlags
 	pairFlags
 	zeroShotFlags
+	pictureFlags
 }
 
 func (*classifyCmd) Help() string {
-	return `One line for each text: label, probability, text. Examples: plinth classify --model runs/reviews "I would buy it again"; plinth classify --model nli --labels "sport, politics" "The match ended 2 to 1"`
+	return `One line for each text: label, probability, text. Examples: plinth classify --model runs/reviews "I would buy it again"; plinth classify --model nli --labels "sport, politics" "The match ended 2 to 1"; plinth classify --model clip-vit-base-patch32 --images photos --labels cat,dog --out sheet.png`
 }
 
 // labelled is one label of a text.
@@ -64,8 +65,14 @@ type tableRow struct {
 const classifyBatch = 256
 
 func (v *classifyCmd) Run(ctx context.Context, c *common) error {
+	if err := v.pictureFlags.check(); err != nil {
+		return err
+	}
+	if len(v.Images) > 0 {
+		return v.runImages(ctx, c)
+	}
 	if (len(v.Texts) == 0) == (v.Data == "") {
-		return usagef("give texts or --data FILE, one of them")
+		return usagef("give texts, --images PATH or --data FILE, one of them")
 	}
 	if err := noneEmpty(v.Texts); err != nil {
 		return err

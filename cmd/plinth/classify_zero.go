@@ -19,13 +19,13 @@ import (
 
 // zeroShotFlags are classify's flags for labels that the model was not trained for.
 type zeroShotFlags struct {
-	Labels    string `help:"Labels of your own, with commas between them: by entailment where the model has a head for that, by the likelihood of the label behind the text where it writes text." placeholder:"A,B" group:"Zero-shot and few-shot"`
-	Template  string `help:"What is said of a text: \"This example is {}.\" for entailment; for a model that writes text, \"Text: {text}\\nLabel: {}\" (\\n is a new line)." placeholder:"TEXT" group:"Zero-shot and few-shot"`
-	Multi     bool   `help:"Of entailment: any number of the labels may be true of a text." group:"Zero-shot and few-shot"`
-	Score     string `enum:"mean,sum" default:"mean" help:"Of a model that writes text: ln p of a label over its length in characters, or as it is." group:"Zero-shot and few-shot"`
-	Calibrate bool   `help:"Of a model that writes text: divide by what it says of texts without content (Zhao et al. 2021)." group:"Zero-shot and few-shot"`
-	Shots     string `help:"Table of labelled examples that are shown to a model that writes text; its columns are --text and --label." placeholder:"FILE" group:"Zero-shot and few-shot"`
-	PerLabel  int    `default:"4" help:"Examples of each label that are shown, drawn with --seed." placeholder:"K" group:"Zero-shot and few-shot"`
+	Labels    string   `help:"Labels of your own, with commas between them: by entailment where the model has a head for that, by the likelihood of the label behind the text where it writes text." placeholder:"A,B" group:"Zero-shot and few-shot"`
+	Template  []string `sep:"none" help:"What is said of a text or a picture, with {} for the label; of pictures the flag repeated, whose mean counts (\"a photo of a {}.\"). Of texts: \"This example is {}.\" for entailment; for a model that writes text, \"Text: {text}\\nLabel: {}\" (\\n is a new line)." placeholder:"TEXT" group:"Zero-shot and few-shot"`
+	Multi     bool     `help:"Of entailment: any number of the labels may be true of a text." group:"Zero-shot and few-shot"`
+	Score     string   `enum:"mean,sum" default:"mean" help:"Of a model that writes text: ln p of a label over its length in characters, or as it is." group:"Zero-shot and few-shot"`
+	Calibrate bool     `help:"Of a model that writes text: divide by what it says of texts without content (Zhao et al. 2021)." group:"Zero-shot and few-shot"`
+	Shots     string   `help:"Table of labelled examples that are shown to a model that writes text; its columns are --text and --label." placeholder:"FILE" group:"Zero-shot and few-shot"`
+	PerLabel  int      `default:"4" help:"Examples of each label that are shown, drawn with --seed." placeholder:"K" group:"Zero-shot and few-shot"`
 }
 
 // asked says whether there are labels of the user's own.
@@ -34,8 +34,10 @@ func (v *zeroShotFlags) asked() bool { return v.Labels != "" || v.Shots != "" }
 // check reports flags that do not go together.
 func (v *classifyCmd) check() error {
 	switch {
-	case !v.asked() && (v.Template != "" || v.Multi || v.Calibrate):
+	case !v.asked() && (len(v.Template) > 0 || v.Multi || v.Calibrate):
 		return usagef("--template, --multi and --calibrate are for labels of your own: --labels A,B")
+	case len(v.Template) > 1:
+		return usagef("--template: texts take one, there are %d", len(v.Template))
 	case v.asked() && v.Adapter != "":
 		return usagef("--adapter %s: labels of your own are for a model without an adapter", v.Adapter)
 	case v.asked() && v.Pair != "":
@@ -45,6 +47,9 @@ func (v *classifyCmd) check() error {
 	}
 	return nil
 }
+
+// template is the one of texts, or "".
+func (v *zeroShotFlags) template() string { return strings.Join(v.Template, "") }
 
 // names are the labels of --labels.
 func (v *zeroShotFlags) names() ([]string, error) {
@@ -96,7 +101,7 @@ func (v *classifyCmd) zeroShot(ctx context.Context, c *common, path string) (cla
 	if v.Multi {
 		return nil, l, usagef("--multi is for a model with a head for entailment; %s writes text", path)
 	}
-	p, err := newPrompted(v.Template, v.Score == "mean", v.Calibrate)
+	p, err := newPrompted(v.template(), v.Score == "mean", v.Calibrate)
 	if err != nil {
 		return nil, l, usagef("--template: %w", err)
 	}
@@ -152,7 +157,7 @@ func (v *classifyCmd) entailment(c *common, path string, tok *tokenizer.Tokenize
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w; without --labels texts get these", path, err)
 	}
-	e, err := newEntailed(m, classes, tok, tensor.Evaluation(c.kernels()), labels, v.Template, v.Multi)
+	e, err := newEntailed(m, classes, tok, tensor.Evaluation(c.kernels()), labels, v.template(), v.Multi)
 	if err != nil {
 		return nil, usagef("--template: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,7 +35,9 @@ type embedCmd struct {
 	DocPrefix  *string  `name:"search-prefix" help:"What stands before each text of --search, such as 'passage: '. Default: the folder's prompt document or passage." placeholder:"TEXT"`
 	Dimensions int      `default:"0" help:"Numbers of a vector that are kept, from the front, for models trained so; 0 means all." placeholder:"N"`
 	MaxTokens  int      `default:"0" help:"Most tokens of a text, special ones included; 0 means what the folder says, or the model's context." placeholder:"N"`
+	Images     []string `help:"Of a CLIP: pictures in place of texts, files and folders with the folders in them; the flag repeated for several." placeholder:"PATH" sep:"none"`
 	Int8       bool     `name:"int8" help:"Linear layers with numbers of 8 bits: about twice as fast, vectors a little off."`
+	groundFlags
 	adapterFlags
 	Text     string `default:"text" help:"Column of the text: its name, or its number from 1." placeholder:"COL" group:"Table"`
 	Format   string `enum:",csv,tsv,jsonl,parquet" default:"" help:"Format of the tables; without it their names tell it." placeholder:"NAME" group:"Table"`
@@ -42,7 +45,7 @@ type embedCmd struct {
 }
 
 func (*embedCmd) Help() string {
-	return `Vectors of texts. Examples: plinth embed --model all-MiniLM-L6-v2 --data texts.csv --out vectors.npy; plinth embed --model all-MiniLM-L6-v2 --search docs.csv "how do I return it?"`
+	return `Vectors of texts, or of a CLIP's pictures. Examples: plinth embed --model all-MiniLM-L6-v2 --data texts.csv --out vectors.npy; plinth embed --model all-MiniLM-L6-v2 --search docs.csv "how do I return it?"`
 }
 
 // found is a text of --search for a query.
@@ -54,8 +57,8 @@ type found struct {
 
 func (v *embedCmd) Run(ctx context.Context, c *common) error {
 	switch {
-	case (len(v.Texts) == 0) == (v.Data == ""):
-		return usagef("give texts or --data FILE, one of them")
+	case countTrue(len(v.Texts) > 0, v.Data != "", len(v.Images) > 0) != 1:
+		return usagef("give texts, --data FILE or --images PATH, one of them")
 	case v.Out != "" && v.Search != "":
 		return usagef("--out is for vectors: with --search the ranking is printed")
 	case v.Out != "" && v.writer() == nil:
@@ -82,6 +85,9 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 			return fmt.Errorf("--search: %w", err)
 		}
 	}
+	if dual, err := v.isDual(); dual || err != nil {
+		return errors.Join(err, v.runDual(ctx, c, texts))
+	}
 	e, err := v.open(c)
 	if err != nil {
 		return err
@@ -98,17 +104,36 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 	if v.Search != "" {
 		return v.search(ctx, c, e, texts, vectors, docs)
 	}
+	return v.write(c, embedded{Model: v.Model, Texts: len(texts), Dimensions: e.Size(), Cut: cut, Seconds: seconds}, "text", texts, vectors)
+}
+
+// embedded is the object of a run.
+type embedded struct {
+	Model      string       `json:"model"`
+	Texts      int          `json:"texts,omitempty"`
+	Images     int          `json:"images,omitempty"`
+	Dimensions int          `json:"dimensions"`
+	Cut        int          `json:"cut"`
+	Seconds    float64      `json:"seconds"`
+	Bad        []badPicture `json:"not_read,omitempty"`
+	Out        string       `json:"out,omitempty"`
+	Embeddings [][]float32  `json:"embeddings,omitempty"`
+}
+
+// write puts the vectors of texts or images, which kind names, where they are wanted.
+func (v *embedCmd) write(c *common, o embedded, kind string, names []string, vectors [][]float32) error {
 	if v.Out != "" {
-		if err := file.WriteAtomic(v.Out, 0o644, func(w io.Writer) error { return v.writer()(w, texts, vectors) }); err != nil {
+		if err := file.WriteAtomic(v.Out, 0o644, func(w io.Writer) error { return v.writer()(w, kind, names, vectors) }); err != nil {
 			return err
 		}
-		o := map[string]any{"model": v.Model, "texts": len(texts), "dimensions": e.Size(), "cut": cut, "seconds": seconds, "out": v.Out}
-		return c.finish(o, fmt.Sprintf("%d vectors of %d numbers in %.1f s: %s\n", len(texts), e.Size(), seconds, v.Out))
+		o.Out = v.Out
+		return c.finish(o, fmt.Sprintf("%d vectors of %d numbers in %.1f s: %s\n", len(names), o.Dimensions, o.Seconds, v.Out))
 	}
 	if c.JSON {
-		return c.finish(map[string]any{"model": v.Model, "texts": len(texts), "dimensions": e.Size(), "cut": cut, "seconds": seconds, "embeddings": vectors}, "")
+		o.Embeddings = vectors
+		return c.finish(o, "")
 	}
-	return writeJSONLines(c.out, texts, vectors)
+	return writeJSONLines(c.out, kind, names, vectors)
 }
 
 // open reads the model and applies the flags.
@@ -230,7 +255,7 @@ func (v *embedCmd) search(ctx context.Context, c *common, e *embed.Embedder, que
 }
 
 // writer is what writes --out, nil for a name of another kind.
-func (v *embedCmd) writer() func(w io.Writer, texts []string, vectors [][]float32) error {
+func (v *embedCmd) writer() func(w io.Writer, kind string, names []string, vectors [][]float32) error {
 	switch strings.ToLower(filepath.Ext(v.Out)) {
 	case ".npy":
 		return writeNPY
@@ -243,7 +268,7 @@ func (v *embedCmd) writer() func(w io.Writer, texts []string, vectors [][]float3
 }
 
 // writeNPY writes a float32 array [texts, numbers] in NumPy's format, version 1.0.
-func writeNPY(w io.Writer, _ []string, vectors [][]float32) error {
+func writeNPY(w io.Writer, _ string, _ []string, vectors [][]float32) error {
 	const magic = "\x93NUMPY\x01\x00"
 	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(vectors), len(vectors[0]))
 	pad := 63 - (len(magic)+2+len(header))%64
@@ -260,24 +285,25 @@ func writeNPY(w io.Writer, _ []string, vectors [][]float32) error {
 	return out.Flush()
 }
 
-func writeJSONLines(w io.Writer, texts []string, vectors [][]float32) error {
+func writeJSONLines(w io.Writer, kind string, names []string, vectors [][]float32) error {
 	out := bufio.NewWriter(w)
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
 	for i, v := range vectors {
 		if err := e.Encode(struct {
-			Text      string    `json:"text"`
+			Text      string    `json:"text,omitempty"`
+			Image     string    `json:"image,omitempty"`
 			Embedding []float32 `json:"embedding"`
-		}{texts[i], v}); err != nil {
+		}{only(kind == "text", names[i]), only(kind == "image", names[i]), v}); err != nil {
 			return err
 		}
 	}
 	return out.Flush()
 }
 
-func writeVectorsCSV(w io.Writer, texts []string, vectors [][]float32) error {
+func writeVectorsCSV(w io.Writer, kind string, names []string, vectors [][]float32) error {
 	out := csv.NewWriter(w)
-	row := []string{"text"}
+	row := []string{kind}
 	for i := range vectors[0] {
 		row = append(row, "e"+strconv.Itoa(i))
 	}
@@ -287,7 +313,7 @@ func writeVectorsCSV(w io.Writer, texts []string, vectors [][]float32) error {
 				return err
 			}
 		}
-		row = append(row[:0], texts[i])
+		row = append(row[:0], names[i])
 		for _, x := range v {
 			row = append(row, strconv.FormatFloat(float64(x), 'g', -1, 32))
 		}

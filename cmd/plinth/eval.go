@@ -28,6 +28,12 @@ func (*evalCmd) Help() string {
 }
 
 func (e *evalCmd) Run(ctx context.Context, c *common) error {
+	switch e.Task {
+	case imagesTask:
+		return e.runImages(ctx, c)
+	case retrievalTask:
+		return e.runRetrieval(ctx, c)
+	}
 	path, err := modelPath(e.Model)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 
 // taskFlags are eval's flags for downstream tasks.
 type taskFlags struct {
-	Task    string `enum:",lambada,mmlu,${adapt_tasks}" default:"" help:"Task instead of perplexity: lambada (last words; a table with a column of passages), mmlu (files SUBJECT_test.csv, with SUBJECT_dev.csv beside them or in ../dev for the shots), or a task of plinth adapt (${adapt_tasks}) that the model is finished for." placeholder:"NAME" group:"Tasks:"`
+	Task    string `enum:",lambada,mmlu,retrieval,${adapt_tasks}" default:"" help:"Task instead of perplexity: lambada (last words; a table with a column of passages), mmlu (files SUBJECT_test.csv, with SUBJECT_dev.csv beside them or in ../dev for the shots), retrieval (of a CLIP: pictures by their captions and captions by their pictures), or a task of plinth adapt (${adapt_tasks}) that the model is finished for; images is also zero-shot classification by a CLIP." placeholder:"NAME" group:"Tasks:"`
 	Shifted string `help:"Of adapt's tasks: a second test file, from elsewhere, scored beside --data." placeholder:"FILE" group:"Tasks:"`
 	Shots   int    `default:"5" help:"Answered questions before each question of mmlu, fewer where they do not fit." placeholder:"K" group:"Tasks:"`
 	Items   bool   `help:"Of lambada, with --json: the log-probability of each last word too, and whether it is the most probable." group:"Tasks:"`
@@ -32,6 +32,7 @@ type taskFlags struct {
 	questionFlags `embed:"" prefix:"qa-"`
 	summaryFlags
 	embedFlags
+	zeroShotPictureFlags
 }
 
 // runTask evaluates a task.

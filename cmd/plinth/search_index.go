@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/plinth-ml/plinth/embed"
@@ -244,32 +245,36 @@ func (f *folderIndex) open(ctx context.Context) error {
 	return nil
 }
 
-// mark tells what made an index: what the model sees in a picture of its own, and the ground.
+// mark tells what made an index: the model, and the ground.
 func (f *folderIndex) mark(ctx context.Context) (string, error) {
-	side := f.d.Prepare.Size
-	m := media.NewImage(side, side)
+	mark, err := modelMark(ctx, f.d)
+	if f.ground != nil {
+		mark += " over " + hex.EncodeToString(f.ground[:])
+	}
+	return mark, err
+}
+
+// modelMark is what a model sees in a picture of its own: by it what was made with a model is told from what another made.
+func modelMark(ctx context.Context, d *embed.Dual) (string, error) {
+	m := media.NewImage(d.Prepare.Size, d.Prepare.Size)
 	for i := range m.Pix {
 		m.Pix[i] = uint8(i * i / 7)
 	}
-	v, err := f.d.Images(ctx, 1, func(int) (*media.Image, error) { return m, nil })
+	v, err := d.Images(ctx, 1, func(int) (*media.Image, error) { return m, nil })
 	if err != nil {
 		return "", err
 	}
 	b, err := binary.Append(nil, binary.LittleEndian, v[0])
-	ground := "none"
-	if f.ground != nil {
-		ground = hex.EncodeToString(f.ground[:])
-	}
-	return ground + " " + base64.StdEncoding.EncodeToString(b), err
+	return base64.StdEncoding.EncodeToString(b), err
 }
 
 // sameMark compares marks: vectors that were made on another processor differ in their last bits.
 func sameMark(a, b string) bool {
-	var ground [2]string
+	var rest [2]string
 	var v [2][]float32
 	for i, m := range []string{a, b} {
-		var text string
-		fmt.Sscanf(m, "%s %s", &ground[i], &text)
+		text := ""
+		text, rest[i], _ = strings.Cut(m, " ")
 		raw, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
 			return false
@@ -279,5 +284,5 @@ func sameMark(a, b string) bool {
 			return false
 		}
 	}
-	return ground[0] == ground[1] && len(v[0]) == len(v[1]) && task.Cosine(v[0], v[1]) > 0.9999
+	return rest[0] == rest[1] && len(v[0]) == len(v[1]) && task.Cosine(v[0], v[1]) > 0.9999
 }

@@ -40,7 +40,7 @@ type serveCmd struct {
 
 // imageFlags say which pictures are taken.
 type imageFlags struct {
-	Pixels int  `name:"image-pixels" default:"2097152" help:"Most pixels of a picture; more are refused. Decoding one takes up to 18 bytes for each." placeholder:"N"`
+	Pixels int  `name:"image-pixels" default:"2097152" help:"Most pixels of a picture; more are refused. Decoding one takes up to 19 bytes for each." placeholder:"N"`
 	URLs   bool `name:"image-urls" help:"Fetch pictures from the http and https addresses that requests name, of machines on the public internet. Without it they are sent with the request only."`
 }
 

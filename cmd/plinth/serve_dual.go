@@ -32,9 +32,6 @@ func (s *serveCmd) openDual(c *common, path string, o zoo.Options) (*serve.Model
 		vectors, err := d.Texts(ctx, texts)
 		return vectors, cut, refused(ctx, "input", err)
 	}
-	one.EmbedIDs = func(context.Context, [][]int32) ([][]float32, int, error) {
-		return nil, 0, serve.Refuse("input", errors.New("this model takes texts and pictures, no ids"))
-	}
 	one.EmbedImages = func(ctx context.Context, images []*media.Image) ([][]float32, error) {
 		return d.Images(ctx, len(images), func(i int) (*media.Image, error) { return images[i], nil })
 	}

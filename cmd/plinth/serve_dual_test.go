@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"net/http"
 	"os"
@@ -34,7 +36,9 @@ func dualFolder(t *testing.T) {
 	if err := zoo.Save("dual", m, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := zoo.SavePreprocess("dual", media.CLIP(32)); err != nil {
+	prepare := media.CLIP(32)
+	prepare.Ground = &[3]uint8{255, 255, 255}
+	if err := zoo.SavePreprocess("dual", prepare); err != nil {
 		t.Fatal(err)
 	}
 	write(t, "dual/tokenizer.json", string(tokens))
@@ -42,17 +46,22 @@ func dualFolder(t *testing.T) {
 
 // TestServeDual: vectors and labels of pictures and texts are those that the model makes of the files.
 func TestServeDual(t *testing.T) {
-	photo, err := os.ReadFile(testkit.Data(t, "images/photos/coffee.png"))
-	if err != nil {
+	clear := image.NewNRGBA(image.Rect(0, 0, 60, 40)) // more and more of what the model puts behind it is seen
+	for i := range 60 * 40 {
+		copy(clear.Pix[4*i:], []uint8{uint8(i), 90, uint8(i / 60), uint8(i % 60 * 4)})
+	}
+	var file bytes.Buffer
+	if err := png.Encode(&file, clear); err != nil {
 		t.Fatal(err)
 	}
+	photo := file.Bytes()
 	dualFolder(t)
 	url := served(t, "--model", "dual")
 	d, err := embed.OpenDual("dual", zoo.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	picture, err := media.Decode(bytes.NewReader(photo), media.Limits{})
+	picture, err := d.Prepare.Decode(bytes.NewReader(photo), media.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,15 +102,15 @@ func TestServeDual(t *testing.T) {
 	if a := ask(t, url+"/v1/embeddings", map[string]any{"input": []string{long, "a"}, "truncate": true}); a["truncated"] != 1.0 {
 		t.Errorf("truncated: %v", a["truncated"])
 	}
-	image := base64.StdEncoding.EncodeToString(photo)
+	text := base64.StdEncoding.EncodeToString(photo)
 	for _, c := range []struct{ path, body, says string }{
 		{"embeddings", `{"input":"` + long + `"}`, "more than the 77"},
 		{"embeddings", `{"input":[[1,2]]}`, "no ids"},
-		{"classify", `{"input":{"image":"` + image + `"},"labels":["a","` + long + `"]}`, "labels: text 2: it has 10"},
-		{"classify", `{"input":{"image":"` + image + `"},"labels":["a"]}`, "always right"},
-		{"classify", `{"input":{"image":"` + image + `"},"labels":["a","b"],"multi_label":true}`, "exclude"},
-		{"classify", `{"input":{"image":"` + image + `"},"labels":["a","b"],"calibrate":true}`, "write text"},
-		{"classify", `{"input":{"image":"` + image + `"}}`, "no labels of its own"},
+		{"classify", `{"input":{"image":"` + text + `"},"labels":["a","` + long + `"]}`, "labels: text 2: "},
+		{"classify", `{"input":{"image":"` + text + `"},"labels":["a"]}`, "always right"},
+		{"classify", `{"input":{"image":"` + text + `"},"labels":["a","b"],"multi_label":true}`, "exclude"},
+		{"classify", `{"input":{"image":"` + text + `"},"labels":["a","b"],"calibrate":true}`, "write text"},
+		{"classify", `{"input":{"image":"` + text + `"}}`, "no labels of its own"},
 		{"classify", `{"input":{"image":"http://127.0.0.1/"},"labels":["a","b"]}`, "--image-urls"},
 	} {
 		r, err := http.Post(url+"/v1/"+c.path, "application/json", strings.NewReader(c.body))
@@ -115,7 +124,7 @@ func TestServeDual(t *testing.T) {
 		}
 	}
 	small := served(t, "--model", "dual", "--image-pixels", "100", "--image-urls")
-	for body, says := range map[string]string{`{"image":"` + image + `"}`: "limit of 100 pixels", `{"image":"http://127.0.0.1/"}`: "could not be fetched"} {
+	for body, says := range map[string]string{`{"image":"` + text + `"}`: "limit of 100 pixels", `{"image":"http://127.0.0.1/"}`: "could not be fetched"} {
 		r, err := http.Post(small+"/v1/embeddings", "application/json", strings.NewReader(`{"input":`+body+`}`))
 		if err != nil {
 			t.Fatal(err)

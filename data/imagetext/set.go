@@ -3,6 +3,7 @@ package imagetext
 import (
 	"crypto/sha256"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -91,7 +92,7 @@ func (s *Set) Skipped() (n int) {
 	return n
 }
 
-// Fingerprint names the pairs and the settings that batches depend on.
+// Fingerprint names the pairs, by captions and names of files without their folders, and the settings that batches depend on.
 func (s *Set) Fingerprint() string {
 	h := sha256.New()
 	o := s.o
@@ -100,9 +101,9 @@ func (s *Set) Fingerprint() string {
 		fmt.Fprintf(h, "%+v\n", *o.Augment)
 	}
 	for i, it := range s.items {
-		fmt.Fprintf(h, "%q\n", it.Key)
+		fmt.Fprintln(h, len(it.Rows))
 		for j, r := range it.Rows {
-			fmt.Fprintf(h, "%d %d %q %v\n", r.offset, r.size, r.Captions, s.ids[i][j])
+			fmt.Fprintf(h, "%q %d %d %q %v\n", filepath.Base(r.path), r.offset, r.size, r.Captions, s.ids[i][j])
 		}
 	}
 	return fmt.Sprintf("imagetext %x", h.Sum(nil)[:16])

@@ -21,6 +21,10 @@ func TestNoAccessPastTheEnd(t *testing.T) {
 			Widen(end(n), sums[maxLen-k:], 1, 2, 2)
 			SumRows(end(n), out[:2*n], n, []int32{1, 2})
 			SumRows(out[:n], end(2*n), n, []int32{1, 2})
+			for _, bpp := range []int{3, 4} {
+				Unfilter(end(n/bpp*bpp), out[:n], 4, bpp)
+				Unfilter(out[:n/bpp*bpp], end(n/bpp*bpp), 4, bpp)
+			}
 			if n > 0 {
 				w := NewWindows([]int32{0, int32(n - 1)}, [][]int32{make([]int32, n), {1}})
 				SumRGB(out[:6], end(3*n), w)

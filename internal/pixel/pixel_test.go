@@ -170,3 +170,42 @@ func TestSums(t *testing.T) {
 		}
 	})
 }
+
+func TestUnfilter(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(4, 0))
+		for bpp := 1; bpp <= 8; bpp++ {
+			for pixels := range 25 {
+				n := bpp * pixels
+				packed, above := noise(r, n), noise(r, n)
+				for kind := range uint8(5) {
+					want := bytes.Clone(packed)
+					for i := range want { // as the specification has it
+						var a, b, c int
+						b = int(above[i])
+						if i >= bpp {
+							a, c = int(want[i-bpp]), int(above[i-bpp])
+						}
+						nearest := a
+						if p := a + b - c; abs(p-a) > abs(p-b) || abs(p-a) > abs(p-c) {
+							nearest = b
+							if abs(p-b) > abs(p-c) {
+								nearest = c
+							}
+						}
+						want[i] += uint8([]int{0, a, b, (a + b) / 2, nearest}[kind])
+					}
+					checkBytes(t, "unfilter", n, want, func(dst []uint8) {
+						copy(dst, packed)
+						if !Unfilter(dst, at(above, n%3), kind, bpp) {
+							t.Fatalf("no filter %d", kind)
+						}
+					})
+				}
+			}
+		}
+		if Unfilter(nil, nil, 5, 3) {
+			t.Error("filter 5 is taken")
+		}
+	})
+}

@@ -11,9 +11,10 @@ type variant struct {
 	jfif    func(dst, y, cb, cr []uint8)                               // any length
 	sumRows func(dst, src []uint8, stride int, weights []int32)        // any length
 	sumRGB  func(dst, src []uint8, w *Windows)
+	paeth   func(row, above []uint8, bpp int)
 }
 
-var goVariant = variant{"go", idctGo, blendGo, widenGo, jfifGo, sumRowsGo, sumRGBGo}
+var goVariant = variant{"go", idctGo, blendGo, widenGo, jfifGo, sumRowsGo, sumRGBGo, paethGo}
 
 // variants lists what this machine can run, slowest first.
 var variants = append([]*variant{&goVariant}, machineVariants()...)

@@ -7,7 +7,7 @@ func machineVariants() []*variant {
 	if !cpu.X86.HasAVX2 {
 		return nil
 	}
-	return []*variant{{"avx2", idctFast, blendFast, widenFast, jfifFast, sumRowsFast, sumRGBFast}}
+	return []*variant{{"avx2", idctFast, blendFast, widenFast, jfifFast, sumRowsFast, sumRGBFast, paethFast}}
 }
 
 //go:noescape
@@ -38,6 +38,16 @@ func sumRowsAVX2(dst, src *uint8, stride int, parts *int16, rows, n int)
 //
 //go:noescape
 func sumRGBAVX2(dst, src *uint8, starts *int32, parts *int16, groups, n int)
+
+// paeth3AVX2 does n pixels of 3 bytes, of which it reads 4.
+//
+//go:noescape
+func paeth3AVX2(row, above *uint8, n int)
+
+// paeth4AVX2 does n pixels of 4 bytes.
+//
+//go:noescape
+func paeth4AVX2(row, above *uint8, n int)
 
 func idctFast(dst []uint8, stride int, coefs *[64]int16, quant *[64]uint16) {
 	idctAVX2(&dst[0], stride, coefs, quant)
@@ -95,5 +105,17 @@ func sumRGBFast(dst, src []uint8, w *Windows) {
 	}
 	if n < len(w.starts) {
 		sumRGBGo(dst[3*n:], src, &Windows{starts: w.starts[n:], weights: w.weights[n:]})
+	}
+}
+
+func paethFast(row, above []uint8, bpp int) {
+	switch n := len(row) / bpp; {
+	case bpp == 3 && n > 1:
+		paeth3AVX2(&row[0], &above[0], n-1)
+		paethFrom(row, above, bpp, bpp*(n-1))
+	case bpp == 4 && n > 0:
+		paeth4AVX2(&row[0], &above[0], n)
+	default:
+		paethGo(row, above, bpp)
 	}
 }

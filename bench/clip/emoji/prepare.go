@@ -239,5 +239,10 @@ func captionsOf(e *emoji) []string {
 			list = append(list, name+", "+text)
 		}
 	}
+	for _, of := range []string{group, kind, group + " " + kind} { // what it is a kind of, without what it is
+		if of = strings.TrimSpace(of); of != "" {
+			list = append(list, of)
+		}
+	}
 	return list
 }
