@@ -18,7 +18,8 @@ import (
 // CLIP is contrastive pre-training on pairs of pictures and texts: a train.Objective. The loss is the mean of two cross-entropies over the matrix of cosines,
 // times a learnt factor, of all pictures of a step with all its texts (Radford et al. 2021, figure 3); of a model with a bias, the sigmoid loss over the same
 // matrix (Zhai et al. 2023). A step whose batch is computed in parts has the gradient of the whole: the features of all parts are made first, without what a
-// gradient needs, and each part again with the gradient by them.
+// gradient needs, and each part again with the gradient by them. A ResNet normalises by the statistics of what is computed at once: a batch of it is one part, unless
+// they are frozen.
 type CLIP struct {
 	Model   *clip.Model
 	Pairs   *imagetext.Set
@@ -35,7 +36,12 @@ func (o *CLIP) Params() []nn.Named {
 	if o.Trained != nil {
 		return o.Trained
 	}
-	return o.Model.Params()
+	return slices.DeleteFunc(o.Model.Params(), func(p nn.Named) bool { return !p.T().Trains() })
+}
+
+// State are the running statistics of a ResNet.
+func (o *CLIP) State() []nn.Named {
+	return slices.DeleteFunc(o.Model.Params(), func(p nn.Named) bool { return !p.Statistic })
 }
 
 // Sizes are those of the tower for texts.
@@ -87,6 +93,9 @@ func (o *CLIP) Part(reuse train.Part, step, from, to int) (train.Part, error) {
 		p = &clipPart{o: o}
 	}
 	o.joined = false
+	if to-from < o.Pairs.Batch() && o.Model.ResNet != nil && !o.Model.ResNet.Norm1.Frozen {
+		return nil, fmt.Errorf("pretrain: pairs %d to %d of %d: a ResNet's batch is one part, as its statistics are of all", from, to, o.Pairs.Batch())
+	}
 	p.from = from
 	p.drop(step, to-from)
 	return p, p.fill(func() error { return o.Pairs.Fill(&p.b, step, from, to) })

@@ -2,6 +2,8 @@ package pretrain
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -160,7 +162,9 @@ func TestRecall(t *testing.T) {
 }
 
 // colours are pictures of one colour each, a little different every time, with their names.
-func colours(t testing.TB, batch int) *imagetext.Set {
+func colours(t testing.TB, batch int) *imagetext.Set { return coloursOf(t, batch, 16) }
+
+func coloursOf(t testing.TB, batch, side int) *imagetext.Set {
 	t.Helper()
 	dir := t.TempDir()
 	var table strings.Builder
@@ -191,7 +195,7 @@ func colours(t testing.TB, batch int) *imagetext.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := imagetext.New(items, imagetext.Options{Batch: batch, Prepare: media.CLIP(16), Seed: 3, Encode: func(text string) ([]int32, error) {
+	set, err := imagetext.New(items, imagetext.Options{Batch: batch, Prepare: media.CLIP(side), Seed: 3, Encode: func(text string) ([]int32, error) {
 		return []int32{30, int32(text[0] - 'a'), 31}, nil
 	}})
 	if err != nil {
@@ -350,6 +354,65 @@ func TestCLIPLearns(t *testing.T) {
 		if m := o.Measures(); m["image_to_text"] != 1 || m["likeness"] > 0.9 {
 			t.Errorf("sigmoid %v: measures %v", sigmoid, m)
 		}
+	}
+}
+
+// tinyResNet is a model for colours whose tower for pictures is a ResNet.
+func tinyResNet(t testing.TB) *clip.Model {
+	t.Helper()
+	c := tinyClip(t, false).Config
+	c.Vision = clip.VisionConfig{Side: 32, Stages: [4]int{1, 1, 1, 1}}
+	c.Vision.Width, c.Vision.Heads = 8, 2
+	m, err := clip.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.Init(m.Params(), 1, true)
+	return m
+}
+
+// A ResNet learns; its running statistics go into checkpoints, so that a run in two halves has the bits of one; and its batch is one part.
+func TestResNetLearns(t *testing.T) {
+	run := func(dir string, stop int) (*CLIP, train.Result) {
+		o := &CLIP{Model: tinyResNet(t), Pairs: coloursOf(t, 8, 32)}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		h := train.Hooks{Progress: func(e train.Event) {
+			if e.Kind == "" && e.Step == stop {
+				cancel()
+			}
+		}}
+		l, err := train.Minimize(o, cpu.New(cpu.Options{Threads: 1}), train.Options{Steps: 30, Batch: 8, Micro: 8, LR: 3e-3, OnSpike: "ignore", RunDir: dir, Resume: true}, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := l.Run(ctx)
+		if err != nil && !errors.Is(err, train.ErrInterrupted) {
+			t.Fatal(err)
+		}
+		return o, r
+	}
+	whole, r := run(t.TempDir(), 0)
+	if !(r.Loss < math.Log(8)/2) {
+		t.Errorf("loss %v", r.Loss)
+	}
+	dir := t.TempDir()
+	run(dir, 11)
+	parts, _ := run(dir, 0)
+	for i, p := range whole.Model.Params() {
+		if !slices.Equal(p.T().F32(), parts.Model.Params()[i].T().F32()) {
+			t.Fatalf("%s has other bits after a pause", p.Name)
+		}
+	}
+	if len(whole.State()) == 0 || whole.State()[0].T().F32()[0] == 0 {
+		t.Error("no running statistic has moved")
+	}
+	if _, err := whole.Part(nil, 0, 0, 4); err == nil || !strings.Contains(err.Error(), "one part") {
+		t.Errorf("a part of a ResNet's batch: %v", err)
+	}
+	whole.Model.ResNet.FreezeStatistics(true)
+	if _, err := whole.Part(nil, 0, 0, 4); err != nil {
+		t.Error(err)
 	}
 }
 

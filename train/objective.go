@@ -39,6 +39,10 @@ type Joint interface {
 	Join(t *tensor.Tape, parts []Part)
 }
 
+// Stateful is an objective with tensors beside its parameters that steps change, such as running statistics: checkpoints hold them too, and resume and
+// rewinds bring them back.
+type Stateful interface{ State() []nn.Named }
+
 // Settled is an objective that has bounds for its parameters: Settle puts them back within these after each step.
 type Settled interface{ Settle() }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
 
@@ -48,6 +49,15 @@ type saved struct {
 type shaped struct {
 	Name  string `json:"name"`
 	Shape []int  `json:"shape"`
+}
+
+// kept are the tensors of a checkpoint's weights: the parameters, and what a Stateful objective has beside them.
+func (l *Loop) kept() []nn.Named {
+	s, ok := l.obj.(Stateful)
+	if !ok {
+		return l.params
+	}
+	return slices.Concat(l.params, s.State())
 }
 
 func (l *Loop) shapes() []shaped {
@@ -113,7 +123,7 @@ func (l *Loop) save() error {
 func (l *Loop) writeState(dir string) error {
 	var weights, moments []checkpoint.Tensor
 	need := uint64(1 << 20)
-	for _, p := range l.params {
+	for _, p := range l.kept() {
 		weights = append(weights, checkpoint.FromFloat32(p.Name, p.T().Shape(), p.T().F32()))
 		need += 4 * uint64(p.T().Len())
 	}
@@ -189,7 +199,7 @@ func (l *Loop) load(dir string) error {
 		return fmt.Errorf("train: %s: %w", dir, err)
 	}
 	var weights []checkpoint.Binding
-	for _, p := range l.params {
+	for _, p := range l.kept() {
 		weights = append(weights, checkpoint.Binding{Name: p.Name, Shape: p.T().Shape(), Data: p.T().F32()})
 	}
 	if err := loadFile(filepath.Join(dir, weightsFile), weights, nil); err != nil {
@@ -198,7 +208,7 @@ func (l *Loop) load(dir string) error {
 	if err := loadMoments(filepath.Join(dir, momentsFile), l.opt.states()); err != nil {
 		return err
 	}
-	for _, p := range l.params {
+	for _, p := range l.kept() {
 		p.T().Changed()
 	}
 	l.pos = s.position

@@ -124,13 +124,16 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 		inUse.Ground = &grounds[0]
 	}
 	t.familyDefaults(line)
-	t.clipDefaults(size, len(items))
+	t.clipDefaults(size, m, len(items))
 	size.Context = m.Config.Text.Context
 	o, err := t.options(c, size, m)
 	if err != nil {
 		return err
 	}
 	o.Eps = 1e-6
+	if m.ResNet != nil && (t.PatchDrop > 0 || t.LayerDecay < 1) {
+		return usagef("--patch-drop and --layer-decay are for a Vision Transformer, %s is a ResNet", size.Name)
+	}
 	set := imagetext.Options{Batch: o.Batch, Prepare: prepare, Encode: encoder(m.Config, tok, t.Truncate), Augment: t.augment(prepare), Grounds: grounds,
 		Skip: t.OnBad == "skip", Threads: c.Threads, Seed: c.Seed}
 	obj := &pretrain.CLIP{Model: m, Drop: t.PatchDrop, Seed: c.Seed}
@@ -270,12 +273,15 @@ func encoder(c clip.Config, tok *tokenizer.Tokenizer, truncate bool) func(string
 }
 
 // clipDefaults fill in what no flag says: 32 epochs, as open_clip.
-func (t *trainCmd) clipDefaults(size zoo.Size, items int) {
+func (t *trainCmd) clipDefaults(size zoo.Size, m *clip.Model, items int) {
 	if t.Batch == 0 {
 		t.Batch = min(items, size.Batch/size.Context)
 	}
 	if t.Micro == 0 {
 		t.Micro = min(t.Batch, 256)
+		if m.ResNet != nil { // its statistics are of what is computed at once
+			t.Micro = t.Batch
+		}
 	}
 	if t.Steps == 0 {
 		t.Steps = max(1, 32*items/t.Batch)
@@ -287,7 +293,10 @@ func (t *trainCmd) clipDefaults(size zoo.Size, items int) {
 
 // trained are the parameters that the flags do not lock, with their rates.
 func (t *trainCmd) trained(m *clip.Model) ([]nn.Named, error) {
-	locked := map[string][]string{"image": {"vision_model.", "visual_projection."}, "text": {"text_model.", "text_projection."}}[t.Lock] // a SigLIP's are inside the towers
+	locked := map[string][]string{"image": {"vision_model.", "visual_projection.", "visual."}, "text": {"text_model.", "text_projection."}}[t.Lock] // a SigLIP's are inside the towers
+	if t.Lock == "image" && m.ResNet != nil {
+		m.ResNet.FreezeStatistics(true)
+	}
 	var list []nn.Named
 	for _, tower := range []string{"text_model.", "vision_model.", ""} {
 		var part []nn.Named
@@ -306,7 +315,7 @@ func (t *trainCmd) trained(m *clip.Model) ([]nn.Named, error) {
 		for _, p := range part {
 			if slices.ContainsFunc(locked, func(prefix string) bool { return strings.HasPrefix(p.Name, prefix) }) {
 				p.T().SetTrain(false)
-			} else {
+			} else if p.T().Trains() {
 				list = append(list, p)
 			}
 		}
