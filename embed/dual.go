@@ -28,7 +28,7 @@ type Dual struct {
 	Int8      bool // linear layers with numbers of 8 bits: see tensor.InferenceInt8
 
 	workers []*dualWorker
-	whole   *dualWorker // with all threads, for fewer pictures or texts than there are workers
+	whole   *dualWorker // with all threads: for pictures, and for fewer texts than there are workers
 }
 
 // dualWorker is what a goroutine computes with.
@@ -100,7 +100,7 @@ func (d *Dual) Texts(ctx context.Context, texts []string) ([][]float32, error) {
 			return nil, fmt.Errorf("text %d: %w", i+1, err)
 		}
 	}
-	return d.run(ctx, len(texts), 0, claim, func(w *dualWorker, i int) error {
+	return d.run(ctx, len(texts), func(w *dualWorker, i int) error {
 		w.ids, w.lengths = append(w.ids, ids[i]...), append(w.lengths, len(ids[i]))
 		return nil
 	}, func(w *dualWorker) *tensor.Tensor {
@@ -111,55 +111,79 @@ func (d *Dual) Texts(ctx context.Context, texts []string) ([][]float32, error) {
 
 // Images returns the vector of each of n pictures, which open gives; it is called by several goroutines. A picture's vector has the same bits
 // whatever is beside it and for any number of threads. An error of open ends the work.
+//
+// Each thread prepares pictures by itself; a batch of them is then computed by all together, so that the weights are read once.
 func (d *Dual) Images(ctx context.Context, n int, open func(i int) (*media.Image, error)) ([][]float32, error) {
 	size, side := 3*d.Prepare.Size*d.Prepare.Size, d.Model.Tower().Side()
 	if d.Prepare.Size != side {
 		return nil, fmt.Errorf("embed: pictures are prepared at %d pixels a side, the model takes %d", d.Prepare.Size, side)
 	}
-	return d.run(ctx, n, d.Model.Rows(), 1, func(w *dualWorker, i int) error {
-		m, err := open(i)
+	d.prepareWorkers()
+	most := max(1, len(d.workers)*batchTokens/d.Model.Rows())
+	batches := (n + most - 1) / most
+	vectors := make([][]float32, 0, n)
+	for b := range batches {
+		from, to := b*n/batches, (b+1)*n/batches // batches alike
+		w := d.whole
+		w.pixels = slices.Grow(w.pixels[:0], (to-from)*size)[:(to-from)*size]
+		err := together(d.workers, to-from, func(_ *dualWorker, next *atomic.Int64) (bool, error) {
+			i := int(next.Add(1)) - 1
+			if i >= to-from {
+				return false, nil
+			}
+			if ctx.Err() != nil {
+				return false, context.Cause(ctx)
+			}
+			m, err := open(from + i)
+			if err == nil {
+				d.Prepare.Apply(w.pixels[i*size:(i+1)*size], m)
+			}
+			return true, err
+		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		from := len(w.pixels)
-		w.pixels = slices.Grow(w.pixels, size)[:from+size]
-		d.Prepare.Apply(w.pixels[from:], m)
-		w.lengths = append(w.lengths, d.Model.Rows())
-		return nil
-	}, func(w *dualWorker) *tensor.Tensor {
-		return d.Model.Images(w.tape, vision.Images{Side: side, Pixels: w.pixels})
-	})
+		vectors = d.append(vectors, w, d.Model.Images(w.tape, vision.Images{Side: side, Pixels: w.pixels}))
+	}
+	return vectors, nil
 }
 
-// team are the workers for n pictures or texts.
-func (d *Dual) team(n int) []*dualWorker {
-	if len(d.workers) == 0 || d.Threads > 0 && len(d.workers) != d.Threads {
-		d.workers, d.whole = nil, nil
-		for _, t := range tapes(d.Threads, d.Int8) {
-			d.workers = append(d.workers, &dualWorker{tape: t})
+// append adds the rows of what a worker has computed to vectors.
+func (d *Dual) append(vectors [][]float32, w *dualWorker, y *tensor.Tensor) [][]float32 {
+	for v := range slices.Chunk(y.F32(), d.Size()) {
+		v = slices.Clone(v)
+		if !d.Raw {
+			unit(v)
 		}
+		vectors = append(vectors, v)
 	}
-	if n >= len(d.workers) {
-		return d.workers
-	}
-	if d.whole == nil {
-		d.whole = &dualWorker{tape: d.workers[0].tape.Beside(cpu.New(cpu.Options{Threads: len(d.workers)}))}
-	}
-	return []*dualWorker{d.whole}
+	w.tape.Reset()
+	return vectors
 }
 
-// run makes n vectors: workers take some at once, add each to their batch until it is large enough, and compute it. Where each has so many rows, not 0, batches
-// are alike, so that the workers end together.
-func (d *Dual) run(ctx context.Context, n, rowsEach, claim int, add func(*dualWorker, int) error, compute func(*dualWorker) *tensor.Tensor) ([][]float32, error) {
-	workers, most := d.team(n), n
-	if rowsEach > 0 {
-		rounds := max(1, (n*rowsEach+len(workers)*batchTokens/2)/(len(workers)*batchTokens))
-		most = (n + rounds*len(workers) - 1) / (rounds * len(workers))
+// prepareWorkers makes the workers, where there are none or another number is wanted.
+func (d *Dual) prepareWorkers() {
+	if len(d.workers) > 0 && (d.Threads <= 0 || len(d.workers) == d.Threads) {
+		return
+	}
+	d.workers = nil
+	for _, t := range tapes(d.Threads, d.Int8) {
+		d.workers = append(d.workers, &dualWorker{tape: t})
+	}
+	d.whole = &dualWorker{tape: d.workers[0].tape.Beside(cpu.New(cpu.Options{Threads: len(d.workers)}))}
+}
+
+// run makes n vectors: workers take some at once, add each to their batch until it is large enough, and compute it.
+func (d *Dual) run(ctx context.Context, n int, add func(*dualWorker, int) error, compute func(*dualWorker) *tensor.Tensor) ([][]float32, error) {
+	d.prepareWorkers()
+	workers := d.workers
+	if n < len(workers) {
+		workers = []*dualWorker{d.whole}
 	}
 	vectors := make([][]float32, n)
 	err := together(workers, n, func(w *dualWorker, next *atomic.Int64) (bool, error) {
-		w.batch, w.ids, w.lengths, w.pixels = w.batch[:0], w.ids[:0], w.lengths[:0], w.pixels[:0]
-		for rows := 0; len(w.batch) < most && (rows < batchTokens || rowsEach > 0); {
+		w.batch, w.ids, w.lengths = w.batch[:0], w.ids[:0], w.lengths[:0]
+		for rows := 0; rows < batchTokens; {
 			from := int(next.Add(int64(claim))) - claim
 			if from >= n {
 				break

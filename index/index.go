@@ -24,7 +24,13 @@ type Index struct {
 
 	kernel *quant.Kernel
 	start  sync.Once
-	pool   *pool.Pool
+	team   *team
+}
+
+// team is the workers with their memory.
+type team struct {
+	*pool.Pool
+	sums [][]float32 // [threads, blockRows]
 }
 
 // Hit is a row that was found.
@@ -82,8 +88,8 @@ func (x *Index) codeCentres() {
 
 // Close unmaps the file; the index must not be used afterwards.
 func (x *Index) Close() error {
-	if x.pool != nil {
-		x.pool.Close()
+	if x.team != nil {
+		x.team.Close()
 	}
 	return x.unmap()
 }
@@ -97,10 +103,15 @@ func (x *Index) unmap() error {
 	return err
 }
 
-// workers returns the pool, which the first call makes.
-func (x *Index) workers() *pool.Pool {
-	x.start.Do(func() { x.pool = pool.New(x.Threads) })
-	return x.pool
+// workers returns the team, which the first call makes.
+func (x *Index) workers() *team {
+	x.start.Do(func() {
+		x.team = &team{Pool: pool.New(x.Threads)}
+		for range x.team.Threads() {
+			x.team.sums = append(x.team.sums, make([]float32, blockRows))
+		}
+	})
+	return x.team
 }
 
 // Len is the number of rows.

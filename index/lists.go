@@ -31,7 +31,7 @@ func (x *Index) Near(queries [][]float32, k, probe int) ([][]Hit, error) {
 		q, list := &qs[task/probe], chosen[task/probe][task%probe]
 		end := int(x.starts[list+1])
 		for at := int(x.starts[list]); at < end; at += block {
-			x.sift(q, &q.sieves[worker], at, min(end, at+block))
+			x.sift(q, worker, at, min(end, at+block))
 		}
 	})
 	return x.finish(qs), nil

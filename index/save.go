@@ -46,8 +46,8 @@ func (x *Index) save(path string, change Change) error {
 	if len(rows) >= maxRows || len(x.Note) > maxNote {
 		return fmt.Errorf("%d rows, a note of %d bytes: the most are %d, %d", len(rows), len(x.Note), maxRows-1, maxNote)
 	}
-	next := &Index{contents: &contents{header: x.header}, kernel: x.kernel, pool: x.workers()}
-	next.start.Do(func() {}) // it has x's pool
+	next := &Index{contents: &contents{header: x.header}, kernel: x.kernel, team: x.workers()}
+	next.start.Do(func() {}) // it has x's team
 	next.Rows, next.NoteBytes = uint64(len(rows)), uint32(len(x.Note))
 	w := &writer{x: x, next: next, rows: rows, put: put}
 	w.listRows()

@@ -71,19 +71,18 @@ func (x *Index) siftAll(qs []query) {
 		for at := task * taskRows; at < min(rows, (task+1)*taskRows); at += block {
 			end := min(rows, (task+1)*taskRows, at+block)
 			for i := range qs {
-				x.sift(&qs[i], &qs[i].sieves[worker], at, end)
+				x.sift(&qs[i], worker, at, end)
 			}
 		}
 	})
 }
 
-// sift passes rows [from, to), at most blockRows, to a sieve.
-func (x *Index) sift(q *query, s *sieve, from, to int) {
-	var sums [blockRows]float32
-	n, stride := to-from, x.stride()
-	x.kernel.Scan(sums[:n], x.codes[from*stride:to*stride], &q.codes)
+// sift passes rows [from, to), at most blockRows, to a worker's sieve.
+func (x *Index) sift(q *query, worker, from, to int) {
+	s, sums, stride := &q.sieves[worker], x.team.sums[worker][:to-from], x.stride()
+	x.kernel.Scan(sums, x.codes[from*stride:to*stride], &q.codes)
 	scales, bounds, unit := x.scales[from:to], x.bounds[from:to], q.codes.Scale
-	for i, sum := range sums[:n] {
+	for i, sum := range sums {
 		about, off := sum*unit*scales[i], q.norm*bounds[i]
 		if about+off >= s.least {
 			s.add(from+i, about, off)

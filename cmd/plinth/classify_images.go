@@ -100,7 +100,7 @@ func openProbe(ctx context.Context, c *common, name string) (*pictureClassifier,
 	if err != nil {
 		return nil, err
 	}
-	if !sameMark(mark, p.Mark) {
+	if !sameMark(mark, p.Mark) || len(p.Logistic.Weight[0]) != d.Size() {
 		return nil, fmt.Errorf("%s was made with another model than that in %s", name, p.Model)
 	}
 	return &pictureClassifier{d, p.Labels, p.Probabilities}, nil
