@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -150,6 +151,14 @@ func TestLinearProbe(t *testing.T) {
 	out := ok(t, args("classify --model probe --images test/red --images test/yellow/0.png --out sheet.png")...)
 	if strings.Count(out, "red ") != 4 {
 		t.Errorf("the red squares: %s", out)
+	}
+	yellow, err := os.ReadFile("test/yellow/0.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := ask(t, served(t, "--model", "probe")+"/v1/classify", map[string]any{"input": map[string]any{"image": base64.StdEncoding.EncodeToString(yellow)}})
+	if label := answer["data"].([]any)[0].(map[string]any)["label"]; label != "yellow" {
+		t.Errorf("the server says %v of a yellow square", label)
 	}
 	var table strings.Builder
 	table.WriteString("picture,colour\n")

@@ -66,3 +66,26 @@ func (s *serveCmd) openDual(c *common, path string, o zoo.Options) (*serve.Model
 	}
 	return one, nil
 }
+
+// served is a linear probe as the server has it: pictures by its own labels.
+func (p *pictureClassifier) served() *serve.Model {
+	if p == nil {
+		return nil
+	}
+	text := p.d.Model.Config.Text
+	return &serve.Model{Tokenizer: p.d.Tokenizer, Vocab: text.Vocab, Context: text.Context, Labels: p.labels, Ground: p.d.Prepare.Ground, Bytes: weightBytes(p.d.Model.Params(), false),
+		ClassifyImages: func(ctx context.Context, images []*media.Image, own *serve.OwnLabels) (*serve.Classes, error) {
+			if own != nil {
+				return nil, serve.Refuse("labels", errors.New("this model has its own labels"))
+			}
+			vectors, err := p.d.Images(ctx, len(images), func(i int) (*media.Image, error) { return images[i], nil })
+			if err != nil {
+				return nil, err
+			}
+			answer := &serve.Classes{Labels: p.labels}
+			for _, v := range vectors {
+				answer.Probabilities = append(answer.Probabilities, p.probabilities(v))
+			}
+			return answer, nil
+		}}
+}

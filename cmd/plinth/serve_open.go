@@ -26,6 +26,9 @@ func (s *serveCmd) openKind(ctx context.Context, c *common, name, path string, o
 	if embed.IsSentenceTransformer(path) {
 		return s.openEmbedder(c, path, o)
 	}
+	if probe, err := openProbe(ctx, c, path); err != nil || probe != nil {
+		return probe.served(), err
+	}
 	m, err := zoo.Describe(path)
 	if err != nil {
 		return nil, err
