@@ -2,7 +2,7 @@
 // subgroups are held out in all of them.
 //
 //	go run ./bench/clip/emoji prepare --data ../shared/data/images --out DIR
-//	plinth train --family clip --data DIR/train.jsonl --group group --held DIR/dev.jsonl --ground ... --out RUN
+//	plinth train --family clip --size nano --data DIR/train.jsonl --group group --held DIR/dev.jsonl --ground ffffff,f0f0f0,d8e0f0 --truncate --out RUN
 //	go run ./bench/clip/emoji test --data ../shared/data/images --out DIR --model RUN
 //	go run ./bench/clip/emoji pixels --data ../shared/data/images --out DIR
 package main
