@@ -67,9 +67,15 @@ func (d *Dual) IDs(text string) ([]int32, error) {
 	return TextIDs(d.Model.Config, d.Tokenizer, text, d.Truncate)
 }
 
+// maxText bounds the bytes of a text, whose repair takes 0.1 s at most then.
+const maxText = 1 << 16
+
 // TextIDs are a text's tokens as a CLIP reads them: with OpenAI's vocabulary, or one of its kind, those of tokenizer.EncodeCLIP, with another what it
 // makes of the text and puts around it. More than the model's context are an error, or lose what comes before the end mark. A SigLIP's are filled up to the context.
 func TextIDs(c clip.Config, tok *tokenizer.Tokenizer, text string, truncate bool) ([]int32, error) {
+	if len(text) > maxText {
+		return nil, fmt.Errorf("a text of %d bytes, at most %d: %w: %.60q", len(text), maxText, tokenizer.ErrContext, text)
+	}
 	_, start := tok.SpecialID(tokenizer.CLIPStart)
 	_, end := tok.SpecialID(tokenizer.CLIPEnd)
 	if start && end && c.ModelType == clip.Type {

@@ -17,6 +17,7 @@ const (
 	maxPictures    = 64      // of a request
 	maxViewers     = 2       // requests that hold decoded pictures at once
 	defaultPixels  = 1 << 21 // of a picture
+	defaultBytes   = 8 << 20 // of its file
 	pixelsTogether = 2       // how many pictures of the most pixels a request may have
 	maxPreamble    = 256     // bytes of a data: URL in front of its comma
 )

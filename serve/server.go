@@ -75,6 +75,9 @@ func New(o Options) (*Server, error) {
 	if s.o.Images.Pixels == 0 {
 		s.o.Images.Pixels = defaultPixels
 	}
+	if s.o.Images.Bytes == 0 {
+		s.o.Images.Bytes = defaultBytes
+	}
 	s.viewers = newTurn(maxViewers)
 	if o.ImageURLs {
 		s.fetcher = newFetcher(s.o.MaxBody)

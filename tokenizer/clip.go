@@ -67,7 +67,8 @@ func isPythonSpace(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <=
 
 // EncodeCLIP returns the ids that OpenAI's CLIP reads for a text: start, the text as CleanCLIP leaves it, end; without padding. The
 // normalizer of tokenizer.json, which does less, is passed over, and special tokens that the text spells out are text like any
-// other. Only ſ behind an apostrophe, which OpenAI's pattern takes for an s, is split otherwise. More than context ids are an error that wraps ErrContext and says how many, or where truncate is set, lose what comes before the end.
+// other. Only ſ behind an apostrophe, which OpenAI's pattern takes for an s, is split otherwise. More than context ids are an error that
+// wraps ErrContext and says how many, or where truncate is set, lose what comes before the end.
 func (t *Tokenizer) EncodeCLIP(text string, context int, truncate bool) ([]int32, error) {
 	start, ok := t.SpecialID(CLIPStart)
 	end, too := t.SpecialID(CLIPEnd)
@@ -77,7 +78,7 @@ func (t *Tokenizer) EncodeCLIP(text string, context int, truncate bool) ([]int32
 	e := t.encoders.Get().(*Encoder)
 	defer t.encoders.Put(e)
 	e.err, e.clean = nil, true
-	// U+0345 is a mark in capitals' place and a letter in small ones': OpenAI's pattern, which ignores case, matches it with nothing.
+	// U+0345, a mark whose capital is a letter, is matched by nothing in OpenAI's pattern, which ignores case.
 	clean := strings.ReplaceAll(CleanCLIP(text), "\u0345", " ")
 	ids := e.pipeline([]int32{start}, []byte(clean), false)
 	e.clean = false

@@ -1,10 +1,13 @@
-// Command clip measures the tower for pictures of a CLIP with random weights, from JPEG bytes to vectors, in turns with open_clip.
+// Command clip measures the tower for pictures of a CLIP with random weights, from JPEG bytes to vectors, in turns with open_clip; or the training step of a CLIP.
 //
 //	go run ./bench/clip --peer ../venv/bin/python --engine torch --batch 16 photos/*.jpg
+//	go run ./bench/clip --train --size clip-tiny --batch 64 --peer ../venv/bin/python --engine compile
+//	go run ./bench/clip --train --shape 224,32,384,12,384,12,49408,77,384 --batch 32 --profile
 package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -26,9 +29,10 @@ import (
 )
 
 type options struct {
-	size, peer, script, engine   string
-	batch, calls, pairs, threads int
-	files                        []string
+	size, shape, peer, script, engine string
+	batch, calls, pairs, threads      int
+	train, profile                    bool
+	files                             []string
 }
 
 func main() {
@@ -39,11 +43,19 @@ func main() {
 	flag.IntVar(&o.pairs, "pairs", 5, "pairs measured")
 	flag.IntVar(&o.threads, "threads", runtime.GOMAXPROCS(0), "threads of both")
 	flag.StringVar(&o.peer, "peer", "", "Python with open_clip; no peer when empty")
-	flag.StringVar(&o.script, "script", "bench/peers/clip.py", "the peer's program")
-	flag.StringVar(&o.engine, "engine", "torch", "the peer: torch or onnx")
+	flag.StringVar(&o.script, "script", "", "the peer's program; bench/peers/clip.py or clip_step.py when empty")
+	flag.StringVar(&o.engine, "engine", "", "the peer: torch or onnx; with --train eager or compile; the first when empty")
+	flag.StringVar(&o.shape, "shape", "", "instead of a size the numbers of a clip.Shape: side,patch,width,layers,text width,text layers,vocabulary,context,projection")
+	flag.BoolVar(&o.train, "train", false, "the training step instead")
+	flag.BoolVar(&o.profile, "profile", false, "with --train the time of every op")
 	flag.Parse()
 	o.files = flag.Args()
-	if err := run(o); err != nil {
+	measure, script, engine := run, "bench/peers/clip.py", "torch"
+	if o.train {
+		measure, script, engine = training, "bench/peers/clip_step.py", "eager"
+	}
+	o.script, o.engine = cmp.Or(o.script, script), cmp.Or(o.engine, engine)
+	if err := measure(o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -73,7 +85,7 @@ func run(o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	m, folder, err := save(dir, o.size)
+	m, folder, err := save(dir, o)
 	if err != nil {
 		return err
 	}
@@ -152,16 +164,25 @@ func run(o options) error {
 }
 
 // save writes a folder of open_clip with random weights below dir and returns the model and the folder.
-func save(dir, name string) (m *clip.Model, folder string, err error) {
-	size, err := zoo.SizeByName("clip", name)
+func save(dir string, o options) (m *clip.Model, folder string, err error) {
+	if o.shape != "" {
+		var s clip.Shape
+		if _, err := fmt.Sscanf(o.shape, "%d,%d,%d,%d,%d,%d,%d,%d,%d", &s.Side, &s.Patch, &s.Width, &s.Layers, &s.TextWidth, &s.TextLayers, &s.Vocab, &s.Context, &s.Projection); err != nil {
+			return nil, "", fmt.Errorf("clip: --shape %q: %w", o.shape, err)
+		}
+		m, err = clip.New(s.Config())
+	} else {
+		var size zoo.Size
+		if size, err = zoo.SizeByName("clip", o.size); err != nil {
+			return nil, "", err
+		}
+		var stored zoo.Stored
+		stored, err = size.New(size.Vocab, size.Context, -1)
+		m, _ = stored.(*clip.Model)
+	}
 	if err != nil {
 		return nil, "", err
 	}
-	stored, err := size.New(size.Vocab, size.Context, -1)
-	if err != nil {
-		return nil, "", err
-	}
-	m = stored.(*clip.Model)
 	nn.Init(m.Params(), 1, false)
 	for _, p := range m.Params() {
 		if strings.HasSuffix(p.Name, ".bn3.weight") { // blocks that add nothing would be no test

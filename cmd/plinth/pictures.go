@@ -100,14 +100,9 @@ func readPicture(path string, ground *[3]uint8) (m *media.Image, err error) {
 
 // pictureVectors are those of the pictures in files. Where one cannot be read its vector is nil and it is among the bad ones.
 func pictureVectors(ctx context.Context, d *embed.Dual, files []string, ground *[3]uint8) ([][]float32, []badPicture, error) {
-	return readableVectors(ctx, d, files, func(i int) (*media.Image, error) { return readPicture(files[i], ground) })
-}
-
-// readableVectors is pictureVectors of what read gives under names.
-func readableVectors(ctx context.Context, d *embed.Dual, names []string, read func(i int) (*media.Image, error)) ([][]float32, []badPicture, error) {
-	failed := make([]error, len(names))
-	vectors, err := d.Images(ctx, len(names), func(i int) (*media.Image, error) {
-		m, err := read(i)
+	failed := make([]error, len(files))
+	vectors, err := d.Images(ctx, len(files), func(i int) (*media.Image, error) {
+		m, err := readPicture(files[i], ground)
 		if err != nil {
 			failed[i], m = err, media.NewImage(1, 1)
 		}
@@ -122,10 +117,7 @@ func readableVectors(ctx context.Context, d *embed.Dual, names []string, read fu
 			continue
 		}
 		vectors[i] = nil
-		if path := new(fs.PathError); errors.As(err, &path) {
-			err = path.Err
-		}
-		bad = append(bad, badPicture{names[i], strings.TrimPrefix(err.Error(), names[i]+": ")})
+		bad = append(bad, badPicture{files[i], strings.TrimPrefix(plainError(err).Error(), files[i]+": ")})
 	}
 	return vectors, bad, nil
 }
