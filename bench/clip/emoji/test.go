@@ -130,7 +130,7 @@ func share(hits, n int) string {
 	const z = 1.96
 	p, N := float64(hits)/float64(n), float64(n)
 	mid, half := (p+z*z/(2*N))/(1+z*z/N), z*math.Sqrt(p*(1-p)/N+z*z/(4*N*N))/(1+z*z/N)
-	return fmt.Sprintf("%.1f (%.1f to %.1f)", 100*p, 100*(mid-half), 100*(mid+half))
+	return fmt.Sprintf("%.1f (%.1f to %.1f)", 100*p, max(0, 100*(mid-half)), 100*(mid+half))
 }
 
 // groups measures zero-shot classification into the groups.
