@@ -204,7 +204,7 @@ func (c *choice) load(src Source, t Info) error {
 	rows, width := rowsOf(shape)
 	d, known := kernelTypes[t.DType]
 	elements, _ := d.Block()
-	if !known || c.Transpose || c.Add != 0 || width%elements != 0 || len(shape) == 1 && d != kernel.F32 {
+	if !known || c.Transpose || c.Add != 0 || width%elements != 0 || len(shape) <= 1 && d != kernel.F32 {
 		data := make([]float32, rows*width)
 		b.Tensor.Bind(kernel.OfF32(data))
 		return c.decode(src, t, data)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/embed"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/media"
@@ -191,5 +192,36 @@ func TestDualRefuses(t *testing.T) {
 	cancel()
 	if _, err := d.Texts(stopped, []string{"dog"}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// Weights of 16 bits, as they lie in the file, give nearly the vectors and probabilities of the float32 ones.
+func TestDual16(t *testing.T) {
+	dir := dual(t)
+	half := filepath.Join(t.TempDir(), "half")
+	if err := zoo.WriteDir(t.Context(), dir, half, zoo.DirOptions{DType: checkpoint.BF16}); err != nil {
+		t.Fatal(err)
+	}
+	var got [2][]float64
+	for i, dir := range []string{dir, half} {
+		d := open(t, dir)
+		c, err := d.Classes(t.Context(), []string{"a dog", "the sea"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := d.Images(t.Context(), 1, func(int) (*media.Image, error) {
+			m := media.NewImage(40, 32)
+			for i := range m.Pix {
+				m.Pix[i] = uint8(i * 7)
+			}
+			return m, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[i] = c.Probabilities(v[0])
+	}
+	if math.Abs(got[0][0]-got[1][0]) > 0.02 {
+		t.Errorf("probabilities %v, and %v with 16 bits", got[0], got[1])
 	}
 }
