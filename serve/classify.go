@@ -30,7 +30,7 @@ type Classes struct {
 
 // Bounds of a request's own labels.
 const (
-	maxLabels   = 256
+	maxLabels   = 1024
 	maxTemplate = 1024 // bytes of a template for pictures
 )
 

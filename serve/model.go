@@ -109,6 +109,9 @@ var errNoChat = errors.New("the model has no chat template: use /v1/completions,
 
 // conversation returns the ids of a conversation, and what ends the answer.
 func (m *Model) conversation(ctx context.Context, messages []chat.Message, tools []chat.Tool) ([]int32, error) {
+	if m.Engine == nil {
+		return nil, badRequest("model", "the model writes no text")
+	}
 	if m.Dialogue == nil {
 		return nil, badRequest("model", "%v", errNoChat)
 	}

@@ -35,7 +35,13 @@ type openText struct {
 	Heads    int     `json:"heads"`
 	Layers   int     `json:"layers"`
 	MLPRatio float64 `json:"mlp_ratio,omitempty"`
+
+	// Tokenizer says that the folder has a tokenizer of its own; what it is called does not matter. Without it open_clip takes OpenAI's.
+	Tokenizer string `json:"hf_tokenizer_name,omitempty"`
 }
+
+// openAIVocab is the number of ids of OpenAI's tokenizer.
+const openAIVocab = 49408
 
 // ParseOpenCLIP reads the model_cfg of an open_clip_config.json, or a file of open_clip's model_configs. A key that it does not know is an error, because it may
 // change the arithmetic.
@@ -55,7 +61,7 @@ func ParseOpenCLIP(data []byte) (Config, error) {
 	if err := model.ParseConfig(data, &o, model.Keys{}); err != nil {
 		return fail(err)
 	}
-	v, t := openVision{HeadWidth: 64, MLPRatio: 4}, openText{Context: 77, Vocab: 49408, Width: 512, Heads: 8, Layers: 12, MLPRatio: 4}
+	v, t := openVision{HeadWidth: 64, MLPRatio: 4}, openText{Context: 77, Vocab: openAIVocab, Width: 512, Heads: 8, Layers: 12, MLPRatio: 4}
 	if err := model.ParseConfig(o.Vision, &v, model.Keys{}); err != nil {
 		return fail(fmt.Errorf("vision_cfg: %w", err))
 	}
@@ -120,7 +126,11 @@ func (c Config) MarshalOpenCLIP() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(openText{t.Context, t.Vocab, t.Width, t.Heads, t.Layers, float64(t.Hidden) / float64(t.Width)})
+	own := ""
+	if t.Vocab != openAIVocab {
+		own = "tokenizer.json"
+	}
+	text, err := json.Marshal(openText{t.Context, t.Vocab, t.Width, t.Heads, t.Layers, float64(t.Hidden) / float64(t.Width), own})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/plinth-ml/plinth/media"
 	"github.com/plinth-ml/plinth/model"
 	"github.com/plinth-ml/plinth/model/clip"
+	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // Names of the files in a folder of open_clip, and of the one that says how pictures are prepared in a folder of transformers.
@@ -252,9 +253,16 @@ func clipTexts(texts map[string][]byte, in string, m *clip.Model, o DirOptions) 
 	if texts[OpenCLIPFile], err = m.Config.MarshalOpenCLIP(); err != nil {
 		return to, err
 	}
+	if _, has := texts[TokenizerFile]; has && texts[tokenizerConfigFile] == nil {
+		texts[tokenizerConfigFile] = []byte(openCLIPTokenizer)
+	}
 	texts[OpenCLIPFile], err = patch(texts[OpenCLIPFile], openCLIPPreparation(prepare))
 	return to, err
 }
+
+// openCLIPTokenizer is the tokenizer_config.json by which open_clip finds a folder's own tokenizer.json: without it nothing there says what fills up a batch.
+const openCLIPTokenizer = `{"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "` + tokenizer.CLIPStart + `", "eos_token": "` + tokenizer.CLIPEnd + `", "pad_token": "` + tokenizer.CLIPEnd + `"}
+`
 
 // SavePreprocess writes preprocessor_config.json as transformers' CLIPImageProcessor reads it into a folder that Save has written. A folder of open_clip
 // has its preparation in the configuration.

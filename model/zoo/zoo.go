@@ -532,6 +532,11 @@ func Save(dir string, m Stored, tok *tokenizer.Tokenizer) error {
 		if err := tok.Save(filepath.Join(dir, TokenizerFile)); err != nil {
 			return err
 		}
+		if scheme == checkpoint.OpenCLIP {
+			if err := file.WriteFile(filepath.Join(dir, tokenizerConfigFile), []byte(openCLIPTokenizer), 0o644); err != nil {
+				return err
+			}
+		}
 	}
 	tensors, err := checkpoint.Tensors(Bindings(m, scheme))
 	if err != nil {
