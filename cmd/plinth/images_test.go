@@ -33,7 +33,7 @@ func TestClassifyImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := []string{"album/bald_eagle.jpg", "album/cat.png", "album/coffee.png"}
-	vectors, err := d.Images(t.Context(), 3, func(i int) (*media.Image, error) { return readPicture(files[i], nil) })
+	vectors, err := d.Images(t.Context(), 3, func(i int) (*media.Image, error) { return decoding{}.read(files[i]) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestEvalImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, truth := []string{"classes/bird/bald_eagle.jpg", "classes/bird/pelican.jpg", "classes/coffee/coffee.png", "classes/house_cat/cat.png"}, []int{0, 0, 1, 2}
-	vectors, _, err := pictureVectors(t.Context(), d, files, nil)
+	vectors, _, err := pictureVectors(t.Context(), d, files, decoding{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestEmbedImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen, _, err := pictureVectors(t.Context(), d, []string{"album/cat.png", "album/coffee.png"}, nil)
+	seen, _, err := pictureVectors(t.Context(), d, []string{"album/cat.png", "album/coffee.png"}, decoding{})
 	if err != nil {
 		t.Fatal(err)
 	}
