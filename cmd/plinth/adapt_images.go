@@ -110,6 +110,9 @@ func (a *adaptCmd) runImages(ctx context.Context, given map[string]bool, c *comm
 			return usagef("--%s is not for --task images, whose model stays as it is", flag)
 		}
 	}
+	if adapt.IsLinear(a.Out) {
+		return fmt.Errorf("--out %s holds a probe already: choose another folder, or delete it", a.Out)
+	}
 	train, held, err := a.readPictures(ctx, c.Seed)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/plinth-ml/plinth/eval/task"
 	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tensor"
 	"github.com/plinth-ml/plinth/tokenizer"
@@ -129,6 +130,9 @@ func (v *classifyCmd) zeroShot(ctx context.Context, c *common, path string) (cla
 		}
 		e, err := v.entailment(c, path, tok, l.Names)
 		return e, l, err
+	}
+	if _, ok := m.(*clip.Model); ok {
+		return nil, l, usagef("%s is a CLIP, which labels pictures: --images PATH", path)
 	}
 	_, pairs := m.(model.Seq2Seq)
 	if _, err := zoo.AsDecoder(m); err != nil && !pairs {

@@ -43,10 +43,10 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 		if files, err = picturesIn(ctx, "--images", v.Images, false); err != nil {
 			return err
 		}
-	}
-	if v.Out != "" {
-		if err := checkOut("--out", v.Out, files); err != nil {
-			return err
+		if v.Out != "" {
+			if err := checkOut("--out", v.Out, files); err != nil {
+				return err
+			}
 		}
 	}
 	d, err := openPairs(c, v.Model)

@@ -103,6 +103,7 @@ func TestClassifyImages(t *testing.T) {
 	} {
 		fails(t, 2, c.want, append(args("classify --model dual"), args(c.flags)...)...)
 	}
+	fails(t, 2, "--images PATH", args("classify --model dual --labels a,b text")...)
 	fails(t, 1, "nowhere", args("classify --model dual --images nowhere --labels a,b")...)
 	fails(t, 1, "--templates", args("classify --model dual --images album --labels a,b --templates nowhere")...)
 }
@@ -173,6 +174,11 @@ func TestLinearProbe(t *testing.T) {
 		{"--data train --epochs 3", "--epochs"}, {"--data train --validation 0", "--validation"}, {"--data train --ground x", "--ground"},
 	} {
 		fails(t, 2, c.want, append(args("adapt --task images --model dual --out new"), args(c.flags)...)...)
+	}
+	before := read(t, "probe/probe.json")
+	fails(t, 1, "holds a probe already", args("adapt --task images --model dual --data test --out probe")...)
+	if read(t, "probe/probe.json") != before {
+		t.Error("a probe was written over")
 	}
 	write(t, "test/red/bad.png", "no picture")
 	fails(t, 1, "bad.png", args("adapt --task images --model dual --data train --test test --out new")...)
