@@ -3,13 +3,21 @@ package index
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"unsafe"
 
 	"github.com/plinth-ml/plinth/internal/quant"
 )
 
-const magic = "plinth index 1\n\x00"
+const magic = "plinth index 2\n\x00"
+
+// ErrFormat is in the chain of every error about a file that is no index, one of another version, or damaged.
+var ErrFormat = errors.New("not an index that can be read")
+
+// castagnoli is the polynomial of the checksum, for which processors have an instruction.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // header begins a file, little-endian; the sections follow, each from a multiple of align on, with zeros between them.
 type header struct {
@@ -33,6 +41,8 @@ const (
 	maxRows = 1 << 31
 	maxText = 1 << 40
 	maxNote = 1 << 20
+
+	sumBytes = 4
 )
 
 // The sections of a file.
@@ -46,6 +56,7 @@ const (
 	secCentres // [lists, dim] float32
 	secStarts  // [lists+1] uint64: the first row of each list; nothing without lists
 	secNote
+	secSum // uint32: CRC-32C of all bytes before it
 	sections
 )
 
@@ -69,7 +80,7 @@ func (h *header) layout() (at [sections][2]int64, size int64, err error) {
 		starts = 0
 	}
 	size = headerBytes
-	for i, n := range [sections]int64{rows * int64(quant.ScanStride(int(dim))), 4 * rows, 4 * rows, 4 * rows * dim, 16 * rows, int64(h.TextBytes), 4 * lists * dim, 8 * starts, int64(h.NoteBytes)} {
+	for i, n := range [sections]int64{rows * int64(quant.ScanStride(int(dim))), 4 * rows, 4 * rows, 4 * rows * dim, 16 * rows, int64(h.TextBytes), 4 * lists * dim, 8 * starts, int64(h.NoteBytes), sumBytes} {
 		begin := (size + align - 1) / align * align
 		at[i] = [2]int64{begin, begin + n}
 		size = begin + n
@@ -88,9 +99,10 @@ type contents struct {
 	centres        []float32
 	starts         []uint64
 	note           string
+	sum            uint32
 }
 
-// parse takes a file apart and checks everything but the numbers of vectors and codes.
+// parse takes a file apart and checks everything but the numbers of vectors and codes, and the sum.
 func parse(data []byte) (*contents, error) {
 	if len(data) < headerBytes {
 		return nil, fmt.Errorf("%d bytes are no index", len(data))
@@ -117,6 +129,7 @@ func parse(data []byte) (*contents, error) {
 	c.codes, c.text, c.note = section(secCodes), section(secText), string(section(secNote))
 	c.scales, c.bounds, c.vectors, c.centres = view[float32](section(secScales)), view[float32](section(secBounds)), view[float32](section(secVectors)), view[float32](section(secCentres))
 	c.ends, c.starts = view[uint64](section(secEnds)), view[uint64](section(secStarts))
+	c.sum = binary.LittleEndian.Uint32(section(secSum))
 	last := uint64(0)
 	for i, e := range c.ends {
 		if e < last || e > c.TextBytes {

@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"hash/crc32"
 	"math"
 	"sync"
 
@@ -53,7 +54,8 @@ func New(dim int, cosine bool) (*Index, error) {
 	return &Index{contents: &contents{header: h}, kernel: quant.For("")}, nil
 }
 
-// Open maps the index at path and checks all of it but its numbers.
+// Open maps the index at path and checks all of it but its numbers, for which there is Verify. Where it is none, or damaged, ErrFormat is in the chain
+// of the error.
 func Open(path string) (*Index, error) {
 	x := &Index{kernel: quant.For("")}
 	if err := x.open(path); err != nil {
@@ -70,11 +72,25 @@ func (x *Index) open(path string) error {
 	c, err := parse(m.Bytes())
 	if err != nil {
 		m.Close()
-		return fmt.Errorf("index: %s: %w", path, err)
+		return fmt.Errorf("index: %s: %w: %w", path, ErrFormat, err)
 	}
 	x.path, x.file, x.contents, x.Note = path, m, c, c.note
 	x.codeCentres()
 	return nil
+}
+
+// Verify compares the file with the checksum that Save wrote behind it, for which it reads all of it; Open does not, so that opening takes no longer for
+// a large index. Where they differ ErrFormat is in the chain of the error. Of an index that is not saved there is nothing to compare.
+func (x *Index) Verify() error {
+	if x.file == nil {
+		return nil
+	}
+	return x.file.Guard(func(b []byte) error {
+		if sum := crc32.Checksum(b[:len(b)-sumBytes], castagnoli); sum != x.sum {
+			return fmt.Errorf("index: %s: %w: its bytes have the checksum %08x, and %08x was saved", x.path, ErrFormat, sum, x.sum)
+		}
+		return nil
+	})
 }
 
 // codeCentres makes the codes of the lists' centres.

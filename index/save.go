@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 	"slices"
@@ -252,12 +253,15 @@ func (w *writer) fill(out *output, ends []uint64) {
 	out.section(secCentres, raw(next.centres))
 	out.section(secStarts, raw(next.starts))
 	out.section(secNote, []byte(w.x.Note))
+	out.section(secSum, nil)
+	out.write(binary.LittleEndian.AppendUint32(nil, out.sum))
 }
 
 // output writes sections with the space between them. After an error it does nothing.
 type output struct {
 	w    *bufio.Writer
 	size int64
+	sum  uint32 // of what was written
 	at   [sections][2]int64
 	err  error
 }
@@ -272,6 +276,7 @@ func (o *output) write(b []byte) {
 	if o.err == nil {
 		_, o.err = o.w.Write(b)
 		o.size += int64(len(b))
+		o.sum = crc32.Update(o.sum, castagnoli, b)
 	}
 }
 

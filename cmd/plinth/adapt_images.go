@@ -24,12 +24,16 @@ import (
 type pictureDataFlags struct {
 	Image    string `default:"image" help:"Of images and retrieval: column with the picture's file; default ${default}." placeholder:"COL" group:"Pictures"`
 	Pictures string `help:"Of images and retrieval: folder of the pictures that a table names; without it the table's own." placeholder:"DIR" group:"Pictures"`
-	groundFlags
+	decodeFlags
 }
 
 // read lists the pictures of a folder of class folders, a table or shards, with their texts: labels or captions.
 func (f *pictureDataFlags) read(ctx context.Context, flag, column string, paths ...string) ([]imagetext.Item, error) {
-	items, err := imagetext.Read(ctx, paths, imagetext.ReadOptions{Image: f.Image, Text: []string{column}, Folder: f.Pictures, Templates: []string{"{}"}})
+	o, err := f.decoding()
+	if err != nil {
+		return nil, err
+	}
+	items, err := imagetext.Read(ctx, paths, imagetext.ReadOptions{Image: f.Image, Text: []string{column}, Folder: f.Pictures, Templates: []string{"{}"}, Limits: o.limits})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
@@ -68,11 +72,15 @@ func (s *pictureSet) classes(names []string) ([]int, error) {
 
 // see returns the vectors of pictures. One that cannot be read is an error.
 func (f *pictureDataFlags) see(ctx context.Context, d *embed.Dual, rows []imagetext.Row) ([][]float32, error) {
-	ground, err := f.colour()
+	o, err := f.decoding()
 	if err != nil {
 		return nil, err
 	}
-	return d.Images(ctx, len(rows), func(i int) (*media.Image, error) { return rows[i].Decode(media.Limits{}, ground) })
+	o = o.by(d)
+	return d.Images(ctx, len(rows), func(i int) (*media.Image, error) {
+		m, err := rows[i].Decode(o.limits, o.ground)
+		return m, hint(err)
+	})
 }
 
 // probeReport is what a linear probe found; its JSON is OUT/report.json.
@@ -93,7 +101,7 @@ type probeReport struct {
 }
 
 // probeFlags are the flags that --task images looks at.
-var probeFlags = strings.Fields("task model data validation test out label image pictures ground seed threads json config")
+var probeFlags = strings.Fields("task model data validation test out label image pictures ground max-pixels seed threads json config")
 
 // runImages fits a linear probe: logistic regression on the vectors that a CLIP makes of pictures, before they are scaled to length 1.
 func (a *adaptCmd) runImages(ctx context.Context, given map[string]bool, c *common) error {
@@ -101,6 +109,9 @@ func (a *adaptCmd) runImages(ctx context.Context, given map[string]bool, c *comm
 		if !slices.Contains(probeFlags, flag) {
 			return usagef("--%s is not for --task images, whose model stays as it is", flag)
 		}
+	}
+	if adapt.IsLinear(a.Out) {
+		return fmt.Errorf("--out %s holds a probe already: choose another folder, or delete it", a.Out)
 	}
 	train, held, err := a.readPictures(ctx, c.Seed)
 	if err != nil {

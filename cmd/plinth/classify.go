@@ -65,6 +65,9 @@ type tableRow struct {
 const classifyBatch = 256
 
 func (v *classifyCmd) Run(ctx context.Context, c *common) error {
+	if v.Top < 0 {
+		return usagef("--top %d: want at least 0, which means all", v.Top)
+	}
 	if err := v.pictureFlags.check(); err != nil {
 		return err
 	}
@@ -347,7 +350,6 @@ func printClassified(c *common, r classified) error {
 		}
 		fmt.Fprintf(&b, "%s %.3f", l.Label, l.Probability)
 	}
-	text := strings.ReplaceAll(strings.Join(r.Texts, " | "), "\n", " ")
-	_, err := fmt.Fprintf(c.out, "%s\t%s\n", b.String(), text)
+	_, err := fmt.Fprintf(c.out, "%s\t%s\n", b.String(), oneLine(strings.Join(r.Texts, " | ")))
 	return err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -22,7 +21,7 @@ type pictureFlags struct {
 	Images    []string `help:"Pictures in place of texts: files, and folders with the folders in them; the flag repeated for several." placeholder:"PATH" sep:"none" group:"Pictures"`
 	Templates string   `help:"A set of templates in place of --template: imagenet80, best7, or a file with one in each line." placeholder:"NAME|FILE" group:"Pictures"`
 	Out       []string `help:"Contact sheet (a name that ends in .png), or table of predictions (.csv); the flag repeated for both." placeholder:"FILE" sep:"none" group:"Pictures"`
-	groundFlags
+	decodeFlags
 }
 
 // check reports flags that do not go together.
@@ -52,7 +51,7 @@ type pictureClassifier struct {
 func openPictureClassifier(ctx context.Context, c *common, name string, labels, templates []string, set string) (*pictureClassifier, error) {
 	if probe, err := openProbe(ctx, c, name); err != nil || probe != nil {
 		if err == nil && len(labels)+len(templates)+len(set) > 0 {
-			err = usagef("--labels, --template and --templates are for a CLIP: %s is a linear probe, which has its labels", name)
+			err = usagef("--labels, --labels-file, --template and --templates are for a CLIP: %s is a linear probe, which has its labels", name)
 		}
 		return probe, err
 	}
@@ -118,9 +117,9 @@ const classifyPictures = 256
 
 func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 	if len(v.Texts) > 0 || v.Data != "" || v.Label != "" || v.Shots != "" || v.Multi || v.Calibrate || v.Adapter != "" || v.Pair != "" {
-		return usagef("--images takes no texts, and of the flags --labels, --template, --templates, --top, --out and --ground alone")
+		return usagef("--images takes no texts, and of the flags --labels, --labels-file, --template, --templates, --top, --out, --ground and --max-pixels alone")
 	}
-	ground, err := v.colour()
+	o, err := v.decoding()
 	if err != nil {
 		return err
 	}
@@ -128,12 +127,14 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	files, err := picturesIn(ctx, "--images", v.Images)
+	files, err := picturesIn(ctx, "--images", v.Images, false)
 	if err != nil {
 		return err
 	}
-	if len(files) == 0 {
-		return fmt.Errorf("--images: no picture (%s) in %s", strings.Join(pictureNames, ", "), strings.Join(v.Images, " "))
+	for _, out := range v.Out {
+		if err := checkOut("--out", out, files); err != nil {
+			return err
+		}
 	}
 	m, err := openPictureClassifier(ctx, c, v.Model, labels, v.Template, v.Templates)
 	if err != nil {
@@ -142,7 +143,7 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 	results, bad := []classifiedPicture{}, []badPicture{}
 	for at := 0; at < len(files); at += classifyPictures {
 		some := files[at:min(len(files), at+classifyPictures)]
-		vectors, failed, err := pictureVectors(ctx, m.d, some, ground)
+		vectors, failed, err := pictureVectors(ctx, m.d, some, o)
 		if err != nil {
 			return err
 		}
@@ -162,18 +163,19 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 		}
 	}
 	sayBad(c, bad)
+	c.say("%s labelled, %d not read", plural(len(results), "picture"), len(bad))
+	if len(results) == 0 {
+		return errNoneRead
+	}
 	for _, out := range v.Out {
 		if isSheet(out) {
-			err = classifiedSheet(c, out, m.labels, results)
+			err = classifiedSheet(c, out, m.labels, results, o)
 		} else {
 			err = file.WriteAtomic(out, 0o644, func(w io.Writer) error { return classifiedCSV(w, m.labels, results) })
 		}
 		if err != nil {
 			return err
 		}
-	}
-	if len(results) == 0 {
-		return errors.New("no picture could be read")
 	}
 	return c.finish(struct {
 		Model   string              `json:"model"`
@@ -184,10 +186,10 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 }
 
 // classifiedSheet draws the pictures with their most probable labels.
-func classifiedSheet(c *common, path string, labels []string, results []classifiedPicture) error {
+func classifiedSheet(c *common, path string, labels []string, results []classifiedPicture, o decoding) error {
 	s := sheet.Sheet{Title: fmt.Sprintf("%s, %s: %s", plural(len(results), "picture"), plural(len(labels), "label"), someOf(labels))}
 	for _, r := range results {
-		cell := pictureCell(r.File, "")
+		cell := o.cell(r.File, "")
 		for i, l := range choose(r.all, zoo.Labels{Names: labels}, sheet.MaxBars) {
 			cell.Bars = append(cell.Bars, sheet.Bar{Name: l.Label, Share: l.Probability, Strong: i == 0})
 		}

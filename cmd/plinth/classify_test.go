@@ -118,7 +118,7 @@ func TestFewShot(t *testing.T) {
 		flags string
 	}{
 		{1, `10 examples of "and"`, "--shots shots.csv --per-label 11 x"}, {1, `none of --labels good,and`, "--shots shots.csv --labels good,and x"},
-		{2, "--multi", "--labels a,b --multi x"}, {2, "always right", "--labels a x"}, {2, "twice", "--labels a,a x"}, {2, "names no label", "--labels , x"},
+		{2, "--multi", "--labels a,b --multi x"}, {2, "always right", "--labels a x"}, {2, "twice", "--labels a,a x"}, {2, "label 1 is empty", "--labels , x"}, {2, "label 2 is empty", "--labels a,,b x"}, {2, "--top -1", "--labels a,b --top=-1 x"}, {1, "--labels-file", "--labels-file nowhere x"},
 		{2, "{text}", "--labels a,b --template {} x"}, {2, "--labels", "--template {} x"}, {2, "--pair", "--labels a,b --pair p --data shots.csv"},
 		{1, `"make" is none of the labels x, y`, "--labels x,y --data shots.csv --label label"}, {2, "--label", "--labels a,b --label c x"}, {1, "blank.csv:3: the label is empty", "--shots blank.csv x"}, {2, "--per-label 0", "--shots shots.csv --per-label 0 x"},
 		{1, "no head", "text"}, {1, "nowhere.csv", "--shots nowhere.csv x"},

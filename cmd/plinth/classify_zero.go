@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"slices"
 	"sort"
@@ -11,15 +12,23 @@ import (
 	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/eval"
 	"github.com/plinth-ml/plinth/eval/task"
+	"github.com/plinth-ml/plinth/internal/file"
 	"github.com/plinth-ml/plinth/model"
+	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/tensor"
 	"github.com/plinth-ml/plinth/tokenizer"
 )
 
+// ownLabelFlags name labels that the model was not trained for.
+type ownLabelFlags struct {
+	Labels     []string `sep:"none" help:"Labels of your own, with commas between them; one that has a comma in quotes, as in CSV; the flag repeated adds to them." placeholder:"A,B" group:"Labels of your own"`
+	LabelsFile string   `help:"File of labels of your own, one in each line, which commas do not end." placeholder:"FILE" group:"Labels of your own"`
+}
+
 // zeroShotFlags are classify's flags for labels that the model was not trained for.
 type zeroShotFlags struct {
-	Labels    string   `help:"Labels of your own, with commas between them: by entailment where the model has a head for that, by the likelihood of the label behind the text where it writes text." placeholder:"A,B" group:"Zero-shot and few-shot"`
+	ownLabelFlags
 	Template  []string `sep:"none" help:"What is said of a text or a picture, with {} for the label; of pictures the flag repeated, whose mean counts (\"a photo of a {}.\"). Of texts: \"This example is {}.\" for entailment; for a model that writes text, \"Text: {text}\\nLabel: {}\" (\\n is a new line)." placeholder:"TEXT" group:"Zero-shot and few-shot"`
 	Multi     bool     `help:"Of entailment: any number of the labels may be true of a text." group:"Zero-shot and few-shot"`
 	Score     string   `enum:"mean,sum" default:"mean" help:"Of a model that writes text: ln p of a label over its length in characters, or as it is." group:"Zero-shot and few-shot"`
@@ -29,7 +38,7 @@ type zeroShotFlags struct {
 }
 
 // asked says whether there are labels of the user's own.
-func (v *zeroShotFlags) asked() bool { return v.Labels != "" || v.Shots != "" }
+func (v *zeroShotFlags) asked() bool { return len(v.Labels) > 0 || v.LabelsFile != "" || v.Shots != "" }
 
 // check reports flags that do not go together.
 func (v *classifyCmd) check() error {
@@ -51,20 +60,48 @@ func (v *classifyCmd) check() error {
 // template is the one of texts, or "".
 func (v *zeroShotFlags) template() string { return strings.Join(v.Template, "") }
 
-// names are the labels of --labels.
-func (v *zeroShotFlags) names() ([]string, error) {
+// names are the labels; none without the flags.
+func (v *ownLabelFlags) names() ([]string, error) {
 	var names []string
-	for _, l := range strings.Split(v.Labels, ",") {
-		if l = strings.TrimSpace(l); l == "" {
-			continue
+	for _, list := range v.Labels {
+		r := csv.NewReader(strings.NewReader(list))
+		r.TrimLeadingSpace, r.FieldsPerRecord = true, -1
+		rows, err := r.ReadAll()
+		if err != nil {
+			return nil, usagef("--labels %q: %w; a label with a comma or a quote stands in quotes, with its own quotes doubled", list, err)
 		}
-		if slices.Contains(names, l) {
-			return nil, usagef("--labels: %q stands there twice", l)
+		labels := slices.Concat(rows...)
+		if len(labels) == 0 {
+			return nil, usagef("--labels %q names no label", list)
 		}
-		names = append(names, l)
+		for i, l := range labels {
+			if labels[i] = strings.TrimSpace(l); labels[i] == "" {
+				return nil, usagef("--labels %q: label %d is empty", list, i+1)
+			}
+		}
+		names = append(names, labels...)
 	}
-	if v.Labels != "" && len(names) == 0 {
-		return nil, usagef("--labels %q names no label", v.Labels)
+	if v.LabelsFile != "" {
+		b, err := file.Read(v.LabelsFile, maxText)
+		if err != nil {
+			return nil, fmt.Errorf("--labels-file: %w", err)
+		}
+		had := len(names)
+		for l := range strings.Lines(string(b)) {
+			if l = strings.TrimSpace(l); l != "" {
+				names = append(names, l)
+			}
+		}
+		if len(names) == had {
+			return nil, fmt.Errorf("--labels-file: %s names no label", v.LabelsFile)
+		}
+	}
+	seen := map[string]bool{}
+	for _, l := range names {
+		if seen[l] {
+			return nil, usagef("--labels and --labels-file: %q stands there twice", l)
+		}
+		seen[l] = true
 	}
 	return names, nil
 }
@@ -93,6 +130,9 @@ func (v *classifyCmd) zeroShot(ctx context.Context, c *common, path string) (cla
 		}
 		e, err := v.entailment(c, path, tok, l.Names)
 		return e, l, err
+	}
+	if _, ok := m.(*clip.Model); ok {
+		return nil, l, usagef("%s is a CLIP, which labels pictures: --images PATH", path)
 	}
 	_, pairs := m.(model.Seq2Seq)
 	if _, err := zoo.AsDecoder(m); err != nil && !pairs {

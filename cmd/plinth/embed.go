@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -37,7 +36,7 @@ type embedCmd struct {
 	MaxTokens  int      `default:"0" help:"Most tokens of a text, special ones included; 0 means what the folder says, or the model's context." placeholder:"N"`
 	Images     []string `help:"Of a CLIP: pictures in place of texts, files and folders with the folders in them; the flag repeated for several." placeholder:"PATH" sep:"none"`
 	Int8       bool     `name:"int8" help:"Linear layers with numbers of 8 bits: about twice as fast, vectors a little off."`
-	groundFlags
+	decodeFlags
 	adapterFlags
 	Text     string `default:"text" help:"Column of the text: its name, or its number from 1." placeholder:"COL" group:"Table"`
 	Format   string `enum:",csv,tsv,jsonl,parquet" default:"" help:"Format of the tables; without it their names tell it." placeholder:"NAME" group:"Table"`
@@ -59,6 +58,8 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 	switch {
 	case countTrue(len(v.Texts) > 0, v.Data != "", len(v.Images) > 0) != 1:
 		return usagef("give texts, --data FILE or --images PATH, one of them")
+	case v.Top < 0:
+		return usagef("--top %d: want at least 0, which means all", v.Top)
 	case v.Out != "" && v.Search != "":
 		return usagef("--out is for vectors: with --search the ranking is printed")
 	case v.Out != "" && v.writer() == nil:
@@ -68,8 +69,8 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	if v.Out != "" {
-		if at, err := os.Stat(filepath.Dir(v.Out)); err != nil || !at.IsDir() {
-			return fmt.Errorf("--out %s: there is no folder %s", v.Out, filepath.Dir(v.Out))
+		if err := checkOut("--out", v.Out, nil); err != nil {
+			return err
 		}
 	}
 	texts, docs, kind := v.Texts, []string(nil), ""
@@ -115,7 +116,7 @@ type embedded struct {
 	Dimensions int          `json:"dimensions"`
 	Cut        int          `json:"cut"`
 	Seconds    float64      `json:"seconds"`
-	Bad        []badPicture `json:"not_read,omitempty"`
+	Bad        []badPicture `json:"not_read,omitzero"`
 	Out        string       `json:"out,omitempty"`
 	Embeddings [][]float32  `json:"embeddings,omitempty"`
 }

@@ -34,13 +34,20 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 	case v.Pool != "" || v.Prefix != nil || v.DocPrefix != nil || v.Dimensions != 0 || v.MaxTokens != 0 || v.Adapter != "":
 		return usagef("--pool, --prefix, --dimensions, --max-tokens and --adapter are for models of texts alone, not for a CLIP")
 	}
-	ground, err := v.colour()
+	how, err := v.decoding()
 	if err != nil {
 		return err
 	}
-	files, err := picturesIn(ctx, "--images", v.Images)
-	if err != nil {
-		return err
+	var files []string
+	if len(v.Images) > 0 {
+		if files, err = picturesIn(ctx, "--images", v.Images, false); err != nil {
+			return err
+		}
+		if v.Out != "" {
+			if err := checkOut("--out", v.Out, files); err != nil {
+				return err
+			}
+		}
 	}
 	d, err := openPairs(c, v.Model)
 	if err != nil {
@@ -57,7 +64,7 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 		o.Seconds = time.Since(began).Seconds()
 		return v.write(c, o, "text", texts, vectors)
 	}
-	all, bad, err := pictureVectors(ctx, d, files, ground)
+	all, bad, err := pictureVectors(ctx, d, files, how)
 	if err != nil {
 		return err
 	}
@@ -69,8 +76,9 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 			names, vectors = append(names, files[i]), append(vectors, vector)
 		}
 	}
+	c.say("%s embedded, %d not read", plural(len(vectors), "picture"), len(bad))
 	if len(vectors) == 0 {
-		return usagef("--images: no picture that can be read in %v", v.Images)
+		return errNoneRead
 	}
 	o.Images, o.Bad, o.Seconds = len(vectors), bad, time.Since(began).Seconds()
 	return v.write(c, o, "image", names, vectors)

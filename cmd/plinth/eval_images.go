@@ -13,7 +13,7 @@ import (
 
 // zeroShotPictureFlags are eval's flags for labels that a CLIP was not trained for.
 type zeroShotPictureFlags struct {
-	Labels    string   `help:"Of images: labels to choose from, with commas between them; without it those of --data." placeholder:"A,B" group:"Pictures"`
+	ownLabelFlags
 	Template  []string `sep:"none" help:"Of images: what is said of a picture, with {} for the label; the flag repeated, the mean counts. \"a photo of a {}.\" without it." placeholder:"TEXT" group:"Pictures"`
 	Templates string   `help:"Of images: a set of templates: imagenet80, best7, or a file with one in each line." placeholder:"NAME|FILE" group:"Pictures"`
 	Truncate  bool     `help:"Of retrieval: captions that are longer than the model's context lose their ends, instead of an error." group:"Pictures"`
@@ -52,8 +52,7 @@ func (e *evalCmd) runImages(ctx context.Context, c *common) error {
 	if err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
-	flags := zeroShotFlags{Labels: e.Labels}
-	names, err := flags.names()
+	names, err := e.names()
 	if err != nil {
 		return err
 	}

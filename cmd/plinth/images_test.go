@@ -33,7 +33,7 @@ func TestClassifyImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := []string{"album/bald_eagle.jpg", "album/cat.png", "album/coffee.png"}
-	vectors, err := d.Images(t.Context(), 3, func(i int) (*media.Image, error) { return readPicture(files[i], nil) })
+	vectors, err := d.Images(t.Context(), 3, func(i int) (*media.Image, error) { return decoding{}.read(files[i]) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +103,7 @@ func TestClassifyImages(t *testing.T) {
 	} {
 		fails(t, 2, c.want, append(args("classify --model dual"), args(c.flags)...)...)
 	}
+	fails(t, 2, "--images PATH", args("classify --model dual --labels a,b text")...)
 	fails(t, 1, "nowhere", args("classify --model dual --images nowhere --labels a,b")...)
 	fails(t, 1, "--templates", args("classify --model dual --images album --labels a,b --templates nowhere")...)
 }
@@ -174,6 +175,11 @@ func TestLinearProbe(t *testing.T) {
 	} {
 		fails(t, 2, c.want, append(args("adapt --task images --model dual --out new"), args(c.flags)...)...)
 	}
+	before := read(t, "probe/probe.json")
+	fails(t, 1, "holds a probe already", args("adapt --task images --model dual --data test --out probe")...)
+	if read(t, "probe/probe.json") != before {
+		t.Error("a probe was written over")
+	}
 	write(t, "test/red/bad.png", "no picture")
 	fails(t, 1, "bad.png", args("adapt --task images --model dual --data train --test test --out new")...)
 	fails(t, 2, "is a linear probe", args("classify --model probe --images train --labels a,b")...)
@@ -207,7 +213,7 @@ func TestEvalImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, truth := []string{"classes/bird/bald_eagle.jpg", "classes/bird/pelican.jpg", "classes/coffee/coffee.png", "classes/house_cat/cat.png"}, []int{0, 0, 1, 2}
-	vectors, _, err := pictureVectors(t.Context(), d, files, nil)
+	vectors, _, err := pictureVectors(t.Context(), d, files, decoding{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +290,7 @@ func TestEmbedImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen, _, err := pictureVectors(t.Context(), d, []string{"album/cat.png", "album/coffee.png"}, nil)
+	seen, _, err := pictureVectors(t.Context(), d, []string{"album/cat.png", "album/coffee.png"}, decoding{})
 	if err != nil {
 		t.Fatal(err)
 	}

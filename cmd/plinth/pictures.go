@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,8 +42,9 @@ func openPairs(c *common, name string) (*embed.Dual, error) {
 // pictureNames are the endings of files that are taken for pictures.
 var pictureNames = []string{".jpg", ".jpeg", ".png", ".webp", ".gif"}
 
-// picturesIn lists the pictures of files and folders, those of a folder by their names and without hidden ones. A file that is named is taken whatever its name.
-func picturesIn(ctx context.Context, flag string, paths []string) (files []string, err error) {
+// picturesIn lists the pictures of files and folders, those of a folder by their names and without hidden ones; none at all is an error. A file that is
+// named is taken whatever its name. Contact sheets of ours in folders are left out, but with sheets, which spares a look into each PNG file.
+func picturesIn(ctx context.Context, flag string, paths []string, sheets bool) (files []string, err error) {
 	for _, root := range paths {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err := errors.Join(err, ctx.Err()); err != nil {
@@ -51,7 +54,7 @@ func picturesIn(ctx context.Context, flag string, paths []string) (files []strin
 			case hidden && d.IsDir():
 				return fs.SkipDir
 			case d.IsDir() || hidden:
-			case path == root || slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path))):
+			case path == root || slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path))) && (sheets || !isOwnSheet(path)):
 				files = append(files, path)
 			}
 			return nil
@@ -60,49 +63,102 @@ func picturesIn(ctx context.Context, flag string, paths []string) (files []strin
 			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
 	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s: no picture (%s) in %s", flag, strings.Join(pictureNames, ", "), strings.Join(paths, " "))
+	}
 	return files, nil
 }
 
-// groundFlags say what transparent pictures are laid over.
-type groundFlags struct {
-	Ground string `help:"Colour, six hexadecimal digits, that transparent pictures are laid over, as in training; without it their alpha is dropped." placeholder:"RRGGBB" group:"Pictures"`
+// errNoneRead ends a verb that found pictures, none of which is one.
+var errNoneRead = errors.New("no picture could be read")
+
+// checkOut says what is wrong with a file that is to be written: there is no folder for it, or it is one of the pictures that are read.
+func checkOut(flag, path string, pictures []string) error {
+	dir := filepath.Dir(path)
+	if at, err := os.Stat(dir); err != nil || !at.IsDir() {
+		return fmt.Errorf("%s %s: there is no folder %s", flag, path, dir)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		return nil // nothing is there
+	}
+	if before.IsDir() {
+		return fmt.Errorf("%s %s is a folder", flag, path)
+	}
+	for _, p := range pictures {
+		if at, err := os.Stat(p); err == nil && os.SameFile(at, before) {
+			return usagef("%s %s is one of the pictures that are read, and would be lost", flag, path)
+		}
+	}
+	return nil
 }
 
-// colour is that of --ground, nil without it.
-func (g *groundFlags) colour() (*[3]uint8, error) {
-	if g.Ground == "" {
-		return nil, nil
-	}
-	var c [3]uint8
-	if b, err := hex.DecodeString(strings.TrimPrefix(g.Ground, "#")); err != nil || copy(c[:], b) != 3 || len(b) != 3 {
-		return nil, usagef("--ground %q: want six hexadecimal digits, such as ffffff", g.Ground)
-	}
-	return &c, nil
+// decodeFlags say how pictures are decoded.
+type decodeFlags struct {
+	Ground    string `help:"Colour, six hexadecimal digits, that transparent pictures are laid over, as in training; without it what the model's folder says, or their alpha is dropped." placeholder:"RRGGBB" group:"Pictures"`
+	MaxPixels int    `default:"33554432" help:"Most pixels of a picture; larger ones are not read. Decoding takes up to 19 bytes for each, on every thread." placeholder:"N" group:"Pictures"`
 }
 
-// readPicture decodes a file, laid over a ground where there is one. Errors name it.
-func readPicture(path string, ground *[3]uint8) (m *media.Image, err error) {
+// decoding is how pictures are decoded: what they are laid over, nil where the model's folder is to say it, and the limits.
+type decoding struct {
+	ground *[3]uint8
+	limits media.Limits
+}
+
+// decoding are the flags.
+func (f *decodeFlags) decoding() (o decoding, err error) {
+	if f.MaxPixels < 1 || f.MaxPixels > 1<<28 {
+		return o, usagef("--max-pixels %d is not within 1 to %d", f.MaxPixels, 1<<28)
+	}
+	o.limits = media.Limits{Pixels: f.MaxPixels, Bytes: max(16<<20, f.MaxPixels/2)}
+	if f.Ground == "" {
+		return o, nil
+	}
+	o.ground = new([3]uint8)
+	if b, err := hex.DecodeString(strings.TrimPrefix(f.Ground, "#")); err != nil || copy(o.ground[:], b) != 3 || len(b) != 3 {
+		return o, usagef("--ground %q: want six hexadecimal digits, such as ffffff", f.Ground)
+	}
+	return o, nil
+}
+
+// by is how pictures are decoded for a model.
+func (o decoding) by(d *embed.Dual) decoding {
+	o.ground = cmp.Or(o.ground, d.Prepare.Ground)
+	return o
+}
+
+// hint names the flag in an error about a limit.
+func hint(err error) error {
+	if errors.Is(err, media.ErrLimit) {
+		return fmt.Errorf("%w (see --max-pixels)", err)
+	}
+	return err
+}
+
+// read decodes a file, laid over the ground where there is one. Errors name it.
+func (o decoding) read(path string) (m *media.Image, err error) {
 	f, err := file.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if ground != nil {
-		m, err = media.DecodeOver(f, media.Limits{}, *ground)
+	if o.ground != nil {
+		m, err = media.DecodeOver(f, o.limits, *o.ground)
 	} else {
-		m, err = media.Decode(f, media.Limits{})
+		m, err = media.Decode(f, o.limits)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, hint(err))
 	}
 	return m, nil
 }
 
 // pictureVectors are those of the pictures in files. Where one cannot be read its vector is nil and it is among the bad ones.
-func pictureVectors(ctx context.Context, d *embed.Dual, files []string, ground *[3]uint8) ([][]float32, []badPicture, error) {
+func pictureVectors(ctx context.Context, d *embed.Dual, files []string, o decoding) ([][]float32, []badPicture, error) {
+	o = o.by(d)
 	failed := make([]error, len(files))
 	vectors, err := d.Images(ctx, len(files), func(i int) (*media.Image, error) {
-		m, err := readPicture(files[i], ground)
+		m, err := o.read(files[i])
 		if err != nil {
 			failed[i], m = err, media.NewImage(1, 1)
 		}
@@ -111,7 +167,7 @@ func pictureVectors(ctx context.Context, d *embed.Dual, files []string, ground *
 	if err != nil {
 		return nil, nil, err
 	}
-	var bad []badPicture
+	bad := []badPicture{}
 	for i, err := range failed {
 		if err == nil {
 			continue
@@ -129,16 +185,30 @@ func sayBad(c *common, bad []badPicture) {
 			c.say("... and %d more", len(bad)-i)
 			break
 		}
-		c.say("not read: %s: %s", b.File, b.Error)
+		c.say("not read: %s: %s", oneLine(b.File), b.Error)
 	}
 }
 
 // isSheet says whether a file's name is that of a contact sheet.
 func isSheet(path string) bool { return strings.EqualFold(filepath.Ext(path), ".png") }
 
-// pictureCell is a file's cell of a contact sheet.
-func pictureCell(path, note string) sheet.Cell {
-	return sheet.Cell{Name: filepath.Base(path), Note: note, Open: func() (*media.Image, error) { return readPicture(path, &sheet.Paper) }}
+// isOwnSheet says whether a file is a contact sheet that was drawn here.
+func isOwnSheet(path string) bool {
+	if !isSheet(path) {
+		return false
+	}
+	f, err := file.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return sheet.Is(f)
+}
+
+// cell is a file's cell of a contact sheet.
+func (o decoding) cell(path, note string) sheet.Cell {
+	o.ground = &sheet.Paper
+	return sheet.Cell{Name: filepath.Base(path), Note: note, Open: func() (*media.Image, error) { return o.read(path) }}
 }
 
 // writeSheet draws a contact sheet; where there is not room for all cells it says so.

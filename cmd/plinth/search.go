@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +20,10 @@ type searchCmd struct {
 	Texts []string `arg:"" optional:"" help:"What is to be seen in the pictures, each in words."`
 	Image []string `help:"A picture that others shall be like; the flag repeated for several." placeholder:"FILE" sep:"none"`
 	Model string   `required:"" help:"A CLIP: folder or model of the store." placeholder:"DIR|NAME"`
-	Index string   `help:"File of the index. Default: one for the model's name in DIR/.plinth." placeholder:"FILE"`
+	Index string   `help:"File of the index. Default: one for the model's name and the ground in DIR/.plinth." placeholder:"FILE"`
 	Top   int      `default:"10" help:"Pictures shown, the best first." placeholder:"N"`
 	Out   string   `help:"Contact sheet of the pictures found." placeholder:"FILE.png"`
-	groundFlags
+	decodeFlags
 }
 
 func (*searchCmd) Help() string {
@@ -53,28 +55,47 @@ func (s *searchCmd) Run(ctx context.Context, c *common) error {
 	if err := noneEmpty(s.Texts); err != nil {
 		return err
 	}
-	ground, err := s.colour()
+	o, err := s.decoding()
 	if err != nil {
 		return err
 	}
 	if info, err := os.Stat(s.Dir); err != nil || !info.IsDir() {
 		return fmt.Errorf("%s is no folder", s.Dir)
 	}
+	files, err := picturesIn(ctx, "DIR", []string{s.Dir}, true)
+	if err != nil {
+		return err
+	}
+	if s.Out != "" {
+		inputs := s.Image
+		if !isOwnSheet(s.Out) { // that of an earlier search is no picture of the folder
+			inputs = slices.Concat(s.Image, files)
+		}
+		if err := checkOut("--out", s.Out, inputs); err != nil {
+			return err
+		}
+	}
+	if s.Index != "" {
+		if err := checkOut("--index", s.Index, files); err != nil {
+			return err
+		}
+	}
 	d, err := openPairs(c, s.Model)
 	if err != nil {
 		return err
 	}
-	f := &folderIndex{c: c, d: d, dir: s.Dir, ground: ground}
-	if f.path = s.Index; f.path == "" {
-		f.path = filepath.Join(s.Dir, ".plinth", pathName(s.Model)+".index")
+	o = o.by(d)
+	f := &folderIndex{c: c, d: d, dir: s.Dir, how: o, path: s.Index, cache: s.Index == ""}
+	if f.cache {
+		f.path = filepath.Join(s.Dir, ".plinth", pathName(s.Model)+groundName(o.ground)+".index")
 	}
 	began := time.Now()
-	if err := f.update(ctx); err != nil {
+	if err := f.update(ctx, files); err != nil {
 		return err
 	}
 	defer f.index.Close()
 	updated := time.Since(began).Seconds()
-	vectors, err := s.vectors(ctx, d, ground)
+	vectors, err := s.vectors(ctx, d, o)
 	if err != nil {
 		return err
 	}
@@ -96,13 +117,13 @@ func (s *searchCmd) Run(ctx context.Context, c *common) error {
 		for _, h := range list {
 			path := filepath.Join(s.Dir, filepath.FromSlash(h.Key))
 			a.Hits = append(a.Hits, searchHit{path, h.Score})
-			fmt.Fprintf(&b, "%.4f\t%s\n", h.Score, path)
+			fmt.Fprintf(&b, "%.4f\t%s\n", h.Score, oneLine(path))
 		}
 		answers = append(answers, a)
 	}
 	c.say("%s in %s: %d new, %d changed, %d deleted, %d not read, in %.1f s; searched in %.1f ms", plural(f.index.Len(), "picture"), f.path, f.New, f.Changed, f.Deleted, len(f.Bad), updated, 1e3*searched)
 	if s.Out != "" && len(answers) > 0 {
-		if err := s.sheet(c, answers[0]); err != nil {
+		if err := s.sheet(c, answers[0], o); err != nil {
 			return err
 		}
 	}
@@ -127,13 +148,21 @@ func pathName(model string) string {
 	return name
 }
 
+// groundName is a ground as the end of a file's name.
+func groundName(ground *[3]uint8) string {
+	if ground == nil {
+		return ""
+	}
+	return "-" + hex.EncodeToString(ground[:])
+}
+
 // vectors are those of the queries.
-func (s *searchCmd) vectors(ctx context.Context, d *embed.Dual, ground *[3]uint8) ([][]float32, error) {
+func (s *searchCmd) vectors(ctx context.Context, d *embed.Dual, o decoding) ([][]float32, error) {
 	vectors, err := d.Texts(ctx, s.Texts)
 	if err != nil {
 		return nil, err
 	}
-	seen, bad, err := pictureVectors(ctx, d, s.Image, ground)
+	seen, bad, err := pictureVectors(ctx, d, s.Image, o)
 	if err == nil && len(bad) > 0 {
 		err = fmt.Errorf("--image: %s: %s", bad[0].File, bad[0].Error)
 	}
@@ -141,13 +170,13 @@ func (s *searchCmd) vectors(ctx context.Context, d *embed.Dual, ground *[3]uint8
 }
 
 // sheet draws what was found.
-func (s *searchCmd) sheet(c *common, a searchAnswer) error {
+func (s *searchCmd) sheet(c *common, a searchAnswer, o decoding) error {
 	sh := sheet.Sheet{Title: fmt.Sprintf("“%s” in %s", a.Query, s.Dir)}
 	if len(s.Image) > 0 {
 		sh.Title = fmt.Sprintf("like %s, in %s", a.Query, s.Dir)
 	}
 	for _, h := range a.Hits {
-		sh.Cells = append(sh.Cells, pictureCell(h.File, fmt.Sprintf("%.3f", h.Cosine)))
+		sh.Cells = append(sh.Cells, o.cell(h.File, fmt.Sprintf("%.3f", h.Cosine)))
 	}
 	return writeSheet(c, s.Out, &sh)
 }

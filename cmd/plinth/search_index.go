@@ -32,12 +32,13 @@ type folderChanges struct {
 
 // folderIndex follows the pictures of a folder with an index, whose keys are their paths in it, with slashes, and whose notes are stamps.
 type folderIndex struct {
-	c      *common
-	d      *embed.Dual
-	dir    string
-	path   string // of the index
-	ground *[3]uint8
-	index  *index.Index
+	c     *common
+	d     *embed.Dual
+	dir   string
+	path  string // of the index
+	cache bool   // the path is not the user's but ours: what lies there and is no index may go
+	how   decoding
+	index *index.Index
 	folderChanges
 }
 
@@ -57,10 +58,20 @@ func parseStamp(note string) (s stamp) {
 // saveEvery is how many vectors are made before they are saved, so that a run that is interrupted is not lost; of a large index more.
 const saveEvery = 2048
 
-// update opens the index, or makes it, and brings it up to date.
-func (f *folderIndex) update(ctx context.Context) error {
-	if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
-		return err
+// update opens the index, or makes it, and brings it up to date with the files of the folder. Where none of them can be read that is an error, and the
+// folder has no index if it had none.
+func (f *folderIndex) update(ctx context.Context, files []string) error {
+	home := filepath.Dir(f.path)
+	if _, err := os.Stat(home); errors.Is(err, fs.ErrNotExist) {
+		if err := os.Mkdir(home, 0o755); err != nil {
+			return err
+		}
+		defer func() {
+			if f.index == nil || f.index.Len() == 0 {
+				os.Remove(f.path + ".lock")
+				os.Remove(home)
+			}
+		}()
 	}
 	unlock, err := file.Lock(f.path + ".lock")
 	if err != nil {
@@ -70,10 +81,7 @@ func (f *folderIndex) update(ctx context.Context) error {
 	if err := f.open(ctx); err != nil {
 		return err
 	}
-	files, err := picturesIn(ctx, f.dir, []string{f.dir})
-	if err != nil {
-		return err
-	}
+	f.Bad = []badPicture{}
 	rows, hashes := map[string]int{}, map[string]int{}
 	for i := range f.index.Len() {
 		rows[f.index.Key(i)] = i
@@ -88,6 +96,9 @@ func (f *folderIndex) update(ctx context.Context) error {
 		}
 		key := filepath.ToSlash(rel)
 		row, had := rows[key]
+		if !had && isOwnSheet(path) {
+			continue
+		}
 		delete(rows, key)
 		var before stamp
 		if had {
@@ -126,7 +137,13 @@ func (f *folderIndex) update(ctx context.Context) error {
 		return err
 	}
 	sayBad(f.c, f.Bad)
-	return f.save(&change)
+	if err := f.save(&change); err != nil {
+		return err
+	}
+	if f.index.Len() == 0 {
+		return errors.Join(errNoneRead, f.index.Close())
+	}
+	return nil
 }
 
 // unseen is a picture that still has no vector; had tells that the index has one of an earlier picture in its place.
@@ -145,7 +162,7 @@ func (f *folderIndex) see(ctx context.Context, change *index.Change, fresh []uns
 		for i, e := range part {
 			names[i] = filepath.Join(f.dir, filepath.FromSlash(e.Key))
 		}
-		vectors, bad, err := pictureVectors(ctx, f.d, names, f.ground)
+		vectors, bad, err := pictureVectors(ctx, f.d, names, f.how)
 		if err != nil {
 			return errors.Join(err, f.save(change))
 		}
@@ -176,11 +193,10 @@ func (f *folderIndex) see(ctx context.Context, change *index.Change, fresh []uns
 
 // save writes a change, where there is one, and empties it.
 func (f *folderIndex) save(change *index.Change) error {
-	_, err := os.Stat(f.path)
-	if err == nil && len(change.Put) == 0 && len(change.Delete) == 0 {
+	if len(change.Put) == 0 && len(change.Delete) == 0 {
 		return nil
 	}
-	err = f.index.Save(f.path, *change)
+	err := f.index.Save(f.path, *change)
 	*change = index.Change{}
 	return err
 }
@@ -216,15 +232,22 @@ func plainError(err error) error {
 	return err
 }
 
-// open reads the index. One that another model made is made anew.
+// open reads the index. One that another model made is made anew, and so is a damaged one that is not the user's own file.
 func (f *folderIndex) open(ctx context.Context) error {
 	mark, err := f.mark(ctx)
 	if err != nil {
 		return err
 	}
 	x, err := index.Open(f.path)
+	if err == nil {
+		if err = x.Verify(); err != nil {
+			x.Close()
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, index.ErrFormat) && f.cache:
+		f.c.say("note: %v; it is made anew", err)
 	case err != nil:
 		return fmt.Errorf("%w; delete it, and it is made anew", err)
 	case x.Dim() == f.d.Size() && sameMark(x.Note, mark):
@@ -248,8 +271,8 @@ func (f *folderIndex) open(ctx context.Context) error {
 // mark tells what made an index: the model, and the ground.
 func (f *folderIndex) mark(ctx context.Context) (string, error) {
 	mark, err := modelMark(ctx, f.d)
-	if f.ground != nil {
-		mark += " over " + hex.EncodeToString(f.ground[:])
+	if f.how.ground != nil {
+		mark += " over " + hex.EncodeToString(f.how.ground[:])
 	}
 	return mark, err
 }

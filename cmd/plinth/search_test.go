@@ -67,7 +67,7 @@ func TestSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := []string{"album/birds/bald_eagle.jpg", "album/birds/pelican.jpg", "album/cat.png", "album/coffee.png", "album/rocket.jpg"}
-	seen, bad, err := pictureVectors(t.Context(), d, files, nil)
+	seen, bad, err := pictureVectors(t.Context(), d, files, decoding{})
 	if err != nil || len(bad) > 0 {
 		t.Fatal(err, bad)
 	}
@@ -111,12 +111,15 @@ func TestSearch(t *testing.T) {
 			t.Errorf("the picture most like %s is %v", want, h)
 		}
 	}
-	text := ok(t, args("search --model dual album --ground ffffff cat --top 1")...)
+	text := ok(t, args("search --model dual album --ground 000000 cat --top 1")...)
 	if strings.Count(text, "\n") != 1 || !strings.HasSuffix(strings.TrimSpace(text), ".png") && !strings.HasSuffix(strings.TrimSpace(text), ".jpg") {
 		t.Errorf("plain output: %q", text)
 	}
 	if s = search(t, "a bird", "--index", "elsewhere.index"); s.New != 3 {
 		t.Errorf("an index elsewhere: %+v", s)
+	}
+	if s = search(t, "a bird"); s.New != 0 || s.Pictures != 3 {
+		t.Errorf("another ground or another index has changed the folder's: %+v", s)
 	}
 	write(t, "elsewhere.index", "something else")
 	fails(t, 1, "elsewhere.index", args("search --model dual album cat --index elsewhere.index")...)
@@ -125,4 +128,58 @@ func TestSearch(t *testing.T) {
 	fails(t, 2, "--out", args("search --model dual album cat --out hits.jpg")...)
 	fails(t, 2, "--top", args("search --model dual album cat --top 0")...)
 	fails(t, 2, "--ground", args("search --model dual album cat --ground red")...)
+}
+
+// The folder's index is only a cache: a damaged one is made anew, with a note; one that --index names is not touched.
+func TestSearchDamaged(t *testing.T) {
+	photos := testkit.Data(t, "images/photos")
+	dualFolder(t)
+	album(t, photos, "album", "coffee.png", "cat.png")
+	const at = "album/.plinth/dual-ffffff.index" // white, as the folder says
+	search(t)
+	good := read(t, at)
+	for name, bad := range map[string]string{"empty": "", "cut": good[:len(good)/2], "flipped": good[:len(good)/2] + string(good[len(good)/2]^1) + good[len(good)/2+1:], "another thing": "text"} {
+		write(t, at, bad)
+		code, out, errs := plinth(args("search --model dual album --image album/cat.png --top 1")...)
+		if code != 0 || !strings.Contains(errs, "made anew") || !strings.HasSuffix(out, "cat.png\n") || read(t, at) != good {
+			t.Errorf("%s: exit code %d, %q, %s", name, code, out, errs)
+		}
+		write(t, "own.index", bad)
+		fails(t, 1, "own.index", args("search --model dual album cat --index own.index")...)
+		if read(t, "own.index") != bad {
+			t.Errorf("%s: a file of the user's was written over", name)
+		}
+	}
+}
+
+// What search writes stays out of the pictures, pictures stay what they are, and a folder without any is left as it was.
+func TestSearchOutputs(t *testing.T) {
+	photos := testkit.Data(t, "images/photos")
+	dualFolder(t)
+	album(t, photos, "album", "coffee.png", "cat.png")
+	for range 2 { // the second time over the sheet of the first
+		if s := search(t, "a cat", "--out", "album/hits.png"); s.Pictures != 2 || s.New+s.Changed > 2 || len(s.Bad) != 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	if s := search(t, "a cat"); s.Pictures != 2 || s.New != 0 {
+		t.Errorf("the sheet is among the pictures: %+v", s)
+	}
+	before := read(t, "album/cat.png")
+	fails(t, 2, "would be lost", args("search --model dual album cat --out album/cat.png")...)
+	fails(t, 2, "would be lost", args("search --model dual album cat --index album/cat.png")...)
+	if read(t, "album/cat.png") != before {
+		t.Error("a picture was written over")
+	}
+	fails(t, 1, "no folder nodir", args("search --model dual album cat --out nodir/x.png")...)
+	fails(t, 1, "no folder nodir", args("search --model dual album cat --index nodir/x.index")...)
+	for name, want := range map[string]string{"none.txt": "no picture (", "none.png": "no picture could be read"} {
+		dir := strings.TrimPrefix(filepath.Ext(name), ".")
+		album(t, photos, dir)
+		write(t, filepath.Join(dir, name), "no picture")
+		fails(t, 1, want, "search", "--model", "dual", dir, "cat")
+		if list, err := os.ReadDir(dir); err != nil || len(list) != 1 {
+			t.Errorf("%s: left behind: %v (%v)", dir, list, err)
+		}
+	}
 }

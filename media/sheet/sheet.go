@@ -2,6 +2,7 @@
 package sheet
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/color"
@@ -66,13 +67,31 @@ var (
 	grey  = color.NRGBA{0xcd, 0xcd, 0xc8, 0xff}
 )
 
-// PNG writes the sheet as a PNG file.
+// mark is a chunk of text behind the header of a sheet's PNG file, by which Is knows it.
+const (
+	mark      = "\x00\x00\x00\x1dtEXtSoftware\x00plinth contact sheet\xef\x67\x3c\xf9"
+	headBytes = 8 + 25 // the signature and IHDR
+)
+
+// Is says whether what r begins with is a sheet that PNG wrote.
+func Is(r io.Reader) bool {
+	b := make([]byte, headBytes+len(mark))
+	_, err := io.ReadFull(r, b)
+	return err == nil && string(b[headBytes:]) == mark
+}
+
+// PNG writes the sheet as a PNG file, which says that it is one: who reads a folder's pictures can leave it out.
 func (s *Sheet) PNG(w io.Writer) error {
 	p, err := s.paint(s.Cells[:min(len(s.Cells), MaxCells)])
 	if err != nil {
 		return err
 	}
-	return png.Encode(w, p)
+	var b bytes.Buffer
+	if err := png.Encode(&b, p); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, io.MultiReader(bytes.NewReader(b.Next(headBytes)), strings.NewReader(mark), &b))
+	return err
 }
 
 func (s *Sheet) paint(cells []Cell) (*image.RGBA, error) {

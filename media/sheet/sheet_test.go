@@ -25,9 +25,16 @@ func TestPNG(t *testing.T) {
 	if err := s.PNG(&b); err != nil {
 		t.Fatal(err)
 	}
+	if !sheet.Is(bytes.NewReader(b.Bytes())) {
+		t.Error("a sheet is not known as one")
+	}
+	var plain bytes.Buffer
 	m, err := png.Decode(&b)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := png.Encode(&plain, m); err != nil || sheet.Is(&plain) {
+		t.Errorf("another picture is taken for a sheet (%v)", err)
 	}
 	if w, h := m.Bounds().Dx(), m.Bounds().Dy(); w != 496 || h != 372 {
 		t.Errorf("%d x %d", w, h)
