@@ -328,6 +328,43 @@ func TestPatchDropout(t *testing.T) {
 	}
 }
 
+// The cost times the rows of a step is the arithmetic of its pictures and texts: all of it, a share of the patches, and a third of a locked tower.
+func TestCLIPCost(t *testing.T) {
+	o := &CLIP{Model: tinyClip(t, false), Pairs: colours(t, 8)}
+	all := func() float64 {
+		p, err := o.Part(nil, 0, 0, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := o.Cost(8)
+		return (c.Matrix + c.Attention) * float64(p.Tokens()) / 8
+	}
+	pictures := func(patches int) float64 { m, a := o.Model.ImageFLOPs(patches); return m + a }
+	m, a := o.Model.TextFLOPs(3)
+	texts := m + a
+	check := func(what string, want float64) {
+		t.Helper()
+		if got := all(); math.Abs(got-want) > 1e-9*want {
+			t.Errorf("%s: %v operations a pair, want %v", what, got, want)
+		}
+	}
+	check("whole", pictures(4)+texts)
+	o.Drop = 0.5
+	if pictures(2) > 0.7*pictures(4) {
+		t.Errorf("%v operations for half of the patches, %v for all", pictures(2), pictures(4))
+	}
+	check("half of the patches", pictures(2)+texts)
+	for _, p := range o.Model.Params() {
+		if strings.HasPrefix(p.Name, "vision_model.") || p.Name == "visual_projection.weight" {
+			p.T().SetTrain(false)
+		}
+	}
+	check("locked", pictures(2)/3+texts)
+	o = &CLIP{Model: tinyResNet(t), Pairs: coloursOf(t, 8, 32)}
+	m, a = o.Model.TextFLOPs(3)
+	check("a ResNet", pictures(0)+m+a)
+}
+
 // The objective learns, in parts and as a whole, with both losses; the retrieval of held-out pairs is then right.
 func TestCLIPLearns(t *testing.T) {
 	for _, sigmoid := range []bool{false, true} {
