@@ -148,16 +148,22 @@ func TestRecall(t *testing.T) {
 	// Three pictures on the axes; the first has two texts, the second's is nearer to the third picture.
 	images := []float32{1, 0, 0, 0, 1, 0, 0, 0, 1}
 	texts := []float32{1, 0, 0, 0, 1, 0.5, 0, 1, 2, 0, 0, 1}
-	r := recall(ref.New(), images, texts, 3, []int{0, 0, 1, 2})
+	r := recall(ref.New(), images, texts, 3, []int{0, 0, 1, 2}, []int{0, 1, 2, 3})
 	want := Recall{3, 4, [3]float64{2. / 3, 1, 1}, [3]float64{2. / 4, 1, 1}}
 	for i := range Ranks {
 		if math.Abs(r.ImageToText[i]-want.ImageToText[i]) > 1e-9 || math.Abs(r.TextToImage[i]-want.TextToImage[i]) > 1e-9 {
 			t.Fatalf("%+v, want %+v", r, want)
 		}
 	}
-	same := recall(ref.New(), slices.Repeat([]float32{1}, 12), slices.Repeat([]float32{1}, 12), 1, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})
+	each := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+	same := recall(ref.New(), slices.Repeat([]float32{1}, 12), slices.Repeat([]float32{1}, 12), 1, each, each)
 	if same.ImageToText[2] != 0 || same.TextToImage[0] != 0 {
 		t.Errorf("features that are all the same find %+v", same)
+	}
+	// Two classes of two pictures each: a caption is right for all pictures of its class, the third picture is nearer to the other one.
+	classes := recall(ref.New(), []float32{1, 0, 0.8, 0.1, 0.9, 0.2, 0, 1}, []float32{1, 0, 1, 0, 0, 1, 0, 1}, 2, []int{0, 1, 2, 3}, []int{0, 0, 1, 1})
+	if classes.ImageToText[0] != 0.75 || math.Abs(classes.TextToImage[0]-1) > 1e-9 {
+		t.Errorf("classes: %+v", classes)
 	}
 }
 
