@@ -47,6 +47,19 @@ func (o *CLIP) State() []nn.Named {
 // Sizes are those of the tower for texts.
 func (o *CLIP) Sizes() model.Sizes { return o.Model.Sizes() }
 
+// Cost is the arithmetic per row of both towers, of pictures with the patches that are seen and texts of the pairs' mean length, whatever seq is. A locked tower has
+// no backward pass, which is two thirds of training: a third of it counts. What a batch in parts computes again does not.
+func (o *CLIP) Cost(int) model.Cost {
+	m := o.Model
+	im, ia := m.ImageFLOPs(o.seen())
+	tm, ta := m.TextFLOPs(o.Pairs.Tokens())
+	lockedImages, lockedTexts := o.locked()
+	share := map[bool]float64{true: 1. / 3, false: 1}
+	u, v := share[lockedImages], share[lockedTexts]
+	n := float64(m.Rows()-o.patches()+o.seen()) + o.Pairs.Tokens()
+	return model.Cost{Params: nn.Count(m.Params()), Matrix: (u*im + v*tm) / n, Attention: (u*ia + v*ta) / n}
+}
+
 // Fingerprint is that of the pairs and of what is dropped.
 func (o *CLIP) Fingerprint() string {
 	return fmt.Sprintf("%s drop %v %d", o.Pairs.Fingerprint(), o.Drop, o.Seed)
@@ -138,8 +151,7 @@ func (p *clipPart) drop(step, n int) {
 		p.keep = nil
 		return
 	}
-	patches := p.patches()
-	kept := max(1, int(math.Round(float64(patches)*(1-p.o.Drop))))
+	patches, kept := p.o.patches(), p.o.seen()
 	for i := range n {
 		order := random.NewPerm(uint64(patches), random.NewKey(p.o.Seed, uint64(step), uint64(p.from+i)).Named("patches"))
 		list := make([]int32, kept)
@@ -152,18 +164,26 @@ func (p *clipPart) drop(step, n int) {
 }
 
 // patches is the number of those of a picture; 0 of a tower that has none.
-func (p *clipPart) patches() int {
-	if p.o.Model.ViT == nil {
+func (o *CLIP) patches() int {
+	if o.Model.ViT == nil {
 		return 0
 	}
-	return p.o.Model.ViT.Config.Patches()
+	return o.Model.ViT.Config.Patches()
+}
+
+// seen is the number of those that are not dropped.
+func (o *CLIP) seen() int {
+	if o.Drop == 0 || o.Model.ViT == nil {
+		return o.patches()
+	}
+	return max(1, int(math.Round(float64(o.patches())*(1-o.Drop))))
 }
 
 // Tokens is the number of rows of both towers: patches that are seen, with a class token for each picture where there is one, and tokens of the texts.
 func (p *clipPart) Tokens() int {
 	rows := p.o.Model.Rows()
 	if p.keep != nil {
-		rows -= p.patches() - len(p.keep[0])
+		rows -= p.o.patches() - len(p.keep[0])
 	}
 	return len(p.b.Lengths)*rows + len(p.b.IDs)
 }

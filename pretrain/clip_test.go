@@ -148,16 +148,22 @@ func TestRecall(t *testing.T) {
 	// Three pictures on the axes; the first has two texts, the second's is nearer to the third picture.
 	images := []float32{1, 0, 0, 0, 1, 0, 0, 0, 1}
 	texts := []float32{1, 0, 0, 0, 1, 0.5, 0, 1, 2, 0, 0, 1}
-	r := recall(ref.New(), images, texts, 3, []int{0, 0, 1, 2})
+	r := recall(ref.New(), images, texts, 3, []int{0, 0, 1, 2}, []int{0, 1, 2, 3})
 	want := Recall{3, 4, [3]float64{2. / 3, 1, 1}, [3]float64{2. / 4, 1, 1}}
 	for i := range Ranks {
 		if math.Abs(r.ImageToText[i]-want.ImageToText[i]) > 1e-9 || math.Abs(r.TextToImage[i]-want.TextToImage[i]) > 1e-9 {
 			t.Fatalf("%+v, want %+v", r, want)
 		}
 	}
-	same := recall(ref.New(), slices.Repeat([]float32{1}, 12), slices.Repeat([]float32{1}, 12), 1, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})
+	each := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+	same := recall(ref.New(), slices.Repeat([]float32{1}, 12), slices.Repeat([]float32{1}, 12), 1, each, each)
 	if same.ImageToText[2] != 0 || same.TextToImage[0] != 0 {
 		t.Errorf("features that are all the same find %+v", same)
+	}
+	// Two classes of two pictures each: a caption is right for all pictures of its class, the third picture is nearer to the other one.
+	classes := recall(ref.New(), []float32{1, 0, 0.8, 0.1, 0.9, 0.2, 0, 1}, []float32{1, 0, 1, 0, 0, 1, 0, 1}, 2, []int{0, 1, 2, 3}, []int{0, 0, 1, 1})
+	if classes.ImageToText[0] != 0.75 || math.Abs(classes.TextToImage[0]-1) > 1e-9 {
+		t.Errorf("classes: %+v", classes)
 	}
 }
 
@@ -326,6 +332,43 @@ func TestPatchDropout(t *testing.T) {
 	if p, _ := o.Part(nil, 0, 0, 8); p.Tokens() != 8*(1+2)+8*3 {
 		t.Errorf("%d rows", p.Tokens())
 	}
+}
+
+// The cost times the rows of a step is the arithmetic of its pictures and texts: all of it, a share of the patches, and a third of a locked tower.
+func TestCLIPCost(t *testing.T) {
+	o := &CLIP{Model: tinyClip(t, false), Pairs: colours(t, 8)}
+	all := func() float64 {
+		p, err := o.Part(nil, 0, 0, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := o.Cost(8)
+		return (c.Matrix + c.Attention) * float64(p.Tokens()) / 8
+	}
+	pictures := func(patches int) float64 { m, a := o.Model.ImageFLOPs(patches); return m + a }
+	m, a := o.Model.TextFLOPs(3)
+	texts := m + a
+	check := func(what string, want float64) {
+		t.Helper()
+		if got := all(); math.Abs(got-want) > 1e-9*want {
+			t.Errorf("%s: %v operations a pair, want %v", what, got, want)
+		}
+	}
+	check("whole", pictures(4)+texts)
+	o.Drop = 0.5
+	if pictures(2) > 0.7*pictures(4) {
+		t.Errorf("%v operations for half of the patches, %v for all", pictures(2), pictures(4))
+	}
+	check("half of the patches", pictures(2)+texts)
+	for _, p := range o.Model.Params() {
+		if strings.HasPrefix(p.Name, "vision_model.") || p.Name == "visual_projection.weight" {
+			p.T().SetTrain(false)
+		}
+	}
+	check("locked", pictures(2)/3+texts)
+	o = &CLIP{Model: tinyResNet(t), Pairs: coloursOf(t, 8, 32)}
+	m, a = o.Model.TextFLOPs(3)
+	check("a ResNet", pictures(0)+m+a)
 }
 
 // The objective learns, in parts and as a whole, with both losses; the retrieval of held-out pairs is then right.

@@ -12,8 +12,9 @@ import (
 var Ranks = [3]int{1, 5, 10}
 
 // Recall is how well pictures and texts find each other by their cosines: the share of pictures that have one of their own texts among the first 1, 5 and 10 of
-// all texts, and of texts whose own picture is among the first of all pictures. Of equal cosines the other one's comes first, so that features which are all
-// the same find nothing.
+// all texts, and of texts whose own picture is among the first of all pictures. A caption that several pictures have, as those of one class do, is each one's own, and
+// counts once among the texts that stand before a picture's.
+// Of equal cosines the other one's comes first, so that features which are all the same find nothing.
 type Recall struct {
 	Pictures, Texts          int
 	ImageToText, TextToImage [3]float64
@@ -35,7 +36,8 @@ func (o *CLIP) Evaluate(ctx context.Context, t *tensor.Tape, held *imagetext.Set
 	}
 	p := &clipPart{o: o}
 	var images, texts, first []float32
-	var owner []int
+	var owner, says []int
+	known := map[string]int{} // captions
 	E := o.Model.Config.Projection
 	for from := 0; from < n; from += once {
 		if err := ctx.Err(); err != nil {
@@ -52,6 +54,12 @@ func (o *CLIP) Evaluate(ctx context.Context, t *tensor.Tape, held *imagetext.Set
 		}
 		t.Reset()
 		texts = append(texts, p.texts(t).F32()...)
+		for _, caption := range p.b.Captions {
+			if _, ok := known[caption]; !ok {
+				known[caption] = len(known)
+			}
+			says = append(says, known[caption])
+		}
 		for i := from; i < to; i++ {
 			at := len(owner) * E
 			first = append(first, texts[at:at+E]...)
@@ -76,18 +84,23 @@ func (o *CLIP) Evaluate(ctx context.Context, t *tensor.Tape, held *imagetext.Set
 		s.Loss += sum / float64(to-from)
 	}
 	s.Loss /= float64(max(1, batches))
-	s.Recall = recall(t.Kernels(), images, texts, E, owner)
+	s.Recall = recall(t.Kernels(), images, texts, E, owner, says)
 	return s, nil
 }
 
-// recall is that of pictures [P, E] and texts [T, E]; text i belongs to picture owner[i], and the texts of a picture follow each other.
-func recall(k *kernel.Set, images, texts []float32, E int, owner []int) Recall {
+// recall is that of pictures [P, E] and texts [T, E]; text i belongs to picture owner[i], and to all pictures that have a text which says the same, says[i].
+func recall(k *kernel.Set, images, texts []float32, E int, owner, says []int) Recall {
 	r := Recall{Pictures: len(images) / E, Texts: len(owner)}
 	var u, v units
 	u.set(images, E)
 	v.set(texts, E)
 	cosines := make([]float32, r.Texts*r.Pictures)
 	k.MatMul(&kernel.MatMul{M: r.Texts, N: r.Pictures, K: E, A: kernel.OfF32(v.rows), B: kernel.OfF32(u.rows), C: kernel.OfF32(cosines), TransB: true})
+	type pair struct{ picture, says int }
+	right := map[pair]bool{}
+	for i, own := range owner {
+		right[pair{own, says[i]}] = true
+	}
 	best := make([]float32, r.Pictures) // of each picture, the cosine of the best of its texts
 	for i := range best {
 		best[i] = -2
@@ -97,16 +110,20 @@ func recall(k *kernel.Set, images, texts []float32, E int, owner []int) Recall {
 		best[own] = max(best[own], row[own])
 		before := 0
 		for j, c := range row {
-			if j != own && c >= row[own] {
+			if c >= row[own] && !right[pair{j, says[i]}] {
 				before++
 			}
 		}
 		count(&r.TextToImage, before, 1/float64(r.Texts))
 	}
-	before := make([]int, r.Pictures)
-	for i, own := range owner {
+	before, seen := make([]int, r.Pictures), map[int]bool{}
+	for i := range owner {
+		if seen[says[i]] {
+			continue
+		}
+		seen[says[i]] = true
 		for j, c := range cosines[i*r.Pictures : (i+1)*r.Pictures] {
-			if j != own && c >= best[j] {
+			if c >= best[j] && !right[pair{j, says[i]}] {
 				before[j]++
 			}
 		}

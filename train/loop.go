@@ -59,7 +59,9 @@ type Loop struct {
 	loaded  bool // pos comes from a checkpoint
 	log     *metrics
 	seconds float64 // spent in steps
-	trained int64   // tokens of this process
+
+	measures map[string]float64 // of the last validation
+	trained  int64              // tokens of this process
 
 	parts    []Part    // of one step, reused
 	of, sums []float64 // of the terms of its loss
@@ -233,7 +235,7 @@ func (l *Loop) after(ctx context.Context, s stepResult) error {
 		}
 		if ok {
 			e.ValLoss, e.ValBitsPerByte = l.pos.ValLoss, l.pos.ValBitsPerByte
-			e.found(l.h)
+			e.found(l.measures)
 			l.pos.Stopped = l.h.Stop != nil && l.h.Stop()
 		}
 	}
@@ -278,6 +280,9 @@ func (l *Loop) validate(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("train: validation after step %d: loss %v, %v bits per byte: %w", l.pos.Step, loss, bpb, ErrSpike)
 	}
 	l.pos.ValLoss, l.pos.ValBitsPerByte = loss, bpb
+	if l.h.Found != nil {
+		l.measures = l.h.Found()
+	}
 	return true, nil
 }
 
@@ -292,7 +297,7 @@ func (l *Loop) finish(ctx context.Context) error {
 	}
 	if ok {
 		e := Event{Kind: "validation", Step: l.pos.Step, ValLoss: l.pos.ValLoss, ValBitsPerByte: l.pos.ValBitsPerByte}
-		e.found(l.h)
+		e.found(l.measures)
 		if err := l.report(e); err != nil {
 			return err
 		}
@@ -305,7 +310,7 @@ func (l *Loop) finish(ctx context.Context) error {
 	if l.o.RunDir == "" {
 		return nil
 	}
-	b, err := json.MarshalIndent(ended{l.pos.Step, l.pos.Tokens, l.pos.Loss, l.pos.ValLoss, l.pos.ValBitsPerByte}, "", "  ")
+	b, err := json.MarshalIndent(ended{l.pos.Step, l.pos.Tokens, l.pos.Loss, l.pos.ValLoss, l.pos.ValBitsPerByte, l.measures, l.pos.Alarm}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -318,7 +323,10 @@ type ended struct {
 	Tokens         int64   `json:"tokens"`
 	Loss           float64 `json:"loss"`
 	ValLoss        float64 `json:"val_loss"`
-	ValBitsPerByte float64 `json:"val_bits_per_byte"`
+	ValBitsPerByte float64 `json:"val_bits_per_byte,omitempty"` // masked tokens and pairs have none
+
+	Measures map[string]float64 `json:"measures,omitempty"` // of the last validation
+	Alarm    string             `json:"alarm,omitempty"`
 }
 
 // finished reports whether the loaded run was done, and takes over its last validation.
@@ -338,7 +346,7 @@ func (l *Loop) finished() (bool, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return false, fmt.Errorf("train: %s: %w", path, err)
 	}
-	l.pos.ValLoss, l.pos.ValBitsPerByte = r.ValLoss, r.ValBitsPerByte
+	l.pos.ValLoss, l.pos.ValBitsPerByte, l.measures = r.ValLoss, r.ValBitsPerByte, r.Measures
 	return r.Steps == l.pos.Step, nil
 }
 

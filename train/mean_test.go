@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -144,9 +145,9 @@ func (g *guarded) Join(tape *tensor.Tape, parts []Part) {
 }
 
 func TestAlarm(t *testing.T) {
-	run := func(on string) (alarms []Event, g *guarded, dir string, err error) {
-		g, dir = &guarded{twoHeads: newTwoHeads(), from: 3, to: 16}, tempDir(t)
-		o := Options{Steps: 20, Batch: 8, Micro: 4, AlarmSteps: 5, OnAlarm: on, OnSpike: "ignore", RunDir: dir}
+	run := func(on string, from, to int) (alarms []Event, g *guarded, dir string, r Result, err error) {
+		g, dir = &guarded{twoHeads: newTwoHeads(), from: from, to: to}, tempDir(t)
+		o := Options{Steps: 20, Batch: 8, Micro: 4, Warmup: 2, AlarmSteps: 5, OnAlarm: on, OnSpike: "ignore", RunDir: dir}
 		l, err := Minimize(g, kernels(), o, Hooks{Progress: func(e Event) {
 			if e.Kind == "alarm" {
 				alarms = append(alarms, e)
@@ -158,25 +159,41 @@ func TestAlarm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = l.Run(t.Context())
-		return alarms, g, dir, err
+		r, err = l.Run(t.Context())
+		return alarms, g, dir, r, err
 	}
-	alarms, g, dir, err := run("")
+	alarms, g, dir, r, err := run("", 3, 16)
 	if err != nil || len(alarms) != 2 || alarms[0].Step != 7 || alarms[1].Step != 12 || !strings.Contains(alarms[1].Message, "for 10 steps") || !strings.Contains(alarms[1].Message, "it is stuck") {
 		t.Errorf("alarms %+v, %v", alarms, err)
 	}
 	if g.settled != 20 || g.joined != 20 {
 		t.Errorf("settled %d times, joined %d times, of 20 steps", g.settled, g.joined)
 	}
+	if r.Alarm != "" {
+		t.Errorf("a run that got better ends with %q", r.Alarm)
+	}
 	_, lines, err := readMetrics(filepath.Join(dir, MetricsFile), 20, 0)
 	if err != nil || len(lines) != 22 || lines[7].Kind != "alarm" || lines[0].Measures["at"] != 1 {
 		t.Errorf("%d lines of metrics, %v", len(lines), err)
 	}
-	alarms, g, dir, err = run("stop")
+	// Steps of the warm-up do not count, and what holds to the end is in the result.
+	alarms, _, dir, r, err = run("", 1, 99)
+	if err != nil || len(alarms) != 3 || alarms[0].Step != 7 || !strings.Contains(r.Alarm, "for 15 steps") {
+		t.Errorf("alarms %+v, result %q, %v", alarms, r.Alarm, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, ResultFile)); err != nil || !strings.Contains(string(b), "for 15 steps") {
+		t.Errorf("%s: %s, %v", ResultFile, b, err)
+	}
+	alarms, g, dir, _, err = run("stop", 3, 16)
 	if !errors.Is(err, ErrAlarm) || len(alarms) != 1 || g.settled != 7 {
 		t.Errorf("stop: %+v after %d steps, %v", alarms, g.settled, err)
 	}
 	if list, err := listStates(dir); err != nil || len(list) == 0 || list[len(list)-1].step != 7 {
 		t.Errorf("the stopped run is not saved: %v, %v", list, err)
+	}
+	for steps, want := range map[int]int{3: 1, 60: 12, 1000: 100} {
+		if o, err := (Options{Steps: steps}).Resolve(g.Sizes()); err != nil || o.AlarmSteps != want {
+			t.Errorf("of %d steps %d are waited for, %v", steps, o.AlarmSteps, err)
+		}
 	}
 }

@@ -56,12 +56,12 @@ func (l *Loop) event(s stepResult) Event {
 	return e
 }
 
-// found takes over what a validation found.
-func (e *Event) found(h Hooks) {
-	if h.Found == nil {
+// found adds what a validation found.
+func (e *Event) found(measures map[string]float64) {
+	if len(measures) == 0 {
 		return
 	}
-	all := h.Found()
+	all := maps.Clone(measures)
 	maps.Copy(all, e.Measures)
 	e.Measures = all
 }

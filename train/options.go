@@ -66,7 +66,7 @@ type Options struct {
 	MaxRewinds  int     `json:"max_rewinds"`  // a run that rewound so often stops at the next spike; 10
 
 	OnAlarm    string `json:"on_alarm"`    // when an objective sees that nothing is learnt: warn or stop; warn
-	AlarmSteps int    `json:"alarm_steps"` // steps one after the other of which it sees so; 100
+	AlarmSteps int    `json:"alarm_steps"` // steps one after the other, behind the warm-up, of which it sees so; Steps/5, 1 to 100
 
 	RunDir    string  `json:"-"` // the run directory; empty: nothing is written, and nothing can be rewound
 	Resume    bool    `json:"-"` // go on from the newest whole checkpoint; without it a directory that holds one is refused
@@ -109,7 +109,7 @@ func (o Options) Resolve(s model.Sizes) (Options, error) {
 	set(&o.RewindSteps, max(1, min(100, o.Steps/50)))
 	set(&o.SkipBatches, 3*o.RewindSteps)
 	set(&o.MaxRewinds, 10)
-	set(&o.AlarmSteps, 100)
+	set(&o.AlarmSteps, max(1, min(100, o.Steps/5)))
 	for _, c := range []struct {
 		flag  string
 		v     *string

@@ -16,12 +16,16 @@ type Result struct {
 	ValBitsPerByte  float64 `json:"val_bits_per_byte"`
 	PeakRSS         int64   `json:"peak_rss_bytes"` // of this process; 0: unknown
 	RunDir          string  `json:"run_dir"`
+
+	Measures map[string]float64 `json:"measures,omitempty"` // what the last validation found beside its loss
+	Alarm    string             `json:"alarm,omitempty"`    // why it looks, from some step to the last, as if nothing were learnt
 }
 
 func (l *Loop) result() Result {
 	r := Result{
 		Params: nn.Count(l.params), Steps: l.pos.Step, Tokens: l.pos.Tokens, Seconds: l.seconds, Loss: l.pos.Loss,
 		ValLoss: l.pos.ValLoss, ValBitsPerByte: l.pos.ValBitsPerByte, PeakRSS: peakRSS(), RunDir: l.o.RunDir,
+		Measures: l.measures, Alarm: l.pos.Alarm,
 	}
 	if l.seconds > 0 {
 		r.TokensPerSecond = float64(l.trained) / l.seconds

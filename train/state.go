@@ -33,8 +33,9 @@ type position struct {
 	Loss           float64   `json:"loss"`
 	ValLoss        float64   `json:"val_loss"`
 	ValBitsPerByte float64   `json:"val_bits_per_byte"`
-	Losses         []float64 `json:"losses"`        // the last ones, for the spike detector
-	Ill            int       `json:"ill,omitempty"` // steps up to now of which the objective saw that nothing is learnt
+	Losses         []float64 `json:"losses"`          // the last ones, for the spike detector
+	Ill            int       `json:"ill,omitempty"`   // steps up to now of which the objective saw that nothing is learnt
+	Alarm          string    `json:"alarm,omitempty"` // the last one, where all steps since then were such
 }
 
 // saved is state.json.

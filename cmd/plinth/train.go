@@ -73,7 +73,7 @@ type trainCmd struct {
 	OnSpike     string  `group:"Safety" enum:"rewind,stop,ignore" default:"rewind" help:"On a loss spike or NaN: rewind and skip batches, stop, or ignore."`
 	SpikeFactor float64 `placeholder:"F" group:"Safety" default:"2" help:"A spike is a loss above this many times the recent median."`
 	OnAlarm     string  `group:"Safety" enum:"warn,stop" default:"warn" help:"When clip's loss stays at that of a guess, or all pictures get the same features: warn or stop."`
-	AlarmSteps  int     `placeholder:"N" group:"Safety" default:"100" help:"Steps of that before the alarm."`
+	AlarmSteps  int     `placeholder:"N" group:"Safety" help:"Steps of that, behind the warm-up, before the alarm; 0 means a fifth of the run, 100 at most."`
 	SaveEvery   int     `placeholder:"N" group:"Safety" help:"Steps between checkpoints; 0 means a tenth of the run."`
 	Keep        int     `placeholder:"N" group:"Safety" default:"2" help:"Checkpoints kept."`
 	ValEvery    int     `placeholder:"N" group:"Safety" help:"Steps between validations; 0 means a tenth of the run; --val-every=-1 only the last."`
@@ -178,7 +178,7 @@ func (t *trainCmd) do(ctx context.Context, line *kong.Context, c *common, job tr
 	}
 	finished := loop.Step() == o.Steps
 	t.Steps, t.Batch, t.Micro, t.Seq, t.LR, t.Warmup = o.Steps, o.Batch, o.Micro, o.Seq, o.LR, o.Warmup
-	t.SaveEvery, t.ValEvery, t.SampleEvery = o.SaveEvery, o.ValEvery, o.SampleEvery
+	t.SaveEvery, t.ValEvery, t.SampleEvery, t.AlarmSteps = o.SaveEvery, o.ValEvery, o.SampleEvery, o.AlarmSteps
 	if err := saveRecipe(line, t.Out); err != nil {
 		return err
 	}
@@ -190,21 +190,28 @@ func (t *trainCmd) do(ctx context.Context, line *kong.Context, c *common, job tr
 	if err != nil {
 		return err
 	}
-	out := struct { // val_loss and val_bits_per_byte are null where nothing was held out
+	out := struct { // val_loss and val_bits_per_byte are null where nothing was held out, the latter also of what has no bytes
 		train.Result
 		ValLoss        *float64 `json:"val_loss"`
 		ValBitsPerByte *float64 `json:"val_bits_per_byte"`
 	}{Result: r}
 	validation := "nothing held out"
 	if hooks.Validate != nil {
-		out.ValLoss, out.ValBitsPerByte = &r.ValLoss, &r.ValBitsPerByte
+		out.ValLoss = &r.ValLoss
+		if r.ValBitsPerByte != 0 {
+			out.ValBitsPerByte = &r.ValBitsPerByte
+		}
 		validation = job.validation(r)
 	}
-	if finished {
-		return c.finish(out, fmt.Sprintf("%s: finished already, %d steps; %s\n", r.RunDir, r.Steps, validation))
+	warning := ""
+	if r.Alarm != "" {
+		warning = "WARNING: nothing was learnt up to the last step: " + r.Alarm + "; try a smaller --lr, a longer --warmup or more --steps\n"
 	}
-	text := fmt.Sprintf("%s: %d steps, %s tokens in %.1f s (%s tokens/s, %.0f %% of the live peak)\nloss %.4f, %s\ntry: %s\n",
-		r.RunDir, r.Steps, count(r.Tokens), r.Seconds, count(r.TokensPerSecond), 100*r.PeakShare, r.Loss, validation, job.try)
+	if finished {
+		return c.finish(out, fmt.Sprintf("%s: finished already, %d steps; %s\n%s", r.RunDir, r.Steps, validation, warning))
+	}
+	text := fmt.Sprintf("%s: %d steps, %s tokens in %.1f s (%s tokens/s, %.0f %% of the live peak)\nloss %.4f, %s\ntry: %s\n%s",
+		r.RunDir, r.Steps, count(r.Tokens), r.Seconds, count(r.TokensPerSecond), 100*r.PeakShare, r.Loss, validation, job.try, warning)
 	return c.finish(out, text)
 }
 

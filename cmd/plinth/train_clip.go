@@ -132,13 +132,16 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 	}
 	o.Eps = 1e-6
 	if m.ResNet != nil && (t.PatchDrop > 0 || t.LayerDecay < 1) {
-		return usagef("--patch-drop and --layer-decay are for a Vision Transformer, %s is a ResNet", size.Name)
+		return usagef("--patch-drop and --layer-decay are for a Vision Transformer: the tower for pictures is a ResNet")
 	}
 	set := imagetext.Options{Batch: o.Batch, Prepare: prepare, Encode: encoder(m.Config, tok, t.Truncate), Augment: t.augment(prepare), Grounds: grounds,
 		Skip: t.OnBad == "skip", Threads: c.Threads, Seed: c.Seed}
 	obj := &pretrain.CLIP{Model: m, Drop: t.PatchDrop, Seed: c.Seed}
 	if obj.Pairs, err = imagetext.New(items, set); err != nil {
 		return err
+	}
+	if n := obj.Pairs.Skipped(); n > 0 {
+		c.say("note: %d of the pictures to train on are not there, and are left out", n)
 	}
 	if obj.Trained, err = t.trained(m); err != nil {
 		return err
@@ -169,6 +172,9 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 		if err != nil {
 			return err
 		}
+		if n := heldSet.Skipped(); n > 0 {
+			c.say("note: %d of the held-out pictures are not there, and count as misses", n)
+		}
 		tape := tensor.Evaluation(k)
 		job.hooks.Validate = func(ctx context.Context, _ int) (float64, float64, error) {
 			last, err = obj.Evaluate(ctx, tape, heldSet, t.HeldPairs, min(o.Micro, 128))
@@ -176,7 +182,7 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 		}
 		job.hooks.Found = func() map[string]float64 { return recalls(last.Recall) }
 	}
-	return t.do(ctx, line, c, job, o, fmt.Sprintf("%s: %s parameters, %d pairs and %d held out, %d steps of %d pairs (%.1f epochs), learning rate %.3g, %s", size.Name,
+	return t.do(ctx, line, c, job, o, fmt.Sprintf("%s: %s parameters, %d pairs and %d held out, %d steps of %d pairs (%.1f epochs), learning rate %.3g, %s", cmp.Or(t.Model, size.Name),
 		count(nn.Count(m.Params())), len(items), len(held), o.Steps, o.Batch, float64(o.Steps)*float64(o.Batch)/float64(len(items)), o.LR, k.Name))
 }
 
@@ -272,7 +278,8 @@ func encoder(c clip.Config, tok *tokenizer.Tokenizer, truncate bool) func(string
 	}
 }
 
-// clipDefaults fill in what no flag says: 32 epochs, as open_clip.
+// clipDefaults fill in what no flag says: 32 epochs, as open_clip, and a warm-up of 50 steps at least. Where the rate rises faster, the first steps draw the
+// features of all pictures together, and some runs never get them apart.
 func (t *trainCmd) clipDefaults(size zoo.Size, m *clip.Model, items int) {
 	if t.Batch == 0 {
 		t.Batch = min(items, size.Batch/size.Context)
@@ -285,6 +292,9 @@ func (t *trainCmd) clipDefaults(size zoo.Size, m *clip.Model, items int) {
 	}
 	if t.Steps == 0 {
 		t.Steps = max(1, 32*items/t.Batch)
+	}
+	if t.Warmup == 0 {
+		t.Warmup = min(max(50, min(200, t.Steps/10)), t.Steps/2)
 	}
 	if t.SampleEvery == 0 {
 		t.SampleEvery = -1

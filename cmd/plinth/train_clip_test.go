@@ -1,12 +1,15 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -21,7 +24,10 @@ import (
 	"github.com/plinth-ml/plinth/embed"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/media"
+	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // colourPairs writes pictures of one colour each, with a table that says which.
@@ -53,7 +59,13 @@ func TestTrainCLIP(t *testing.T) {
 	table := colourPairs(t)
 	out := filepath.Join(t.TempDir(), "run")
 	o := object(t, args(clipRun+" --steps 8 --ema 0.5 --patch-drop 0.5 --flip 0.5 --jitter 0.05", "--data", table, "--held", table, "--out", out)...)
-	keys(t, o, trainKeys)
+	keys(t, o, trainKeys+" measures")
+	if r := o["measures"].(map[string]any)["image_to_text_recall@10"]; r != 1.0 || o["val_bits_per_byte"] != nil || !(o["flops_per_second"].(float64) > 0) || !(o["peak_share"].(float64) > 0) {
+		t.Errorf("%v", o)
+	}
+	if result := read(t, out+"/result.json"); !strings.Contains(result, `"text_to_image_recall@1":`) || strings.Contains(result, "bits") {
+		t.Errorf("result.json: %s", result)
+	}
 	if o["steps"] != 8.0 || !(o["val_loss"].(float64) < math.Log(8)) {
 		t.Errorf("%v", o)
 	}
@@ -85,7 +97,99 @@ func TestTrainCLIP(t *testing.T) {
 		}
 		fails(t, code, c[1], append(args(clipRun+" --steps 2", "--data", table, "--out", out+"no"), strings.Fields(c[0])...)...)
 	}
+	if err := os.Remove(filepath.Join(filepath.Dir(table), "5.png")); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, 1, "pairs.csv:7", args(clipRun+" --steps 2 --batch 7", "--data", table, "--out", out+"no")...)
+	if _, err := os.Stat(out + "no"); err == nil {
+		t.Error("a run whose picture is missing has begun")
+	}
+	if code, _, stderr := plinth(args(clipRun+" --steps 2 --batch 7 --on-bad skip", "--data", table, "--out", out+"skip")...); code != 0 || !strings.Contains(stderr, "1 of the pictures to train on are not there") {
+		t.Errorf("code %d, stderr: %s", code, stderr)
+	}
 	fails(t, 2, "--patch-drop", args("train --steps 2 --patch-drop 0.5", "--data", table, "--out", out+"no")...)
+}
+
+// The sigmoid loss, shards and a ResNet each go from data to a folder that embeds.
+func TestTrainCLIPKinds(t *testing.T) {
+	table, dir := colourPairs(t), t.TempDir()
+	sigmoid, shards, resnet := filepath.Join(dir, "sigmoid"), filepath.Join(dir, "shards"), filepath.Join(dir, "resnet")
+	run := func(out, flags string, more ...string) map[string]any {
+		t.Helper()
+		o := object(t, append(args("train --family clip --steps 10 --batch 8 --crop-area 1 --validation 0 "+flags), append(more, "--out", out)...)...)
+		d, err := embed.OpenDual(out, zoo.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := d.Texts(t.Context(), []string{"a red square"}); err != nil || len(v) != 1 {
+			t.Errorf("%s: %v", out, err)
+		}
+		metrics, _, _ := strings.Cut(read(t, out+"/metrics.jsonl"), "\n")
+		var first struct{ Loss float64 }
+		if err := json.Unmarshal([]byte(metrics), &first); err != nil || !(o["loss"].(float64) < first.Loss) {
+			t.Errorf("%s: loss %v at the end, %v at first: %v", out, o["loss"], first.Loss, err)
+		}
+		return o
+	}
+	run(sigmoid, "--size nano --lr 2e-3 --loss sigmoid --data", table)
+	if text := read(t, sigmoid+"/open_clip_config.json"); !strings.Contains(text, "init_logit_bias") {
+		t.Errorf("open_clip_config.json: %s", text)
+	}
+
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i, line := range strings.Split(strings.TrimSpace(read(t, table)), "\n")[1:] {
+		name, caption, _ := strings.Cut(line, ",")
+		for _, m := range [][2]string{{".png", read(t, filepath.Join(filepath.Dir(table), name))}, {".txt", caption}} {
+			if err := w.WriteHeader(&tar.Header{Name: fmt.Sprint(i, m[0]), Size: int64(len(m[1])), Mode: 0o644}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(w, m[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "0.tar"), b.String())
+	run(shards, "--size nano --lr 2e-3 --data", filepath.Join(dir, "0.tar"))
+
+	tok, err := tokenizer.Open(shards)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := clip.Shape{Side: 32, Patch: 32, Width: 64, Layers: 1, TextWidth: 64, TextLayers: 1, Vocab: tok.VocabSize(), Context: 16, Projection: 32}.Config()
+	c.Vision = clip.VisionConfig{Side: 32, Stages: [4]int{1, 1, 1, 1}}
+	c.Vision.Width, c.Vision.Heads = 8, 2
+	marks := tok.AddSpecial(nil)
+	c.Text.BOS, c.Text.EOS = int(marks[0]), int(marks[1])
+	m, err := clip.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.Init(m.Params(), 1, false)
+	start := filepath.Join(dir, "start")
+	if err := zoo.Save(start, m, tok); err != nil {
+		t.Fatal(err)
+	}
+	run(resnet, "--lr 2e-3 --data", table, "--model", start)
+	for _, flag := range []string{"--patch-drop=0.5", "--layer-decay=0.5"} {
+		fails(t, 2, "the tower for pictures is a ResNet", args("train --family clip --steps 2 --batch 8 --lr 1e-3", "--data", table, "--model", start, "--out", resnet+"no", flag)...)
+	}
+}
+
+// A run that learns nothing, here as all its pictures are the same, says so at its end, also a short one.
+func TestTrainCLIPAlarm(t *testing.T) {
+	table, out := colourPairs(t), filepath.Join(t.TempDir(), "run")
+	for i := range 8 {
+		write(t, filepath.Join(filepath.Dir(table), fmt.Sprint(i, ".png")), read(t, filepath.Join(filepath.Dir(table), "0.png")))
+	}
+	flags := args("train --family clip --size nano --steps 10 --batch 8 --crop-area 1 --validation 0", "--data", table, "--out", out)
+	code, stdout, stderr := plinth(flags...)
+	if code != 0 || !strings.Contains(stderr, "alarm: step 9 ") || !strings.Contains(stdout, "WARNING: nothing was learnt up to the last step: for 4 steps") {
+		t.Errorf("%s\n%s", stdout, stderr)
+	}
 }
 
 func open(t *testing.T, dir string) *checkpoint.File {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -50,6 +51,21 @@ func (r *Row) Decode(limits media.Limits, ground *[3]uint8) (*media.Image, error
 		return nil, fmt.Errorf("%s: %w", r.Name, err)
 	}
 	return m, nil
+}
+
+// there says why a row's file cannot be one, without opening it. Shards were read when they were listed.
+func (r *Row) there() error {
+	if r.size > 0 {
+		return nil
+	}
+	info, err := os.Stat(r.path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", r.Name, err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s: it is a folder, or no plain file", r.Name)
+	}
+	return nil
 }
 
 // Split takes the given share of the items out, chosen by their keys alone: the same item is held out whatever else there is.

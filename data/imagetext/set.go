@@ -45,7 +45,8 @@ type Batch struct {
 	Captions []string
 }
 
-// New encodes all captions, so that one which the tower cannot take is told of before training, by its row.
+// New encodes all captions and looks for all files, so that a caption which the tower cannot take and a picture that is not there are told of before training, by
+// their row; with Skip the latter are counted. What is in the files is not read.
 func New(items []Item, o Options) (*Set, error) {
 	if o.Batch < 1 || o.Batch > len(items) {
 		return nil, fmt.Errorf("imagetext: a batch of %d out of %d items", o.Batch, len(items))
@@ -62,7 +63,13 @@ func New(items []Item, o Options) (*Set, error) {
 	s := &Set{items: items, o: o, ids: make([][][][]int32, len(items))}
 	s.room.Store(o.Keep)
 	for i, it := range items {
-		for _, r := range it.Rows {
+		for j := range it.Rows {
+			r := &it.Rows[j]
+			if err := r.there(); err != nil && !o.Skip {
+				return nil, fmt.Errorf("imagetext: %w", err)
+			} else if err != nil {
+				s.skipped.Store(r, true)
+			}
 			list := make([][]int32, len(r.Captions))
 			for c, text := range r.Captions {
 				ids, err := o.Encode(text)
@@ -86,7 +93,20 @@ func (s *Set) Batch() int { return s.o.Batch }
 // Size is the side of the pictures in pixels.
 func (s *Set) Size() int { return s.o.Prepare.Size }
 
-// Skipped is the number of pictures that could not be read so far.
+// Tokens is the mean number of ids of a caption, each item, of it each row, and of that each caption as likely as the others.
+func (s *Set) Tokens() float64 {
+	sum := 0.0
+	for _, rows := range s.ids {
+		for _, captions := range rows {
+			for _, ids := range captions {
+				sum += float64(len(ids)) / float64(len(captions)*len(rows)*len(s.ids))
+			}
+		}
+	}
+	return sum
+}
+
+// Skipped is the number of pictures that are not there or could not be read so far.
 func (s *Set) Skipped() (n int) {
 	s.skipped.Range(func(any, any) bool { n++; return true })
 	return n

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -185,4 +186,35 @@ func errIf(wrong bool) error {
 		return errors.New("too long")
 	}
 	return nil
+}
+
+// A file that is not there, or no file, is told of by its row before anything is drawn; with Skip it is counted.
+func TestMissingPicture(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"missing":  os.Remove,
+		"a folder": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
+	} {
+		list := items(t, 4)
+		if err := change(list[2].Rows[1].path); err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Batch: 4, Prepare: media.CLIP(8), Encode: encode}
+		if _, err := New(list, o); err == nil || !strings.Contains(err.Error(), "t.jsonl:6") || !strings.Contains(err.Error(), "21.png") {
+			t.Errorf("%s: %v, want row 6 and its file", name, err)
+		}
+		o.Skip = true
+		if s, err := New(list, o); err != nil || s.Skipped() != 1 {
+			t.Errorf("%s: %d skipped, %v", name, s.Skipped(), err)
+		}
+	}
+}
+
+func TestMeanTokens(t *testing.T) {
+	list := items(t, 2)
+	list[0].Rows = list[0].Rows[:1]
+	list[0].Rows[0].Captions = []string{"a", "abc"} // 2 on average
+	list[1].Rows[0].Captions, list[1].Rows[1].Captions = []string{"abcd"}, []string{"ab"}
+	if got := set(t, list, Options{Batch: 2}).Tokens(); got != 2.5 {
+		t.Errorf("%v tokens a caption, want 2.5", got)
+	}
 }

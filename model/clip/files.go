@@ -111,28 +111,44 @@ func (m *Model) Ignored(_ checkpoint.Scheme, name string) bool {
 // Cost counts the arithmetic of a picture and a text of seq tokens, divided by the tokens of both: patches, with the class token, and tokens. For a ResNet a
 // picture is one token.
 func (m *Model) Cost(seq int) model.Cost {
+	rows, patches := 1, 0
+	if m.ViT != nil {
+		rows, patches = m.Rows(), m.ViT.Config.Patches()
+	}
+	matrix, attention := m.ImageFLOPs(patches)
+	tm, ta := m.TextFLOPs(float64(seq))
+	n := float64(rows + seq)
+	return model.Cost{Params: nn.Count(m.Params()), Matrix: (matrix + tm) / n, Attention: (attention + ta) / n}
+}
+
+// ImageFLOPs is the forward arithmetic of a picture of which so many patches are seen, a multiply-add being two: products with weights, and scores and values of
+// attention. A ResNet sees all of it, and its attention counts as products.
+func (m *Model) ImageFLOPs(patches int) (matrix, attention float64) {
 	if m.ResNet != nil {
-		t, n := m.Config.Text, float64(seq)
-		matrix, attention := t.cost(n, 1)
-		picture := m.ResNet.Config.FLOPs()
-		return model.Cost{Params: nn.Count(m.Params()), Matrix: (matrix + 2*float64(m.Config.Projection*t.Width) + picture) / (1 + n), Attention: attention / 2 / (1 + n)}
+		return m.ResNet.Config.FLOPs(), 0
 	}
-	rows, n := float64(m.Config.vit().Rows()), float64(seq)
-	v, t := m.Config.Vision, m.Config.Text
-	last, causal := 1.0, 2.0 // the last layer makes one row: see vision.RunOf
-	project := v.Width + t.Width
+	v, c := m.Config.Vision, m.Config.vit()
+	rows, C, F := float64(c.Rows()-c.Patches()+patches), float64(v.Width), float64(v.Hidden)
+	last := 1.0 // the last layer makes one row: see vision.RunOf
 	if m.Config.siglip() {
-		last, causal, project = rows, 1, t.Width
+		last = rows
 	}
-	matrix, attention := v.cost(rows, last)
-	tm, ta := t.cost(n, 1)
-	matrix += tm + 2*float64(m.Config.vit().Patches()*3*v.Patch*v.Patch*v.Width) + 2*float64(m.Config.Projection*project)
-	attention += ta / causal
+	matrix, attention = v.cost(rows, last)
+	matrix += 2 * float64(patches*3*v.Patch*v.Patch) * C
+	if m.Config.siglip() { // the probe
+		return matrix + 2*(rows*2*C*C+2*C*C+2*C*F), attention + 4*C*rows
+	}
+	return matrix + 2*float64(m.Config.Projection)*C, attention
+}
+
+// TextFLOPs is that of a text of so many tokens.
+func (m *Model) TextFLOPs(tokens float64) (matrix, attention float64) {
+	t, causal := m.Config.Text, 2.0
 	if m.Config.siglip() {
-		C, F := float64(v.Width), float64(v.Hidden)
-		matrix, attention = matrix+2*(rows*2*C*C+2*C*C+2*C*F), attention+4*C*rows
+		causal = 1
 	}
-	return model.Cost{Params: nn.Count(m.Params()), Matrix: matrix / (rows + n), Attention: attention / (rows + n)}
+	matrix, attention = t.cost(tokens, 1)
+	return matrix + 2*float64(m.Config.Projection*t.Width), attention / causal
 }
 
 // cost is the arithmetic of n tokens in the layers, the last of which makes so many rows: products with weights, and scores and values without a mask.

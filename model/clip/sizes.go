@@ -36,9 +36,9 @@ var Sizes = []Size{
 	{"clip-resnet-50x16", resnet(384, 96, [4]int{6, 8, 18, 8}, 768, 768), 4e-4, 32768},
 	{"clip-resnet-50x64", resnet(448, 128, [4]int{3, 15, 36, 10}, 1024, 1024), 3.6e-4, 32768},
 	{"siglip-base-patch16", base(TypeSigLIP), 1e-3, 32768},
-	{"clip-nano", Shape{64, 8, 128, 4, 128, 2, 4096, 48, 128}.Config(), 2e-3, 256},
-	{"clip-tiny", Shape{64, 8, 192, 6, 192, 3, 4096, 48, 192}.Config(), 1e-3, 256},
-	{"clip-mini", Shape{96, 12, 320, 8, 320, 4, 8192, 64, 320}.Config(), 7e-4, 512},
+	{"clip-nano", Shape{64, 8, 128, 4, 128, 2, 4096, 48, 128}.Config(), 1e-3, 256},
+	{"clip-tiny", Shape{64, 8, 192, 6, 192, 3, 4096, 48, 192}.Config(), 5e-4, 256},
+	{"clip-mini", Shape{96, 12, 320, 8, 320, 4, 8192, 64, 320}.Config(), 5e-4, 512},
 }
 
 // vit is one of OpenAI's shapes: twelve layers for texts, as wide as the common space.
