@@ -322,7 +322,7 @@ func (v *classifyCmd) draw(ctx context.Context, seed uint64, labels []string, p 
 				return fmt.Errorf("%s: the label is empty", where)
 			}
 			if given {
-				return fmt.Errorf("%s: label %q is none of --labels %s", where, label, v.Labels)
+				return fmt.Errorf("%s: label %q is none of --labels %s", where, label, strings.Join(labels, ","))
 			}
 			labels = append(labels, label)
 		}
