@@ -59,9 +59,9 @@ type Loop struct {
 	loaded  bool // pos comes from a checkpoint
 	log     *metrics
 	seconds float64 // spent in steps
+	trained int64   // tokens of this process
 
 	measures map[string]float64 // of the last validation
-	trained  int64              // tokens of this process
 
 	parts    []Part    // of one step, reused
 	of, sums []float64 // of the terms of its loss

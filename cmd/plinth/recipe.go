@@ -77,12 +77,12 @@ func (r *recipe) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, e
 	return fmt.Sprint(v), nil
 }
 
-// saveRecipe writes the flags of the verb that ran, as they came out, to dir.
-func saveRecipe(k *kong.Context, dir string) error {
+// saveRecipe writes the flags of the verb that ran, as they came out, to dir, but for those that another family has alone.
+func saveRecipe(k *kong.Context, dir, family string) error {
 	var items yaml.MapSlice
 	for _, f := range k.Flags() {
 		v := f.Target.Interface()
-		if slices.Contains(notInRecipe, f.Name) || !f.HasDefault && reflect.ValueOf(v).IsZero() {
+		if slices.Contains(notInRecipe, f.Name) || family != "clip" && forClip(f) || !f.HasDefault && reflect.ValueOf(v).IsZero() {
 			continue
 		}
 		items = append(items, yaml.MapItem{Key: f.Name, Value: v})

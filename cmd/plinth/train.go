@@ -179,7 +179,7 @@ func (t *trainCmd) do(ctx context.Context, line *kong.Context, c *common, job tr
 	finished := loop.Step() == o.Steps
 	t.Steps, t.Batch, t.Micro, t.Seq, t.LR, t.Warmup = o.Steps, o.Batch, o.Micro, o.Seq, o.LR, o.Warmup
 	t.SaveEvery, t.ValEvery, t.SampleEvery, t.AlarmSteps = o.SaveEvery, o.ValEvery, o.SampleEvery, o.AlarmSteps
-	if err := saveRecipe(line, t.Out); err != nil {
+	if err := saveRecipe(line, t.Out, t.Family); err != nil {
 		return err
 	}
 	c.say("%s", title)

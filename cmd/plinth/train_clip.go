@@ -49,11 +49,16 @@ type clipFlags struct {
 	LayerDecay float64  `group:"Contrast (--family clip)" default:"1" help:"Factor of the learning rate from each layer to the one below." placeholder:"F"`
 }
 
+// forClip says whether a flag is one of those.
+func forClip(flag *kong.Flag) bool {
+	return flag.Group != nil && strings.HasSuffix(flag.Group.Title, "(--family clip)")
+}
+
 // none refuses the flags in other families.
 func (f *clipFlags) none(line *kong.Context) error {
 	said := given(line)
 	for _, flag := range line.Flags() {
-		if flag.Group != nil && strings.HasSuffix(flag.Group.Title, "(--family clip)") && said[flag.Name] {
+		if forClip(flag) && said[flag.Name] {
 			return usagef("--%s is for --family clip", flag.Name)
 		}
 	}
