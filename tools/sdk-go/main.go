@@ -73,7 +73,7 @@ func models() error {
 	if err != nil {
 		return err
 	}
-	if err := want("number of models", len(all.Data), 3); err != nil {
+	if err := want("number of models", len(all.Data), 4); err != nil {
 		return err
 	}
 	one, err := client.Models.Get(ctx, "tiny")
