@@ -38,7 +38,6 @@ func ops() []gradCase {
 		{"Mul itself", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Mul(x[0], x[0]) }},
 		{"Scale", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Scale(x[0], -1.5) }},
 		{"MatMul", [][]int{{4, 3}, {3, 5}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.MatMul(x[0], x[1]) }},
-		{"Normalize", [][]int{{4, 3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor { return t.Normalize(x[0]) }},
 		{"Gather of one row", [][]int{{3}}, func(t *tensor.Tape, x []*tensor.Tensor) *tensor.Tensor {
 			return t.Gather(x[0], tensor.IDs([]int32{0, 0}))
 		}},

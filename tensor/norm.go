@@ -1,9 +1,6 @@
 package tensor
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // layerNormOp is y = (x-mean)*rstd*w + b.
 type layerNormOp struct {
@@ -75,14 +72,6 @@ func (o *rmsNormOp) back(t *Tape) {
 	t.drop(&o.y.Data)
 	dx, acc := t.grad(o.x)
 	t.k.RMSNormGrad(dx, t.sumGrad(o.w), o.y.Grad, o.x.Data, o.w.Data, o.rstd.Data, acc)
-}
-
-// Normalize scales the rows of x [N, C] to length 1.
-func (t *Tape) Normalize(x *Tensor) *Tensor {
-	_, C := x.Dims2()
-	w := t.tensor(x.Data.DType(), C)
-	t.k.Fill(w.Data, 1/math.Sqrt(float64(C)))
-	return t.RMSNorm(x, w, 1e-30) // a row of zeros stays one
 }
 
 // softmaxOp is y = softmax(x) over rows.
