@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// nestedBlock is how many scales of blocks share one of their own.
-const nestedBlock = 256
+// NestedBlock is how many scales of blocks share one of their own.
+const NestedBlock = 256
 
 // Nested are scales of blocks in 8 bits (double quantisation, Dettmers et al. 2023, section 3): scale i is Map[Code[i]]·Scale[i/256] + Offset, the product rounded first.
 type Nested struct {
@@ -56,9 +56,9 @@ func nest(scales []float32, offset float32) *Nested {
 	for i := range bounds {
 		bounds[i] = (n.Map[i] + n.Map[i+1]) / 2
 	}
-	x := make([]float32, nestedBlock)
-	for at := 0; at < len(scales); at += nestedBlock {
-		x = x[:min(nestedBlock, len(scales)-at)]
+	x := make([]float32, NestedBlock)
+	for at := 0; at < len(scales); at += NestedBlock {
+		x = x[:min(NestedBlock, len(scales)-at)]
 		for i := range x {
 			x[i] = scales[at+i] - offset
 		}
@@ -66,7 +66,7 @@ func nest(scales []float32, offset float32) *Nested {
 		n.Scale = append(n.Scale, top)
 		inverse := 1 / max(top, faintest)
 		for i, v := range x {
-			if len(x) == nestedBlock {
+			if len(x) == NestedBlock {
 				v *= inverse
 			} else { // bitsandbytes divides in a last block that is not full
 				v /= max(top, faintest)
@@ -80,10 +80,10 @@ func nest(scales []float32, offset float32) *Nested {
 
 // Scales writes the scales to dst, as many as there are codes.
 func (n *Nested) Scales(dst []float32) {
-	if len(dst) != len(n.Code) || len(n.Map) != nestedBlock || len(n.Scale) != (len(n.Code)+nestedBlock-1)/nestedBlock {
+	if len(dst) != len(n.Code) || len(n.Map) != NestedBlock || len(n.Scale) != (len(n.Code)+NestedBlock-1)/NestedBlock {
 		panic(fmt.Sprintf("quant: %d scales from %d codes of %d numbers with %d scales", len(dst), len(n.Code), len(n.Map), len(n.Scale)))
 	}
 	for i, c := range n.Code {
-		dst[i] = float32(n.Map[c]*n.Scale[i/nestedBlock]) + n.Offset
+		dst[i] = float32(n.Map[c]*n.Scale[i/NestedBlock]) + n.Offset
 	}
 }
