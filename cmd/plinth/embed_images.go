@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -26,7 +27,7 @@ func (v *embedCmd) isDual() (bool, error) {
 	return dual && err == nil, nil // another reader tells what is wrong with the folder
 }
 
-// runDual makes vectors of one space of texts, or of the pictures of --images.
+// runDual makes vectors of one space of texts, and then of the pictures of --images.
 func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error {
 	switch {
 	case v.Search != "":
@@ -39,8 +40,9 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 		return err
 	}
 	var files []string
+	var unlisted []badPicture
 	if len(v.Images) > 0 {
-		if files, err = picturesIn(ctx, "--images", v.Images, false); err != nil {
+		if files, unlisted, err = picturesIn(ctx, "--images", v.Images, false); err != nil {
 			return err
 		}
 		if v.Out != "" {
@@ -56,48 +58,31 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 	d.Int8 = v.Int8
 	began := time.Now()
 	o := embedded{Model: v.Model, Texts: len(texts), Dimensions: d.Size()}
-	if len(v.Images) == 0 {
-		vectors, err := d.Texts(ctx, texts)
-		if err != nil {
-			return err
-		}
-		o.Seconds = time.Since(began).Seconds()
-		return v.write(c, o, "text", texts, vectors)
-	}
-	all, bad, err := pictureVectors(ctx, d, files, how)
+	said, err := d.Texts(ctx, texts)
 	if err != nil {
 		return err
 	}
-	sayBad(c, bad)
-	var names []string
-	var vectors [][]float32
-	for i, vector := range all {
-		if vector != nil {
-			names, vectors = append(names, files[i]), append(vectors, vector)
+	var rows []embeddedRow
+	for i, vector := range said {
+		rows = append(rows, embeddedRow{Text: texts[i], Embedding: vector})
+	}
+	if len(v.Images) > 0 {
+		seen, bad, err := pictureVectors(ctx, d, files, how)
+		if err != nil {
+			return err
+		}
+		for i, vector := range seen {
+			if vector != nil {
+				rows = append(rows, embeddedRow{Image: files[i], Embedding: vector})
+			}
+		}
+		o.Images, o.Bad = len(rows)-len(texts), append(unlisted, bad...)
+		sayBad(c, o.Bad)
+		c.say("%s embedded, %d not read", plural(o.Images, "picture"), len(o.Bad))
+		if len(rows) == 0 {
+			return errNoneRead
 		}
 	}
-	c.say("%s embedded, %d not read", plural(len(vectors), "picture"), len(bad))
-	if len(vectors) == 0 {
-		return errNoneRead
-	}
-	o.Images, o.Bad, o.Seconds = len(vectors), bad, time.Since(began).Seconds()
-	return v.write(c, o, "image", names, vectors)
-}
-
-// only is a text where it counts, or "".
-func only(counts bool, text string) string {
-	if counts {
-		return text
-	}
-	return ""
-}
-
-// countTrue is how many of the conditions hold.
-func countTrue(list ...bool) (n int) {
-	for _, b := range list {
-		if b {
-			n++
-		}
-	}
-	return n
+	o.Seconds = time.Since(began).Seconds()
+	return cmp.Or(v.write(c, o, rows), unread(o.Bad))
 }

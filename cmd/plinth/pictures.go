@@ -42,35 +42,61 @@ func openPairs(c *common, name string) (*embed.Dual, error) {
 // pictureNames are the endings of files that are taken for pictures.
 var pictureNames = []string{".jpg", ".jpeg", ".png", ".webp", ".gif"}
 
-// picturesIn lists the pictures of files and folders, those of a folder by their names and without hidden ones; none at all is an error. A file that is
-// named is taken whatever its name. Contact sheets of ours in folders are left out, but with sheets, which spares a look into each PNG file.
-func picturesIn(ctx context.Context, flag string, paths []string, sheets bool) (files []string, err error) {
+// picturesIn lists the pictures of files and folders: see filesIn. None at all is an error. Contact sheets of ours in folders are left out, but with
+// sheets, which spares a look into each PNG file.
+func picturesIn(ctx context.Context, flag string, paths []string, sheets bool) (files []string, bad []badPicture, err error) {
+	files, bad, err = filesIn(ctx, flag, paths, func(path string) bool {
+		return slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path))) && (sheets || !isOwnSheet(path))
+	})
+	if err == nil && len(files)+len(bad) == 0 {
+		err = fmt.Errorf("%s: no picture (%s) in %s", flag, strings.Join(pictureNames, ", "), strings.Join(paths, " "))
+	}
+	return files, bad, err
+}
+
+// filesIn lists files, and those of folders, and of the folders in them, that take accepts, by their names and without hidden ones. A file that is named is
+// listed whatever take says of it; one that is not there is an error. Folders below that cannot be listed are bad.
+func filesIn(ctx context.Context, flag string, paths []string, take func(path string) bool) (files []string, bad []badPicture, err error) {
+	bad = []badPicture{}
 	for _, root := range paths {
+		if info, err := os.Stat(root); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", flag, err)
+		} else if info.IsDir() {
+			root += string(filepath.Separator) // of a link the folder behind it
+		}
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err := errors.Join(err, ctx.Err()); err != nil {
-				return err
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			switch hidden := strings.HasPrefix(d.Name(), ".") && path != root; {
+			hidden := path != root && strings.HasPrefix(d.Name(), ".")
+			switch {
 			case hidden && d.IsDir():
 				return fs.SkipDir
+			case err != nil:
+				bad = append(bad, badPicture{path, plainError(err).Error()})
 			case d.IsDir() || hidden:
-			case path == root || slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path))) && (sheets || !isOwnSheet(path)):
+			case path == root || take(path):
 				files = append(files, path)
 			}
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", flag, err)
+			return nil, nil, fmt.Errorf("%s: %w", flag, err)
 		}
 	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: no picture (%s) in %s", flag, strings.Join(pictureNames, ", "), strings.Join(paths, " "))
-	}
-	return files, nil
+	return files, bad, nil
 }
 
 // errNoneRead ends a verb that found pictures, none of which is one.
 var errNoneRead = errors.New("no picture could be read")
+
+// unread ends a verb that has told what it found in the pictures it could read, with the exit code 1 where others are bad.
+func unread(bad []badPicture) error {
+	if len(bad) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s could not be read; the rest is done", plural(len(bad), "file"))
+}
 
 // checkOut says what is wrong with a file that is to be written: there is no folder for it, or it is one of the pictures that are read.
 func checkOut(flag, path string, pictures []string) error {
@@ -156,9 +182,14 @@ func (o decoding) read(path string) (m *media.Image, err error) {
 // pictureVectors are those of the pictures in files. Where one cannot be read its vector is nil and it is among the bad ones.
 func pictureVectors(ctx context.Context, d *embed.Dual, files []string, o decoding) ([][]float32, []badPicture, error) {
 	o = o.by(d)
-	failed := make([]error, len(files))
-	vectors, err := d.Images(ctx, len(files), func(i int) (*media.Image, error) {
-		m, err := o.read(files[i])
+	return vectorsOf(ctx, d, len(files), func(i int) string { return files[i] }, func(i int) (*media.Image, error) { return o.read(files[i]) })
+}
+
+// vectorsOf are the vectors of n pictures. Where open fails the vector is nil and the picture, whose name the error may begin with, is among the bad ones.
+func vectorsOf(ctx context.Context, d *embed.Dual, n int, name func(i int) string, open func(i int) (*media.Image, error)) ([][]float32, []badPicture, error) {
+	failed := make([]error, n)
+	vectors, err := d.Images(ctx, n, func(i int) (*media.Image, error) {
+		m, err := open(i)
 		if err != nil {
 			failed[i], m = err, media.NewImage(1, 1)
 		}
@@ -173,7 +204,7 @@ func pictureVectors(ctx context.Context, d *embed.Dual, files []string, o decodi
 			continue
 		}
 		vectors[i] = nil
-		bad = append(bad, badPicture{files[i], strings.TrimPrefix(plainError(err).Error(), files[i]+": ")})
+		bad = append(bad, badPicture{name(i), strings.TrimPrefix(plainError(err).Error(), name(i)+": ")})
 	}
 	return vectors, bad, nil
 }

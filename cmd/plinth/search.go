@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -62,7 +63,7 @@ func (s *searchCmd) Run(ctx context.Context, c *common) error {
 	if info, err := os.Stat(s.Dir); err != nil || !info.IsDir() {
 		return fmt.Errorf("%s is no folder", s.Dir)
 	}
-	files, err := picturesIn(ctx, "DIR", []string{s.Dir}, true)
+	files, bad, err := picturesIn(ctx, "DIR", []string{s.Dir}, true)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (s *searchCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	o = o.by(d)
-	f := &folderIndex{c: c, d: d, dir: s.Dir, how: o, path: s.Index, cache: s.Index == ""}
+	f := &folderIndex{c: c, d: d, dir: s.Dir, how: o, path: s.Index, cache: s.Index == "", folderChanges: folderChanges{Bad: bad}}
 	if f.cache {
 		f.path = filepath.Join(s.Dir, ".plinth", pathName(s.Model)+groundName(o.ground)+".index")
 	}
@@ -127,7 +128,7 @@ func (s *searchCmd) Run(ctx context.Context, c *common) error {
 			return err
 		}
 	}
-	return c.finish(struct {
+	err = c.finish(struct {
 		Model string `json:"model"`
 		Dir   string `json:"dir"`
 		Index string `json:"index"`
@@ -137,6 +138,7 @@ func (s *searchCmd) Run(ctx context.Context, c *common) error {
 		Search  float64        `json:"search_seconds"`
 		Answers []searchAnswer `json:"answers"`
 	}{s.Model, s.Dir, f.path, f.index.Len(), f.folderChanges, updated, searched, answers}, b.String())
+	return cmp.Or(err, unread(f.Bad))
 }
 
 // pathName is a model's name as that of a file.

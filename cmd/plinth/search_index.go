@@ -81,7 +81,6 @@ func (f *folderIndex) update(ctx context.Context, files []string) error {
 	if err := f.open(ctx); err != nil {
 		return err
 	}
-	f.Bad = []badPicture{}
 	rows, hashes := map[string]int{}, map[string]int{}
 	for i := range f.index.Len() {
 		rows[f.index.Key(i)] = i
