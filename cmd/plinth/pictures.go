@@ -73,7 +73,7 @@ func filesIn(ctx context.Context, flag string, paths []string, take func(path st
 			case hidden && d.IsDir():
 				return fs.SkipDir
 			case err != nil:
-				bad = append(bad, badFile{path, plainError(err).Error()})
+				bad = append(bad, badFile{filepath.Clean(path), plainError(err).Error()})
 			case d.IsDir() || hidden:
 			case path == root || take(path):
 				files = append(files, path)
@@ -98,11 +98,18 @@ func unread(bad []badFile) error {
 	return fmt.Errorf("%s could not be read; the rest is done", plural(len(bad), "file"))
 }
 
-// checkOut says what is wrong with a file that is to be written: there is no folder for it, or it is one of those that are read.
+// checkOut says what is wrong with a file that is to be written: there is no folder for it, nothing may be written there, or it is one of those that are read.
 func checkOut(flag, path string, inputs []string) error {
 	dir := filepath.Dir(path)
 	if at, err := os.Stat(dir); err != nil || !at.IsDir() {
 		return fmt.Errorf("%s %s: there is no folder %s", flag, path, dir)
+	}
+	probe, err := os.CreateTemp(dir, filepath.Base(path)+".tmp-*") // as it will be written
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", flag, path, err)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return fmt.Errorf("%s %s: %w", flag, path, err)
 	}
 	before, err := os.Stat(path)
 	if err != nil {

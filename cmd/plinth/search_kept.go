@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/plinth-ml/plinth/embed"
@@ -31,7 +32,7 @@ type keptIndex struct {
 var errEmpty = errors.New("the index is empty")
 
 // update opens the index of vectors of dim numbers, or makes it, and calls follow, which brings it up to date. mark tells what makes the vectors. Other runs on the
-// index wait. Where it is empty then that is errEmpty, and a folder made for it is removed.
+// index wait. One that may not be written is searched as it is. Where it is empty then that is errEmpty, and a folder made for it is removed.
 func (k *keptIndex) update(ctx context.Context, dim int, mark string, follow func() error) error {
 	home := filepath.Dir(k.path)
 	if _, err := os.Stat(home); errors.Is(err, fs.ErrNotExist) {
@@ -45,21 +46,34 @@ func (k *keptIndex) update(ctx context.Context, dim int, mark string, follow fun
 			}
 		}()
 	}
-	unlock, err := k.lock(ctx)
-	if err != nil {
-		return err
+	unlock, locked := k.lock(ctx)
+	if locked == nil {
+		defer unlock()
+	} else if !readOnly(locked) {
+		return locked
 	}
-	defer unlock()
 	if err := k.open(dim, mark); err != nil {
 		return err
 	}
-	if err := follow(); err != nil {
-		return errors.Join(err, k.index.Close())
+	switch {
+	case locked == nil:
+		if err := follow(); err != nil {
+			return errors.Join(err, k.index.Close())
+		}
+	case k.index.Len() > 0:
+		k.c.say("note: %s may not be written: what is new, changed or deleted since it was is not seen", k.path)
+	default:
+		return fmt.Errorf("%w (--index FILE keeps the index elsewhere)", locked)
 	}
 	if k.index.Len() == 0 {
 		return errors.Join(errEmpty, k.index.Close())
 	}
 	return nil
+}
+
+// readOnly says whether an error is that nothing may be written.
+func readOnly(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 // lock takes the index for this run, as soon as no other has it.
@@ -69,8 +83,6 @@ func (k *keptIndex) lock(ctx context.Context) (unlock func() error, err error) {
 		switch {
 		case err == nil:
 			return unlock, nil
-		case errors.Is(err, fs.ErrPermission):
-			return nil, fmt.Errorf("%w (--index FILE keeps the index elsewhere)", err)
 		case !errors.Is(err, file.ErrLocked):
 			return nil, err
 		case !said:

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/plinth-ml/plinth/index"
 	"github.com/plinth-ml/plinth/internal/file"
 )
 
@@ -125,5 +127,37 @@ func TestIndexWaits(t *testing.T) {
 func TestOneLine(t *testing.T) {
 	if got := oneLine("a\nb\tc\x1b[2Jd\u009be"); got != "a b c [2Jd e" {
 		t.Errorf("%q", got)
+	}
+}
+
+// An index that may not be written is searched as it is, with a note; one that is not there is an error that names the flag.
+func TestIndexReadOnly(t *testing.T) {
+	var said strings.Builder
+	path := filepath.Join(t.TempDir(), "x.index")
+	x, err := index.New(2, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Note, err = markOf([]float32{1, 0}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(x.Save(path, index.Change{Put: []index.Entry{{Key: "a", Vector: []float32{0, 1}}}}), x.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/sys/none", path+".lock"); err != nil || runtime.GOOS != "linux" {
+		t.Skip("no file that root may not make") // as in Linux's /sys
+	}
+	k := keptIndex{c: &common{err: &said}, path: path}
+	never := func() error { return errors.New("it is to be written") }
+	if err := k.update(t.Context(), 2, x.Note, never); err != nil || k.index.Len() != 1 || !strings.Contains(said.String(), "may not be written") {
+		t.Errorf("%v, %q", err, said.String())
+	}
+	k.index.Close()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	k = keptIndex{c: &common{err: &said}, path: path}
+	if err := k.update(t.Context(), 2, x.Note, never); err == nil || !strings.Contains(err.Error(), "--index FILE") {
+		t.Errorf("without an index: %v", err)
 	}
 }
