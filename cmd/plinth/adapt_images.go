@@ -71,7 +71,7 @@ func (s *pictureSet) classes(names []string) ([]int, error) {
 }
 
 // see returns the vectors of pictures. Of one that cannot be read it is nil, and the picture is among the bad ones.
-func (f *pictureDataFlags) see(ctx context.Context, d *embed.Dual, rows []imagetext.Row) ([][]float32, []badPicture, error) {
+func (f *pictureDataFlags) see(ctx context.Context, d *embed.Dual, rows []imagetext.Row) ([][]float32, []badFile, error) {
 	o, err := f.decoding()
 	if err != nil {
 		return nil, nil, err

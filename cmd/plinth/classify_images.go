@@ -183,7 +183,7 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 		Model   string              `json:"model"`
 		Labels  []string            `json:"labels"`
 		Results []classifiedPicture `json:"results"`
-		Bad     []badPicture        `json:"not_read"`
+		Bad     []badFile           `json:"not_read"`
 	}{v.Model, m.labels, results, bad}, "")
 	return cmp.Or(err, unread(bad))
 }

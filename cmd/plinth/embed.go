@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -89,8 +88,15 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 			return fmt.Errorf("--search: %w", err)
 		}
 	}
-	if dual, err := v.isDual(); dual || err != nil {
-		return errors.Join(err, v.runDual(ctx, c, texts))
+	dual, err := len(v.Images) > 0, error(nil) // --images wants a CLIP
+	if !dual {
+		dual, err = isDual(v.Model, v.Adapter)
+	}
+	switch {
+	case err != nil:
+		return err
+	case dual:
+		return v.runDual(ctx, c, texts)
 	}
 	e, err := v.open(c)
 	if err != nil {
@@ -117,15 +123,15 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 
 // embedded is the object of a run.
 type embedded struct {
-	Model      string       `json:"model"`
-	Texts      int          `json:"texts,omitempty"`
-	Images     int          `json:"images,omitempty"`
-	Dimensions int          `json:"dimensions"`
-	Cut        int          `json:"cut"`
-	Seconds    float64      `json:"seconds"`
-	Bad        []badPicture `json:"not_read,omitzero"`
-	Out        string       `json:"out,omitempty"`
-	Embeddings [][]float32  `json:"embeddings,omitempty"`
+	Model      string      `json:"model"`
+	Texts      int         `json:"texts,omitempty"`
+	Images     int         `json:"images,omitempty"`
+	Dimensions int         `json:"dimensions"`
+	Cut        int         `json:"cut"`
+	Seconds    float64     `json:"seconds"`
+	Bad        []badFile   `json:"not_read,omitzero"`
+	Out        string      `json:"out,omitempty"`
+	Embeddings [][]float32 `json:"embeddings,omitempty"`
 }
 
 // embeddedRow is the vector of a text, or of a picture.

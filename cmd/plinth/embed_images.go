@@ -9,16 +9,13 @@ import (
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
-// isDual tells whether the model is a CLIP. --images wants one.
-func (v *embedCmd) isDual() (bool, error) {
-	if len(v.Images) > 0 {
-		return true, nil
-	}
-	path, err := modelPath(v.Model)
+// isDual tells whether a model, with an adapter or "", is a CLIP.
+func isDual(name, adapter string) (bool, error) {
+	path, err := modelPath(name)
 	if err != nil {
 		return false, err
 	}
-	_, at, err := readEmbedding(path, v.Adapter)
+	_, at, err := readEmbedding(path, adapter)
 	if err != nil {
 		return false, err
 	}
@@ -40,7 +37,7 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 		return err
 	}
 	var files []string
-	var unlisted []badPicture
+	var unlisted []badFile
 	if len(v.Images) > 0 {
 		if files, unlisted, err = picturesIn(ctx, "--images", v.Images, false); err != nil {
 			return err

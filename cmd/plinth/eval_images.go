@@ -35,7 +35,7 @@ type pictureScores struct {
 	Chance  float64      `json:"chance"`         // 1/labels
 	Seconds float64      `json:"seconds"`
 	Classes []classShare `json:"classes"`
-	Bad     []badPicture `json:"not_read"` // pictures that are left out
+	Bad     []badFile    `json:"not_read"` // pictures that are left out
 }
 
 // classShare is the top-1 of the pictures of one label.
@@ -119,14 +119,14 @@ func (e *evalCmd) runImages(ctx context.Context, c *common) error {
 
 // recallScores say how often pictures and texts find each other.
 type recallScores struct {
-	Task        string       `json:"task"`
-	Model       string       `json:"model"`
-	Pictures    int          `json:"pictures"`
-	Texts       int          `json:"texts"`
-	TextToImage []recallAt   `json:"text_to_image"`
-	ImageToText []recallAt   `json:"image_to_text"`
-	Seconds     float64      `json:"seconds"`
-	Bad         []badPicture `json:"not_read"` // pictures that are left out, and texts with them that are of no other picture
+	Task        string     `json:"task"`
+	Model       string     `json:"model"`
+	Pictures    int        `json:"pictures"`
+	Texts       int        `json:"texts"`
+	TextToImage []recallAt `json:"text_to_image"`
+	ImageToText []recallAt `json:"image_to_text"`
+	Seconds     float64    `json:"seconds"`
+	Bad         []badFile  `json:"not_read"` // pictures that are left out, and texts with them that are of no other picture
 }
 
 // recallAt is the share of queries with something that belongs to them among the first K.

@@ -50,7 +50,7 @@ func TestClassifyImages(t *testing.T) {
 		var got struct {
 			Labels  []string
 			Results []classifiedPicture
-			Bad     []badPicture `json:"not_read"`
+			Bad     []badFile `json:"not_read"`
 		}
 		text := partly(t, append([]string{"classify", "--json", "--model", "dual", "--images", "album", "--labels", strings.Join(labels, ","), "--top", "0", "--out", "sheet.png", "--out", "said.csv"}, c.flags...)...)
 		if err := json.Unmarshal([]byte(text), &got); err != nil {

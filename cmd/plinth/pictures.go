@@ -19,8 +19,8 @@ import (
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
-// badPicture is a file that is no picture that can be read.
-type badPicture struct {
+// badFile is a file that cannot be read, as a picture or as text.
+type badFile struct {
 	File  string `json:"file"`
 	Error string `json:"error"`
 }
@@ -44,7 +44,7 @@ var pictureNames = []string{".jpg", ".jpeg", ".png", ".webp", ".gif"}
 
 // picturesIn lists the pictures of files and folders: see filesIn. None at all is an error. Contact sheets of ours in folders are left out, but with
 // sheets, which spares a look into each PNG file.
-func picturesIn(ctx context.Context, flag string, paths []string, sheets bool) (files []string, bad []badPicture, err error) {
+func picturesIn(ctx context.Context, flag string, paths []string, sheets bool) (files []string, bad []badFile, err error) {
 	files, bad, err = filesIn(ctx, flag, paths, func(path string) bool {
 		return slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path))) && (sheets || !isOwnSheet(path))
 	})
@@ -56,8 +56,8 @@ func picturesIn(ctx context.Context, flag string, paths []string, sheets bool) (
 
 // filesIn lists files, and those of folders, and of the folders in them, that take accepts, by their names and without hidden ones. A file that is named is
 // listed whatever take says of it; one that is not there is an error. Folders below that cannot be listed are bad.
-func filesIn(ctx context.Context, flag string, paths []string, take func(path string) bool) (files []string, bad []badPicture, err error) {
-	bad = []badPicture{}
+func filesIn(ctx context.Context, flag string, paths []string, take func(path string) bool) (files []string, bad []badFile, err error) {
+	bad = []badFile{}
 	for _, root := range paths {
 		if info, err := os.Stat(root); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", flag, err)
@@ -73,7 +73,7 @@ func filesIn(ctx context.Context, flag string, paths []string, take func(path st
 			case hidden && d.IsDir():
 				return fs.SkipDir
 			case err != nil:
-				bad = append(bad, badPicture{path, plainError(err).Error()})
+				bad = append(bad, badFile{filepath.Clean(path), plainError(err).Error()})
 			case d.IsDir() || hidden:
 			case path == root || take(path):
 				files = append(files, path)
@@ -91,18 +91,25 @@ func filesIn(ctx context.Context, flag string, paths []string, take func(path st
 var errNoneRead = errors.New("no picture could be read")
 
 // unread ends a verb that has told what it found in the pictures it could read, with the exit code 1 where others are bad.
-func unread(bad []badPicture) error {
+func unread(bad []badFile) error {
 	if len(bad) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%s could not be read; the rest is done", plural(len(bad), "file"))
 }
 
-// checkOut says what is wrong with a file that is to be written: there is no folder for it, or it is one of the pictures that are read.
-func checkOut(flag, path string, pictures []string) error {
+// checkOut says what is wrong with a file that is to be written: there is no folder for it, nothing may be written there, or it is one of those that are read.
+func checkOut(flag, path string, inputs []string) error {
 	dir := filepath.Dir(path)
 	if at, err := os.Stat(dir); err != nil || !at.IsDir() {
 		return fmt.Errorf("%s %s: there is no folder %s", flag, path, dir)
+	}
+	probe, err := os.CreateTemp(dir, filepath.Base(path)+".tmp-*") // as it will be written
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", flag, path, err)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return fmt.Errorf("%s %s: %w", flag, path, err)
 	}
 	before, err := os.Stat(path)
 	if err != nil {
@@ -111,9 +118,9 @@ func checkOut(flag, path string, pictures []string) error {
 	if before.IsDir() {
 		return fmt.Errorf("%s %s is a folder", flag, path)
 	}
-	for _, p := range pictures {
+	for _, p := range inputs {
 		if at, err := os.Stat(p); err == nil && os.SameFile(at, before) {
-			return usagef("%s %s is one of the pictures that are read, and would be lost", flag, path)
+			return usagef("%s %s is one of the files that are read, and would be lost", flag, path)
 		}
 	}
 	return nil
@@ -180,13 +187,13 @@ func (o decoding) read(path string) (m *media.Image, err error) {
 }
 
 // pictureVectors are those of the pictures in files. Where one cannot be read its vector is nil and it is among the bad ones.
-func pictureVectors(ctx context.Context, d *embed.Dual, files []string, o decoding) ([][]float32, []badPicture, error) {
+func pictureVectors(ctx context.Context, d *embed.Dual, files []string, o decoding) ([][]float32, []badFile, error) {
 	o = o.by(d)
 	return vectorsOf(ctx, d, len(files), func(i int) string { return files[i] }, func(i int) (*media.Image, error) { return o.read(files[i]) })
 }
 
 // vectorsOf are the vectors of n pictures. Where open fails the vector is nil and the picture, whose name the error may begin with, is among the bad ones.
-func vectorsOf(ctx context.Context, d *embed.Dual, n int, name func(i int) string, open func(i int) (*media.Image, error)) ([][]float32, []badPicture, error) {
+func vectorsOf(ctx context.Context, d *embed.Dual, n int, name func(i int) string, open func(i int) (*media.Image, error)) ([][]float32, []badFile, error) {
 	failed := make([]error, n)
 	vectors, err := d.Images(ctx, n, func(i int) (*media.Image, error) {
 		m, err := open(i)
@@ -198,19 +205,19 @@ func vectorsOf(ctx context.Context, d *embed.Dual, n int, name func(i int) strin
 	if err != nil {
 		return nil, nil, err
 	}
-	bad := []badPicture{}
+	bad := []badFile{}
 	for i, err := range failed {
 		if err == nil {
 			continue
 		}
 		vectors[i] = nil
-		bad = append(bad, badPicture{name(i), strings.TrimPrefix(plainError(err).Error(), name(i)+": ")})
+		bad = append(bad, badFile{name(i), strings.TrimPrefix(plainError(err).Error(), name(i)+": ")})
 	}
 	return vectors, bad, nil
 }
 
-// sayBad names the pictures that could not be read, the first of many.
-func sayBad(c *common, bad []badPicture) {
+// sayBad names the files that could not be read, the first of many.
+func sayBad(c *common, bad []badFile) {
 	for i, b := range bad {
 		if i == 10 {
 			c.say("... and %d more", len(bad)-i)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,9 @@ func TestPictureOutputs(t *testing.T) {
 		t.Error("a picture was written over")
 	}
 	fails(t, 1, "no folder nodir", append(slices.Clone(classify), args("album --out nodir/x.csv")...)...)
+	if runtime.GOOS == "linux" { // where root may not make files either
+		fails(t, 1, "--out /sys/x.csv", append(slices.Clone(classify), args("album --out /sys/x.csv")...)...)
+	}
 	album(t, photos, "folder.csv")
 	album(t, photos, "empty")
 	fails(t, 1, "is a folder", append(slices.Clone(classify), args("album --out folder.csv")...)...)
