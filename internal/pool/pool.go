@@ -63,7 +63,7 @@ func New(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, shares: make([]share, threads), end: sleeper{wake: make(chan struct{}, 1)}}
+	p := &Pool{yielded: time.Now(), threads: threads, shares: make([]share, threads), end: sleeper{wake: make(chan struct{}, 1)}}
 	for w := 1; w < threads; w++ {
 		h := &helper{sleeper: sleeper{wake: make(chan struct{}, 1)}}
 		p.helpers = append(p.helpers, h)
@@ -107,7 +107,7 @@ func (p *Pool) Run(tasks int, work func(task, worker int)) {
 	p.work = nil
 	if now := time.Now(); now.Sub(p.yielded) >= yieldTime {
 		p.yielded = now
-		runtime.Gosched()
+		yield()
 	}
 }
 
