@@ -109,6 +109,12 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 	if err := t.clipFlags.check(); err != nil {
 		return err
 	}
+	switch {
+	case t.Mix != nil || t.Recompute || t.ZLoss != 0:
+		return usagef("--mix, --recompute and --z-loss are for the other families")
+	case t.Lock != "" && t.Model == "":
+		return usagef("--lock %s would keep a tower as it is at random: it is for a model that is trained already, --model", t.Lock)
+	}
 	grounds, err := t.grounds()
 	if err != nil {
 		return err

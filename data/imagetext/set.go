@@ -1,6 +1,7 @@
 package imagetext
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"path/filepath"
@@ -50,7 +51,7 @@ type Batch struct {
 }
 
 // New encodes all captions and looks for all files, so that a caption which the tower cannot take and a picture that is not there are told of before training, by
-// their row; with Skip the latter are counted. What is in the files is not read.
+// their row and how many there are; with Skip the latter are counted alone. What is in the files is not read.
 func New(items []Item, o Options) (*Set, error) {
 	if o.Batch < 1 || o.Batch > len(items) {
 		return nil, fmt.Errorf("imagetext: a batch of %d out of %d items", o.Batch, len(items))
@@ -68,14 +69,16 @@ func New(items []Item, o Options) (*Set, error) {
 	s.room.Store(o.Keep)
 	type known struct{ number, item int }
 	all := map[string]known{}
+	var missing error // the first one
+	pictures := 0
 	for i, it := range items {
 		for j := range it.Rows {
 			r := &it.Rows[j]
-			if err := r.there(); err != nil && !o.Skip {
-				return nil, fmt.Errorf("imagetext: %w", err)
-			} else if err != nil {
+			if err := r.there(); err != nil {
 				s.skipped.Store(r, true)
+				missing = cmp.Or(missing, err)
 			}
+			pictures++
 			list, numbers := make([][]int32, len(r.Captions)), make([]int, len(r.Captions))
 			for c, text := range r.Captions {
 				ids, err := o.Encode(text)
@@ -93,6 +96,9 @@ func New(items []Item, o Options) (*Set, error) {
 			}
 			s.ids[i], s.says[i] = append(s.ids[i], list), append(s.says[i], numbers)
 		}
+	}
+	if missing != nil && !o.Skip {
+		return nil, fmt.Errorf("imagetext: %w (%d of %d pictures are not there)", missing, s.Skipped(), pictures)
 	}
 	return s, nil
 }
