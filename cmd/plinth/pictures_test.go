@@ -15,7 +15,7 @@ import (
 // Labels are lists with quotes as in CSV, that add up, and lines of a file; what is empty or stands twice is named.
 func TestOwnLabels(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "labels.txt")
-	write(t, file, "tench, Tinca tinca\r\n\ngreat white shark\n")
+	write(t, file, "\ufefftench, Tinca tinca\r\n\ngreat white shark\n")
 	for _, c := range []struct {
 		lists []string
 		file  string
