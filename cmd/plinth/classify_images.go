@@ -165,6 +165,7 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 		}
 	}
 	sayBad(c, bad)
+	o.sayDropped(c)
 	c.say("%s labelled, %d not read", plural(len(results), "picture"), len(bad))
 	if len(results) == 0 {
 		return errNoneRead

@@ -75,6 +75,7 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 		}
 		o.Images, o.Bad = len(rows)-len(texts), append(unlisted, bad...)
 		sayBad(c, o.Bad)
+		how.sayDropped(c)
 		c.say("%s embedded, %d not read", plural(o.Images, "picture"), len(o.Bad))
 		if len(rows) == 0 {
 			return errNoneRead

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/plinth-ml/plinth/embed"
 	"github.com/plinth-ml/plinth/internal/file"
@@ -134,8 +137,9 @@ type decodeFlags struct {
 
 // decoding is how pictures are decoded: what they are laid over, nil where the model's folder is to say it, and the limits.
 type decoding struct {
-	ground *[3]uint8
-	limits media.Limits
+	ground  *[3]uint8
+	limits  media.Limits
+	dropped *atomic.Int64 // counts pictures whose alpha is dropped, where there is no ground
 }
 
 // decoding are the flags.
@@ -143,6 +147,7 @@ func (f *decodeFlags) decoding() (o decoding, err error) {
 	if f.MaxPixels < 1 || f.MaxPixels > 1<<28 {
 		return o, usagef("--max-pixels %d is not within 1 to %d", f.MaxPixels, 1<<28)
 	}
+	o.dropped = new(atomic.Int64)
 	o.limits = media.Limits{Pixels: f.MaxPixels, Bytes: max(16<<20, f.MaxPixels/2)}
 	if f.Ground == "" {
 		return o, nil
@@ -178,12 +183,33 @@ func (o decoding) read(path string) (m *media.Image, err error) {
 	if o.ground != nil {
 		m, err = media.DecodeOver(f, o.limits, *o.ground)
 	} else {
-		m, err = media.Decode(f, o.limits)
+		m, err = o.drop(f)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, hint(err))
 	}
 	return m, nil
+}
+
+// drop decodes a picture without its alpha, and counts it where it has one.
+func (o decoding) drop(f io.Reader) (*media.Image, error) {
+	head := make([]byte, 4096)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	m, err := media.Decode(io.MultiReader(bytes.NewReader(head[:n]), f), o.limits)
+	if err == nil && o.dropped != nil && media.HasAlpha(head[:n]) {
+		o.dropped.Add(1)
+	}
+	return m, err
+}
+
+// sayDropped tells of pictures whose alpha was dropped.
+func (o decoding) sayDropped(c *common) {
+	if n := o.dropped.Load(); n > 0 {
+		c.say("note: of %s with transparency the alpha was dropped: neither --ground nor the model's folder says what lies behind it", plural(int(n), "picture"))
+	}
 }
 
 // pictureVectors are those of the pictures in files. Where one cannot be read its vector is nil and it is among the bad ones.

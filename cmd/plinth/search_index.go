@@ -117,6 +117,7 @@ func (f *folderIndex) follow(ctx context.Context, files []string) error {
 		return err
 	}
 	sayBad(f.c, f.Bad)
+	f.how.sayDropped(f.c)
 	return f.save(&change)
 }
 

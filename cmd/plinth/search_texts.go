@@ -133,13 +133,9 @@ func (s *searchCmd) passages(ctx context.Context) (list []passage, files []strin
 		err = fmt.Errorf("no text (%s) in %s; pictures want a CLIP, and %s is none", strings.Join(textNames, ", "), s.Dir, s.Model)
 	}
 	for _, path := range files {
-		b, err := file.Read(path, maxText)
-		text := strings.TrimPrefix(string(b), "\ufeff")
-		if err == nil && (!utf8.ValidString(text) || strings.ContainsRune(text, 0)) {
-			err = errors.New("it is no text in UTF-8")
-		}
+		text, err := file.ReadText(path, maxText)
 		if err != nil {
-			bad = append(bad, badFile{path, plainError(err).Error()})
+			bad = append(bad, badFile{path, strings.TrimPrefix(plainError(err).Error(), path+" ")})
 			continue
 		}
 		list = append(list, passagesOf(path, text, s.By == "line")...)
