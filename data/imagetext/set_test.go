@@ -13,7 +13,7 @@ import (
 	"github.com/plinth-ml/plinth/media"
 )
 
-// items are n items of two rows with two captions each; those of the broken ones have no picture that can be read.
+// items are n items of two rows with two captions each, the second rows half transparent; those of the broken ones have no picture that can be read.
 func items(t testing.TB, n int, broken ...int) []Item {
 	t.Helper()
 	content := map[string]string{}
@@ -21,7 +21,7 @@ func items(t testing.TB, n int, broken ...int) []Item {
 	for i := range n {
 		for r := range 2 {
 			name := fmt.Sprintf("%d%d.png", i, r)
-			content[name] = string(picture(t, color.NRGBA{uint8(20 * i), uint8(100 * r), 7, 255}))
+			content[name] = string(picture(t, color.NRGBA{uint8(20 * i), uint8(100 * r), 7, uint8(255 - 130*r)}))
 			if slices.Contains(broken, i) {
 				content[name] = content[name][:30]
 			}
