@@ -94,6 +94,15 @@ func TestFill(t *testing.T) {
 			t.Errorf("step %d: a part differs from the whole", step)
 		}
 	}
+	of := func(step int) (items []string) {
+		for _, c := range fill(t, s, step, 0, 4).Captions {
+			items = append(items, strings.Fields(c)[0])
+		}
+		return items
+	}
+	if slices.Equal(of(0), of(2)) { // an epoch has two batches
+		t.Error("two epochs have the same order")
+	}
 	if len(captions) < 12 {
 		t.Errorf("in eight steps only %d captions were drawn", len(captions))
 	}
@@ -106,7 +115,9 @@ func TestFill(t *testing.T) {
 	other = o
 	other.Augment = nil
 	prints[set(t, list, other).Fingerprint()] = true
-	if len(prints) != 4 || cold.Fingerprint() != s.Fingerprint() {
+	other.Augment = &media.Augment{Crop: augment.Crop}
+	prints[set(t, list, other).Fingerprint()] = true
+	if len(prints) != 5 || cold.Fingerprint() != s.Fingerprint() {
 		t.Error("fingerprints do not tell what batches depend on, or more than that")
 	}
 	if err := s.Fill(new(Batch), 0, 2, 5); err == nil {
