@@ -62,18 +62,6 @@ func (o *CLIP) Cost(int) model.Cost {
 	return model.Cost{Params: nn.Count(m.Params()), Matrix: (u*im + v*tm) / n, Attention: (u*ia + v*ta) / n}
 }
 
-// FirstBias is the bias of the sigmoid loss with which a model that says nothing is as sure as the share p of a batch's pairs that is right: ln(p/(1-p)), the published
-// -10 in batches of 22,000 pairs that differ (Zhai et al. 2023, section 3.2: -10 so that training starts near the prior). A bias far from it takes hundreds of steps to come
-// there, in which little else is learnt.
-func (o *CLIP) FirstBias() float64 {
-	p := 1 / float64(o.Pairs.Batch())
-	if !o.OwnOnly {
-		p += (1 - p) * o.Pairs.Right()
-	}
-	p = min(p, 0.9) // where all captions are one there is nothing to be sure of
-	return math.Log(p / (1 - p))
-}
-
 // Fingerprint is that of the pairs, of what is dropped, and of what is right where that is more than the pairs.
 func (o *CLIP) Fingerprint() string {
 	text := fmt.Sprintf("%s drop %v %d", o.Pairs.Fingerprint(), o.Drop, o.Seed)

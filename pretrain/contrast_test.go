@@ -209,17 +209,3 @@ func TestEqualCaptions(t *testing.T) {
 		}
 	}
 }
-
-// The first bias is that of the share of a batch's pairs that is right: of pairs that differ, of shared names, and where those do not count.
-func TestFirstBias(t *testing.T) {
-	for _, c := range []struct {
-		names int
-		only  bool
-		want  float64 // share of the pairs
-	}{{8, false, 1. / 8}, {2, false, 1. / 2}, {2, true, 1. / 8}} {
-		o := &CLIP{Model: tinyClip(t, true), Pairs: coloursOf(t, 8, 16, c.names), OwnOnly: c.only}
-		if got := 1 / (1 + math.Exp(-o.FirstBias())); math.Abs(got-c.want) > 1e-12 {
-			t.Errorf("%+v: the share is %v", c, got)
-		}
-	}
-}

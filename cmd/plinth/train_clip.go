@@ -158,10 +158,6 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 	if obj.Pairs, err = imagetext.New(items, set); err != nil {
 		return err
 	}
-	if m.Bias != nil && t.Model == "" {
-		m.Config.BiasInit = obj.FirstBias()
-		m.Bias.T().F32()[0] = float32(m.Config.BiasInit)
-	}
 	if n := obj.Pairs.Skipped(); n > 0 {
 		c.say("note: %d of the pictures to train on are not there, and are left out", n)
 	}
@@ -261,7 +257,7 @@ func (t *trainCmd) towers(ctx context.Context, c *common, size zoo.Size, items [
 		config.Text.BOS, config.Text.EOS = int(marks[0]), int(marks[1])
 	}
 	if t.Loss == "sigmoid" && !config.Sigmoid { // Zhai et al. 2023, section 3.2
-		config.Sigmoid, config.ScaleInit, config.BiasInit = true, math.Log(10), -10 // and see pretrain.CLIP.FirstBias
+		config.Sigmoid, config.ScaleInit, config.BiasInit = true, math.Log(10), -10
 	}
 	if m, err = clip.New(config); err != nil {
 		return nil, nil, p, usageError{err}

@@ -109,35 +109,6 @@ func (s *Set) Items() int { return len(s.items) }
 // Shares says whether a caption of one item is also a caption of another.
 func (s *Set) Shares() bool { return s.share }
 
-// Right is how likely the text that is drawn of an item is to be a caption of the picture that is drawn of another.
-func (s *Set) Right() float64 {
-	if !s.share {
-		return 0
-	}
-	type two struct{ text, picture float64 } // of a caption: how often it is drawn, and how often a picture is that it is true of
-	all := map[int]two{}
-	own := 0.0
-	for _, rows := range s.says {
-		item := map[int]two{}
-		for _, captions := range rows {
-			for _, c := range captions {
-				v := item[c]
-				item[c] = two{v.text + 1/float64(len(captions)*len(rows)), v.picture + 1/float64(len(rows))}
-			}
-		}
-		for c, v := range item {
-			own += v.text * v.picture
-			all[c] = two{all[c].text + v.text, all[c].picture + v.picture}
-		}
-	}
-	sum := -own
-	for _, v := range all {
-		sum += v.text * v.picture
-	}
-	n := float64(len(s.says))
-	return sum / (n * (n - 1))
-}
-
 // Batch is the number of items of a step.
 func (s *Set) Batch() int { return s.o.Batch }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -228,27 +227,5 @@ func TestMeanTokens(t *testing.T) {
 	list[1].Rows[0].Captions, list[1].Rows[1].Captions = []string{"abcd"}, []string{"ab"}
 	if got := set(t, list, Options{Batch: 2}).Tokens(); got != 2.5 {
 		t.Errorf("%v tokens a caption, want 2.5", got)
-	}
-}
-
-// Two classes, of one and of three pictures, with two captions each: of twelve ordered pairs of pictures six are of one class. One caption is both's.
-func TestRight(t *testing.T) {
-	list := items(t, 4)
-	for i := range list {
-		list[i].Rows = list[i].Rows[:1]
-		list[i].Rows[0].Captions = []string{"a", "b"}
-		if i > 0 {
-			list[i].Rows[0].Captions = []string{"c", "d"}
-		}
-	}
-	if got := set(t, list, Options{Batch: 2}).Right(); math.Abs(got-0.5) > 1e-12 {
-		t.Errorf("%v, want 6 of 12", got)
-	}
-	list[0].Rows[0].Captions = []string{"a", "c"} // half of its texts are true of the three, and half of theirs of it
-	if got := set(t, list, Options{Batch: 2}).Right(); math.Abs(got-0.75) > 1e-12 {
-		t.Errorf("%v, want 6 and half of 6 of 12", got)
-	}
-	if got := set(t, items(t, 4), Options{Batch: 2}).Right(); got != 0 {
-		t.Errorf("%v without shared captions", got)
 	}
 }
