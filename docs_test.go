@@ -16,44 +16,13 @@ var (
 	notInSlug  = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 )
 
-// TestDocLinks: a relative link of a page leads to a file that is there, and to a heading of it where it names one.
+// TestDocLinks: a relative link of a page leads to a file that is there, and to a heading of it where it names one; and README.md leads to every page, over others or at once.
 func TestDocLinks(t *testing.T) {
-	links := 0
-	for _, page := range pages(t) {
-		text := readPage(t, page)
-		for _, m := range docLink.FindAllStringSubmatch(text, -1) {
-			if strings.Contains(m[1], "://") {
-				continue
-			}
-			links++
-			file, section, _ := strings.Cut(m[1], "#")
-			to := page
-			if file != "" {
-				to = filepath.Join(filepath.Dir(page), filepath.FromSlash(file))
-			}
-			if _, err := os.Stat(to); err != nil {
-				t.Errorf("%s: (%s) leads nowhere", page, m[1])
-			} else if section != "" && !headings(readPage(t, to))[section] {
-				t.Errorf("%s: (%s): %s has no such heading", page, m[1], to)
-			}
-		}
-	}
-	if links < 100 {
-		t.Errorf("only %d links found", links)
-	}
-}
-
-// pages are the Markdown files of the project, without those of node modules and test data.
-func pages(t *testing.T) []string {
-	t.Helper()
-	found, err := filepath.Glob("*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range []string{"docs", "bench", "deploy", "tools"} {
+	pages := map[string]string{"README.md": readPage(t, "README.md")}
+	for _, dir := range []string{"docs", "bench"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && filepath.Ext(path) == ".md" {
-				found = append(found, path)
+				pages[path] = readPage(t, path)
 			}
 			return err
 		})
@@ -61,9 +30,40 @@ func pages(t *testing.T) []string {
 			t.Fatal(err)
 		}
 	}
-	return found
+	to := map[string][]string{} // the pages that a page leads to
+	for page, text := range pages {
+		for _, m := range docLink.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			file, section, _ := strings.Cut(m[1], "#")
+			path := page
+			if file != "" {
+				path = filepath.Join(filepath.Dir(page), filepath.FromSlash(file))
+			}
+			to[page] = append(to[page], path)
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s: (%s) leads nowhere", page, m[1])
+			} else if section != "" && !anchors(pages[path])[section] {
+				t.Errorf("%s: (%s): %s has no such heading", page, m[1], path)
+			}
+		}
+	}
+	reached := map[string]bool{}
+	for next := []string{"README.md"}; len(next) > 0; next = next[1:] {
+		if page := next[0]; !reached[page] {
+			reached[page] = true
+			next = append(next, to[page]...)
+		}
+	}
+	for page := range pages {
+		if !reached[page] {
+			t.Errorf("no link leads to %s", page)
+		}
+	}
 }
 
+// readPage reads a page without its fenced code.
 func readPage(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -73,12 +73,12 @@ func readPage(t *testing.T, path string) string {
 	return docCode.ReplaceAllString(string(b), "")
 }
 
-// headings are the anchors that GitHub gives a page's headings: lower case, spaces as hyphens, without other punctuation.
-func headings(text string) map[string]bool {
-	anchors := map[string]bool{}
+// anchors are the names that GitHub gives a page's headings: lower case, spaces as hyphens, without other punctuation.
+func anchors(text string) map[string]bool {
+	names := map[string]bool{}
 	for _, m := range docHeading.FindAllStringSubmatch(text, -1) {
 		s := notInSlug.ReplaceAllString(strings.ToLower(strings.TrimSpace(m[1])), "")
-		anchors[strings.ReplaceAll(s, " ", "-")] = true
+		names[strings.ReplaceAll(s, " ", "-")] = true
 	}
-	return anchors
+	return names
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
 
-// contrast is the loss of B pairs by the features of the two towers, with its gradients. Several texts may be true of a picture. Cosines are made of the whole batch at once: every part of the batch
-// stands against all others (Gao et al. 2021, Scaling deep contrastive learning batch size under memory limited setup, section 3.2).
+// contrast is the loss of B pairs by the features of the two towers, with its gradients. Several texts may be true of a picture. Cosines are made of the whole batch
+// at once: every part of the batch stands against all others (Gao et al. 2021, Scaling deep contrastive learning batch size under memory limited setup, section 3.2).
 type contrast struct {
 	k       *kernel.Set
 	sigmoid bool // SigLIP's loss (Zhai et al. 2023, algorithm 1) in place of CLIP's (Radford et al. 2021, figure 3)
@@ -209,8 +209,8 @@ func (c *contrast) chance() float64 {
 	return -B * (p*math.Log(p) + (1-p)*math.Log(1-p))
 }
 
-// floor is the least loss that features can have: 0 of sigmoids, and of a softmax the mean entropy of what is right, 0 where that is one text of each picture and
-// one picture of each text.
+// floor bounds the loss from below: 0 of sigmoids, and of a softmax the mean entropy of what is right, 0 where that is one text of each picture and one picture of
+// each text. Features can reach it where pictures with a text in common have all in common, as those of a class do.
 func (c *contrast) floor() (sum float64) {
 	if c.sigmoid {
 		return 0

@@ -173,3 +173,39 @@ func TestOwnOnly(t *testing.T) {
 		t.Errorf("held-out pairs have floor %v", got)
 	}
 }
+
+// Where each picture has one caption, equal captions have equal features, and the softmax then has the gradients of the published loss: what is right changes the loss
+// by what the floor is, and nothing else. With sigmoids it changes the gradients too.
+func TestEqualCaptions(t *testing.T) {
+	const B, E = 6, 4
+	says := []int{0, 1, 0, 2, 1, 0}
+	truths := make([][]int, B)
+	images, of, texts := rows(3, B, E), rows(4, 3, E), []float32(nil)
+	for i, caption := range says {
+		truths[i] = []int{caption}
+		texts = append(texts, of[caption*E:(caption+1)*E]...)
+	}
+	for _, sigmoid := range []bool{false, true} {
+		var all [2]*contrast
+		var byCaption [2][]float64
+		for i, only := range []bool{false, true} {
+			c := &contrast{k: ref.New(), sigmoid: sigmoid}
+			c.pair(says, truths, only)
+			c.compute(images, texts, E, 3, 0)
+			all[i], byCaption[i] = c, make([]float64, 3*E)
+			for at, d := range c.dtext {
+				byCaption[i][says[at/E]*E+at%E] += float64(d)
+			}
+		}
+		apart := 0.0
+		for i := range all[0].dimages {
+			apart = max(apart, math.Abs(float64(all[0].dimages[i]-all[1].dimages[i])))
+		}
+		for i := range byCaption[0] {
+			apart = max(apart, math.Abs(byCaption[0][i]-byCaption[1][i]))
+		}
+		if sigmoid != (apart > 1e-2) || !sigmoid && apart > 1e-6 {
+			t.Errorf("sigmoid %v: the gradients are up to %v apart", sigmoid, apart)
+		}
+	}
+}

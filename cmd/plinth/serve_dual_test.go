@@ -29,20 +29,22 @@ func dualFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	m, err := clip.New(clip.Shape{Side: 32, Patch: 8, Width: 64, Layers: 2, TextWidth: 64, TextLayers: 2, Vocab: 49408, Context: 77, Projection: 16}.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	nn.Init(m.Params(), 7, false)
-	if err := zoo.Save("dual", m, nil); err != nil {
-		t.Fatal(err)
-	}
-	prepare := media.CLIP(32)
-	prepare.Ground = &[3]uint8{255, 255, 255}
-	if err := zoo.SavePreprocess("dual", prepare); err != nil {
-		t.Fatal(err)
-	}
-	write(t, "dual/tokenizer.json", string(tokens))
+	fixture(t, "dual", func() {
+		m, err := clip.New(clip.Shape{Side: 32, Patch: 8, Width: 64, Layers: 2, TextWidth: 64, TextLayers: 2, Vocab: 49408, Context: 77, Projection: 16}.Config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		nn.Init(m.Params(), 7, false)
+		if err := zoo.Save("dual", m, nil); err != nil {
+			t.Fatal(err)
+		}
+		prepare := media.CLIP(32)
+		prepare.Ground = &[3]uint8{255, 255, 255}
+		if err := zoo.SavePreprocess("dual", prepare); err != nil {
+			t.Fatal(err)
+		}
+		write(t, "dual/tokenizer.json", string(tokens))
+	})
 }
 
 // TestServeDual: vectors and labels of pictures and texts are those that the model makes of the files.
