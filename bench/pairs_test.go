@@ -1,6 +1,10 @@
 package bench
 
-import "testing"
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
 
 func TestRatioOfPairs(t *testing.T) {
 	var p Pairs
@@ -25,9 +29,14 @@ func TestStealSince(t *testing.T) {
 }
 
 func TestPeerAnswers(t *testing.T) {
-	p, err := Start("/bin/sh", "-c", `echo '{"ready":true}'; while read a b; do echo "{\"x\":$b}"; done; echo '{"x":9}'`)
+	sh, err := exec.LookPath("sh")
 	if err != nil {
-		t.Skip(err)
+		t.Skip(err) // Windows
+	}
+	var hello struct{ Y int }
+	p, err := Start(&hello, sh, "-c", `echo '{"ready":true,"y":5}'; while read a b; do echo "{\"x\":$b}"; done; echo '{"x":9}'`)
+	if err != nil || hello.Y != 5 {
+		t.Fatalf("first line %d, %v", hello.Y, err)
 	}
 	var got struct{ X int }
 	if err := p.Ask("go 7", &got); err != nil || got.X != 7 {
@@ -35,5 +44,16 @@ func TestPeerAnswers(t *testing.T) {
 	}
 	if err := p.Close(&got); err != nil || got.X != 9 {
 		t.Fatalf("last line %d, %v", got.X, err)
+	}
+	for first, want := range map[string]string{`{"ready":false}`: "ready", "hello": "invalid character", `{"ready":true,"y":"z"}`: "cannot unmarshal"} {
+		if _, err := Start(&hello, sh, "-c", "echo '"+first+"'"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("first line %s: error %v, want %q", first, err, want)
+		}
+	}
+}
+
+func TestLosses(t *testing.T) {
+	if got := Losses([][]float32{{1, 0}, {0, 2}, {3, 4}}, [][]float32{{2, 0}, {1, 0}, {3, 4}}); got != "3.3e-01 on average, at most 1.0e+00" {
+		t.Error(got)
 	}
 }

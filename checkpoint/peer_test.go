@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -11,20 +10,21 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"github.com/plinth-ml/plinth/internal/testkit"
 )
 
 func TestRealFiles(t *testing.T) {
-	root := cmp.Or(os.Getenv("PLINTH_DATA"), filepath.Join("..", "..", "shared", "data"))
 	var list []string
 	for _, p := range []string{"models/mnist-cnn", "models/silero-vad", "malformed/tensor-files"} {
-		m, err := filepath.Glob(filepath.Join(root, p, "*.safetensors"))
+		m, err := filepath.Glob(filepath.Join(testkit.Data(t, p), "*.safetensors"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		list = append(list, m...)
 	}
 	if len(list) == 0 {
-		t.Skip("no test data")
+		t.Fatal("the folders hold no safetensors file")
 	}
 	for _, path := range list {
 		f, err := Open(path)
@@ -45,10 +45,7 @@ func TestRealFiles(t *testing.T) {
 }
 
 func TestPeerReadsAndWrites(t *testing.T) {
-	python := cmp.Or(os.Getenv("PLINTH_PYTHON"), "python3")
-	if exec.Command(python, "-c", "import safetensors.numpy").Run() != nil {
-		t.Skip("no Python with safetensors")
-	}
+	python := testkit.Python(t, "safetensors", "numpy")
 	dir := t.TempDir()
 	ours, theirs := filepath.Join(dir, "ours"), filepath.Join(dir, "theirs")
 	in := []Tensor{sample()[0], sample()[1], sample()[2]}
@@ -78,11 +75,7 @@ save_file(x, sys.argv[2], metadata={"format": "pt"})`
 
 func python(t *testing.T, script string, args ...string) []byte {
 	t.Helper()
-	name := cmp.Or(os.Getenv("PLINTH_PYTHON"), "python3")
-	if exec.Command(name, "-c", "import safetensors, importlib.util as u; assert u.find_spec('transformers') and u.find_spec('torch')").Run() != nil {
-		t.Skip("no Python with transformers")
-	}
-	out, err := exec.Command(name, append([]string{"-c", script}, args...)...).Output()
+	out, err := exec.Command(testkit.Python(t, "safetensors", "transformers", "torch"), append([]string{"-c", script}, args...)...).Output()
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {

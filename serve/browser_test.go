@@ -87,7 +87,7 @@ func openBrowser(t testing.TB) *browser {
 		go func() { cmd.Wait(); close(done) }()
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			cmd.Process.Kill()
 		}
 		from.Close()
@@ -193,8 +193,8 @@ func (b *browser) call(method string, params, result any) error {
 			return json.Unmarshal(m.Result, result)
 		}
 		return nil
-	case <-time.After(30 * time.Second):
-		return fmt.Errorf("%s: no answer in 30 s", method)
+	case <-time.After(patience):
+		return fmt.Errorf("%s: no answer in %v", method, patience)
 	}
 }
 
@@ -229,11 +229,14 @@ func (b *browser) eval(expression string) any {
 	return r.Result.Value
 }
 
-// wait waits until an expression is true.
+// patience is how long a page, a server or a goroutine may take for what it does at once where the processors are free.
+const patience = time.Minute
+
+// wait waits until an expression, or what it promises, is true.
 func (b *browser) wait(expression string) {
 	b.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if b.eval("Boolean("+expression+")") == true {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if b.eval("(async () => Boolean(await ("+expression+")))()") == true {
 			return
 		}
 		if time.Now().After(end) {

@@ -26,7 +26,7 @@ import (
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for begin := time.Now(); !is(); time.Sleep(time.Millisecond) {
-		if time.Since(begin) > 20*time.Second {
+		if time.Since(begin) > patience {
 			t.Fatalf("still not: %s", what)
 		}
 	}

@@ -491,7 +491,7 @@ func TestDisconnects(t *testing.T) {
 	}
 	wg.Wait()
 	client.CloseIdleConnections()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		l := m.Engine.Load()
 		if n := runtime.NumGoroutine(); l.Active == 0 && l.Waiting == 0 && n <= before+2 {

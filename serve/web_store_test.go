@@ -41,7 +41,15 @@ func TestTwoTabs(t *testing.T) {
 	b.write("named by b") // over the old title, which is selected
 	b.key("Enter", 0)
 	titles(b, "named by b")
-	time.Sleep(time.Second) // until both are written
+	for _, text := range []string{"say from a", "system of a", "say from b", "named by b"} { // in the store that both share
+		a.wait(`new Promise(resolve => indexedDB.open("plinth", 1).onsuccess = opened => {
+			const store = opened.target.result
+			store.transaction("conversations").objectStore("conversations").getAll().onsuccess = read => {
+				store.close()
+				resolve(JSON.stringify(read.target.result).includes(` + quote(text) + `))
+			}
+		})`)
+	}
 	if got := a.texts(".bubble"); got != "say one|say from a" {
 		t.Fatalf("a heard of b: %q", got)
 	}
@@ -75,7 +83,7 @@ func TestTwoTabs(t *testing.T) {
 	titles(a, "named by b")
 	select {
 	case <-p.left:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the server was not told to stop")
 	}
 	time.Sleep(time.Second) // as long as a late write would take

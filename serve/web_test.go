@@ -209,7 +209,7 @@ func TestVisit(t *testing.T) {
 	b.click(".composer button")
 	select {
 	case <-p.left:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the server was not told to stop")
 	}
 	b.wait(`!document.querySelector(".answer.running")`)

@@ -11,11 +11,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/plinth-ml/plinth/internal/testkit"
 )
 
 const childDir = "PLINTH_TRAIN_CHILD" // the run directory of a child process of TestKilled
 
 func TestMain(m *testing.M) {
+	testkit.OneProcessor()
 	if dir := os.Getenv(childDir); dir != "" {
 		if err := child(dir); err != nil {
 			fmt.Println(err)

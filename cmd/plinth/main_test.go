@@ -10,10 +10,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/plinth-ml/plinth/internal/testkit"
 )
 
 // TestMain lets the test binary be the program itself, for the tests that send signals.
 func TestMain(m *testing.M) {
+	testkit.OneProcessor()
+	peakTime = time.Millisecond
 	if os.Getenv("PLINTH_TEST_MAIN") != "" {
 		main()
 	}
@@ -36,6 +41,16 @@ func ok(t *testing.T, args ...string) string {
 	t.Helper()
 	code, out, err := plinth(args...)
 	if code != 0 {
+		t.Fatalf("plinth %q: exit code %d\n%s", args, code, err)
+	}
+	return out
+}
+
+// partly runs the program, which must have done what it could and end with 1 for files that it could not read; it returns stdout.
+func partly(t *testing.T, args ...string) string {
+	t.Helper()
+	code, out, err := plinth(args...)
+	if code != 1 || !strings.Contains(err, "could not be read; the rest is done") {
 		t.Fatalf("plinth %q: exit code %d\n%s", args, code, err)
 	}
 	return out
@@ -108,6 +123,25 @@ func world(t *testing.T) {
 	if shared.model == "" {
 		t.Fatal("the shared run could not be made")
 	}
+}
+
+// made are the folders of fixture that stand in shared.dir.
+var made = map[string]bool{}
+
+// fixture copies a folder into the current one. Tests of the same name share it: the first has make write it, in the current folder.
+func fixture(t *testing.T, name string, make func()) {
+	t.Helper()
+	world(t)
+	kept := filepath.Join(shared.dir, "fixtures", name)
+	from, to := kept, name
+	if !made[name] {
+		make()
+		from, to = name, kept
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	made[name] = true
 }
 
 // writeCorpus writes 40 small documents of arithmetic in words.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/quickstart"
@@ -26,7 +25,7 @@ func (q *quickstartCmd) Run(ctx context.Context, c *common) error {
 			return err
 		}
 	}
-	r, err := quickstart.Run(ctx, quickstart.Options{Data: q.Data, Out: q.Out, Seed: c.Seed, Kernels: c.kernels(), PeakFLOPs: cpu.PeakFLOPs(cpu.Options{Threads: c.Threads}, 200*time.Millisecond),
+	r, err := quickstart.Run(ctx, quickstart.Options{Data: q.Data, Out: q.Out, Seed: c.Seed, Kernels: c.kernels(), PeakFLOPs: cpu.PeakFLOPs(cpu.Options{Threads: c.Threads}, peakTime),
 		Say: func(line string) { c.say("%s", line) }, Event: newProgress(c.err).event})
 	if err != nil {
 		return err

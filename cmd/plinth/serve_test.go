@@ -214,7 +214,7 @@ func TestServeSIGTERM(t *testing.T) {
 	}
 	defer cmd.Process.Kill()
 	var url string
-	for deadline := time.Now().Add(20 * time.Second); url == "" && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); url == "" && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		url = regexp.MustCompile(`http://[0-9.:]+`).FindString(said.String())
 	}
 	const n = 128 // choices, one after the other

@@ -11,10 +11,12 @@ import (
 	"github.com/plinth-ml/plinth/internal/random"
 )
 
-// smallT5 trains a T5 for a moment and puts it into the current folder as "t5".
+// smallT5 puts a T5 that was trained for a moment into the current folder as "t5".
 func smallT5(t *testing.T) {
 	t.Helper()
-	ok(t, args("train --family t5 --vocab 420 --seq 48 --steps 20 --lr 5e-3 --sample-every=-1 --out t5 "+shape, "--data", shared.text)...)
+	fixture(t, "t5", func() {
+		ok(t, args("train --family t5 --vocab 420 --seq 48 --steps 20 --lr 5e-3 --sample-every=-1 --out t5 "+shape, "--data", shared.text)...)
+	})
 }
 
 // summaries runs summarize on a model and returns the result and its summaries.

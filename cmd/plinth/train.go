@@ -262,6 +262,9 @@ func (t *trainCmd) check() error {
 			return usagef("--%s %v is below %v", f.flag, f.v, f.least)
 		}
 	}
+	if !(t.EMA >= 0 && t.EMA < 1) {
+		return usagef("--ema %v is not within 0 to 1, or is 1, with which the mean never moves", t.EMA)
+	}
 	return nil
 }
 
@@ -332,6 +335,9 @@ func (t *trainCmd) size() (zoo.Size, error) {
 	return s, nil
 }
 
+// peakTime is how long a run measures the machine's peak before it begins; the program's tests, with their many short runs, make it short.
+var peakTime = 200 * time.Millisecond
+
 // options are the loop's, with the size's settings where no flag says otherwise.
 func (t *trainCmd) options(c *common, s zoo.Size, m zoo.Stored) (train.Options, error) {
 	orNone := func(v float64) float64 { // the loop takes 0 for its default
@@ -356,7 +362,7 @@ func (t *trainCmd) options(c *common, s zoo.Size, m zoo.Stored) (train.Options, 
 	if o.SampleEvery == 0 {
 		o.SampleEvery = max(1, o.Steps/5)
 	}
-	o.PeakFLOPs = cpu.PeakFLOPs(cpu.Options{Threads: c.Threads}, 200*time.Millisecond)
+	o.PeakFLOPs = cpu.PeakFLOPs(cpu.Options{Threads: c.Threads}, peakTime)
 	o, err := o.Resolve(m.Sizes())
 	if err != nil {
 		return o, flagError(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/plinth-ml/plinth/media"
 )
 
-// items are n items of two rows with two captions each; those of the broken ones have no picture that can be read.
+// items are n items of two rows with two captions each, the second rows half transparent; those of the broken ones have no picture that can be read.
 func items(t testing.TB, n int, broken ...int) []Item {
 	t.Helper()
 	content := map[string]string{}
@@ -21,7 +21,7 @@ func items(t testing.TB, n int, broken ...int) []Item {
 	for i := range n {
 		for r := range 2 {
 			name := fmt.Sprintf("%d%d.png", i, r)
-			content[name] = string(picture(t, color.NRGBA{uint8(20 * i), uint8(100 * r), 7, 255}))
+			content[name] = string(picture(t, color.NRGBA{uint8(20 * i), uint8(100 * r), 7, uint8(255 - 130*r)}))
 			if slices.Contains(broken, i) {
 				content[name] = content[name][:30]
 			}
@@ -94,6 +94,15 @@ func TestFill(t *testing.T) {
 			t.Errorf("step %d: a part differs from the whole", step)
 		}
 	}
+	of := func(step int) (items []string) {
+		for _, c := range fill(t, s, step, 0, 4).Captions {
+			items = append(items, strings.Fields(c)[0])
+		}
+		return items
+	}
+	if slices.Equal(of(0), of(2)) { // an epoch has two batches
+		t.Error("two epochs have the same order")
+	}
 	if len(captions) < 12 {
 		t.Errorf("in eight steps only %d captions were drawn", len(captions))
 	}
@@ -106,7 +115,9 @@ func TestFill(t *testing.T) {
 	other = o
 	other.Augment = nil
 	prints[set(t, list, other).Fingerprint()] = true
-	if len(prints) != 4 || cold.Fingerprint() != s.Fingerprint() {
+	other.Augment = &media.Augment{Crop: augment.Crop}
+	prints[set(t, list, other).Fingerprint()] = true
+	if len(prints) != 5 || cold.Fingerprint() != s.Fingerprint() {
 		t.Error("fingerprints do not tell what batches depend on, or more than that")
 	}
 	if err := s.Fill(new(Batch), 0, 2, 5); err == nil {
@@ -195,15 +206,15 @@ func TestMissingPicture(t *testing.T) {
 		"a folder": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
 	} {
 		list := items(t, 4)
-		if err := change(list[2].Rows[1].path); err != nil {
+		if err := errors.Join(change(list[2].Rows[1].path), change(list[3].Rows[0].path)); err != nil {
 			t.Fatal(err)
 		}
 		o := Options{Batch: 4, Prepare: media.CLIP(8), Encode: encode}
-		if _, err := New(list, o); err == nil || !strings.Contains(err.Error(), "t.jsonl:6") || !strings.Contains(err.Error(), "21.png") {
-			t.Errorf("%s: %v, want row 6 and its file", name, err)
+		if _, err := New(list, o); err == nil || !strings.Contains(err.Error(), "t.jsonl:6") || !strings.Contains(err.Error(), "21.png") || !strings.Contains(err.Error(), "2 of 8 pictures") {
+			t.Errorf("%s: %v, want row 6, its file and how many", name, err)
 		}
 		o.Skip = true
-		if s, err := New(list, o); err != nil || s.Skipped() != 1 {
+		if s, err := New(list, o); err != nil || s.Skipped() != 2 {
 			t.Errorf("%s: %d skipped, %v", name, s.Skipped(), err)
 		}
 	}

@@ -185,7 +185,7 @@ func texts(dir string) (map[string][]byte, error) {
 		}
 		for _, e := range entries {
 			name := e.Name()
-			if e.IsDir() || strings.HasSuffix(name, ".index.json") || name == file.ManifestName || !slices.Contains(textKinds, filepath.Ext(name)) {
+			if e.IsDir() || strings.HasSuffix(name, ".index.json") || slices.Contains(records, name) || !slices.Contains(textKinds, filepath.Ext(name)) {
 				continue
 			}
 			if sub != "." {
@@ -198,6 +198,9 @@ func texts(dir string) (map[string][]byte, error) {
 	}
 	return files, nil
 }
+
+// records are files that tell how a folder came about: its checksums, which are written anew, and what a run of training says of itself, by which runs are known.
+var records = []string{file.ManifestName, "train.json", "result.json"}
 
 // textKinds are the endings of files that a model's folder holds beside weights.
 var textKinds = []string{".json", ".txt", ".model", ".jinja", ".tiktoken"}

@@ -1,14 +1,11 @@
 package split
 
 import (
-	"bytes"
-	"cmp"
-	"encoding/json"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/plinth-ml/plinth/internal/testkit"
 )
 
 type peerJob struct {
@@ -19,33 +16,11 @@ type peerJob struct {
 	pattern *Pattern
 }
 
-// python returns an interpreter that has tokenizers and tiktoken.
-func python(t *testing.T) string {
-	t.Helper()
-	name := cmp.Or(os.Getenv("PLINTH_PYTHON"), "python3")
-	if err := exec.Command(name, "-c", "import tokenizers, tiktoken").Run(); err != nil {
-		t.Skipf("%s with tokenizers and tiktoken: %v (set PLINTH_PYTHON)", name, err)
-	}
-	return name
-}
-
 // checkPeer runs the jobs and compares all pieces.
 func checkPeer(t *testing.T, texts []string, jobs []peerJob) {
 	t.Helper()
-	in, err := json.Marshal(map[string]any{"texts": texts, "jobs": jobs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(python(t), "testdata/pieces.py")
-	c.Stdin, c.Stderr = bytes.NewReader(in), os.Stderr
-	out, err := c.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got [][][]int // job, text, piece
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Ask(t, "testdata/pieces.py", []string{"tokenizers", "tiktoken"}, map[string]any{"texts": texts, "jobs": jobs}, &got)
 	if len(got) != len(jobs) {
 		t.Fatalf("%d answers to %d jobs", len(got), len(jobs))
 	}
