@@ -100,6 +100,9 @@ func TestQuantize4Bit(t *testing.T) {
 			}
 		}
 	}
+	if _, err := zoo.Quantize(t.Context(), out, filepath.Join(t.TempDir(), "x.gguf"), "q8_0", 1); err == nil || !strings.Contains(err.Error(), "NF4 already") {
+		t.Errorf("q8_0 of nf4: %v", err)
+	}
 	for _, bad := range []struct{ in, want string }{{out, "NF4 already"}, {testkit.Golden(t, "lora/gpt2").Folder(), "GPT-2"}, {testkit.Golden(t, "decoders/mixtral").Folder(), "experts"}} {
 		dir := filepath.Join(t.TempDir(), "bad")
 		if _, err := zoo.Quantize4Bit(t.Context(), bad.in, dir, 1); err == nil || !strings.Contains(err.Error(), bad.want) {
