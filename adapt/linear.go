@@ -15,8 +15,9 @@ import (
 
 // Linear is a linear classifier of the vectors that a model makes of pictures, kept in a folder beside which the model stays where it is.
 type Linear struct {
-	Model    string    `json:"model"` // path of the model
-	Mark     string    `json:"mark"`  // by which its reader tells that the model is the one
+	Model    string    `json:"model"`            // path of the model
+	Mark     string    `json:"mark"`             // by which its reader tells that the model is the one
+	Ground   *[3]uint8 `json:"ground,omitempty"` // what transparent pictures were laid over; nil: their alpha was dropped, or the probe is older than this field
 	Labels   []string  `json:"labels"`
 	C        float64   `json:"c"` // of FitOne
 	Logistic *Logistic `json:"-"`

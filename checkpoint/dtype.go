@@ -31,8 +31,10 @@ const (
 	Bool   DType = "BOOL"
 )
 
-// The block types that Plinth computes with, which GGUF files hold.
+// The block types that Plinth computes with: bitsandbytes', which Unpack4Bit makes of a file's tensors, and those that GGUF files hold.
 const (
+	NF4  DType = "NF4"
+	FP4  DType = "FP4"
 	Q8_0 DType = "Q8_0"
 	Q4_0 DType = "Q4_0"
 	Q4_K DType = "Q4_K"
@@ -47,6 +49,8 @@ var order = []DType{Bool, U8, I8, F8E5M2, F8E4M3, I16, U16, F16, BF16, I32, U32,
 var layouts = map[DType]struct{ elements, bytes int }{
 	Bool: {1, 1}, U8: {1, 1}, I8: {1, 1}, F8E5M2: {1, 1}, F8E4M3: {1, 1}, I16: {1, 2}, U16: {1, 2}, F16: {1, 2}, BF16: {1, 2}, I32: {1, 4}, U32: {1, 4}, F32: {1, 4},
 	F64: {1, 8}, I64: {1, 8}, U64: {1, 8},
+
+	NF4: {quant.FourBlock, quant.FourBytes}, FP4: {quant.FourBlock, quant.FourBytes},
 
 	Q4_0: {32, 18}, "Q4_1": {32, 20}, "Q5_0": {32, 22}, "Q5_1": {32, 24}, Q8_0: {32, 34}, "Q8_1": {32, 36},
 	"Q2_K": {256, 84}, "Q3_K": {256, 110}, Q4_K: {256, 144}, Q5_K: {256, 176}, Q6_K: {256, 210}, "Q8_K": {256, 292},

@@ -64,4 +64,4 @@ func (f *File) Mapped(i int) []byte {
 
 // kernelTypes are the types that products take as a file holds them.
 var kernelTypes = map[DType]kernel.DType{F32: kernel.F32, F16: kernel.F16, BF16: kernel.BF16,
-	Q8_0: kernel.Q8_0, Q4_0: kernel.Q4_0, Q4_K: kernel.Q4_K, Q5_K: kernel.Q5_K, Q6_K: kernel.Q6_K}
+	NF4: kernel.NF4, FP4: kernel.FP4, Q8_0: kernel.Q8_0, Q4_0: kernel.Q4_0, Q4_K: kernel.Q4_K, Q5_K: kernel.Q5_K, Q6_K: kernel.Q6_K}

@@ -18,17 +18,21 @@ var TemplateSets = []string{"imagenet80", "best7"}
 // Templates reads a set of templates: one of TemplateSets, or a file with a template in each line that is not empty. Each has {} for the label.
 func Templates(name string) ([]string, error) {
 	const most = 1 << 20
-	read := func() ([]byte, error) { return file.Read(name, most) }
+	var all string
+	var err error
 	if slices.Contains(TemplateSets, name) {
-		read = func() ([]byte, error) { return templateFiles.ReadFile("templates/" + name + ".txt") }
+		var b []byte
+		b, err = templateFiles.ReadFile("templates/" + name + ".txt")
+		all = string(b)
+	} else {
+		all, err = file.ReadText(name, most)
 	}
-	b, err := read()
 	if err != nil {
 		return nil, fmt.Errorf("embed: templates: %w; sets by name are %s", err, strings.Join(TemplateSets, " and "))
 	}
 	var list []string
 	line := 0
-	for text := range strings.Lines(string(b)) {
+	for text := range strings.Lines(all) {
 		line++
 		if text = strings.TrimSpace(text); text == "" {
 			continue

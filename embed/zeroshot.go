@@ -19,7 +19,7 @@ type Classes struct {
 }
 
 // Classes makes the vectors of labels: of each the mean over the templates of the vectors of the texts, scaled to length 1 (section 3.1.4). No templates are Template
-// alone.
+// alone. A label that is too long for the model with a template is an error that names both, whatever Truncate says.
 func (d *Dual) Classes(ctx context.Context, labels, templates []string) (*Classes, error) {
 	if len(labels) == 0 {
 		return nil, errors.New("there are no labels")
@@ -32,13 +32,17 @@ func (d *Dual) Classes(ctx context.Context, labels, templates []string) (*Classe
 			return nil, fmt.Errorf("template %q has no {} for the label", t)
 		}
 	}
-	raw := d.Raw
-	d.Raw = false
-	defer func() { d.Raw = raw }()
+	raw, truncate := d.Raw, d.Truncate
+	d.Raw, d.Truncate = false, false
+	defer func() { d.Raw, d.Truncate = raw, truncate }()
 	var texts []string
-	for _, l := range labels {
+	for i, l := range labels {
 		for _, t := range templates {
-			texts = append(texts, strings.ReplaceAll(t, "{}", l))
+			text := strings.ReplaceAll(t, "{}", l)
+			if _, err := d.IDs(text); err != nil {
+				return nil, fmt.Errorf("label %d, %.40q, in the template %.80q: %w; labels are never cut", i+1, l, t, err)
+			}
+			texts = append(texts, text)
 		}
 	}
 	vectors, err := d.Texts(ctx, texts)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -115,6 +116,7 @@ func (e *Engine) listen(c *Call, heard []Token) ([]Token, bool) {
 
 // drive computes one step, unless c is done before it, and gives the turn back.
 func (e *Engine) drive(c *Call) {
+	runtime.Gosched() // others tell what the step before gave them: while every processor computes they would wait for a long time
 	whole := false
 	defer func() {
 		if !whole { // a panic goes by: nobody shall wait for ever

@@ -19,7 +19,7 @@ type Limits struct {
 	Pixels int // width times height; 0: 33,554,432
 	Side   int // longer side in pixels; 0: 16,384
 	Aspect int // longer side divided by the shorter one; 0: 32
-	Frames int // of a GIF, though only the first is decoded; 0: 1,000
+	Frames int // of a GIF or a WebP, though only the first is decoded; 0: 1,000
 	Scans  int // of a JPEG, each of which may touch every pixel; 0: 100
 }
 
@@ -54,7 +54,7 @@ func (l Limits) checkSize(w, h, holds int) error {
 	return nil
 }
 
-// Decode reads a PNG, JPEG, GIF (first frame) or WebP (no animation) picture from r, which it reads to its end or to one byte over the
+// Decode reads a PNG, JPEG, GIF or WebP picture, of an animation its first frame, from r, which it reads to its end or to one byte over the
 // limit, or not at all where it has a method Len that tells more. Every limit is checked in the headers, before pixels are allocated. Colours become RGB as PIL's convert("RGB") makes them:
 // alpha is dropped, not blended; 16 bits keep their high byte, but greys of 16 bits are clipped at 255. A JPEG is turned as its
 // EXIF orientation says. Errors wrap ErrLimit or ErrFormat, or are r's.

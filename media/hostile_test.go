@@ -103,11 +103,12 @@ type hostileFile struct {
 
 func hostileFiles() []hostileFile {
 	const (
-		lossless = "\x2f\xff\xff\xff\x0f"                     // VP8L of 16384 x 16384
-		extended = "\x00\x00\x00\x00\x09\x00\x00\x09\x00\x00" // VP8X of 10 x 10
-		animated = "\x02\x00\x00\x00\x09\x00\x00\x09\x00\x00" // and an animation
-		alpha    = "\x10\x00\x00\x00\xff\x3f\x00\xff\x3f\x00" // VP8X of 16384 x 16384 with alpha
-		vast     = "\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff" // VP8X of 2^24 x 2^24
+		lossless = "\x2f\xff\xff\xff\x0f"                                             // VP8L of 16384 x 16384
+		extended = "\x00\x00\x00\x00\x09\x00\x00\x09\x00\x00"                         // VP8X of 10 x 10
+		animated = "\x02\x00\x00\x00\x09\x00\x00\x09\x00\x00"                         // and an animation
+		frame    = "\x00\x00\x00\x00\x00\x00\x04\x00\x00\x04\x00\x00\x00\x00\x00\x00" // ANMF of 5 x 5
+		alpha    = "\x10\x00\x00\x00\xff\x3f\x00\xff\x3f\x00"                         // VP8X of 16384 x 16384 with alpha
+		vast     = "\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff"                         // VP8X of 2^24 x 2^24
 		scan     = "\xff\xda\x00\x0c\x03\x01\x00\x02\x00\x03\x00\x00\x3f\x00"
 	)
 	exif := "\xff\xe1\xff\xff" + "Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff" + strings.Repeat("\x0f\x01\x03\x00\x01\x00\x00\x00\x09\x00\x00\x00", 5459)
@@ -145,7 +146,13 @@ func hostileFiles() []hostileFile {
 		{"WebP of 16384 x 16384 in 10 x 10", bytes.NewReader(webpFile("VP8X", extended, "VP8L", lossless)), ErrFormat, "WebP"},
 		{"WebP of 2^24 x 2^24", bytes.NewReader(webpFile("VP8X", vast, "VP8L", lossless)), ErrFormat, "WebP"},
 		{"WebP with vast alpha", bytes.NewReader(webpFile("VP8X", alpha, "ALPH", "\x01\x00\x00")), ErrLimit, "WebP"},
-		{"WebP animation", bytes.NewReader(webpFile("VP8X", animated)), ErrFormat, "animation"},
+		{"WebP animation without a frame", bytes.NewReader(webpFile("VP8X", animated)), ErrFormat, "without a frame"},
+		{"WebP animation with a frame cut off", bytes.NewReader(webpFile("VP8X", animated, "ANMF", frame[:15])), ErrFormat, "without a frame"},
+		{"WebP animation on 16384 x 16384", bytes.NewReader(webpFile("VP8X", "\x02"+alpha[1:], "ANMF", frame)), ErrLimit, "16384 x 16384"},
+		{"WebP frame beside its canvas", bytes.NewReader(webpFile("VP8X", animated, "ANMF", "\x03"+frame[1:])), ErrFormat, "5 x 5 at (6, 0)"},
+		{"WebP frame of 16384 x 16384 in 5 x 5", bytes.NewReader(webpFile("VP8X", animated, "ANMF", frame+"VP8L\x05\x00\x00\x00"+lossless+"\x00")), ErrLimit, "16384 x 16384"},
+		{"WebP frame without a picture", bytes.NewReader(webpFile("VP8X", animated, "ANMF", frame)), ErrFormat, "WebP"},
+		{"WebP of 100,000 frames", bytes.NewReader(webpFile("VP8X", animated, "ANMF", frame, strings.Repeat("ANMF\x00\x00\x00\x00", 100_000)+"none", "")), ErrLimit, "1000 frames"},
 		{"endless zeros", zeros(-1), ErrLimit, "bytes"},
 	}
 }

@@ -17,7 +17,8 @@ import (
 
 // CLIP is contrastive pre-training on pairs of pictures and texts: a train.Objective. The loss is the mean of two cross-entropies over the matrix of cosines,
 // times a learnt factor, of all pictures of a step with all its texts (Radford et al. 2021, figure 3); of a model with a bias, the sigmoid loss over the same
-// matrix (Zhai et al. 2023). A step whose batch is computed in parts has the gradient of the whole: the features of all parts are made first, without what a
+// matrix (Zhai et al. 2023). A text that is one of the captions of several pictures is right for all of them (Yang et al. 2022, UniCL, equations 2 and 3; in the
+// sigmoid loss a plus). A step whose batch is computed in parts has the gradient of the whole: the features of all parts are made first, without what a
 // gradient needs, and each part again with the gradient by them. A ResNet normalises by the statistics of what is computed at once: a batch of it is one part, unless
 // they are frozen.
 type CLIP struct {
@@ -26,6 +27,7 @@ type CLIP struct {
 	Trained []nn.Named // with rates, if any; nil: all parameters. A tower of which nothing is trained is locked: it keeps no activations
 	Drop    float64    // share of each picture's patches that are not seen (Li et al. 2023, FLIP)
 	Seed    uint64     // of what is dropped
+	OwnOnly bool       // a text is right for the picture that it was drawn with alone, as published: equal captions of a batch are each other's negatives
 
 	loss   contrast
 	joined bool // the loss is that of the step at hand, of several parts
@@ -60,19 +62,26 @@ func (o *CLIP) Cost(int) model.Cost {
 	return model.Cost{Params: nn.Count(m.Params()), Matrix: (u*im + v*tm) / n, Attention: (u*ia + v*ta) / n}
 }
 
-// Fingerprint is that of the pairs and of what is dropped.
+// Fingerprint is that of the pairs, of what is dropped, and of what is right where that is more than the pairs.
 func (o *CLIP) Fingerprint() string {
-	return fmt.Sprintf("%s drop %v %d", o.Pairs.Fingerprint(), o.Drop, o.Seed)
+	text := fmt.Sprintf("%s drop %v %d", o.Pairs.Fingerprint(), o.Drop, o.Seed)
+	if o.Pairs.Shares() && !o.OwnOnly {
+		text += " captions"
+	}
+	return text
 }
 
 // Settle bounds the factor of cosines.
 func (o *CLIP) Settle() { o.Model.Settle() }
 
-// Measures tell of the last step: which share of the batch's pictures are nearest to their own text, and of its texts to their own picture; the factor of
-// cosines; the mean cosine of two different pictures.
+// Measures tell of the last step: which share of the batch's pictures are nearest to a text that is right for them, and of its texts to such a picture; the factor
+// of cosines; the mean cosine of two different pictures; the floor of the loss, which is above 0 where several texts are right for a picture.
 func (o *CLIP) Measures() map[string]float64 {
 	B := float64(len(o.loss.losses))
 	m := map[string]float64{"image_to_text": float64(o.loss.hits[0]) / B, "text_to_image": float64(o.loss.hits[1]) / B, "factor": o.Model.Factor(), "likeness": o.loss.likeness}
+	if floor := o.loss.floor(); floor > 0 {
+		m["floor"] = floor
+	}
 	if n := o.Pairs.Skipped(); n > 0 {
 		m["skipped"] = float64(n)
 	}
@@ -81,9 +90,9 @@ func (o *CLIP) Measures() map[string]float64 {
 
 // Symptom tells of a collapse: the loss is that of features which say nothing, or all pictures have nearly the same.
 func (o *CLIP) Symptom(loss float64) string {
-	chance := o.loss.chance(len(o.loss.losses))
+	chance := o.loss.chance()
 	switch {
-	case math.Abs(loss-chance) < 0.03*chance:
+	case math.Abs(loss-chance) < 0.03*(chance-o.loss.floor()):
 		return fmt.Sprintf("loss %.4f is within 3 %% of %.4f, that of a guess among %d", loss, chance, len(o.loss.losses))
 	case o.loss.likeness > 0.99:
 		return fmt.Sprintf("the mean cosine of two pictures is %.4f: all have nearly the same features", o.loss.likeness)
@@ -198,27 +207,31 @@ func (p *clipPart) texts(t *tensor.Tape) *tensor.Tensor {
 	return p.o.Model.Texts(t, tensor.IDs(p.b.IDs), &p.seqs)
 }
 
-// compute takes the features of a whole batch.
-func (o *CLIP) compute(t *tensor.Tape, images, texts []float32) {
+// compute takes the features of a whole batch, with the numbers of its texts and of all captions of its pictures.
+func (o *CLIP) compute(t *tensor.Tape, images, texts []float32, says []int, truths [][]int) {
 	o.loss.k, o.loss.sigmoid = t.Kernels(), o.Model.Bias != nil
 	bias := 0.0
 	if o.Model.Bias != nil {
 		bias = float64(o.Model.Bias.T().F32()[0])
 	}
+	o.loss.pair(says, truths, o.OwnOnly)
 	o.loss.compute(images, texts, o.Model.Config.Projection, o.Model.Factor(), bias)
 }
 
 // Join makes the features of all parts and the loss with its gradient by them.
 func (o *CLIP) Join(t *tensor.Tape, parts []train.Part) {
 	var images, texts []float32
+	var says []int
+	var truths [][]int
 	for _, part := range parts {
 		p := part.(*clipPart)
 		images = append(images, p.images(t).F32()...)
 		t.Reset()
 		texts = append(texts, p.texts(t).F32()...)
 		t.Reset()
+		says, truths = append(says, p.b.Says...), append(truths, p.b.True...)
 	}
-	o.compute(t, images, texts)
+	o.compute(t, images, texts, says, truths)
 	o.joined = true
 }
 
@@ -234,7 +247,7 @@ func (p *clipPart) Loss(t *tensor.Tape, of, sums []float64) {
 		y = p.texts(t)
 	}
 	if !o.joined {
-		o.compute(t, x.F32(), y.F32())
+		o.compute(t, x.F32(), y.F32(), p.b.Says, p.b.True)
 	}
 	for _, v := range o.loss.losses[p.from : p.from+n] {
 		sums[0] += v

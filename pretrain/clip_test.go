@@ -40,6 +40,7 @@ func rows(seed uint64, n, E int) []float32 {
 // of returns the loss of features.
 func of(k *kernel.Set, sigmoid bool, images, texts []float32, E int, scale, bias float64) *contrast {
 	c := &contrast{k: k, sigmoid: sigmoid}
+	c.pair(make([]int, len(images)/E), nil, true)
 	c.compute(images, texts, E, scale, bias)
 	return c
 }
@@ -83,10 +84,9 @@ func TestChance(t *testing.T) {
 	const B, E = 6, 3
 	same := slices.Repeat([]float32{1, 2, 3}, B)
 	for _, sigmoid := range []bool{false, true} {
-		c := &contrast{k: ref.New(), sigmoid: sigmoid}
-		c.compute(same, same, E, 1, math.Log(1./(B-1))-1) // the best bias: a share of 1/B
-		if got, want := c.mean(), c.chance(B); math.Abs(got-want) > 1e-6 {
-			t.Errorf("sigmoid %v: loss %v, chance %v", sigmoid, got, want)
+		c := of(ref.New(), sigmoid, same, same, E, 1, math.Log(1./(B-1))-1) // the best bias: a share of 1/B
+		if got, want := c.mean(), c.chance(); math.Abs(got-want) > 1e-6 || c.floor() != 0 {
+			t.Errorf("sigmoid %v: loss %v, chance %v, floor %v", sigmoid, got, want, c.floor())
 		}
 		if math.Abs(c.likeness-1) > 1e-6 {
 			t.Errorf("likeness %v of equal rows", c.likeness)
@@ -168,9 +168,10 @@ func TestRecall(t *testing.T) {
 }
 
 // colours are pictures of one colour each, a little different every time, with their names.
-func colours(t testing.TB, batch int) *imagetext.Set { return coloursOf(t, batch, 16) }
+func colours(t testing.TB, batch int) *imagetext.Set { return coloursOf(t, batch, 16, 8) }
 
-func coloursOf(t testing.TB, batch, side int) *imagetext.Set {
+// coloursOf are pictures of so many pixels, and so many names: with fewer than eight, colours share them.
+func coloursOf(t testing.TB, batch, side, names int) *imagetext.Set {
 	t.Helper()
 	dir := t.TempDir()
 	var table strings.Builder
@@ -190,7 +191,7 @@ func coloursOf(t testing.TB, batch, side int) *imagetext.Set {
 			if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			fmt.Fprintf(&table, "%s\t%c\t%d\n", name, 'a'+i, i)
+			fmt.Fprintf(&table, "%s\t%c\t%d\n", name, 'a'+i%names, i)
 		}
 	}
 	path := filepath.Join(dir, "pairs.tsv")
@@ -252,9 +253,9 @@ func step(t *testing.T, o *CLIP, micro int) float64 {
 // A batch in parts has the loss and the gradient of the whole.
 func TestFeatureCache(t *testing.T) {
 	for _, sigmoid := range []bool{false, true} {
-		for _, drop := range []float64{0, 0.5} {
-			whole := &CLIP{Model: tinyClip(t, sigmoid), Pairs: colours(t, 8), Drop: drop}
-			parts := &CLIP{Model: tinyClip(t, sigmoid), Pairs: colours(t, 8), Drop: drop}
+		for drop, names := range map[float64]int{0: 8, 0.5: 3} { // with three, several texts are right for a picture
+			whole := &CLIP{Model: tinyClip(t, sigmoid), Pairs: coloursOf(t, 8, 16, names), Drop: drop}
+			parts := &CLIP{Model: tinyClip(t, sigmoid), Pairs: coloursOf(t, 8, 16, names), Drop: drop}
 			a, b := step(t, whole, 8), step(t, parts, 3)
 			if math.Abs(a-b) > 1e-6*a {
 				t.Errorf("loss %v of the whole, %v of parts", a, b)
@@ -366,7 +367,7 @@ func TestCLIPCost(t *testing.T) {
 		}
 	}
 	check("locked", pictures(2)/3+texts)
-	o = &CLIP{Model: tinyResNet(t), Pairs: coloursOf(t, 8, 32)}
+	o = &CLIP{Model: tinyResNet(t), Pairs: coloursOf(t, 8, 32, 8)}
 	m, a = o.Model.TextFLOPs(3)
 	check("a ResNet", pictures(0)+m+a)
 }
@@ -417,7 +418,7 @@ func tinyResNet(t testing.TB) *clip.Model {
 // A ResNet learns; its running statistics go into checkpoints, so that a run in two halves has the bits of one; and its batch is one part.
 func TestResNetLearns(t *testing.T) {
 	run := func(dir string, stop int) (*CLIP, train.Result) {
-		o := &CLIP{Model: tinyResNet(t), Pairs: coloursOf(t, 8, 32)}
+		o := &CLIP{Model: tinyResNet(t), Pairs: coloursOf(t, 8, 32, 8)}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		h := train.Hooks{Progress: func(e train.Event) {
@@ -460,8 +461,8 @@ func TestResNetLearns(t *testing.T) {
 }
 
 func TestSymptom(t *testing.T) {
-	o := &CLIP{Model: tinyClip(t, false), Pairs: colours(t, 8)}
-	o.compute(tensor.Evaluation(ref.New()), rows(1, 8, 32), rows(2, 8, 32))
+	o := &CLIP{Model: tinyClip(t, false), Pairs: colours(t, 8), OwnOnly: true}
+	o.compute(tensor.Evaluation(ref.New()), rows(1, 8, 32), rows(2, 8, 32), make([]int, 8), nil)
 	for _, c := range []struct {
 		loss, likeness float64
 		want           string

@@ -2,20 +2,23 @@ package pretrain
 
 import (
 	"math"
+	"slices"
 
 	"github.com/plinth-ml/plinth/internal/kernel"
 )
 
-// contrast is the loss of B pairs by the features of the two towers, with its gradients. Cosines are made of the whole batch at once: every part of the batch
-// stands against all others (Gao et al. 2021, Scaling deep contrastive learning batch size under memory limited setup, section 3.2).
+// contrast is the loss of B pairs by the features of the two towers, with its gradients. Several texts may be true of a picture. Cosines are made of the whole batch
+// at once: every part of the batch stands against all others (Gao et al. 2021, Scaling deep contrastive learning batch size under memory limited setup, section 3.2).
 type contrast struct {
 	k       *kernel.Set
 	sigmoid bool // SigLIP's loss (Zhai et al. 2023, algorithm 1) in place of CLIP's (Radford et al. 2021, figure 3)
 
+	right          [][]int32 // of each picture, the texts that are true of it, ascending
+	shown          [][]int32 // of each text, the pictures that it is true of, ascending
 	losses         []float64 // of each pair; their mean is the loss
 	dimages, dtext []float32 // [B, E], gradients of the mean by the features
 	dscale, dbias  float64   // by the logarithm of the scale, and by the bias
-	hits           [2]int    // pictures whose text is the nearest, and texts whose picture is
+	hits           [2]int    // pictures that are nearest to a text which is true of them, and texts that are to a picture which they are true of
 	likeness       float64   // mean cosine of two different pictures
 	logits         []float32 // [B, B], then the gradient by them
 	u, v           units
@@ -56,7 +59,31 @@ func (u *units) back(d []float32, E int) {
 	}
 }
 
-// compute takes the features of B pictures and their texts, both [B, E]. A logit is scale times the cosine, plus the bias.
+// pair says which texts are true of which pictures: says[j] is the number of text j's caption, and truths[i] are those of all captions of picture i, that of text i
+// among them. With only, each text is true of its own picture alone.
+func (c *contrast) pair(says []int, truths [][]int, only bool) {
+	B := len(says)
+	c.right, c.shown = make([][]int32, B), make([][]int32, B)
+	at := map[int][]int32{} // texts of the same caption
+	for j, caption := range says {
+		at[caption] = append(at[caption], int32(j))
+	}
+	for i := range B {
+		if only {
+			c.right[i] = []int32{int32(i)}
+		} else {
+			for _, caption := range truths[i] {
+				c.right[i] = append(c.right[i], at[caption]...)
+			}
+			slices.Sort(c.right[i])
+		}
+		for _, j := range c.right[i] {
+			c.shown[j] = append(c.shown[j], int32(i))
+		}
+	}
+}
+
+// compute takes the features of B pictures and their texts, both [B, E], which pair told of. A logit is scale times the cosine, plus the bias.
 func (c *contrast) compute(images, texts []float32, E int, scale, bias float64) {
 	B := len(images) / E
 	c.u.set(images, E)
@@ -80,46 +107,63 @@ func (c *contrast) compute(images, texts []float32, E int, scale, bias float64) 
 	c.v.back(c.dtext, E)
 }
 
-// count finds how many pictures have the greatest cosine with their own text, and how many texts with their own picture.
+// count finds how many pictures have the greatest cosine with a text that is true of them, and how many texts with a picture that they are true of.
 func (c *contrast) count(B int) {
 	c.hits = [2]int{}
-	for i := range B {
-		own, image, text := c.logits[i*B+i], 1, 1
-		for j := range B {
-			if c.logits[i*B+j] > own {
-				image = 0
+	for side, lists := range [2][][]int32{c.right, c.shown} {
+		for i, list := range lists {
+			cos := func(j int) float32 {
+				if side == 0 {
+					return c.logits[i*B+j]
+				}
+				return c.logits[j*B+i]
 			}
-			if c.logits[j*B+i] > own {
-				text = 0
+			best, hit := float32(-2), true
+			for _, j := range list {
+				best = max(best, cos(int(j)))
+			}
+			for j := 0; j < B && hit; j++ {
+				hit = cos(j) <= best
+			}
+			if hit {
+				c.hits[side]++
 			}
 		}
-		c.hits[0] += image
-		c.hits[1] += text
 	}
 }
 
 // softmaxes makes cosines into the gradient by the logits of the mean of two cross-entropies: of each picture over all texts, and of each text over all pictures.
+// Where several are right, each of them shall have the same share (Yang et al. 2022, UniCL, equations 2 and 3).
 func (c *contrast) softmaxes(B int, scale float64) {
 	rows, columns := make([]float64, B), make([]float64, B) // logarithms of the sums of exponentials; cosines are at most 1, so that scale bounds the logits
+	own := make([]float64, B)                               // mean logits of each text with the pictures that it is true of
 	for i := range B {
-		for j, cos := range c.logits[i*B : (i+1)*B] {
+		row := c.logits[i*B : (i+1)*B]
+		for j, cos := range row {
 			e := math.Exp(scale * (float64(cos) - 1))
 			rows[i] += e
 			columns[j] += e
+		}
+		for _, j := range c.right[i] {
+			own[j] += scale * float64(row[j]) / float64(len(c.shown[j]))
 		}
 	}
 	for i := range B {
 		rows[i], columns[i] = math.Log(rows[i])+scale, math.Log(columns[i])+scale
 	}
 	for i := range B {
-		row := c.logits[i*B : (i+1)*B]
-		own := scale * float64(row[i])
-		c.losses[i] = (rows[i]-own)/2 + (columns[i]-own)/2
+		row, right, mean := c.logits[i*B:(i+1)*B], c.right[i], 0.0
+		share := 1 / float64(len(right))
+		for _, j := range right {
+			mean += scale * float64(row[j]) * share
+		}
+		c.losses[i] = (rows[i]-mean)/2 + (columns[i]-own[i])/2
 		for j, cos := range row {
 			z := scale * float64(cos)
 			g := math.Exp(z-rows[i])/2 + math.Exp(z-columns[j])/2
-			if i == j {
-				g--
+			if len(right) > 0 && int(right[0]) == j {
+				g -= share/2 + 1/float64(2*len(c.shown[j]))
+				right = right[1:]
 			}
 			g /= float64(B)
 			c.dscale += g * z
@@ -128,14 +172,14 @@ func (c *contrast) softmaxes(B int, scale float64) {
 	}
 }
 
-// sigmoids makes cosines into the gradient by the logits of Σ_ij -log σ(±z_ij) / B, plus where i = j.
+// sigmoids makes cosines into the gradient by the logits of Σ_ij -log σ(±z_ij) / B, plus where text j is true of picture i.
 func (c *contrast) sigmoids(B int, scale, bias float64) {
 	for i := range B {
-		row, sum := c.logits[i*B:(i+1)*B], 0.0
+		row, right, sum := c.logits[i*B:(i+1)*B], c.right[i], 0.0
 		for j, cos := range row {
 			sign := -1.0
-			if i == j {
-				sign = 1
+			if len(right) > 0 && int(right[0]) == j {
+				sign, right = 1, right[1:]
 			}
 			x := sign * (scale*float64(cos) + bias)
 			sum += max(-x, 0) + math.Log1p(math.Exp(-math.Abs(x))) // log(1 + e^-x)
@@ -148,13 +192,35 @@ func (c *contrast) sigmoids(B int, scale, bias float64) {
 	}
 }
 
-// chance is the loss where all logits are the same: ln B of a softmax, and of sigmoids with the best bias ln B + (B-1) ln(B/(B-1)).
-func (c *contrast) chance(B int) float64 {
-	b := float64(B)
-	if c.sigmoid {
-		return math.Log(b) + (b-1)*math.Log(b/(b-1))
+// chance is the loss where all logits are the same: ln B of a softmax, whatever is right, and of sigmoids with the best bias B times the entropy of the share of pairs
+// that are right: ln B + (B-1) ln(B/(B-1)) where that is 1/B.
+func (c *contrast) chance() float64 {
+	B := float64(len(c.right))
+	if !c.sigmoid {
+		return math.Log(B)
 	}
-	return math.Log(b)
+	p := 0.0
+	for _, list := range c.right {
+		p += float64(len(list)) / (B * B)
+	}
+	if p > 1-1e-9 {
+		return 0
+	}
+	return -B * (p*math.Log(p) + (1-p)*math.Log(1-p))
+}
+
+// floor bounds the loss from below: 0 of sigmoids, and of a softmax the mean entropy of what is right, 0 where that is one text of each picture and one picture of
+// each text. Features can reach it where pictures with a text in common have all in common, as those of a class do.
+func (c *contrast) floor() (sum float64) {
+	if c.sigmoid {
+		return 0
+	}
+	for _, lists := range [2][][]int32{c.right, c.shown} {
+		for _, list := range lists {
+			sum += math.Log(float64(len(list))) / float64(2*len(lists))
+		}
+	}
+	return sum
 }
 
 // likeness is the mean cosine of two different rows of u [B, E], which are of length 1.

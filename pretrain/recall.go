@@ -36,8 +36,8 @@ func (o *CLIP) Evaluate(ctx context.Context, t *tensor.Tape, held *imagetext.Set
 	}
 	p := &clipPart{o: o}
 	var images, texts, first []float32
-	var owner, says []int
-	known := map[string]int{} // captions
+	var owner, says, firstSays []int
+	var truths [][]int
 	E := o.Model.Config.Projection
 	for from := 0; from < n; from += once {
 		if err := ctx.Err(); err != nil {
@@ -54,15 +54,12 @@ func (o *CLIP) Evaluate(ctx context.Context, t *tensor.Tape, held *imagetext.Set
 		}
 		t.Reset()
 		texts = append(texts, p.texts(t).F32()...)
-		for _, caption := range p.b.Captions {
-			if _, ok := known[caption]; !ok {
-				known[caption] = len(known)
-			}
-			says = append(says, known[caption])
-		}
+		says = append(says, p.b.Says...)
+		done := len(owner)
 		for i := from; i < to; i++ {
 			at := len(owner) * E
 			first = append(first, texts[at:at+E]...)
+			firstSays, truths = append(firstSays, says[len(owner)]), append(truths, p.b.True[len(owner)-done])
 			for range held.Captions(i) {
 				owner = append(owner, i)
 			}
@@ -76,7 +73,7 @@ func (o *CLIP) Evaluate(ctx context.Context, t *tensor.Tape, held *imagetext.Set
 			break // among fewer pairs the loss is smaller
 		}
 		batches++
-		o.compute(t, images[from*E:to*E], first[from*E:to*E])
+		o.compute(t, images[from*E:to*E], first[from*E:to*E], firstSays[from:to], truths[from:to])
 		sum := 0.0
 		for _, v := range o.loss.losses {
 			sum += v

@@ -48,6 +48,14 @@ type classifyRequest struct {
 	User      string        `json:"user" doc:"told to nobody"`
 }
 
+// room reads the field that may hold pictures.
+func (q *classifyRequest) room(name string) func([]byte) error {
+	if name == "input" {
+		return q.Input.UnmarshalJSON
+	}
+	return nil
+}
+
 // classifyInput are texts and pairs of texts, or pictures.
 type classifyInput struct{ items }
 

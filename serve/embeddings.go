@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -26,6 +27,33 @@ type embeddingRequest struct {
 	InputType  string         `json:"input_type" doc:"query or document, for models that tell them apart"`
 	Truncate   bool           `json:"truncate" doc:"cut the ends of texts that are too long"`
 	User       string         `json:"user" doc:"told to nobody"`
+}
+
+// room reads the fields that may hold pictures.
+func (q *embeddingRequest) room(name string) func([]byte) error {
+	switch name {
+	case "input":
+		return q.Input.UnmarshalJSON
+	case "messages":
+		return func(b []byte) error {
+			if b[0] != '[' {
+				return json.Unmarshal(b, &q.Messages)
+			}
+			q.Messages = []embedMessage{}
+			return elements(b, func(i int, b []byte) error {
+				q.Messages = append(q.Messages, embedMessage{})
+				at := fmt.Sprintf("messages[%d]", i)
+				err := within(readRoomy(b, &q.Messages[i]), at)
+				for _, one := range q.Messages[i].Content.items {
+					if one.picture != nil {
+						one.picture.param = at + "." + one.picture.param
+					}
+				}
+				return err
+			})
+		}
+	}
+	return nil
 }
 
 // inputs are texts, pictures, or lists of ids.
@@ -55,6 +83,14 @@ func (p *inputs) UnmarshalJSON(b []byte) (err error) {
 type embedMessage struct {
 	Role    string         `json:"role" doc:"user"`
 	Content messageContent `json:"content"`
+}
+
+// room reads the field that may hold pictures.
+func (m *embedMessage) room(name string) func([]byte) error {
+	if name == "content" {
+		return m.Content.UnmarshalJSON
+	}
+	return nil
 }
 
 // messageContent is what a message holds.

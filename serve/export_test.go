@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"bytes"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -41,4 +43,29 @@ func Members(b []byte) map[string]string {
 		return nil
 	})
 	return all
+}
+
+// WithoutLong is JSON without its texts of so many bytes.
+var WithoutLong = withoutLong
+
+// ReadEmbeddings reads the body of a request for embeddings as the server does, or by encoding/json alone, and writes out what it read.
+func ReadEmbeddings(body []byte, plainly bool) (string, error) {
+	var q embeddingRequest
+	var err error
+	if plainly {
+		err = strict(bytes.NewReader(body), &q)
+	} else {
+		err = decodeRoomy(bytes.NewReader(body), int64(len(body)), &q)
+	}
+	text := fmt.Sprintf("%q %v %q %v %q %q %t", q.Model, q.Input.ids, q.Modality, q.Dimensions != nil, q.Format, q.User, q.Messages == nil)
+	for _, list := range append([]embedMessage{{Content: messageContent{q.Input.items}}}, q.Messages...) {
+		text += fmt.Sprintf("\n%q", list.Role)
+		for _, i := range list.Content.items {
+			text += fmt.Sprintf(" %q", i.texts)
+			if i.picture != nil {
+				text += fmt.Sprintf(" %x %q %v", i.picture.file, i.picture.url, i.picture.err)
+			}
+		}
+	}
+	return text, err
 }

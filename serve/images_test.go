@@ -222,7 +222,7 @@ func TestImagesRefused(t *testing.T) {
 		{"embeddings", `"messages":[]`, "messages", "one message"},
 		{"embeddings", `"messages":[{"role":"user","content":[]}]`, "messages", "one message"},
 		{"embeddings", `"messages":[{"role":"system","content":"a"}]`, "messages", "one message"},
-		{"embeddings", `"messages":[{"role":"user","content":[{"type":"text","text":"a"},` + one + `]}]`, "content", "more than 1"},
+		{"embeddings", `"messages":[{"role":"user","content":[{"type":"text","text":"a"},` + one + `]}]`, "messages[0].content", "more than 1"},
 		{"embeddings", `"input":` + one + `,"model":"reader"`, "model", "image_embeddings"},
 		{"classify", `"input":[` + one + `,"a"],"labels":["a","b"]`, "input", "requests of their own"},
 		{"classify", `"input":` + one, "labels", "no labels of its own"},

@@ -177,13 +177,19 @@ func elements(b []byte, each func(i int, b []byte) error) error {
 // members calls each for the members of an object, until that is an error.
 func members(b []byte, each func(name string, value []byte) error) error {
 	return split(b, func(one []byte) error {
-		end := textEnd(one, 0)
-		var name string
-		if err := json.Unmarshal(one[:end], &name); err != nil {
+		name, value, err := member(one)
+		if err != nil {
 			return err
 		}
-		return each(name, bytes.TrimSpace(bytes.TrimSpace(one[end:])[1:])) // behind the colon
+		return each(name, value)
 	})
+}
+
+// member divides a member of an object.
+func member(b []byte) (name string, value []byte, err error) {
+	end := textEnd(b, 0)
+	err = json.Unmarshal(b[:end], &name)
+	return name, bytes.TrimSpace(bytes.TrimSpace(b[end:])[1:]), err // behind the colon
 }
 
 // split calls each for what stands between the outer commas of a list or an object.
@@ -216,10 +222,14 @@ func split(b []byte, each func(one []byte) error) error {
 	return nil
 }
 
-// textEnd is where the text that begins at i ends.
+// textEnd is where the text that begins at i ends; -1: it does not.
 func textEnd(b []byte, i int) int {
 	for end := i + 1; ; {
-		end += bytes.IndexByte(b[end:], '"') + 1
+		n := bytes.IndexByte(b[end:], '"')
+		if n < 0 {
+			return -1
+		}
+		end += n + 1
 		escapes := 0
 		for b[end-2-escapes] == '\\' {
 			escapes++

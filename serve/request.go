@@ -29,6 +29,9 @@ func decode(r *http.Request, v any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &apiError{Status: http.StatusUnsupportedMediaType, Type: "invalid_request_error", Message: "the body must be JSON, with the header Content-Type: application/json"}
 	}
+	if q, ok := v.(roomy); ok {
+		return decodeRoomy(r.Body, r.ContentLength, q)
+	}
 	return strict(r.Body, v)
 }
 
@@ -43,6 +46,11 @@ func strict(r io.Reader, v any) error {
 		}
 		return badRequest("body", "something stands behind the object")
 	}
+	return explain(err)
+}
+
+// explain makes a badRequest that names the field of what encoding/json says of a request.
+func explain(err error) error {
 	var kind *json.UnmarshalTypeError
 	var large *http.MaxBytesError
 	var api *apiError

@@ -26,6 +26,8 @@ const (
 	I32  = kernel.I32
 	BF16 = kernel.BF16
 	F16  = kernel.F16
+	NF4  = kernel.NF4
+	FP4  = kernel.FP4
 	Q8_0 = kernel.Q8_0
 	Q4_0 = kernel.Q4_0
 	Q4_K = kernel.Q4_K

@@ -190,5 +190,5 @@ const maxTokens = 1 << 28
 var maths = strings.Fields(`steps batch micro seq lr min_lr warmup schedule decay_share optimizer beta1 beta2 eps momentum weight_decay
 	clip z_loss seed moments activations ema`)
 
-// longer are those that may change where the learning rate does not depend on the end of the run.
-var longer = strings.Fields("steps warmup")
+// ofRate are those that bear on nothing but the learning rates: they may change where the rates of the steps that are done stay the same.
+var ofRate = strings.Fields("steps min_lr warmup schedule decay_share")

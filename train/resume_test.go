@@ -152,6 +152,45 @@ func TestLonger(t *testing.T) {
 	}
 }
 
+// A run whose rate has not begun to fall may get another end, and has then the bits of one that had it from the start; later it may not.
+func TestAnotherEnd(t *testing.T) {
+	o := Options{Steps: 40, Batch: 2, Schedule: "wsd", Warmup: 5, DecayShare: 0.25, SaveEvery: 10, RunDir: tempDir(t)}
+	stopped := func(at int, o Options) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		l := loop(t, tiny.source(), o, Hooks{Progress: func(e Event) {
+			if e.Kind == "" && e.Step == at {
+				cancel()
+			}
+		}})
+		if _, err := l.Run(ctx); !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+	}
+	stopped(10, o)
+	o.Resume = true
+	other := o
+	other.Steps, other.DecayShare = 20, 0.5
+	l := loop(t, tiny.source(), other, Hooks{})
+	if r, err := l.Run(t.Context()); err != nil || r.Steps != 20 {
+		t.Fatal(r, err)
+	}
+	other.RunDir, other.Resume = "", false
+	whole := loop(t, tiny.source(), other, Hooks{})
+	if _, err := whole.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if digest(l) != digest(whole) {
+		t.Error("the run ends with other bits")
+	}
+	o.RunDir, o.Resume = tempDir(t), false
+	stopped(32, o) // two steps behind the first lower rate
+	o.Steps, o.Resume = 50, true
+	if _, err := New(tiny.model(t), kernels(), tiny.source(), o, Hooks{}); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "steps") {
+		t.Errorf("%v, want a refusal of other steps", err)
+	}
+}
+
 func TestDamagedCheckpoint(t *testing.T) {
 	for _, damage := range []struct {
 		name string

@@ -276,8 +276,16 @@ func (l *Loop) compare(s saved) error {
 			}
 		}
 	}
+	was := Options{}
+	if err := json.Unmarshal(s.Options, &was); err != nil {
+		return err
+	}
+	sameRates := true
+	for step := 0; step < s.Step && sameRates; step++ {
+		sameRates = was.Rate(step) == l.o.Rate(step)
+	}
 	for _, name := range maths {
-		if l.o.Schedule == "constant" && slices.Contains(longer, name) && s.Step >= l.o.Warmup {
+		if sameRates && slices.Contains(ofRate, name) {
 			continue
 		}
 		if a, b := bytes.TrimSpace(theirs[name]), mine[name]; !bytes.Equal(a, b) {

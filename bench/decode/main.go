@@ -3,6 +3,7 @@
 //
 //	go run ./bench/decode --peer ../llama.cpp/bin/llama-bench model.gguf ...       A B A B
 //	go run ./bench/decode --users 1,2,4,8 model.gguf ...                           several users at once, in turns
+//	go run ./bench/decode --chunks 64,128,512 --prompt 177 model.gguf ...          prompts of eight users, in chunks of several sizes, in turns
 //
 // Weights may be random: the speed does not depend on them.
 package main
@@ -30,7 +31,7 @@ import (
 type options struct {
 	prompt, tokens, pairs, threads int
 	variant, peer                  string
-	users, profile                 string
+	users, chunks, profile         string
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.variant, "variant", "", "instruction set; the best one when empty")
 	flag.StringVar(&o.peer, "peer", "", "path of llama-bench; no peer when empty")
 	flag.StringVar(&o.users, "users", "", "decode for so many users at once instead, such as 1,2,4,8; no prompts and no peer")
+	flag.StringVar(&o.chunks, "chunks", "", "read the prompts of eight users in chunks of so many tokens instead, such as 64,128,512; no peer")
 	flag.StringVar(&o.profile, "profile", "", "file for a profile of the processor's time; without ceilings, which would be in it")
 	flag.Parse()
 	for _, path := range flag.Args() {
@@ -77,6 +79,9 @@ func run(o options, path string) error {
 	}
 	if o.users != "" {
 		return together(o, m, set, bytes)
+	}
+	if o.chunks != "" {
+		return chunked(o, m, set)
 	}
 	before := bench.ReadSteal()
 	var prefill, decode, shares bench.Pairs // shares: of the reading of memory measured beside each pair
@@ -132,18 +137,23 @@ func (o options) ceilings(d time.Duration) cpu.Ceiling {
 	return cpu.Ceilings(cpu.Options{Threads: o.threads}, d)
 }
 
-// ours returns the seconds of the prompt, and of the tokens after an empty one, as llama-bench counts them.
-func ours(o options, m model.Decoder, e *generate.Engine) (prompt, decode float64, err error) {
+// ids are the prompt of a user; no two begin alike.
+func (o options) ids(user, vocab int) []int32 {
 	ids := make([]int32, o.prompt)
 	for i := range ids {
-		ids[i] = int32((i*7919 + 11) % m.Sizes().Vocab)
+		ids[i] = int32((i*7919 + 11 + user) % vocab)
 	}
+	return ids
+}
+
+// ours returns the seconds of the prompt, and of the tokens after an empty one, as llama-bench counts them.
+func ours(o options, m model.Decoder, e *generate.Engine) (prompt, decode float64, err error) {
 	ask := func(prompt []int32, tokens int) error {
 		_, err := e.Generate(context.Background(), []generate.Request{{Prompt: prompt, Options: generate.Options{MaxTokens: tokens}}}, nil)
 		return err
 	}
 	start := time.Now()
-	if err := ask(ids, 1); err != nil {
+	if err := ask(o.ids(0, m.Sizes().Vocab), 1); err != nil {
 		return 0, 0, err
 	}
 	prompt = time.Since(start).Seconds()

@@ -13,13 +13,13 @@ import (
 	"github.com/plinth-ml/plinth/model"
 )
 
-// counts reads "1,8".
-func counts(s string) ([]int, error) {
+// counts reads a flag such as "1,8".
+func counts(flag, s string) ([]int, error) {
 	var list []int
 	for part := range strings.SplitSeq(s, ",") {
 		n, err := strconv.Atoi(part)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("decode: --users %q: want numbers such as 1,8", s)
+			return nil, fmt.Errorf("decode: --%s %q: want numbers such as 1,8", flag, s)
 		}
 		list = append(list, n)
 	}
@@ -29,7 +29,7 @@ func counts(s string) ([]int, error) {
 // together decodes for several users at once, who begin with one token each, and reports the tokens per second of all, the time of a step, how many times the
 // tokens of the first number of users that is, and the share of the memory's speed at which weights are read.
 func together(o options, m model.Decoder, set *kernel.Set, bytes int) error {
-	users, err := counts(o.users)
+	users, err := counts("users", o.users)
 	if err != nil {
 		return err
 	}
@@ -64,6 +64,40 @@ func together(o options, m model.Decoder, set *kernel.Set, bytes int) error {
 		_, share, _ := shares[i].Ratio()
 		fmt.Printf("  %2d users: %6.1f tokens/s, a step %.2f ms, %.3f [%.3f, %.3f] times %d user's; weights at %.1f GB/s, %.0f %% of the live ceiling\n",
 			n, 1/s, 1e3*s*float64(n), mid, low, high, users[0], float64(bytes)/s/float64(n)/1e9, 100/share)
+	}
+	return nil
+}
+
+// chunked reads prompts of eight users at once in chunks of several sizes, in turns, and reports the tokens per second and how many times those of the first size that is.
+func chunked(o options, m model.Decoder, set *kernel.Set) error {
+	const users = 8
+	sizes, err := counts("chunks", o.chunks)
+	if err != nil {
+		return err
+	}
+	rates := make([]bench.Pairs, len(sizes)) // seconds: this size, the first
+	for range o.pairs {
+		first := 0.0
+		for i, n := range sizes {
+			e := generate.New(m, set, generate.EngineOptions{Slots: users, MaxContext: o.prompt + 1, PrefillChunk: n})
+			reqs := make([]generate.Request, users)
+			for u := range reqs {
+				reqs[u] = generate.Request{Prompt: o.ids(u, m.Sizes().Vocab), Options: generate.Options{MaxTokens: 1}}
+			}
+			start := time.Now()
+			if _, err := e.Generate(context.Background(), reqs, nil); err != nil {
+				return err
+			}
+			s := time.Since(start).Seconds()
+			if i == 0 {
+				first = s
+			}
+			rates[i].Add(s, first)
+		}
+	}
+	for i, n := range sizes {
+		low, mid, high := rates[i].Ratio()
+		fmt.Printf("  chunks of %3d: %6.1f tokens/s, %.3f [%.3f, %.3f] times chunks of %d\n", n, float64(users*o.prompt)/bench.Quantile(rates[i].Ours, 0.5), mid, low, high, sizes[0])
 	}
 	return nil
 }

@@ -6,11 +6,11 @@ import (
 )
 
 func TestCounts(t *testing.T) {
-	if got, err := counts("1,8,32"); err != nil || !slices.Equal(got, []int{1, 8, 32}) {
+	if got, err := counts("users", "1,8,32"); err != nil || !slices.Equal(got, []int{1, 8, 32}) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, s := range []string{"", "0", "1,", "1,-2", "a"} {
-		if got, err := counts(s); err == nil {
+		if got, err := counts("users", s); err == nil {
 			t.Errorf("%q: %v", s, got)
 		}
 	}

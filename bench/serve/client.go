@@ -90,6 +90,7 @@ type memory struct {
 	live, idle, other float64 // Go's: objects as of now, what its heap holds beside them and has not given back, stacks and tables
 	cache             float64 // keys and values
 	marked            float64 // what the last garbage collection found in use
+	objects, routines float64 // numbers of Go's objects and goroutines
 }
 
 // memory asks the system and the server.
@@ -100,12 +101,13 @@ func (s *server) memory() (memory, error) {
 		return memory{}, err
 	}
 	held := m["go_memstats_heap_sys_bytes"] - m["go_memstats_heap_released_bytes"]
-	return memory{anonymous, m["go_memstats_heap_alloc_bytes"], held - m["go_memstats_heap_alloc_bytes"], m["go_memstats_sys_bytes"] - m["go_memstats_heap_sys_bytes"], m["plinth_cache_bytes"], m["go_memstats_next_gc_bytes"] / 2}, nil
+	return memory{anonymous, m["go_memstats_heap_alloc_bytes"], held - m["go_memstats_heap_alloc_bytes"], m["go_memstats_sys_bytes"] - m["go_memstats_heap_sys_bytes"], m["plinth_cache_bytes"], m["go_memstats_next_gc_bytes"] / 2,
+		m["go_memstats_heap_objects"], m["go_goroutines"]}, nil
 }
 
 func (m memory) String() string {
-	return fmt.Sprintf("%.1f MB of anonymous memory: Go's objects %.1f, beside them %.1f of heap and %.1f of stacks and tables; the cache of keys and values has %.1f",
-		m.anonymous/1e6, m.live/1e6, m.idle/1e6, m.other/1e6, m.cache/1e6)
+	return fmt.Sprintf("%.1f MB of anonymous memory: Go's objects %.1f, beside them %.1f of heap and %.1f of stacks and tables; the cache of keys and values has %.1f; in use at the last collection %.1f; %.0f objects, %.0f goroutines",
+		m.anonymous/1e6, m.live/1e6, m.idle/1e6, m.other/1e6, m.cache/1e6, m.marked/1e6, m.objects, m.routines)
 }
 
 // answer is what became of a request.

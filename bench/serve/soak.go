@@ -16,6 +16,9 @@ import (
 // object is JSON.
 type object = map[string]any
 
+// soakTick is the time between two readings of a soak. A process that is stopped and goes on later misses ticks, so that they count only what it ran.
+const soakTick = 5 * time.Second
+
 // soak mixes requests of all kinds for a long time, and tells how the memory grows.
 func soak(ctx context.Context, o options) error {
 	s, err := ours(ctx, o)
@@ -30,10 +33,11 @@ func soak(ctx context.Context, o options) error {
 	var r report
 	var whole, left, wrong atomic.Int64
 	var wg sync.WaitGroup
-	begin := time.Now()
+	var awake atomic.Int64 // time in which this process was not stopped from outside
+	going := func() bool { return time.Duration(awake.Load()) < o.length && ctx.Err() == nil }
 	for range o.slots + 2 {
 		wg.Go(func() {
-			for time.Since(begin) < o.length && ctx.Err() == nil {
+			for going() {
 				m, p, n := models[rand.IntN(len(models))], prompt(1+rand.IntN(4*o.prompt)), 1+rand.IntN(o.tokens)
 				switch k := rand.IntN(10); {
 				case k < 4: // a stream is read to its end
@@ -62,26 +66,27 @@ func soak(ctx context.Context, o options) error {
 	}
 	var hours, anonymous, marked []float64
 	var first, last memory
-	for tick := time.NewTicker(5 * time.Second); time.Since(begin) < o.length && ctx.Err() == nil; <-tick.C {
-		if time.Since(begin) > o.length/4 {
-			if last, err = s.memory(); err != nil {
-				return err
-			}
+	for tick, n := time.NewTicker(soakTick), 1; going(); n++ {
+		<-tick.C
+		now := time.Duration(awake.Add(int64(soakTick)))
+		if last, err = s.memory(); err != nil {
+			return err
+		}
+		if now > o.length/6 {
 			if hours == nil {
 				first = last
 			}
-			hours, anonymous, marked = append(hours, time.Since(begin).Hours()), append(anonymous, last.anonymous/1e6), append(marked, last.marked/1e6)
+			hours, anonymous, marked = append(hours, now.Hours()), append(anonymous, last.anonymous/1e6), append(marked, last.marked/1e6)
+		}
+		if n%24 == 0 {
+			fmt.Printf("%v: %v\n", now, last)
 		}
 	}
 	wg.Wait()
-	r.length = time.Since(begin)
-	after, err := s.metrics()
-	if err != nil {
-		return err
-	}
+	r.length = time.Duration(awake.Load())
 	fmt.Printf("%v: streams: %s; %d other requests were right and %d wrong, %d clients went away\n", r.length.Round(time.Second), &r, whole.Load(), wrong.Load(), left.Load())
-	fmt.Printf("after a quarter: %v\nat the end:      %v\nslope of the anonymous memory %.2f MB/h, of what garbage collections found in use (%.1f MB at the end) %.2f MB/h, over %d readings; goroutines at the end %v\n",
-		first, last, slope(hours, anonymous), last.marked/1e6, slope(hours, marked), len(hours), after["go_goroutines"])
+	fmt.Printf("after a sixth:  %v\nat the end:      %v\nslope of the anonymous memory %.2f MB/h, of what garbage collections found in use (%.1f MB at the end) %.2f MB/h, over %d readings\n",
+		first, last, slope(hours, anonymous), last.marked/1e6, slope(hours, marked), len(hours))
 	return ctx.Err()
 }
 

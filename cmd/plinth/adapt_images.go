@@ -70,17 +70,27 @@ func (s *pictureSet) classes(names []string) ([]int, error) {
 	return list, nil
 }
 
-// see returns the vectors of pictures. One that cannot be read is an error.
-func (f *pictureDataFlags) see(ctx context.Context, d *embed.Dual, rows []imagetext.Row) ([][]float32, error) {
+// see returns the vectors of pictures. Of one that cannot be read it is nil, and the picture is among the bad ones.
+func (f *pictureDataFlags) see(ctx context.Context, d *embed.Dual, rows []imagetext.Row) ([][]float32, []badFile, error) {
 	o, err := f.decoding()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o = o.by(d)
-	return d.Images(ctx, len(rows), func(i int) (*media.Image, error) {
+	return vectorsOf(ctx, d, len(rows), func(i int) string { return rows[i].Name }, func(i int) (*media.Image, error) {
 		m, err := rows[i].Decode(o.limits, o.ground)
 		return m, hint(err)
 	})
+}
+
+// seeAll is see of pictures all of which are wanted: those that cannot be read are told, and are an error.
+func (a *adaptCmd) seeAll(ctx context.Context, c *common, d *embed.Dual, flag string, rows []imagetext.Row) ([][]float32, error) {
+	vectors, bad, err := a.see(ctx, d, rows)
+	if err == nil && len(bad) > 0 {
+		sayBad(c, bad)
+		err = fmt.Errorf("%s: %s could not be read: mend them, or leave them out", flag, plural(len(bad), "picture"))
+	}
+	return vectors, err
 }
 
 // probeReport is what a linear probe found; its JSON is OUT/report.json.
@@ -138,11 +148,11 @@ func (a *adaptCmd) runImages(ctx context.Context, given map[string]bool, c *comm
 	d.Raw = true
 	c.say("%d pictures of %d labels to train on, %d to choose C by", len(classes), len(names), len(heldClasses))
 	began := time.Now()
-	x, err := a.see(ctx, d, train.rows)
+	x, err := a.seeAll(ctx, c, d, "--data", train.rows)
 	if err != nil {
 		return err
 	}
-	val, err := a.see(ctx, d, held.rows)
+	val, err := a.seeAll(ctx, c, d, "--validation", held.rows)
 	if err != nil {
 		return err
 	}
@@ -153,7 +163,11 @@ func (a *adaptCmd) runImages(ctx context.Context, given map[string]bool, c *comm
 	if model, err = filepath.Abs(model); err != nil {
 		return err
 	}
-	p := &adapt.Linear{Model: model, Labels: names}
+	how, err := a.decoding()
+	if err != nil {
+		return err
+	}
+	p := &adapt.Linear{Model: model, Labels: names, Ground: how.by(d).ground}
 	if p.Mark, err = modelMark(ctx, d); err != nil {
 		return err
 	}
@@ -166,7 +180,7 @@ func (a *adaptCmd) runImages(ctx context.Context, given map[string]bool, c *comm
 	scored, truth, vectors, by := held, heldClasses, val, p
 	if a.Test != "" {
 		r.On = a.Test
-		if scored, truth, vectors, err = a.testPictures(ctx, d, names); err != nil {
+		if scored, truth, vectors, err = a.testPictures(ctx, c, d, names); err != nil {
 			return err
 		}
 		r.Majority = majority(classes, truth)
@@ -216,7 +230,7 @@ func (a *adaptCmd) readPictures(ctx context.Context, seed uint64) (train, held p
 }
 
 // testPictures reads --test.
-func (a *adaptCmd) testPictures(ctx context.Context, d *embed.Dual, names []string) (s pictureSet, classes []int, vectors [][]float32, err error) {
+func (a *adaptCmd) testPictures(ctx context.Context, c *common, d *embed.Dual, names []string) (s pictureSet, classes []int, vectors [][]float32, err error) {
 	items, err := a.pictureDataFlags.read(ctx, "--test", a.Label, a.Test)
 	if err != nil {
 		return s, nil, nil, err
@@ -227,7 +241,7 @@ func (a *adaptCmd) testPictures(ctx context.Context, d *embed.Dual, names []stri
 	if err != nil {
 		return s, nil, nil, fmt.Errorf("--test: %w", err)
 	}
-	vectors, err = a.see(ctx, d, s.rows)
+	vectors, err = a.seeAll(ctx, c, d, "--test", s.rows)
 	return s, classes, vectors, err
 }
 

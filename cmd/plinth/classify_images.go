@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"fmt"
@@ -95,6 +96,7 @@ func openProbe(ctx context.Context, c *common, name string) (*pictureClassifier,
 		return nil, fmt.Errorf("%s reads what %s sees: %w", name, p.Model, err)
 	}
 	d.Raw = true
+	d.Prepare.Ground = cmp.Or(p.Ground, d.Prepare.Ground)
 	mark, err := modelMark(ctx, d)
 	if err != nil {
 		return nil, err
@@ -127,7 +129,7 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	files, err := picturesIn(ctx, "--images", v.Images, false)
+	files, bad, err := picturesIn(ctx, "--images", v.Images, false)
 	if err != nil {
 		return err
 	}
@@ -140,7 +142,7 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 	if err != nil {
 		return err
 	}
-	results, bad := []classifiedPicture{}, []badPicture{}
+	results := []classifiedPicture{}
 	for at := 0; at < len(files); at += classifyPictures {
 		some := files[at:min(len(files), at+classifyPictures)]
 		vectors, failed, err := pictureVectors(ctx, m.d, some, o)
@@ -163,6 +165,7 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 		}
 	}
 	sayBad(c, bad)
+	o.sayDropped(c)
 	c.say("%s labelled, %d not read", plural(len(results), "picture"), len(bad))
 	if len(results) == 0 {
 		return errNoneRead
@@ -177,12 +180,13 @@ func (v *classifyCmd) runImages(ctx context.Context, c *common) error {
 			return err
 		}
 	}
-	return c.finish(struct {
+	err = c.finish(struct {
 		Model   string              `json:"model"`
 		Labels  []string            `json:"labels"`
 		Results []classifiedPicture `json:"results"`
-		Bad     []badPicture        `json:"not_read"`
+		Bad     []badFile           `json:"not_read"`
 	}{v.Model, m.labels, results, bad}, "")
+	return cmp.Or(err, unread(bad))
 }
 
 // classifiedSheet draws the pictures with their most probable labels.

@@ -82,12 +82,12 @@ func (v *ownLabelFlags) names() ([]string, error) {
 		names = append(names, labels...)
 	}
 	if v.LabelsFile != "" {
-		b, err := file.Read(v.LabelsFile, maxText)
+		text, err := file.ReadText(v.LabelsFile, maxText)
 		if err != nil {
 			return nil, fmt.Errorf("--labels-file: %w", err)
 		}
 		had := len(names)
-		for l := range strings.Lines(string(b)) {
+		for l := range strings.Lines(text) {
 			if l = strings.TrimSpace(l); l != "" {
 				names = append(names, l)
 			}

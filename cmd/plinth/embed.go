@@ -7,10 +7,10 @@ import (
 	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +34,7 @@ type embedCmd struct {
 	DocPrefix  *string  `name:"search-prefix" help:"What stands before each text of --search, such as 'passage: '. Default: the folder's prompt document or passage." placeholder:"TEXT"`
 	Dimensions int      `default:"0" help:"Numbers of a vector that are kept, from the front, for models trained so; 0 means all." placeholder:"N"`
 	MaxTokens  int      `default:"0" help:"Most tokens of a text, special ones included; 0 means what the folder says, or the model's context." placeholder:"N"`
-	Images     []string `help:"Of a CLIP: pictures in place of texts, files and folders with the folders in them; the flag repeated for several." placeholder:"PATH" sep:"none"`
+	Images     []string `help:"Of a CLIP: pictures, files and folders with the folders in them, behind the texts where there are some; the flag repeated for several." placeholder:"PATH" sep:"none"`
 	Int8       bool     `name:"int8" help:"Linear layers with numbers of 8 bits: about twice as fast, vectors a little off."`
 	decodeFlags
 	adapterFlags
@@ -56,8 +56,10 @@ type found struct {
 
 func (v *embedCmd) Run(ctx context.Context, c *common) error {
 	switch {
-	case countTrue(len(v.Texts) > 0, v.Data != "", len(v.Images) > 0) != 1:
-		return usagef("give texts, --data FILE or --images PATH, one of them")
+	case len(v.Texts) > 0 && v.Data != "":
+		return usagef("give texts or --data FILE, one of them, and of a CLIP --images PATH beside them")
+	case len(v.Texts) == 0 && v.Data == "" && len(v.Images) == 0:
+		return usagef("give texts or --data FILE, one of them, or of a CLIP --images PATH")
 	case v.Top < 0:
 		return usagef("--top %d: want at least 0, which means all", v.Top)
 	case v.Out != "" && v.Search != "":
@@ -86,8 +88,15 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 			return fmt.Errorf("--search: %w", err)
 		}
 	}
-	if dual, err := v.isDual(); dual || err != nil {
-		return errors.Join(err, v.runDual(ctx, c, texts))
+	dual, err := len(v.Images) > 0, error(nil) // --images wants a CLIP
+	if !dual {
+		dual, err = isDual(v.Model, v.Adapter)
+	}
+	switch {
+	case err != nil:
+		return err
+	case dual:
+		return v.runDual(ctx, c, texts)
 	}
 	e, err := v.open(c)
 	if err != nil {
@@ -105,36 +114,49 @@ func (v *embedCmd) Run(ctx context.Context, c *common) error {
 	if v.Search != "" {
 		return v.search(ctx, c, e, texts, vectors, docs)
 	}
-	return v.write(c, embedded{Model: v.Model, Texts: len(texts), Dimensions: e.Size(), Cut: cut, Seconds: seconds}, "text", texts, vectors)
+	rows := make([]embeddedRow, len(texts))
+	for i, text := range texts {
+		rows[i] = embeddedRow{Text: text, Embedding: vectors[i]}
+	}
+	return v.write(c, embedded{Model: v.Model, Texts: len(texts), Dimensions: e.Size(), Cut: cut, Seconds: seconds}, rows)
 }
 
 // embedded is the object of a run.
 type embedded struct {
-	Model      string       `json:"model"`
-	Texts      int          `json:"texts,omitempty"`
-	Images     int          `json:"images,omitempty"`
-	Dimensions int          `json:"dimensions"`
-	Cut        int          `json:"cut"`
-	Seconds    float64      `json:"seconds"`
-	Bad        []badPicture `json:"not_read,omitzero"`
-	Out        string       `json:"out,omitempty"`
-	Embeddings [][]float32  `json:"embeddings,omitempty"`
+	Model      string      `json:"model"`
+	Texts      int         `json:"texts,omitempty"`
+	Images     int         `json:"images,omitempty"`
+	Dimensions int         `json:"dimensions"`
+	Cut        int         `json:"cut"`
+	Seconds    float64     `json:"seconds"`
+	Bad        []badFile   `json:"not_read,omitzero"`
+	Out        string      `json:"out,omitempty"`
+	Embeddings [][]float32 `json:"embeddings,omitempty"`
 }
 
-// write puts the vectors of texts or images, which kind names, where they are wanted.
-func (v *embedCmd) write(c *common, o embedded, kind string, names []string, vectors [][]float32) error {
+// embeddedRow is the vector of a text, or of a picture.
+type embeddedRow struct {
+	Text      string    `json:"text,omitempty"`
+	Image     string    `json:"image,omitempty"` // its file
+	Embedding []float32 `json:"embedding"`
+}
+
+// write puts the vectors where they are wanted.
+func (v *embedCmd) write(c *common, o embedded, rows []embeddedRow) error {
 	if v.Out != "" {
-		if err := file.WriteAtomic(v.Out, 0o644, func(w io.Writer) error { return v.writer()(w, kind, names, vectors) }); err != nil {
+		if err := file.WriteAtomic(v.Out, 0o644, func(w io.Writer) error { return v.writer()(w, rows) }); err != nil {
 			return err
 		}
 		o.Out = v.Out
-		return c.finish(o, fmt.Sprintf("%d vectors of %d numbers in %.1f s: %s\n", len(names), o.Dimensions, o.Seconds, v.Out))
+		return c.finish(o, fmt.Sprintf("%d vectors of %d numbers in %.1f s: %s\n", len(rows), o.Dimensions, o.Seconds, v.Out))
 	}
 	if c.JSON {
-		o.Embeddings = vectors
+		for _, r := range rows {
+			o.Embeddings = append(o.Embeddings, r.Embedding)
+		}
 		return c.finish(o, "")
 	}
-	return writeJSONLines(c.out, kind, names, vectors)
+	return writeJSONLines(c.out, rows)
 }
 
 // open reads the model and applies the flags.
@@ -256,7 +278,7 @@ func (v *embedCmd) search(ctx context.Context, c *common, e *embed.Embedder, que
 }
 
 // writer is what writes --out, nil for a name of another kind.
-func (v *embedCmd) writer() func(w io.Writer, kind string, names []string, vectors [][]float32) error {
+func (v *embedCmd) writer() func(io.Writer, []embeddedRow) error {
 	switch strings.ToLower(filepath.Ext(v.Out)) {
 	case ".npy":
 		return writeNPY
@@ -268,57 +290,62 @@ func (v *embedCmd) writer() func(w io.Writer, kind string, names []string, vecto
 	return nil
 }
 
-// writeNPY writes a float32 array [texts, numbers] in NumPy's format, version 1.0.
-func writeNPY(w io.Writer, _ string, _ []string, vectors [][]float32) error {
+// writeNPY writes a float32 array [rows, numbers] in NumPy's format, version 1.0.
+func writeNPY(w io.Writer, rows []embeddedRow) error {
 	const magic = "\x93NUMPY\x01\x00"
-	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(vectors), len(vectors[0]))
+	header := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", len(rows), len(rows[0].Embedding))
 	pad := 63 - (len(magic)+2+len(header))%64
 	header += strings.Repeat(" ", pad) + "\n"
 	out := bufio.NewWriter(w)
 	out.WriteString(magic)
 	binary.Write(out, binary.LittleEndian, uint16(len(header)))
 	out.WriteString(header)
-	for _, v := range vectors {
-		if err := binary.Write(out, binary.LittleEndian, v); err != nil {
+	for _, r := range rows {
+		if err := binary.Write(out, binary.LittleEndian, r.Embedding); err != nil {
 			return err
 		}
 	}
 	return out.Flush()
 }
 
-func writeJSONLines(w io.Writer, kind string, names []string, vectors [][]float32) error {
+func writeJSONLines(w io.Writer, rows []embeddedRow) error {
 	out := bufio.NewWriter(w)
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
-	for i, v := range vectors {
-		if err := e.Encode(struct {
-			Text      string    `json:"text,omitempty"`
-			Image     string    `json:"image,omitempty"`
-			Embedding []float32 `json:"embedding"`
-		}{only(kind == "text", names[i]), only(kind == "image", names[i]), v}); err != nil {
+	for _, r := range rows {
+		if err := e.Encode(r); err != nil {
 			return err
 		}
 	}
 	return out.Flush()
 }
 
-func writeVectorsCSV(w io.Writer, kind string, names []string, vectors [][]float32) error {
-	out := csv.NewWriter(w)
-	row := []string{kind}
-	for i := range vectors[0] {
-		row = append(row, "e"+strconv.Itoa(i))
+// writeVectorsCSV writes a line for each row, behind columns for texts, for pictures, or for both.
+func writeVectorsCSV(w io.Writer, rows []embeddedRow) error {
+	texts := slices.ContainsFunc(rows, func(r embeddedRow) bool { return r.Text != "" })
+	images := slices.ContainsFunc(rows, func(r embeddedRow) bool { return r.Image != "" })
+	var line []string
+	start := func(text, image string) {
+		line = line[:0]
+		if texts {
+			line = append(line, text)
+		}
+		if images {
+			line = append(line, image)
+		}
 	}
-	for i, v := range vectors {
-		if i == 0 {
-			if err := out.Write(row); err != nil {
-				return err
-			}
+	out := csv.NewWriter(w)
+	start("text", "image")
+	for i := range rows[0].Embedding {
+		line = append(line, "e"+strconv.Itoa(i))
+	}
+	out.Write(line) // an error stays until Flush
+	for _, r := range rows {
+		start(r.Text, r.Image)
+		for _, x := range r.Embedding {
+			line = append(line, strconv.FormatFloat(float64(x), 'g', -1, 32))
 		}
-		row = append(row[:0], names[i])
-		for _, x := range v {
-			row = append(row, strconv.FormatFloat(float64(x), 'g', -1, 32))
-		}
-		if err := out.Write(row); err != nil {
+		if err := out.Write(line); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -8,16 +9,13 @@ import (
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
-// isDual tells whether the model is a CLIP. --images wants one.
-func (v *embedCmd) isDual() (bool, error) {
-	if len(v.Images) > 0 {
-		return true, nil
-	}
-	path, err := modelPath(v.Model)
+// isDual tells whether a model, with an adapter or "", is a CLIP.
+func isDual(name, adapter string) (bool, error) {
+	path, err := modelPath(name)
 	if err != nil {
 		return false, err
 	}
-	_, at, err := readEmbedding(path, v.Adapter)
+	_, at, err := readEmbedding(path, adapter)
 	if err != nil {
 		return false, err
 	}
@@ -26,7 +24,7 @@ func (v *embedCmd) isDual() (bool, error) {
 	return dual && err == nil, nil // another reader tells what is wrong with the folder
 }
 
-// runDual makes vectors of one space of texts, or of the pictures of --images.
+// runDual makes vectors of one space of texts, and then of the pictures of --images.
 func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error {
 	switch {
 	case v.Search != "":
@@ -39,8 +37,9 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 		return err
 	}
 	var files []string
+	var unlisted []badFile
 	if len(v.Images) > 0 {
-		if files, err = picturesIn(ctx, "--images", v.Images, false); err != nil {
+		if files, unlisted, err = picturesIn(ctx, "--images", v.Images, false); err != nil {
 			return err
 		}
 		if v.Out != "" {
@@ -56,48 +55,32 @@ func (v *embedCmd) runDual(ctx context.Context, c *common, texts []string) error
 	d.Int8 = v.Int8
 	began := time.Now()
 	o := embedded{Model: v.Model, Texts: len(texts), Dimensions: d.Size()}
-	if len(v.Images) == 0 {
-		vectors, err := d.Texts(ctx, texts)
-		if err != nil {
-			return err
-		}
-		o.Seconds = time.Since(began).Seconds()
-		return v.write(c, o, "text", texts, vectors)
-	}
-	all, bad, err := pictureVectors(ctx, d, files, how)
+	said, err := d.Texts(ctx, texts)
 	if err != nil {
 		return err
 	}
-	sayBad(c, bad)
-	var names []string
-	var vectors [][]float32
-	for i, vector := range all {
-		if vector != nil {
-			names, vectors = append(names, files[i]), append(vectors, vector)
+	var rows []embeddedRow
+	for i, vector := range said {
+		rows = append(rows, embeddedRow{Text: texts[i], Embedding: vector})
+	}
+	if len(v.Images) > 0 {
+		seen, bad, err := pictureVectors(ctx, d, files, how)
+		if err != nil {
+			return err
+		}
+		for i, vector := range seen {
+			if vector != nil {
+				rows = append(rows, embeddedRow{Image: files[i], Embedding: vector})
+			}
+		}
+		o.Images, o.Bad = len(rows)-len(texts), append(unlisted, bad...)
+		sayBad(c, o.Bad)
+		how.sayDropped(c)
+		c.say("%s embedded, %d not read", plural(o.Images, "picture"), len(o.Bad))
+		if len(rows) == 0 {
+			return errNoneRead
 		}
 	}
-	c.say("%s embedded, %d not read", plural(len(vectors), "picture"), len(bad))
-	if len(vectors) == 0 {
-		return errNoneRead
-	}
-	o.Images, o.Bad, o.Seconds = len(vectors), bad, time.Since(began).Seconds()
-	return v.write(c, o, "image", names, vectors)
-}
-
-// only is a text where it counts, or "".
-func only(counts bool, text string) string {
-	if counts {
-		return text
-	}
-	return ""
-}
-
-// countTrue is how many of the conditions hold.
-func countTrue(list ...bool) (n int) {
-	for _, b := range list {
-		if b {
-			n++
-		}
-	}
-	return n
+	o.Seconds = time.Since(began).Seconds()
+	return cmp.Or(v.write(c, o, rows), unread(o.Bad))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -34,6 +35,7 @@ type pictureScores struct {
 	Chance  float64      `json:"chance"`         // 1/labels
 	Seconds float64      `json:"seconds"`
 	Classes []classShare `json:"classes"`
+	Bad     []badFile    `json:"not_read"` // pictures that are left out
 }
 
 // classShare is the top-1 of the pictures of one label.
@@ -75,15 +77,23 @@ func (e *evalCmd) runImages(ctx context.Context, c *common) error {
 		return err
 	}
 	began := time.Now()
-	vectors, err := e.see(ctx, m.d, set.rows)
+	vectors, bad, err := e.see(ctx, m.d, set.rows)
 	if err != nil {
 		return err
 	}
-	s := pictureScores{Task: e.Task, Model: e.Model, Labels: len(names), Chance: 1 / float64(len(names)), Seconds: time.Since(began).Seconds()}
-	ranks, of := make([]int, len(classes)), make([][]int, len(names))
+	sayBad(c, bad)
+	if len(bad) == len(vectors) {
+		return errNoneRead
+	}
+	s := pictureScores{Task: e.Task, Model: e.Model, Labels: len(names), Chance: 1 / float64(len(names)), Seconds: time.Since(began).Seconds(), Bad: bad}
+	var ranks []int
+	of := make([][]int, len(names))
 	for i, v := range vectors {
-		ranks[i] = task.FirstRank(m.probabilities(v), func(j int) bool { return j == classes[i] })
-		of[classes[i]] = append(of[classes[i]], ranks[i])
+		if v == nil {
+			continue
+		}
+		rank := task.FirstRank(m.probabilities(v), func(j int) bool { return j == classes[i] })
+		ranks, of[classes[i]] = append(ranks, rank), append(of[classes[i]], rank)
 	}
 	s.Top1, s.Top5 = task.Within(ranks, 1), task.Within(ranks, 5)
 	var b strings.Builder
@@ -102,8 +112,9 @@ func (e *evalCmd) runImages(ctx context.Context, c *common) error {
 	if n := len(s.Classes); n > 50 {
 		fmt.Fprintf(&b, "  ... %d more labels with --json\n", n-50)
 	}
-	return c.finish(s, fmt.Sprintf("%d pictures, %d labels: top-1 %v, top-5 %v, mean over the labels %.1f %%; chance is %.1f %%\n%sIntervals are Wilson's, of 95 %%.\n",
+	err = c.finish(s, fmt.Sprintf("%d pictures, %d labels: top-1 %v, top-5 %v, mean over the labels %.1f %%; chance is %.1f %%\n%sIntervals are Wilson's, of 95 %%.\n",
 		s.Top1.N, s.Labels, s.Top1, s.Top5, 100*s.Mean, 100*s.Chance, b.String()))
+	return cmp.Or(err, unread(bad))
 }
 
 // recallScores say how often pictures and texts find each other.
@@ -115,6 +126,7 @@ type recallScores struct {
 	TextToImage []recallAt `json:"text_to_image"`
 	ImageToText []recallAt `json:"image_to_text"`
 	Seconds     float64    `json:"seconds"`
+	Bad         []badFile  `json:"not_read"` // pictures that are left out, and texts with them that are of no other picture
 }
 
 // recallAt is the share of queries with something that belongs to them among the first K.
@@ -144,30 +156,46 @@ func (e *evalCmd) runRetrieval(ctx context.Context, c *common) error {
 	}
 	d.Truncate = e.Truncate
 	var rows []imagetext.Row
-	var texts []string
-	var rowItem, textItem []int
+	var of []int // items
 	for i, it := range items {
-		var said []string
 		for _, r := range it.Rows {
-			rows, rowItem = append(rows, r), append(rowItem, i)
-			for _, caption := range r.Captions {
-				if !slices.Contains(said, caption) {
-					said, texts, textItem = append(said, caption), append(texts, caption), append(textItem, i)
-				}
-			}
+			rows, of = append(rows, r), append(of, i)
 		}
 	}
 	began := time.Now()
-	seen, err := e.see(ctx, d, rows)
+	all, bad, err := e.see(ctx, d, rows)
 	if err != nil {
 		return err
+	}
+	sayBad(c, bad)
+	if len(bad) == len(rows) {
+		return errNoneRead
+	}
+	var seen [][]float32
+	var texts []string
+	var rowItem, textItem []int
+	type itsText struct {
+		item int
+		text string
+	}
+	had := map[itsText]bool{}
+	for i, v := range all {
+		if v == nil {
+			continue
+		}
+		seen, rowItem = append(seen, v), append(rowItem, of[i])
+		for _, caption := range rows[i].Captions {
+			if key := (itsText{of[i], caption}); !had[key] {
+				had[key], texts, textItem = true, append(texts, caption), append(textItem, of[i])
+			}
+		}
 	}
 	said, err := d.Texts(ctx, texts)
 	if err != nil {
 		return fmt.Errorf("--data: %w (--truncate cuts it)", err)
 	}
-	s := recallScores{Task: e.Task, Model: e.Model, Pictures: len(rows), Texts: len(texts)}
-	s.TextToImage = recallsAt(ranksOf(said, textItem, seen, rowItem), len(rows))
+	s := recallScores{Task: e.Task, Model: e.Model, Pictures: len(seen), Texts: len(texts), Bad: bad}
+	s.TextToImage = recallsAt(ranksOf(said, textItem, seen, rowItem), len(seen))
 	s.ImageToText = recallsAt(ranksOf(seen, rowItem, said, textItem), len(texts))
 	s.Seconds = time.Since(began).Seconds()
 	var b strings.Builder
@@ -181,7 +209,7 @@ func (e *evalCmd) runRetrieval(ctx context.Context, c *common) error {
 		}
 	}
 	b.WriteString("Intervals are Wilson's, of 95 %, as if the queries were independent.\n")
-	return c.finish(s, b.String())
+	return cmp.Or(c.finish(s, b.String()), unread(bad))
 }
 
 // ranksOf are the ranks of the first candidate that belongs to the item of each query, by the vectors' inner products.

@@ -50,9 +50,9 @@ func TestClassifyImages(t *testing.T) {
 		var got struct {
 			Labels  []string
 			Results []classifiedPicture
-			Bad     []badPicture `json:"not_read"`
+			Bad     []badFile `json:"not_read"`
 		}
-		text := ok(t, append([]string{"classify", "--json", "--model", "dual", "--images", "album", "--labels", strings.Join(labels, ","), "--top", "0", "--out", "sheet.png", "--out", "said.csv"}, c.flags...)...)
+		text := partly(t, append([]string{"classify", "--json", "--model", "dual", "--images", "album", "--labels", strings.Join(labels, ","), "--top", "0", "--out", "sheet.png", "--out", "said.csv"}, c.flags...)...)
 		if err := json.Unmarshal([]byte(text), &got); err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +169,12 @@ func TestLinearProbe(t *testing.T) {
 		}
 	}
 	write(t, "train.csv", table.String())
-	ok(t, args("adapt --task images --model dual --data train.csv --image picture --label colour --validation test --out again")...)
+	ok(t, args("adapt --task images --model dual --data train.csv --image picture --label colour --validation test --out again --ground 102030")...)
+	for probe, want := range map[string][3]uint8{"probe": {255, 255, 255}, "again": {16, 32, 48}} { // the first took what the model's folder says
+		if p, err := openProbe(t.Context(), &common{}, probe); err != nil || p.d.Prepare.Ground == nil || *p.d.Prepare.Ground != want {
+			t.Errorf("%s: %v, want the ground %v of its training", probe, err, want)
+		}
+	}
 	for _, c := range []struct{ flags, want string }{
 		{"--data train --epochs 3", "--epochs"}, {"--data train --validation 0", "--validation"}, {"--data train --ground x", "--ground"},
 	} {
@@ -183,6 +188,11 @@ func TestLinearProbe(t *testing.T) {
 	write(t, "test/red/bad.png", "no picture")
 	fails(t, 1, "bad.png", args("adapt --task images --model dual --data train --test test --out new")...)
 	fails(t, 2, "is a linear probe", args("classify --model probe --images train --labels a,b")...)
+	write(t, "train/red/bad.png", "no picture")
+	code, _, errs := plinth(args("adapt --task images --model dual --data train --validation test --out new")...)
+	if code != 1 || strings.Count(errs, "not read: ") != 1 || !strings.Contains(errs, "--data: 1 picture could not be read") {
+		t.Errorf("a damaged picture to train on: exit code %d, %s", code, errs)
+	}
 	if err := os.Rename("dual", "moved"); err != nil {
 		t.Fatal(err)
 	}
@@ -276,6 +286,14 @@ func TestEvalImages(t *testing.T) {
 	if text := ok(t, args("eval --task retrieval --model dual --data captions.jsonl")...); !strings.Contains(text, "recall@10") || !strings.Contains(text, "Wilson") {
 		t.Errorf("%s", text)
 	}
+	// A picture that cannot be read is left out of the scores, with the captions of no other.
+	write(t, "classes/bird/pelican.jpg", "no picture")
+	if err := json.Unmarshal([]byte(partly(t, args("eval --json --task images --model dual --data classes --templates best7")...)), &s); err != nil || s.Top1.N != 3 || len(s.Bad) != 1 || s.Bad[0].File != "classes/bird/pelican.jpg" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if err := json.Unmarshal([]byte(partly(t, args("eval --json --task retrieval --model dual --data captions.jsonl")...)), &r); err != nil || r.Pictures != 2 || r.Texts != 3 || len(r.Bad) != 1 || r.TextToImage[1].Recall.Value != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
 	fails(t, 1, `"house cat" is none of`, args("eval --task images --model dual --data classes --labels bird,coffee")...)
 	fails(t, 1, "nowhere", args("eval --task images --model dual --data nowhere")...)
 }
@@ -299,7 +317,7 @@ func TestEmbedImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got embedded
-	if err := json.Unmarshal([]byte(ok(t, args("embed --json --model dual --images album")...)), &got); err != nil {
+	if err := json.Unmarshal([]byte(partly(t, args("embed --json --model dual --images album")...)), &got); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(got.Embeddings) != fmt.Sprint(seen) || got.Images != 2 || len(got.Bad) != 1 {
@@ -313,12 +331,21 @@ func TestEmbedImages(t *testing.T) {
 	if !strings.HasPrefix(line, `{"image":"album/cat.png","embedding":[`) {
 		t.Errorf("%.60s", line)
 	}
-	ok(t, args("embed --model dual --images album --out v.csv")...)
-	if b, err := os.ReadFile("v.csv"); err != nil || !strings.HasPrefix(string(b), "image,e0,") || strings.Count(string(b), "\n") != 3 {
-		t.Errorf("%.60s, %v", b, err)
+	partly(t, args("embed --model dual --images album --out v.csv")...)
+	if b := read(t, "v.csv"); !strings.HasPrefix(b, "image,e0,") || strings.Count(b, "\n") != 3 {
+		t.Errorf("%.60s", b)
+	}
+	// Texts, and pictures behind them.
+	got = embedded{}
+	if err := json.Unmarshal([]byte(partly(t, "embed", "--json", "--model", "dual", "--images", "album", "a cat")), &got); err != nil || fmt.Sprint(got.Embeddings) != fmt.Sprint(append(said, seen...)) || got.Texts != 1 || got.Images != 2 {
+		t.Errorf("texts and pictures: %+v, %v", got, err)
+	}
+	write(t, "texts.csv", "text\na\n")
+	partly(t, args("embed --model dual --images album --data texts.csv --out v.csv")...)
+	if b := read(t, "v.csv"); !strings.HasPrefix(b, "text,image,e0,") || !strings.Contains(b, "\na,,") || !strings.Contains(b, "\n,album/cat.png,") {
+		t.Errorf("%.60s", b)
 	}
 	fails(t, 2, "--pool", args("embed --model dual --images album --pool cls")...)
-	fails(t, 2, "--images", args("embed --model dual --images album text")...)
-	write(t, "texts.csv", "text\na\n")
+	fails(t, 2, "one of them", args("embed --model dual --data texts.csv text")...)
 	fails(t, 2, "plinth search", args("embed --model dual text --search texts.csv")...)
 }

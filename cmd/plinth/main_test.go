@@ -46,6 +46,16 @@ func ok(t *testing.T, args ...string) string {
 	return out
 }
 
+// partly runs the program, which must have done what it could and end with 1 for files that it could not read; it returns stdout.
+func partly(t *testing.T, args ...string) string {
+	t.Helper()
+	code, out, err := plinth(args...)
+	if code != 1 || !strings.Contains(err, "could not be read; the rest is done") {
+		t.Fatalf("plinth %q: exit code %d\n%s", args, code, err)
+	}
+	return out
+}
+
 // object runs the program with --json and returns the one object that stdout must hold.
 func object(t *testing.T, args ...string) map[string]any {
 	t.Helper()

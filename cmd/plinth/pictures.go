@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/plinth-ml/plinth/embed"
 	"github.com/plinth-ml/plinth/internal/file"
@@ -19,8 +22,8 @@ import (
 	"github.com/plinth-ml/plinth/model/zoo"
 )
 
-// badPicture is a file that is no picture that can be read.
-type badPicture struct {
+// badFile is a file that cannot be read, as a picture or as text.
+type badFile struct {
 	File  string `json:"file"`
 	Error string `json:"error"`
 }
@@ -42,41 +45,74 @@ func openPairs(c *common, name string) (*embed.Dual, error) {
 // pictureNames are the endings of files that are taken for pictures.
 var pictureNames = []string{".jpg", ".jpeg", ".png", ".webp", ".gif"}
 
-// picturesIn lists the pictures of files and folders, those of a folder by their names and without hidden ones; none at all is an error. A file that is
-// named is taken whatever its name. Contact sheets of ours in folders are left out, but with sheets, which spares a look into each PNG file.
-func picturesIn(ctx context.Context, flag string, paths []string, sheets bool) (files []string, err error) {
+// picturesIn lists the pictures of files and folders: see filesIn. None at all is an error. Contact sheets of ours in folders are left out, but with
+// sheets, which spares a look into each PNG file.
+func picturesIn(ctx context.Context, flag string, paths []string, sheets bool) (files []string, bad []badFile, err error) {
+	files, bad, err = filesIn(ctx, flag, paths, func(path string) bool {
+		return slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path))) && (sheets || !isOwnSheet(path))
+	})
+	if err == nil && len(files)+len(bad) == 0 {
+		err = fmt.Errorf("%s: no picture (%s) in %s", flag, strings.Join(pictureNames, ", "), strings.Join(paths, " "))
+	}
+	return files, bad, err
+}
+
+// filesIn lists files, and those of folders, and of the folders in them, that take accepts, by their names and without hidden ones. A file that is named is
+// listed whatever take says of it; one that is not there is an error. Folders below that cannot be listed are bad.
+func filesIn(ctx context.Context, flag string, paths []string, take func(path string) bool) (files []string, bad []badFile, err error) {
+	bad = []badFile{}
 	for _, root := range paths {
+		if info, err := os.Stat(root); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", flag, err)
+		} else if info.IsDir() {
+			root += string(filepath.Separator) // of a link the folder behind it
+		}
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err := errors.Join(err, ctx.Err()); err != nil {
-				return err
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			switch hidden := strings.HasPrefix(d.Name(), ".") && path != root; {
+			hidden := path != root && strings.HasPrefix(d.Name(), ".")
+			switch {
 			case hidden && d.IsDir():
 				return fs.SkipDir
+			case err != nil:
+				bad = append(bad, badFile{filepath.Clean(path), plainError(err).Error()})
 			case d.IsDir() || hidden:
-			case path == root || slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path))) && (sheets || !isOwnSheet(path)):
+			case path == root || take(path):
 				files = append(files, path)
 			}
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", flag, err)
+			return nil, nil, fmt.Errorf("%s: %w", flag, err)
 		}
 	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: no picture (%s) in %s", flag, strings.Join(pictureNames, ", "), strings.Join(paths, " "))
-	}
-	return files, nil
+	return files, bad, nil
 }
 
 // errNoneRead ends a verb that found pictures, none of which is one.
 var errNoneRead = errors.New("no picture could be read")
 
-// checkOut says what is wrong with a file that is to be written: there is no folder for it, or it is one of the pictures that are read.
-func checkOut(flag, path string, pictures []string) error {
+// unread ends a verb that has told what it found in the pictures it could read, with the exit code 1 where others are bad.
+func unread(bad []badFile) error {
+	if len(bad) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s could not be read; the rest is done", plural(len(bad), "file"))
+}
+
+// checkOut says what is wrong with a file that is to be written: there is no folder for it, nothing may be written there, or it is one of those that are read.
+func checkOut(flag, path string, inputs []string) error {
 	dir := filepath.Dir(path)
 	if at, err := os.Stat(dir); err != nil || !at.IsDir() {
 		return fmt.Errorf("%s %s: there is no folder %s", flag, path, dir)
+	}
+	probe, err := os.CreateTemp(dir, filepath.Base(path)+".tmp-*") // as it will be written
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", flag, path, err)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return fmt.Errorf("%s %s: %w", flag, path, err)
 	}
 	before, err := os.Stat(path)
 	if err != nil {
@@ -85,9 +121,9 @@ func checkOut(flag, path string, pictures []string) error {
 	if before.IsDir() {
 		return fmt.Errorf("%s %s is a folder", flag, path)
 	}
-	for _, p := range pictures {
+	for _, p := range inputs {
 		if at, err := os.Stat(p); err == nil && os.SameFile(at, before) {
-			return usagef("%s %s is one of the pictures that are read, and would be lost", flag, path)
+			return usagef("%s %s is one of the files that are read, and would be lost", flag, path)
 		}
 	}
 	return nil
@@ -101,8 +137,9 @@ type decodeFlags struct {
 
 // decoding is how pictures are decoded: what they are laid over, nil where the model's folder is to say it, and the limits.
 type decoding struct {
-	ground *[3]uint8
-	limits media.Limits
+	ground  *[3]uint8
+	limits  media.Limits
+	dropped *atomic.Int64 // counts pictures whose alpha is dropped, where there is no ground
 }
 
 // decoding are the flags.
@@ -110,6 +147,7 @@ func (f *decodeFlags) decoding() (o decoding, err error) {
 	if f.MaxPixels < 1 || f.MaxPixels > 1<<28 {
 		return o, usagef("--max-pixels %d is not within 1 to %d", f.MaxPixels, 1<<28)
 	}
+	o.dropped = new(atomic.Int64)
 	o.limits = media.Limits{Pixels: f.MaxPixels, Bytes: max(16<<20, f.MaxPixels/2)}
 	if f.Ground == "" {
 		return o, nil
@@ -145,7 +183,7 @@ func (o decoding) read(path string) (m *media.Image, err error) {
 	if o.ground != nil {
 		m, err = media.DecodeOver(f, o.limits, *o.ground)
 	} else {
-		m, err = media.Decode(f, o.limits)
+		m, err = o.drop(f)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, hint(err))
@@ -153,12 +191,38 @@ func (o decoding) read(path string) (m *media.Image, err error) {
 	return m, nil
 }
 
+// drop decodes a picture without its alpha, and counts it where it has one.
+func (o decoding) drop(f io.Reader) (*media.Image, error) {
+	head := make([]byte, 4096)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	m, err := media.Decode(io.MultiReader(bytes.NewReader(head[:n]), f), o.limits)
+	if err == nil && o.dropped != nil && media.HasAlpha(head[:n]) {
+		o.dropped.Add(1)
+	}
+	return m, err
+}
+
+// sayDropped tells of pictures whose alpha was dropped.
+func (o decoding) sayDropped(c *common) {
+	if n := o.dropped.Load(); n > 0 {
+		c.say("note: of %s with transparency the alpha was dropped: neither --ground nor the model's folder says what lies behind it", plural(int(n), "picture"))
+	}
+}
+
 // pictureVectors are those of the pictures in files. Where one cannot be read its vector is nil and it is among the bad ones.
-func pictureVectors(ctx context.Context, d *embed.Dual, files []string, o decoding) ([][]float32, []badPicture, error) {
+func pictureVectors(ctx context.Context, d *embed.Dual, files []string, o decoding) ([][]float32, []badFile, error) {
 	o = o.by(d)
-	failed := make([]error, len(files))
-	vectors, err := d.Images(ctx, len(files), func(i int) (*media.Image, error) {
-		m, err := o.read(files[i])
+	return vectorsOf(ctx, d, len(files), func(i int) string { return files[i] }, func(i int) (*media.Image, error) { return o.read(files[i]) })
+}
+
+// vectorsOf are the vectors of n pictures. Where open fails the vector is nil and the picture, whose name the error may begin with, is among the bad ones.
+func vectorsOf(ctx context.Context, d *embed.Dual, n int, name func(i int) string, open func(i int) (*media.Image, error)) ([][]float32, []badFile, error) {
+	failed := make([]error, n)
+	vectors, err := d.Images(ctx, n, func(i int) (*media.Image, error) {
+		m, err := open(i)
 		if err != nil {
 			failed[i], m = err, media.NewImage(1, 1)
 		}
@@ -167,19 +231,19 @@ func pictureVectors(ctx context.Context, d *embed.Dual, files []string, o decodi
 	if err != nil {
 		return nil, nil, err
 	}
-	bad := []badPicture{}
+	bad := []badFile{}
 	for i, err := range failed {
 		if err == nil {
 			continue
 		}
 		vectors[i] = nil
-		bad = append(bad, badPicture{files[i], strings.TrimPrefix(plainError(err).Error(), files[i]+": ")})
+		bad = append(bad, badFile{name(i), strings.TrimPrefix(plainError(err).Error(), name(i)+": ")})
 	}
 	return vectors, bad, nil
 }
 
-// sayBad names the pictures that could not be read, the first of many.
-func sayBad(c *common, bad []badPicture) {
+// sayBad names the files that could not be read, the first of many.
+func sayBad(c *common, bad []badFile) {
 	for i, b := range bad {
 		if i == 10 {
 			c.say("... and %d more", len(bad)-i)

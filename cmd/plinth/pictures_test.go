@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +18,7 @@ import (
 // Labels are lists with quotes as in CSV, that add up, and lines of a file; what is empty or stands twice is named.
 func TestOwnLabels(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "labels.txt")
-	write(t, file, "tench, Tinca tinca\r\n\ngreat white shark\n")
+	write(t, file, "\ufefftench, Tinca tinca\r\n\ngreat white shark\n")
 	for _, c := range []struct {
 		lists []string
 		file  string
@@ -63,6 +67,9 @@ func TestPictureOutputs(t *testing.T) {
 		t.Error("a picture was written over")
 	}
 	fails(t, 1, "no folder nodir", append(slices.Clone(classify), args("album --out nodir/x.csv")...)...)
+	if runtime.GOOS == "linux" { // where root may not make files either
+		fails(t, 1, "--out /sys/x.csv", append(slices.Clone(classify), args("album --out /sys/x.csv")...)...)
+	}
 	album(t, photos, "folder.csv")
 	album(t, photos, "empty")
 	fails(t, 1, "is a folder", append(slices.Clone(classify), args("album --out folder.csv")...)...)
@@ -118,5 +125,26 @@ func TestGround(t *testing.T) {
 	d.Prepare.Ground = own
 	if (decoding{}).by(d).ground != own || (decoding{ground: flag}).by(d).ground != flag {
 		t.Error("the folder's ground, or the flag's, is not taken")
+	}
+	// Where there is none, pictures whose alpha is dropped are counted.
+	f := decodeFlags{MaxPixels: 100}
+	o, err := f.decoding()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range map[string]image.Image{"clear.png": image.NewNRGBA(image.Rect(0, 0, 4, 4)), "grey.png": image.NewGray(image.Rect(0, 0, 4, 4))} {
+		var b bytes.Buffer
+		if err := png.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		write(t, name, b.String())
+		if _, err := o.read(name); err != nil {
+			t.Error(err)
+		}
+	}
+	var said strings.Builder
+	o.sayDropped(&common{err: &said})
+	if !strings.Contains(said.String(), "of 1 picture with transparency") {
+		t.Errorf("%q", said.String())
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -16,23 +17,25 @@ import (
 )
 
 type searchCmd struct {
-	Dir   string   `arg:"" help:"Folder of pictures, with the folders in it." placeholder:"DIR"`
-	Texts []string `arg:"" optional:"" help:"What is to be seen in the pictures, each in words."`
+	Dir   string   `arg:"" help:"Folder of pictures, with the folders in it; or of texts, or one text, or a table." placeholder:"DIR|FILE"`
+	Texts []string `arg:"" optional:"" help:"What is looked for, each in words."`
 	Image []string `help:"A picture that others shall be like; the flag repeated for several." placeholder:"FILE" sep:"none"`
-	Model string   `required:"" help:"A CLIP: folder or model of the store." placeholder:"DIR|NAME"`
-	Index string   `help:"File of the index. Default: one for the model's name and the ground in DIR/.plinth." placeholder:"FILE"`
-	Top   int      `default:"10" help:"Pictures shown, the best first." placeholder:"N"`
+	Model string   `required:"" help:"A CLIP to search pictures, any other model that plinth embed takes to search texts: folder or model of the store." placeholder:"DIR|NAME"`
+	Index string   `help:"File of the index. Default: in the folder .plinth beside what is searched, one for the model's name and the ground." placeholder:"FILE"`
+	Top   int      `default:"10" help:"Pictures or passages shown, the best first." placeholder:"N"`
 	Out   string   `help:"Contact sheet of the pictures found." placeholder:"FILE.png"`
+	textSearchFlags
 	decodeFlags
 }
 
 func (*searchCmd) Help() string {
-	return `Finds pictures by words, or by another picture. The folder's index is kept on disk: new, changed and deleted pictures are followed each time. Example: plinth search --model clip-vit-base-patch32 ~/Pictures "a red bicycle" --out hits.png`
+	return `Finds pictures by words or by another picture, or passages of texts by what they mean. The index is kept on disk: what is new, changed and deleted is followed each time. Examples: plinth search --model clip-vit-base-patch32 ~/Pictures "a red bicycle" --out hits.png; plinth search --model all-MiniLM-L6-v2 notes "when is the rent due?"`
 }
 
-// searchHit is a picture that was found.
+// searchHit is a picture, or a passage of a text, that was found.
 type searchHit struct {
-	File   string  `json:"file"`
+	File   string  `json:"file"` // of a passage FILE:LINE
+	Text   string  `json:"text,omitempty"`
 	Cosine float32 `json:"cosine"`
 }
 
@@ -43,26 +46,41 @@ type searchAnswer struct {
 }
 
 func (s *searchCmd) Run(ctx context.Context, c *common) error {
+	if s.Top < 1 {
+		return usagef("--top %d: want at least 1", s.Top)
+	}
+	if err := noneEmpty(s.Texts); err != nil {
+		return err
+	}
+	dual, err := isDual(s.Model, "")
+	switch {
+	case err != nil:
+		return err
+	case dual:
+		return s.runPictures(ctx, c)
+	}
+	return s.runTexts(ctx, c)
+}
+
+// runPictures searches the pictures of a folder.
+func (s *searchCmd) runPictures(ctx context.Context, c *common) error {
 	queries := append(append([]string{}, s.Texts...), s.Image...)
 	switch {
-	case s.Top < 1:
-		return usagef("--top %d: want at least 1", s.Top)
+	case s.textSearchFlags != textSearchFlags{Text: "text"}:
+		return usagef("--by, --text, --format and --no-header are for texts: %s is a CLIP, which finds pictures", s.Model)
 	case s.Out != "" && !isSheet(s.Out):
 		return usagef("--out %s: want a name that ends in .png", s.Out)
 	case s.Out != "" && len(queries) != 1:
 		return usagef("--out is a sheet of one query's pictures, there are %d queries", len(queries))
-	}
-	if err := noneEmpty(s.Texts); err != nil {
-		return err
 	}
 	o, err := s.decoding()
 	if err != nil {
 		return err
 	}
 	if info, err := os.Stat(s.Dir); err != nil || !info.IsDir() {
-		return fmt.Errorf("%s is no folder", s.Dir)
+		return fmt.Errorf("%s is no folder; %s is a CLIP, which finds the pictures of one", s.Dir, s.Model)
 	}
-	files, err := picturesIn(ctx, "DIR", []string{s.Dir}, true)
+	files, bad, err := picturesIn(ctx, "DIR", []string{s.Dir}, true)
 	if err != nil {
 		return err
 	}
@@ -85,7 +103,7 @@ func (s *searchCmd) Run(ctx context.Context, c *common) error {
 		return err
 	}
 	o = o.by(d)
-	f := &folderIndex{c: c, d: d, dir: s.Dir, how: o, path: s.Index, cache: s.Index == ""}
+	f := &folderIndex{keptIndex: keptIndex{c: c, path: s.Index, cache: s.Index == ""}, d: d, dir: s.Dir, how: o, folderChanges: folderChanges{Bad: bad}}
 	if f.cache {
 		f.path = filepath.Join(s.Dir, ".plinth", pathName(s.Model)+groundName(o.ground)+".index")
 	}
@@ -107,27 +125,20 @@ func (s *searchCmd) Run(ctx context.Context, c *common) error {
 		}
 	}
 	searched := time.Since(began).Seconds()
-	var b strings.Builder
-	answers := []searchAnswer{}
+	found := make([][]searchHit, len(hits))
 	for i, list := range hits {
-		a := searchAnswer{Query: queries[i], Hits: []searchHit{}}
-		if len(queries) > 1 {
-			fmt.Fprintf(&b, "%s\n", oneLine(queries[i]))
-		}
 		for _, h := range list {
-			path := filepath.Join(s.Dir, filepath.FromSlash(h.Key))
-			a.Hits = append(a.Hits, searchHit{path, h.Score})
-			fmt.Fprintf(&b, "%.4f\t%s\n", h.Score, oneLine(path))
+			found[i] = append(found[i], searchHit{File: filepath.Join(s.Dir, filepath.FromSlash(h.Key)), Cosine: h.Score})
 		}
-		answers = append(answers, a)
 	}
+	answers, text := answersOf(queries, found)
 	c.say("%s in %s: %d new, %d changed, %d deleted, %d not read, in %.1f s; searched in %.1f ms", plural(f.index.Len(), "picture"), f.path, f.New, f.Changed, f.Deleted, len(f.Bad), updated, 1e3*searched)
 	if s.Out != "" && len(answers) > 0 {
 		if err := s.sheet(c, answers[0], o); err != nil {
 			return err
 		}
 	}
-	return c.finish(struct {
+	err = c.finish(struct {
 		Model string `json:"model"`
 		Dir   string `json:"dir"`
 		Index string `json:"index"`
@@ -136,7 +147,28 @@ func (s *searchCmd) Run(ctx context.Context, c *common) error {
 		Seconds float64        `json:"index_seconds"`
 		Search  float64        `json:"search_seconds"`
 		Answers []searchAnswer `json:"answers"`
-	}{s.Model, s.Dir, f.path, f.index.Len(), f.folderChanges, updated, searched, answers}, b.String())
+	}{s.Model, s.Dir, f.path, f.index.Len(), f.folderChanges, updated, searched, answers}, text)
+	return cmp.Or(err, unread(f.Bad))
+}
+
+// answersOf puts what each query found into an object, and into lines.
+func answersOf(queries []string, found [][]searchHit) ([]searchAnswer, string) {
+	var b strings.Builder
+	answers := []searchAnswer{}
+	for i, hits := range found {
+		answers = append(answers, searchAnswer{queries[i], append([]searchHit{}, hits...)})
+		if len(queries) > 1 {
+			fmt.Fprintf(&b, "%s\n", oneLine(queries[i]))
+		}
+		for _, h := range hits {
+			fmt.Fprintf(&b, "%.4f\t%s", h.Cosine, oneLine(h.File))
+			if h.Text != "" {
+				fmt.Fprintf(&b, "\t%s", oneLine(h.Text))
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return answers, b.String()
 }
 
 // pathName is a model's name as that of a file.

@@ -41,9 +41,9 @@ type searched struct {
 
 func search(t *testing.T, more ...string) (s searched) {
 	t.Helper()
-	text := ok(t, append(args("search --json --model dual album"), more...)...)
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		t.Fatalf("%v: %s", err, text)
+	code, text, errs := plinth(append(args("search --json --model dual album"), more...)...)
+	if err := json.Unmarshal([]byte(text), &s); err != nil || code != min(1, len(s.Bad)) {
+		t.Fatalf("exit code %d, %v: %s, %s", code, err, text, errs)
 	}
 	return s
 }
@@ -111,7 +111,7 @@ func TestSearch(t *testing.T) {
 			t.Errorf("the picture most like %s is %v", want, h)
 		}
 	}
-	text := ok(t, args("search --model dual album --ground 000000 cat --top 1")...)
+	text := partly(t, args("search --model dual album --ground 000000 cat --top 1")...)
 	if strings.Count(text, "\n") != 1 || !strings.HasSuffix(strings.TrimSpace(text), ".png") && !strings.HasSuffix(strings.TrimSpace(text), ".jpg") {
 		t.Errorf("plain output: %q", text)
 	}

@@ -35,8 +35,7 @@ func (s *serveCmd) openDual(c *common, path string, o zoo.Options) (*serve.Model
 	one.EmbedImages = func(ctx context.Context, images []*media.Image) ([][]float32, error) {
 		return d.Images(ctx, len(images), func(i int) (*media.Image, error) { return images[i], nil })
 	}
-	var last serve.OwnLabels // clients send the same labels for many pictures
-	var classes *embed.Classes
+	var kept keptClasses
 	one.ClassifyImages = func(ctx context.Context, images []*media.Image, own *serve.OwnLabels) (*serve.Classes, error) {
 		switch {
 		case own.Multi:
@@ -46,13 +45,9 @@ func (s *serveCmd) openDual(c *common, path string, o zoo.Options) (*serve.Model
 		case len(own.Names) < 2:
 			return nil, serve.Refuse("labels", errors.New("a single label is always right"))
 		}
-		if classes == nil || !slices.Equal(own.Names, last.Names) || !slices.Equal(own.Templates, last.Templates) {
-			d.Truncate = false
-			made, err := d.Classes(ctx, own.Names, own.Templates)
-			if err != nil {
-				return nil, refused(ctx, "labels", err)
-			}
-			classes, last = made, *own
+		classes, err := kept.of(ctx, d, own)
+		if err != nil {
+			return nil, refused(ctx, "labels", err)
 		}
 		vectors, err := one.EmbedImages(ctx, images)
 		if err != nil {
@@ -65,6 +60,37 @@ func (s *serveCmd) openDual(c *common, path string, o zoo.Options) (*serve.Model
 		return answer, nil
 	}
 	return one, nil
+}
+
+// keptClass are the vectors of a request's labels.
+type keptClass struct {
+	own     *serve.OwnLabels
+	classes *embed.Classes
+}
+
+// keptClasses are those of earlier requests, the latest first: clients send the same labels for many pictures.
+type keptClasses []keptClass
+
+// maxKeptClasses bounds them: 1,024 vectors of 512 numbers each take 17 MB.
+const maxKeptClasses = 8
+
+// of returns the vectors of a request's labels, made where they are not kept.
+func (k *keptClasses) of(ctx context.Context, d *embed.Dual, own *serve.OwnLabels) (*embed.Classes, error) {
+	var one keptClass
+	if at := slices.IndexFunc(*k, func(x keptClass) bool {
+		return slices.Equal(own.Names, x.own.Names) && slices.Equal(own.Templates, x.own.Templates)
+	}); at >= 0 {
+		one = (*k)[at]
+		*k = slices.Delete(*k, at, at+1)
+	} else {
+		classes, err := d.Classes(ctx, own.Names, own.Templates)
+		if err != nil {
+			return nil, err
+		}
+		one = keptClass{own, classes}
+	}
+	*k = slices.Insert((*k)[:min(len(*k), maxKeptClasses-1)], 0, one)
+	return one.classes, nil
 }
 
 // served is a linear probe as the server has it: pictures by its own labels.

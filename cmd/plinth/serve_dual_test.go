@@ -18,6 +18,7 @@ import (
 	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/serve"
 )
 
 // dualFolder writes a small CLIP with random weights and CLIP's own tokenizer into the folder dual.
@@ -108,7 +109,7 @@ func TestServeDual(t *testing.T) {
 	for _, c := range []struct{ path, body, says string }{
 		{"embeddings", `{"input":"` + long + `"}`, "more than the 77"},
 		{"embeddings", `{"input":[[1,2]]}`, "no ids"},
-		{"classify", `{"input":{"image":"` + text + `"},"labels":["a","` + long + `"]}`, "labels: text 2: "},
+		{"classify", `{"input":{"image":"` + text + `"},"labels":["a","` + long + `"]}`, "labels: label 2, "},
 		{"classify", `{"input":{"image":"` + text + `"},"labels":["a"]}`, "always right"},
 		{"classify", `{"input":{"image":"` + text + `"},"labels":["a","b"],"multi_label":true}`, "exclude"},
 		{"classify", `{"input":{"image":"` + text + `"},"labels":["a","b"],"calibrate":true}`, "write text"},
@@ -138,4 +139,38 @@ func TestServeDual(t *testing.T) {
 		}
 	}
 	fails(t, 2, "--image-pixels", args("serve --model dual --image-pixels 0")...)
+}
+
+// The vectors of the latest labels are kept, and those of others made again.
+func TestKeptClasses(t *testing.T) {
+	dualFolder(t)
+	d, err := embed.OpenDual("dual", zoo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept keptClasses
+	of := func(names, templates string) *embed.Classes {
+		t.Helper()
+		c, err := kept.of(t.Context(), d, &serve.OwnLabels{Names: args(names), Templates: args(templates)})
+		if err != nil || len(c.Labels) != len(args(names)) {
+			t.Fatal(err, c)
+		}
+		return c
+	}
+	first := of("cat dog", "a{}")
+	for i := range maxKeptClasses - 1 {
+		of(fmt.Sprintf("cat %d", i), "a{}")
+	}
+	if of("cat dog", "a{}") != first || of("cat dog", "the{}") == first || of("dog cat", "a{}") == first {
+		t.Error("labels are not kept, or taken for others")
+	}
+	if of("cat dog", "a{}") != first || len(kept) != maxKeptClasses {
+		t.Errorf("%d are kept", len(kept))
+	}
+	for i := range maxKeptClasses {
+		of(fmt.Sprintf("dog %d", i), "a{}")
+	}
+	if of("cat dog", "a{}") == first || len(kept) != maxKeptClasses {
+		t.Error("old labels are kept for ever")
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/plinth-ml/plinth/adapt"
@@ -203,8 +204,15 @@ func (j *tagJob) print(r tagged) error {
 	return err
 }
 
-// oneLine is a text without line ends and tabs, for a line of output.
-func oneLine(s string) string { return strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(s) }
+// oneLine is a text for a line of output: line ends, tabs and whatever else a terminal obeys are spaces.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
 
 func (j *tagJob) finish() error {
 	out := struct {

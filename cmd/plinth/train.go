@@ -262,6 +262,9 @@ func (t *trainCmd) check() error {
 			return usagef("--%s %v is below %v", f.flag, f.v, f.least)
 		}
 	}
+	if !(t.EMA >= 0 && t.EMA < 1) {
+		return usagef("--ema %v is not within 0 to 1, or is 1, with which the mean never moves", t.EMA)
+	}
 	return nil
 }
 

@@ -39,6 +39,7 @@ type clipFlags struct {
 	Truncate  bool     `group:"Pictures and texts (--family clip)" help:"Cut captions that are longer than the model's context, instead of an error."`
 
 	Loss       string   `group:"Contrast (--family clip)" enum:"softmax,sigmoid" default:"softmax" help:"softmax as CLIP, or sigmoid as SigLIP; the folder of a sigmoid model is open_clip's."`
+	Positives  string   `group:"Contrast (--family clip)" enum:"captions,pairs" default:"captions" help:"What is right for a picture of a batch: captions, all texts that are among its captions; or pairs, its own text alone, as published."`
 	CropArea   float64  `group:"Contrast (--family clip)" default:"0.9" help:"Random crops have this share of a picture at least; 1 means no crop." placeholder:"F"`
 	Flip       float64  `group:"Contrast (--family clip)" default:"0" help:"Share of the pictures that are mirrored." placeholder:"F"`
 	Jitter     float64  `group:"Contrast (--family clip)" default:"0" help:"How much brightness, contrast and saturation change, and hue by a quarter of that." placeholder:"F"`
@@ -108,6 +109,12 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 	if err := t.clipFlags.check(); err != nil {
 		return err
 	}
+	switch {
+	case t.Mix != nil || t.Recompute || t.ZLoss != 0:
+		return usagef("--mix, --recompute and --z-loss are for the other families")
+	case t.Lock != "" && t.Model == "":
+		return usagef("--lock %s would keep a tower as it is at random: it is for a model that is trained already, --model", t.Lock)
+	}
 	grounds, err := t.grounds()
 	if err != nil {
 		return err
@@ -141,7 +148,7 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 	}
 	set := imagetext.Options{Batch: o.Batch, Prepare: prepare, Encode: encoder(m.Config, tok, t.Truncate), Augment: t.augment(prepare), Grounds: grounds,
 		Skip: t.OnBad == "skip", Threads: c.Threads, Seed: c.Seed}
-	obj := &pretrain.CLIP{Model: m, Drop: t.PatchDrop, Seed: c.Seed}
+	obj := &pretrain.CLIP{Model: m, Drop: t.PatchDrop, Seed: c.Seed, OwnOnly: t.Positives == "pairs"}
 	if obj.Pairs, err = imagetext.New(items, set); err != nil {
 		return err
 	}

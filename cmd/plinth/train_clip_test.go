@@ -90,7 +90,8 @@ func TestTrainCLIP(t *testing.T) {
 		}
 	}
 	for _, c := range [][]string{{"--crop-area 0", "--crop-area"}, {"--ground red", "--ground"}, {"--lock both", "--lock"}, {"--loss hinge", "--loss"}, {"--model " + out, "--model"},
-		{"--vocab 100", "vocabulary size 100"}, {"--batch 9", "a batch of 9"}, {"--text words", `no column "words"`}, {"--seq 4", "--truncate"}, {"--patch-drop 1", "--patch-drop"}} {
+		{"--vocab 100", "vocabulary size 100"}, {"--batch 9", "a batch of 9"}, {"--text words", `no column "words"`}, {"--seq 4", "--truncate"}, {"--patch-drop 1", "--patch-drop"},
+		{"--ema 1", "--ema"}, {"--mix 1", "--mix"}, {"--recompute", "--recompute"}, {"--lock image", "--model"}, {"--positives all", "--positives"}} {
 		code := 2
 		if strings.ContainsAny(c[1], " ") || c[1] == "--truncate" {
 			code = 1
@@ -108,6 +109,47 @@ func TestTrainCLIP(t *testing.T) {
 		t.Errorf("code %d, stderr: %s", code, stderr)
 	}
 	fails(t, 2, "--patch-drop", args("train --steps 2 --patch-drop 0.5", "--data", table, "--out", out+"no")...)
+}
+
+// Flags that cannot be are refused before anything is read or a tokenizer trained.
+func TestTrainCLIPRefusesFirst(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "no")
+	for _, flag := range []string{"--ema 1", "--mix 1", "--lock image", "--z-loss 1e-4"} {
+		_, _, stderr := plinth(append(args(clipRun+" --steps 2 --data nowhere.csv --out "+out), strings.Fields(flag)...)...)
+		if name, _, _ := strings.Cut(flag, " "); !strings.Contains(stderr, name) || strings.Contains(stderr, "tokenizer") || strings.Contains(stderr, "nowhere") {
+			t.Errorf("%s: %s", flag, stderr)
+		}
+	}
+}
+
+// Of classes all pictures' captions are right; a run in two halves has the bits of one, and its recipe says which are.
+func TestTrainCLIPPositives(t *testing.T) {
+	table, dir := colourPairs(t), t.TempDir()
+	for i := range 8 { // two classes
+		to := filepath.Join(dir, "classes", []string{"warm", "cold"}[i%2])
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		name := fmt.Sprintf("%d.png", i)
+		write(t, filepath.Join(to, name), read(t, filepath.Join(filepath.Dir(table), name)))
+	}
+	run := func(name, flags string) string {
+		out := filepath.Join(dir, name)
+		ok(t, append(args(clipRun+" --schedule constant --warmup 2 --template {} --template", "a {}", "--data", filepath.Join(dir, "classes"), "--out", out), strings.Fields(flags)...)...)
+		return out
+	}
+	whole, pairs := run("whole", "--steps 6"), run("pairs", "--steps 6 --positives pairs")
+	halves := run("halves", "--steps 3")
+	if run("halves", "--steps 6 --resume"); read(t, whole+"/model.safetensors") != read(t, halves+"/model.safetensors") {
+		t.Error("a run in two halves has other bits")
+	}
+	if read(t, whole+"/model.safetensors") == read(t, pairs+"/model.safetensors") {
+		t.Error("--positives changes nothing")
+	}
+	if !strings.Contains(read(t, whole+"/recipe.yaml"), "positives: captions") || !strings.Contains(read(t, whole+"/metrics.jsonl"), `"floor"`) || strings.Contains(read(t, pairs+"/metrics.jsonl"), `"floor"`) {
+		t.Error("recipe or metrics do not tell what is right")
+	}
+	fails(t, 1, "fingerprint", args("train --steps 8 --resume --config "+halves+"/recipe.yaml --positives pairs --out "+halves)...)
 }
 
 // The sigmoid loss, shards and a ResNet each go from data to a folder that embeds.

@@ -84,6 +84,7 @@ func Split(items []Item, share float64, seed uint64) (train, held []Item) {
 // gathered collects rows into items by their keys, in order of appearance.
 type gathered struct {
 	items []Item
+	rows  int
 	at    map[string]int
 }
 
@@ -101,6 +102,7 @@ func (g *gathered) add(key string, r Row) error {
 		}
 	}
 	r.Captions = list
+	g.rows++
 	if len(r.Captions) == 0 {
 		return fmt.Errorf("%s: no caption", r.Name)
 	}

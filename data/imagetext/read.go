@@ -28,7 +28,7 @@ type ReadOptions struct {
 }
 
 // Read lists the pairs of all paths: a table (.csv, .tsv, .jsonl, .parquet; also .gz and .zst), a shard (.tar), or a folder. Of a folder it takes the shards
-// in it, or else the one table in it, or else its subfolders as classes. No picture is decoded. Errors name file and row.
+// in it, or else the one table in it, or else its subfolders as classes. No picture is decoded, and a path without a pair is an error. Errors name file and row.
 func Read(ctx context.Context, paths []string, o ReadOptions) ([]Item, error) {
 	if o.Image == "" {
 		o.Image = "image"
@@ -44,12 +44,13 @@ func Read(ctx context.Context, paths []string, o ReadOptions) ([]Item, error) {
 	}
 	var g gathered
 	for _, path := range paths {
+		before := g.rows
 		if err := g.read(ctx, path, o); err != nil {
 			return nil, fmt.Errorf("imagetext: %w", err)
 		}
-	}
-	if len(g.items) == 0 {
-		return nil, fmt.Errorf("imagetext: %s: %w", strings.Join(paths, ", "), ErrNoPairs)
+		if g.rows == before {
+			return nil, fmt.Errorf("imagetext: %s: %w", path, ErrNoPairs)
+		}
 	}
 	return g.items, nil
 }

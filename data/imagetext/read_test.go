@@ -168,6 +168,10 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
+	dir := files(t, map[string]string{"a/cat/1.png": red, "b/readme.txt": ""})
+	if _, err := Read(t.Context(), []string{filepath.Join(dir, "a"), filepath.Join(dir, "b")}, ReadOptions{}); !errors.Is(err, ErrNoPairs) || !strings.Contains(err.Error(), filepath.Join(dir, "b")) || strings.Contains(err.Error(), filepath.Join(dir, "a")) {
+		t.Errorf("the second path has no pair: %v", err)
+	}
 }
 
 func TestSplit(t *testing.T) {

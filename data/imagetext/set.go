@@ -1,6 +1,7 @@
 package imagetext
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"path/filepath"
@@ -31,6 +32,8 @@ type Set struct {
 	items []Item
 	o     Options
 	ids   [][][][]int32 // of each item, row and caption
+	says  [][][]int     // of each item, row and caption, its number among all that differ
+	share bool          // a caption of one item is also another's
 
 	kept    sync.Map // of *Row and ground: *media.Image
 	room    atomic.Int64
@@ -43,10 +46,12 @@ type Batch struct {
 	IDs      []int32   // captions, one after the other
 	Lengths  []int     // of each
 	Captions []string
+	Says     []int   // of each, its number: equal captions of a Set have the same
+	True     [][]int // of the picture of each, the numbers of all its captions
 }
 
 // New encodes all captions and looks for all files, so that a caption which the tower cannot take and a picture that is not there are told of before training, by
-// their row; with Skip the latter are counted. What is in the files is not read.
+// their row and how many there are; with Skip the latter are counted alone. What is in the files is not read.
 func New(items []Item, o Options) (*Set, error) {
 	if o.Batch < 1 || o.Batch > len(items) {
 		return nil, fmt.Errorf("imagetext: a batch of %d out of %d items", o.Batch, len(items))
@@ -60,32 +65,49 @@ func New(items []Item, o Options) (*Set, error) {
 	if o.Augment != nil && o.Augment.Crop.Size != o.Prepare.Size {
 		return nil, fmt.Errorf("imagetext: pictures are augmented to %d pixels, and prepared for %d", o.Augment.Crop.Size, o.Prepare.Size)
 	}
-	s := &Set{items: items, o: o, ids: make([][][][]int32, len(items))}
+	s := &Set{items: items, o: o, ids: make([][][][]int32, len(items)), says: make([][][]int, len(items))}
 	s.room.Store(o.Keep)
+	type known struct{ number, item int }
+	all := map[string]known{}
+	var missing error // the first one
+	pictures := 0
 	for i, it := range items {
 		for j := range it.Rows {
 			r := &it.Rows[j]
-			if err := r.there(); err != nil && !o.Skip {
-				return nil, fmt.Errorf("imagetext: %w", err)
-			} else if err != nil {
+			if err := r.there(); err != nil {
 				s.skipped.Store(r, true)
+				missing = cmp.Or(missing, err)
 			}
-			list := make([][]int32, len(r.Captions))
+			pictures++
+			list, numbers := make([][]int32, len(r.Captions)), make([]int, len(r.Captions))
 			for c, text := range r.Captions {
 				ids, err := o.Encode(text)
 				if err != nil {
 					return nil, fmt.Errorf("imagetext: %s: %w", r.Name, err)
 				}
 				list[c] = ids
+				k, ok := all[text]
+				if !ok {
+					k = known{len(all), i}
+					all[text] = k
+				}
+				s.share = s.share || k.item != i
+				numbers[c] = k.number
 			}
-			s.ids[i] = append(s.ids[i], list)
+			s.ids[i], s.says[i] = append(s.ids[i], list), append(s.says[i], numbers)
 		}
+	}
+	if missing != nil && !o.Skip {
+		return nil, fmt.Errorf("imagetext: %w (%d of %d pictures are not there)", missing, s.Skipped(), pictures)
 	}
 	return s, nil
 }
 
 // Items is the number of items.
 func (s *Set) Items() int { return len(s.items) }
+
+// Shares says whether a caption of one item is also a caption of another.
+func (s *Set) Shares() bool { return s.share }
 
 // Batch is the number of items of a step.
 func (s *Set) Batch() int { return s.o.Batch }
@@ -157,16 +179,25 @@ func (s *Set) Plain(b *Batch, from, to int) error {
 
 // AllCaptions sets b to all captions of the rows that Plain takes of items [from, to), and to no pictures.
 func (s *Set) AllCaptions(b *Batch, from, to int) {
-	b.Pixels, b.IDs, b.Lengths, b.Captions = b.Pixels[:0], b.IDs[:0], b.Lengths[:0], b.Captions[:0]
+	b.Pixels = b.Pixels[:0]
+	b.clear()
 	for i := from; i < to; i++ {
-		for c, ids := range s.Captions(i) {
-			b.add(ids, s.items[i].Rows[0].Captions[c])
+		for c := range s.Captions(i) {
+			s.add(b, i, 0, c)
 		}
 	}
 }
 
-func (b *Batch) add(ids []int32, caption string) {
-	b.IDs, b.Lengths, b.Captions = append(b.IDs, ids...), append(b.Lengths, len(ids)), append(b.Captions, caption)
+// clear forgets the captions.
+func (b *Batch) clear() {
+	b.IDs, b.Lengths, b.Captions, b.Says, b.True = b.IDs[:0], b.Lengths[:0], b.Captions[:0], b.Says[:0], b.True[:0]
+}
+
+// add appends a caption of a row.
+func (s *Set) add(b *Batch, item, row, caption int) {
+	ids := s.ids[item][row][caption]
+	b.IDs, b.Lengths, b.Captions = append(b.IDs, ids...), append(b.Lengths, len(ids)), append(b.Captions, s.items[item].Rows[row].Captions[caption])
+	b.Says, b.True = append(b.Says, s.says[item][row][caption]), append(b.True, s.says[item][row])
 }
 
 // Captions are all captions of the row that Plain takes of an item, encoded.
@@ -206,13 +237,12 @@ func (s *Set) fill(b *Batch, draws []draw) error {
 		})
 	}
 	wg.Wait()
-	b.IDs, b.Lengths, b.Captions = b.IDs[:0], b.Lengths[:0], b.Captions[:0]
+	b.clear()
 	for i, c := range chosen {
 		if errs[i] != nil {
 			return fmt.Errorf("imagetext: %w", errs[i])
 		}
-		at := draws[i].pick(1, len(s.ids[c.item][c.row]))
-		b.add(s.ids[c.item][c.row][at], s.items[c.item].Rows[c.row].Captions[at])
+		s.add(b, c.item, c.row, draws[i].pick(1, len(s.ids[c.item][c.row])))
 	}
 	return nil
 }

@@ -206,15 +206,15 @@ func TestMissingPicture(t *testing.T) {
 		"a folder": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
 	} {
 		list := items(t, 4)
-		if err := change(list[2].Rows[1].path); err != nil {
+		if err := errors.Join(change(list[2].Rows[1].path), change(list[3].Rows[0].path)); err != nil {
 			t.Fatal(err)
 		}
 		o := Options{Batch: 4, Prepare: media.CLIP(8), Encode: encode}
-		if _, err := New(list, o); err == nil || !strings.Contains(err.Error(), "t.jsonl:6") || !strings.Contains(err.Error(), "21.png") {
-			t.Errorf("%s: %v, want row 6 and its file", name, err)
+		if _, err := New(list, o); err == nil || !strings.Contains(err.Error(), "t.jsonl:6") || !strings.Contains(err.Error(), "21.png") || !strings.Contains(err.Error(), "2 of 8 pictures") {
+			t.Errorf("%s: %v, want row 6, its file and how many", name, err)
 		}
 		o.Skip = true
-		if s, err := New(list, o); err != nil || s.Skipped() != 1 {
+		if s, err := New(list, o); err != nil || s.Skipped() != 2 {
 			t.Errorf("%s: %d skipped, %v", name, s.Skipped(), err)
 		}
 	}

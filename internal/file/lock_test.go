@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 )
@@ -11,8 +12,8 @@ func TestLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Lock(path); err == nil {
-		t.Error("a lock is taken twice")
+	if _, err := Lock(path); !errors.Is(err, ErrLocked) {
+		t.Errorf("a lock is taken twice: %v", err)
 	}
 	if err := unlock(); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+func lock(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrLocked
+	}
+	return err
+}
 
 // canHold says that hold tells the living from the dead.
 const canHold = true
@@ -25,7 +31,7 @@ func hold(path string) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = lock(f); errors.Is(err, unix.EWOULDBLOCK) {
+	if err = lock(f); errors.Is(err, ErrLocked) {
 		err = errTaken
 	}
 	if err == nil && !isAt(f, path) {

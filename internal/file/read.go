@@ -1,9 +1,12 @@
 package file
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"unicode/utf8"
 )
 
 // Open opens a regular file for reading. A pipe is not opened, for that could wait for ever; nor is a device, which may have no end.
@@ -27,6 +30,18 @@ func Read(path string, limit int) ([]byte, error) {
 	}
 	defer f.Close()
 	return ReadFrom(f, path, limit)
+}
+
+// ReadText is Read of a text in UTF-8, without the byte order mark that some editors put before it.
+func ReadText(path string, limit int) (string, error) {
+	data, err := Read(path, limit)
+	if err != nil {
+		return "", err
+	}
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return "", fmt.Errorf("%s is no text in UTF-8", path)
+	}
+	return strings.TrimPrefix(string(data), "\ufeff"), nil
 }
 
 // ReadFrom reads what is left of a stream whole, at most limit bytes. name is the stream's in the error.

@@ -42,3 +42,15 @@ func TestRead(t *testing.T) {
 		}
 	}
 }
+
+func TestReadText(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.txt")
+	for text, want := range map[string]string{"\ufeffcat\n": "cat\n", "": "", "grüße": "grüße", "\xff\xfec\x00": "UTF-8", "a\x00b": "UTF-8", "12345678901": "more than 10 bytes"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadText(path, 10); got != want && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %q, %v, want %q", text, got, err, want)
+		}
+	}
+}

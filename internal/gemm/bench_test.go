@@ -103,10 +103,10 @@ func BenchmarkRow(b *testing.B) {
 	}
 }
 
-// BenchmarkHalf is a product with a right side of 16 bits: few rows at the speed of memory, many beside the same product in float32.
+// BenchmarkHalf is a product with a stored right side: few rows at the speed of memory, many beside the same product in float32.
 func BenchmarkHalf(b *testing.B) {
 	for _, k := range Variants()[1:] {
-		for _, f := range []quant.Format{quant.BF16, quant.F16} {
+		for _, f := range []quant.Format{quant.BF16, quant.F16, quant.NF4} {
 			for _, m := range []int{1, 2, 4, 8, 16, 512} {
 				for _, threads := range []int{1, 2} {
 					N, K := 64<<10, 1024
@@ -117,11 +117,11 @@ func BenchmarkHalf(b *testing.B) {
 						p := pool.New(threads)
 						defer p.Close()
 						e := New(k, p)
-						w := make([]byte, 2*N*K)
+						w := make([]byte, f.Bytes(N*K))
 						for i := range w {
 							w[i] = byte(i % 61)
 						}
-						m := &Product{M: m, N: N, K: K, A: make([]float32, m*K), Half: w, Format: f, C: make([]float32, m*N)}
+						m := &Product{M: m, N: N, K: K, A: make([]float32, m*K), Stored: w, Format: f, C: make([]float32, m*N)}
 						e.Mul(m)
 						b.SetBytes(int64(len(w)))
 						for b.Loop() {

@@ -5,10 +5,10 @@
 // K is cut into blocks of KC. In a block each element of C is one chain of multiply-adds over ascending k that starts
 // from zero; block sums S are added in ascending order, C = Alpha*S + C, where C starts from zero, or from what it
 // held with Accumulate. Nothing else enters: not M, N, the number of threads, the position in a tile, nor whether an
-// operand was packed, or held in 16 bits (Product.Half). So rows have equal bits for every M, Serial and Mul agree, and so do avx2, avx512 and neon,
+// operand was packed, or held in fewer bits (Product.Stored). So rows have equal bits for every M, Serial and Mul agree, and so do avx2, avx512 and neon,
 // which fuse each multiply-add. The portable variant rounds each product, and agrees with them to a tolerance.
 //
-// A right side of 16 bits has these chains in the portable variant too, fused in software, so that there all variants agree.
+// A right side of fewer bits has these chains in the portable variant too, fused in software, so that there all variants agree.
 //
 // # How it runs
 //

@@ -28,8 +28,14 @@ type half struct {
 	dot   dotFunc
 }
 
-// stripHalf stores kk columns of w <= nr rows of src, ld numbers apart, as strip does when across.
-func (k *Kernel) stripHalf(s *Scratch, dst []float32, src []byte, f quant.Format, ld, w, kk, ahead int) {
+// halfFuncs are those of all formats that are widened; the ones in blocks have none.
+type halfFuncs [quant.FP4 + 1]half
+
+// decodedColumns is how many columns are decoded before they are transposed: whole blocks of every format, which stay in the first-level cache.
+const decodedColumns = 64
+
+// stripStored stores kk columns, whole blocks, of w <= nr rows of src, ld numbers apart, as strip does when across.
+func (k *Kernel) stripStored(s *Scratch, dst []float32, src []byte, f quant.Format, ld, w, kk, ahead int) {
 	dst = dst[:kk*k.nr]
 	h, done := &k.half[f], 0
 	if h.widen != nil && w >= halfRows && kk >= halfUnit {
@@ -43,12 +49,14 @@ func (k *Kernel) stripHalf(s *Scratch, dst []float32, src []byte, f quant.Format
 			h.widen(&dst[i], &src[2*i*ld], 2*ld, done, ahead)
 		}
 	}
-	if rest := kk - done; rest > 0 {
-		s.wide = grow(s.wide, w*rest)
+	for done < kk {
+		n := min(decodedColumns, kk-done)
+		s.wide = grow(s.wide, w*n)
 		for i := range w {
-			f.Decode(s.wide[i*rest:(i+1)*rest], src[2*(i*ld+done):][:2*rest])
+			f.Decode(s.wide[i*n:(i+1)*n], src[f.Bytes(i*ld+done):][:f.Bytes(n)])
 		}
-		k.strip(dst[done*k.nr:], k.nr, s.wide, rest, true, w, rest)
+		k.strip(dst[done*k.nr:], k.nr, s.wide, n, true, w, n)
+		done += n
 	}
 }
 
@@ -64,11 +72,11 @@ func (j *job) ahead(rows, k0, size, ld int) int {
 	return rows*ld - size*k0
 }
 
-// dots computes row i of C over as many rows of B, [N,K] in 16 or 32 bits, as dot takes and returns the first column that is left.
+// dots computes row i of C over as many rows of B, [N,K] in 16 or 32 bits, as dot takes and returns the first column that is left: all in other formats.
 func (j *job) dots(i, n0, n1 int, s *Scratch) int {
 	dot, size, ld, b := j.k.dot32, 4, 4*j.LDB, unsafe.Pointer(unsafe.SliceData(j.B))
-	if j.Half != nil {
-		dot, size, ld, b = j.k.half[j.Format].dot, 2, 2*j.K, unsafe.Pointer(unsafe.SliceData(j.Half))
+	if j.Stored != nil {
+		dot, size, ld, b = j.k.half[j.Format].dot, 2, 2*j.K, unsafe.Pointer(unsafe.SliceData(j.Stored))
 	}
 	if dot == nil || j.TransA {
 		return n0
@@ -102,7 +110,7 @@ func (k *Kernel) checkHalf(s *Scratch) error {
 			for _, kk := range []int{KC + halfUnit, K} {
 				got, want := make([]float32, m*N), make([]float32, m*N)
 				k.Serial(s, &Product{M: m, N: N, K: kk, A: a[:m*kk], B: b[:N*kk], TransB: true, C: want})
-				k.Serial(s, &Product{M: m, N: N, K: kk, A: a[:m*kk], Half: bytes[:2*N*kk], Format: f, C: got})
+				k.Serial(s, &Product{M: m, N: N, K: kk, A: a[:m*kk], Stored: bytes[:2*N*kk], Format: f, C: got})
 				if !slices.Equal(got, want) {
 					return fmt.Errorf("gemm: %s: product of %d rows with %s, K %d, differs from float32", k.name, m, f, kk)
 				}

@@ -11,8 +11,11 @@ import (
 	"github.com/plinth-ml/plinth/internal/quant"
 )
 
-// halves makes n random numbers in 16 bits, offset bytes behind an even address, and their values. Some are subnormal or zero; with wild, some are infinite or NaN.
-func halves(r *rand.Rand, f quant.Format, n, offset int, wild bool) (b []byte, wide []float32) {
+// storedFormats are those that a right side may have.
+var storedFormats = []quant.Format{quant.F16, quant.BF16, quant.NF4, quant.FP4}
+
+// stored makes n random numbers in a format, whole blocks, offset bytes behind an even address, and their values. Some are subnormal or zero; with wild, some are infinite or NaN.
+func stored(r *rand.Rand, f quant.Format, n, offset int, wild bool) (b []byte, wide []float32) {
 	wide = make([]float32, n)
 	for i := range wide {
 		wide[i] = float32(r.NormFloat64())
@@ -29,22 +32,25 @@ func halves(r *rand.Rand, f quant.Format, n, offset int, wild bool) (b []byte, w
 			wide[i] = float32(math.NaN())
 		}
 	}
-	b = make([]byte, 2*n+offset)[offset:]
+	b = make([]byte, f.Bytes(n)+offset)[offset:]
 	f.Encode(b, wide)
 	f.Decode(wide, b)
 	return b, wide
 }
 
-// A product with a right side of 16 bits is the one with the same numbers in float32, bit for bit, for all tails of M, N and K, wherever its bytes lie;
+// A product with a stored right side is the one with the same numbers in float32, bit for bit, for all tails of M, N and K, wherever its bytes lie;
 // the portable variant, which rounds the products of the latter, has the same bits as the others.
 func TestHalf(t *testing.T) {
 	best := Best()
 	p := pool.New(2)
 	defer p.Close()
-	for _, f := range []quant.Format{quant.F16, quant.BF16} {
+	for _, f := range storedFormats {
 		r := rand.New(rand.NewPCG(3, uint64(f)))
 		for _, n := range []int{1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 48, 63, 64, 65, 80, 131} {
 			for _, k := range []int{0, 1, 5, 15, 16, 31, 32, 33, 63, 64, 96, 97, 255, 256, 257, 288, 512, 519, 800} {
+				if unit, _ := f.Block(); k%unit != 0 {
+					continue
+				}
 				for _, m := range []int{1, 2, 3, 7, 13} {
 					if m > 3 && (n > 40 || k > 300) && (n+k+m)%5 != 0 {
 						continue
@@ -53,7 +59,7 @@ func TestHalf(t *testing.T) {
 					if r.IntN(3) == 0 {
 						alpha = 0.3
 					}
-					half, wide := halves(r, f, n*k, r.IntN(2), m == 3)
+					weights, wide := stored(r, f, n*k, r.IntN(2), m == 3)
 					a, start := make([]float32, m*lda), make([]float32, m*ldc)
 					for i := range a {
 						a[i] = float32(r.NormFloat64()) * 0x1p-3
@@ -75,12 +81,12 @@ func TestHalf(t *testing.T) {
 							continue
 						}
 						got := slices.Clone(start)
-						stored := product
-						stored.Half, stored.Format, stored.C = half, f, got
+						narrow := product
+						narrow.Stored, narrow.Format, narrow.C = weights, f, got
 						if n%2 == 0 {
-							kern.Serial(&s, &stored)
+							kern.Serial(&s, &narrow)
 						} else {
-							New(kern, p).Mul(&stored)
+							New(kern, p).Mul(&narrow)
 						}
 						sameBits(t, fmt.Sprintf("%s: %s [%d,%d]·[%d,%d]ᵀ, rows of C %d apart", kern.Name(), f, m, k, n, k, ldc), got, want)
 					}
@@ -94,10 +100,10 @@ func TestHalf(t *testing.T) {
 func TestHalfRows(t *testing.T) {
 	p := pool.New(3)
 	defer p.Close()
-	for _, f := range []quant.Format{quant.F16, quant.BF16} {
+	for _, f := range storedFormats {
 		r := rand.New(rand.NewPCG(4, uint64(f)))
-		const most, N, K = 300, 133, 700
-		half, wide := halves(r, f, N*K, 1, false)
+		const most, N, K = 300, 133, 704
+		weights, wide := stored(r, f, N*K, 1, false)
 		a := make([]float32, most*K)
 		for i := range a {
 			a[i] = float32(r.NormFloat64())
@@ -111,7 +117,7 @@ func TestHalfRows(t *testing.T) {
 					continue
 				}
 				got := make([]float32, m*N)
-				e.Mul(&Product{M: m, N: N, K: K, A: a, Half: half, Format: f, C: got})
+				e.Mul(&Product{M: m, N: N, K: K, A: a, Stored: weights, Format: f, C: got})
 				if !slices.Equal(got, want[:m*N]) {
 					t.Fatalf("%s: %s: %d rows differ from the same rows among %d", kern.Name(), f, m, most)
 				}
@@ -126,7 +132,7 @@ func TestHalfCheck(t *testing.T) {
 		if k.half[0].dot == nil {
 			continue
 		}
-		for i := range k.half {
+		for i := range 2 {
 			bad := *k
 			bad.half[i].dot = bad.half[1-i].dot
 			if bad.checkHalf(new(Scratch)) == nil {
@@ -143,13 +149,15 @@ func TestHalfCheck(t *testing.T) {
 
 func TestHalfSizes(t *testing.T) {
 	for _, p := range []Product{
-		{M: 1, N: 2, K: 3, A: make([]float32, 3), Half: make([]byte, 11), C: make([]float32, 2)},
-		{M: 1, N: 2, K: 3, A: make([]float32, 3), Half: make([]byte, 12), Format: quant.Q8_0, C: make([]float32, 2)},
+		{M: 1, N: 2, K: 3, A: make([]float32, 3), Stored: make([]byte, 11), C: make([]float32, 2)},
+		{M: 1, N: 2, K: 3, A: make([]float32, 3), Stored: make([]byte, 12), Format: quant.Q8_0, C: make([]float32, 2)},
+		{M: 1, N: 2, K: 64, A: make([]float32, 64), Stored: make([]byte, 71), Format: quant.NF4, C: make([]float32, 2)},
+		{M: 1, N: 4, K: 32, A: make([]float32, 32), Stored: make([]byte, 72), Format: quant.NF4, C: make([]float32, 4)},
 	} {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%d bytes of %s for [%d,%d] passed", len(p.Half), p.Format, p.N, p.K)
+					t.Errorf("%d bytes of %s for [%d,%d] passed", len(p.Stored), p.Format, p.N, p.K)
 				}
 			}()
 			Best().Serial(new(Scratch), &p)

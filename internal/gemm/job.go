@@ -9,7 +9,7 @@ type Scratch struct {
 	rows   []float32 // patches before they are packed
 	panel  []float32 // one panel of one block of B, when B is not packed as a whole
 	tile   []float32 // one tile of C, for kernels that are not masked
-	wide   []float32 // some rows of B in 16 bits, as float32
+	wide   []float32 // some columns of stored rows of B, as float32
 }
 
 // Sizes that bound a packed operand, in elements, and steer the cutting into tasks. None of them changes a bit.
@@ -78,8 +78,8 @@ func (j *job) plan(k *Kernel, m Product, s *Scratch, alone bool) {
 		s.bp = grow(s.bp, np*k.nr*m.K)
 		j.bp = s.bp
 		j.pb = packing{dst: s.bp, src: m.B, ld: m.LDB, across: m.TransB, width: k.nr, n: m.N, k: m.K}
-		if m.Half != nil {
-			j.pb.half, j.pb.format, j.pb.ld, j.pb.across = m.Half, m.Format, m.K, true
+		if m.Stored != nil {
+			j.pb.stored, j.pb.format, j.pb.ld, j.pb.across = m.Stored, m.Format, m.K, true
 		}
 	}
 	if direct := k.direct != nil && !m.TransA && np <= directPanels; !direct && !j.ownA && m.M > k.mr && np >= 4 && m.K > 0 {
@@ -134,7 +134,7 @@ func (j *job) run(task int, s *Scratch) {
 			clear(j.C[i*j.LDC+n0 : i*j.LDC+n1])
 		}
 	}
-	if few := i1-i0 <= j.k.mr && !j.ownA; few && (j.bp != nil && i1-i0 > 1 || j.bp == nil && (j.Half != nil || j.TransB)) { // B is read once: in the order in which it lies
+	if few := i1-i0 <= j.k.mr && !j.ownA; few && (j.bp != nil && i1-i0 > 1 || j.bp == nil && (j.Stored != nil || j.TransB)) { // B is read once: in the order in which it lies
 		n := n0
 		if i1-i0 == 1 {
 			n = j.dots(i0, n0, n1, s)
@@ -249,10 +249,10 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 	switch {
 	case j.bp != nil:
 		b = &j.bp[n*j.bk+k0*k.nr]
-	case j.Half != nil:
+	case j.Stored != nil:
 		s.panel = grow(s.panel, KC*k.nr)
 		b = &s.panel[0]
-		k.stripHalf(s, s.panel, j.Half[2*(n*j.K+k0):], j.Format, j.K, w, kc, j.ahead(k.nr, k0, 2, 2*j.K))
+		k.stripStored(s, s.panel, j.Stored[j.Format.Bytes(n*j.K+k0):], j.Format, j.K, w, kc, j.ahead(k.nr, k0, 2, 2*j.K))
 	case !j.TransB && whole && i1-i0 <= k.mr:
 		b, ldb = &j.B[k0*j.LDB+n], j.LDB
 	default:
@@ -288,7 +288,7 @@ func (j *job) column(i0, i1, n, w, k0, kc int, next []float32, s *Scratch) {
 		}
 	}
 	tile := k.tile
-	if j.Half != nil && k.fused != nil {
+	if j.Stored != nil && k.fused != nil {
 		tile = k.fused
 	}
 	share := len(next) / panels(i1-first, k.mr)

@@ -51,9 +51,9 @@ type Kernel struct {
 	direct    directFunc // or nil
 	row4      rowFunc    // or nil
 	few       few
-	half      [2]half  // for right sides in F16 and BF16
-	dot32     dotFunc  // for right sides in float32, with TransB; or nil
-	fused     tileFunc // tile for right sides in 16 bits, where tile rounds each product; or nil
+	half      halfFuncs // for stored right sides
+	dot32     dotFunc   // for right sides in float32, with TransB; or nil
+	fused     tileFunc  // tile for stored right sides, where tile rounds each product; or nil
 	peak      func(n int)
 	peakFLOPs int // FLOPs of one iteration of peak
 }

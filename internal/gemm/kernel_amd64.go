@@ -121,10 +121,10 @@ func simdKernels() []*Kernel {
 	for _, k := range ks {
 		if k.masked {
 			k.dot32 = dotF32AVX512
-			k.half = [2]half{quant.F16: {widenF16AVX512, dotF16AVX512}, quant.BF16: {widenBF16AVX512, dotBF16AVX512}}
+			k.half = halfFuncs{quant.F16: {widenF16AVX512, dotF16AVX512}, quant.BF16: {widenBF16AVX512, dotBF16AVX512}}
 		} else {
 			k.dot32 = dotF32AVX2
-			k.half = [2]half{quant.BF16: {widenBF16AVX2, dotBF16AVX2}}
+			k.half = halfFuncs{quant.BF16: {widenBF16AVX2, dotBF16AVX2}}
 			if cpu.X86.HasF16C {
 				k.half[quant.F16] = half{widenF16AVX2, dotF16AVX2}
 			}

@@ -50,7 +50,7 @@ func (k *Kernel) Pack(dst *Packed, b []float32, ldb int, trans bool, kk, n int) 
 // packing is the move of a matrix into panels [k,width] of n columns in all, cut into tasks.
 type packing struct {
 	dst, src    []float32
-	half        []byte // what is moved, instead of src, in format; across
+	stored      []byte // what is moved, instead of src, in format; across
 	format      quant.Format
 	ld          int
 	across      bool // column i, row p is at src[i*ld+p], else at src[p*ld+i]
@@ -74,28 +74,32 @@ func (p *packing) tasks() int {
 	}
 }
 
-// run does one task. s may be nil without half.
+// run does one task. s may be nil without stored.
 func (p *packing) run(k *Kernel, task int, s *Scratch) {
 	if p.across {
-		for row := 0; row < p.k; row += packRows {
-			p.part(k, task*p.width, row, s)
+		step := packRows
+		if p.stored != nil && p.format > quant.BF16 {
+			step = decodedColumns // whole blocks
+		}
+		for row := 0; row < p.k; row += step {
+			p.part(k, task*p.width, row, step, s)
 		}
 		return
 	}
 	for at := 0; at < p.n; at += p.width {
-		p.part(k, at, task*packRows, s)
+		p.part(k, at, task*packRows, packRows, s)
 	}
 }
 
-// part fills packRows rows from row of the panel that begins at column at.
-func (p *packing) part(k *Kernel, at, row int, s *Scratch) {
+// part fills up to step rows from row on of the panel that begins at column at.
+func (p *packing) part(k *Kernel, at, row, step int, s *Scratch) {
 	from := row*p.ld + at
 	if p.across {
 		from = at*p.ld + row
 	}
-	dst, w, rows := p.dst[at*p.k+row*p.width:], min(p.width, p.n-at), min(packRows, p.k-row)
-	if p.half != nil {
-		k.stripHalf(s, dst, p.half[2*from:], p.format, p.ld, w, rows, 2*rows)
+	dst, w, rows := p.dst[at*p.k+row*p.width:], min(p.width, p.n-at), min(step, p.k-row)
+	if p.stored != nil {
+		k.stripStored(s, dst, p.stored[p.format.Bytes(from):], p.format, p.ld, w, rows, 2*rows)
 		return
 	}
 	k.strip(dst, p.width, p.src[from:], p.ld, p.across, w, rows)

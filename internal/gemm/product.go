@@ -19,8 +19,8 @@ type Product struct {
 	TransA     bool
 	TransB     bool
 	Packed     *Packed              // packed beforehand, its first K rows and N columns are op(B); B is then not read
-	Half       []byte               // op(B)ᵀ [N,K], dense, in numbers of 16 bits at any address; B is then not read
-	Format     quant.Format         // of Half: F16 or BF16
+	Stored     []byte               // op(B)ᵀ [N,K], dense, rows of whole blocks of Format, at any address; B is then not read
+	Format     quant.Format         // of Stored: F16, BF16, NF4 or FP4
 	Alpha      float32              // 0 means 1
 	Accumulate bool                 // C += product; excludes Bias, Act, Pre and Residual
 	Bias       []float32            // [N] or nil
@@ -58,9 +58,9 @@ func (m *Product) resolve(nr int) {
 			panic(fmt.Sprintf("gemm: packed B is [%d,%d] in panels of %d, less than the product M=%d N=%d K=%d needs in panels of %d",
 				p.k, p.n, p.nr, m.M, m.N, m.K, nr))
 		}
-	} else if m.Half != nil {
-		if m.Format != quant.F16 && m.Format != quant.BF16 || len(m.Half) < 2*m.N*m.K {
-			panic(fmt.Sprintf("gemm: B has %d bytes of %s, needs [%d,%d] (product M=%d N=%d K=%d)", len(m.Half), m.Format, m.N, m.K, m.M, m.N, m.K))
+	} else if m.Stored != nil {
+		if elements, _ := m.Format.Block(); m.Format > quant.FP4 || m.K%elements != 0 || len(m.Stored) < m.Format.Bytes(m.N*m.K) {
+			panic(fmt.Sprintf("gemm: B has %d bytes of %s, needs [%d,%d] (product M=%d N=%d K=%d)", len(m.Stored), m.Format, m.N, m.K, m.M, m.N, m.K))
 		}
 	} else {
 		br, bc := m.K, m.N
@@ -110,8 +110,8 @@ func (m *Product) sub(i, rows, j, cols int) Product {
 	} else {
 		s.A = from(m.A, i*m.LDA)
 	}
-	if m.Half != nil {
-		s.Half = m.Half[2*j*m.K:]
+	if m.Stored != nil {
+		s.Stored = m.Stored[m.Format.Bytes(j*m.K):]
 	} else if m.TransB {
 		s.B = from(m.B, j*m.LDB)
 	} else {

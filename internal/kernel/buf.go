@@ -17,6 +17,10 @@ const (
 	BF16              // bfloat16, the upper half of a float32: stored moments, activations and weights
 	F16               // IEEE half precision: stored weights, keys and values
 
+	// Weights in bitsandbytes' types, products of which are in float32: rows of whole blocks.
+	NF4 // 64 elements, 36 bytes: a float32 scale and 4-bit codes of NormalFloat's numbers
+	FP4 // 64 elements, 36 bytes: a float32 scale and 4-bit floats
+
 	// Weights in ggml's block formats: rows of whole blocks.
 	Q8_0 // 32 elements, 34 bytes: an F16 scale and 8-bit codes
 	Q4_0 // 32 elements, 18 bytes: an F16 scale and 4-bit codes
@@ -31,7 +35,7 @@ const (
 var layouts = [DTypes]struct {
 	name            string
 	elements, bytes int
-}{{"f32", 1, 4}, {"f64", 1, 8}, {"i32", 1, 4}, {"bf16", 1, 2}, {"f16", 1, 2}, {"q8_0", 32, 34}, {"q4_0", 32, 18}, {"q4_k", 256, 144}, {"q5_k", 256, 176}, {"q6_k", 256, 210}}
+}{{"f32", 1, 4}, {"f64", 1, 8}, {"i32", 1, 4}, {"bf16", 1, 2}, {"f16", 1, 2}, {"nf4", 64, 36}, {"fp4", 64, 36}, {"q8_0", 32, 34}, {"q4_0", 32, 18}, {"q4_k", 256, 144}, {"q5_k", 256, 176}, {"q6_k", 256, 210}}
 
 // String returns the name used in error messages: "f32", "q4_k".
 func (d DType) String() string { return layouts[d].name }

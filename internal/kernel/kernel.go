@@ -146,8 +146,8 @@ func (d Dropout) Bits(block int) [4]uint32 { return d.Key.Bits128(uint64(block))
 
 // MatMul describes C = f(Alpha·op(A)·op(B) + Bias) + Residual.
 //
-// B may have a storage type: dense rows of whole blocks as a file holds them, not TransA, not Packed. With TransB, not Accumulate, F16 and BF16 are
-// widened and multiplied as float32. With the block types each row of A is quantised as well, one block like another: a block (of 256, of 32
+// B may have a storage type: dense rows of whole blocks as a file holds them, not TransA, not Packed. With TransB, not Accumulate, F16, BF16, NF4 and
+// FP4 are widened and multiplied as float32. With ggml's block types each row of A is quantised as well, one block like another: a block (of 256, of 32
 // for Q8_0 and Q4_0) becomes codes c = round(127/max|a|·a), to even in ties, and a scale as ggml has it: max|a|/127 in half precision for blocks of 32 (in float32 where
 // half has no such number), 1/(127/max|a|) for blocks of 256; codes are multiplied and summed exactly, the sums of blocks, times their scales, in float32. A block with an infinity or a NaN is NaN.
 // Without TransB it is the gradient's product: C = Alpha·A·B or, with Accumulate, C += that, without Bias, Act, Pre and Residual; in float32 with

@@ -18,8 +18,8 @@ import (
 // spinTime is how long a goroutine looks for what it waits for before it sleeps.
 const spinTime = 200 * time.Microsecond
 
-// yieldTime is how often a caller lets other goroutines run between two jobs: with a worker on every processor, they would wait for as long as one job follows
-// the other. Not after every job, as the caller may go on on another processor, far from its data.
+// yieldTime is how often a caller lets other goroutines run between two tasks: with a worker on every processor, they would wait for as long as one job follows
+// the other. Not after every task, as the caller may go on on another processor, far from its data.
 const yieldTime = 2 * time.Millisecond
 
 // Pool is a set of workers. Run must not be called from inside a task, nor from two goroutines at once
@@ -63,7 +63,7 @@ func New(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{threads: threads, shares: make([]share, threads), end: sleeper{wake: make(chan struct{}, 1)}}
+	p := &Pool{yielded: time.Now(), threads: threads, shares: make([]share, threads), end: sleeper{wake: make(chan struct{}, 1)}}
 	for w := 1; w < threads; w++ {
 		h := &helper{sleeper: sleeper{wake: make(chan struct{}, 1)}}
 		p.helpers = append(p.helpers, h)
@@ -88,6 +88,7 @@ func (p *Pool) Run(tasks int, work func(task, worker int)) {
 	if helpers == 0 {
 		for i := range tasks {
 			work(i, 0)
+			p.yield()
 		}
 		return
 	}
@@ -105,9 +106,13 @@ func (p *Pool) Run(tasks int, work func(task, worker int)) {
 	p.drain(0, helpers+1)
 	p.end.wait(p.spin.Load(), func() bool { return p.left.Load() == 0 })
 	p.work = nil
+}
+
+// yield lets others run at times; only the caller calls it.
+func (p *Pool) yield() {
 	if now := time.Now(); now.Sub(p.yielded) >= yieldTime {
 		p.yielded = now
-		runtime.Gosched()
+		yield()
 	}
 }
 
@@ -168,6 +173,9 @@ func (p *Pool) drain(worker, workers int) {
 				break
 			}
 			p.work(int(task), worker)
+			if worker == 0 {
+				p.yield()
+			}
 		}
 	}
 }

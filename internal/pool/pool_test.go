@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -38,6 +39,45 @@ func TestRunReusedFuncAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { p.Run(16, work) }); n > 0 {
 		t.Fatalf("Run allocates %v times", n)
 	}
+}
+
+// TestYield: on one processor, a goroutine for which something has come runs during a yield; at times another thread was about to bring it.
+func TestYield(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var read atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for b := make([]byte, 1); ; read.Add(1) {
+			if _, err := r.Read(b); err != nil {
+				return
+			}
+		}
+	}()
+	const bytes = 200
+	prompt := 0
+	for n := range int64(bytes) {
+		for read.Load() < n {
+			yield()
+		}
+		runtime.Gosched() // the reader waits
+		if _, err := w.Write([]byte{0}); err != nil {
+			t.Fatal(err)
+		}
+		if yield(); read.Load() > n {
+			prompt++
+		}
+	}
+	if prompt < bytes/2 {
+		t.Errorf("%d of %d bytes were read during the yield that followed them", prompt, bytes)
+	}
+	w.Close()
+	<-done
 }
 
 func TestIdleWorkersSleep(t *testing.T) {

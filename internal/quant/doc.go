@@ -1,11 +1,11 @@
-// Package quant stores rows of numbers in ggml's block formats and multiplies with matrices stored so.
+// Package quant stores rows of numbers in ggml's block formats and in bitsandbytes' of 4 bits, and multiplies with matrices stored so.
 //
-// A block holds 32 or 256 numbers as small unsigned codes that share scales. Unpacked, all formats are one shape: the number i of sub-block j is
+// A block holds 32 or 256 numbers as small unsigned codes that share scales. Unpacked, all of ggml's formats are one shape: the number i of sub-block j is
 //
 //	D·Scale[j]·(code[i] - Bias) - DMin·Min[j]
 //
 // Decode and Encode are bit-equal to ggml's reference functions (ggml-quants.c, dequantize_row_* and quantize_row_*_ref) compiled without
-// contraction of multiply and add.
+// contraction of multiply and add. NF4 and FP4, bitsandbytes' types, are no codes of whole steps: they are a scale times one of sixteen numbers, and a product takes them as float32.
 //
 // # Products
 //

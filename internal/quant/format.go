@@ -8,6 +8,8 @@ type Format uint8
 const (
 	F16  Format = iota // IEEE half precision
 	BF16               // bfloat16
+	NF4                // blocks of 64: a float32 scale, 4-bit codes of NormalFloat's numbers
+	FP4                // blocks of 64: a float32 scale, 4-bit floats
 	Q8_0               // blocks of 32: an F16 scale, 8-bit codes
 	Q4_0               // blocks of 32: an F16 scale, 4-bit codes
 	Q4_K               // blocks of 256: sub-blocks of 32 with 6-bit scales and minima, 4-bit codes
@@ -40,6 +42,8 @@ type layout struct {
 var layouts = [Formats]layout{
 	F16:  {"f16", 1, 2, nil, decodeF16, encodeF16},
 	BF16: {"bf16", 1, 2, nil, decodeBF16, encodeBF16},
+	NF4:  {"nf4", 64, 36, nil, nf4.decode, nf4.encode},
+	FP4:  {"fp4", 64, 36, nil, fp4.decode, fp4.encode},
 	Q8_0: {"q8_0", 32, 34, unpackQ8_0, nil, encodeQ8_0},
 	Q4_0: {"q4_0", 32, 18, unpackQ4_0, nil, encodeQ4_0},
 	Q4_K: {"q4_k", block, 144, unpackQ4_K, nil, encodeQ4_K},

@@ -76,6 +76,21 @@ func tileMin4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *in
 func tileMin8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 
 //go:noescape
+func tileNibble1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+
+//go:noescape
+func tileNibble2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+
+//go:noescape
+func tileNibble3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+
+//go:noescape
+func tileNibble4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+
+//go:noescape
+func tileNibble8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+
+//go:noescape
 func tileSub1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 
 //go:noescape
@@ -173,9 +188,10 @@ func simdKernels() []*Kernel {
 		avx512.scatter = scatter512
 		avx512.panel = [Formats]panelFunc{Q8_0: panelQ8_0, Q4_0: panelQ4_0, Q4_K: panelQ4_K, Q5_K: panelQ5_K, Q6_K: panelQ6_K}
 		of32 := tiles{2: tile2, 3: tile3, 4: tile4, 8: tile8} // one row of activations is faster on the stored bytes
+		nibbles := tiles{1: tileNibble1, 2: tileNibble2, 3: tileNibble3, 4: tileNibble4, 8: tileNibble8}
 		minima := tiles{1: tileMin1, 2: tileMin2, 3: tileMin3, 4: tileMin4, 8: tileMin8}
 		of16 := tiles{1: tileSub1, 2: tileSub2, 3: tileSub3, 4: tileSub4, 8: tileSub8}
-		avx512.tile = [Formats]tiles{Q8_0: of32, Q4_0: of32, Q4_K: minima, Q5_K: minima, Q6_K: of16}
+		avx512.tile = [Formats]tiles{Q8_0: of32, Q4_0: of32, Q4_K: nibbles, Q5_K: minima, Q6_K: of16}
 		avx512.scan = scan512
 		avx512.int8 = &int8Kernel{int8Magnitude512, int8Codes512, int8Tile512}
 		list = append(list, &avx512)

@@ -1,9 +1,11 @@
 package quant
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 )
@@ -98,6 +100,52 @@ func TestVariants(t *testing.T) {
 							}
 						}
 					}
+				}
+			}
+		}
+	}
+}
+
+// TestExtremes: the largest codes and scales with the largest activations, whose sums must fit where every variant keeps them.
+func TestExtremes(t *testing.T) {
+	const M, N, blocks = 9, 17, 2
+	for _, f := range products {
+		unit, size := f.Block()
+		for _, code := range []byte{0x00, 0x7f, 0x80, 0xff} {
+			w := bytes.Repeat([]byte{code}, N*blocks*size)
+			for i := range N * blocks {
+				block := w[i*size:][:size]
+				switch f {
+				case Q4_K, Q5_K:
+					putHalf(block, 1)
+					putHalf(block[2:], 1)
+				case Q6_K:
+					putHalf(block[208:], 1)
+				default:
+					putHalf(block, 1)
+				}
+			}
+			var want []float32
+			for _, k := range Variants() {
+				var a Activations
+				var s Scratch
+				a.Reset(f, M, blocks*unit)
+				x := make([]float32, blocks*unit)
+				for i := range M {
+					for j := range x {
+						x[j] = float32(1 - i%3%2*2) // of one sign, or of the other
+						if i > 6 && j/16%2 > 0 {
+							x[j] = -x[j]
+						}
+					}
+					k.Quantize(&a, i, x)
+				}
+				c := make([]float32, M*N)
+				k.Mul(&s, &Product{A: &a, To: M, W: w, N1: N, C: c, LDC: N})
+				if want == nil {
+					want = c
+				} else if !slices.Equal(c, want) {
+					t.Errorf("%s %s: codes %#x: %v, want %v", k.Name(), f, code, c, want)
 				}
 			}
 		}

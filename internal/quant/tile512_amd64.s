@@ -74,7 +74,11 @@ fetched:
 	VPMULLD Z24, S, S; \
 	VPADDD S, ACC, ACC
 
-// CODES4 and CODES8 multiply with four and eight registers of codes.
+// NARROW is SCALED for sums that fit in 16 bits, in one operation instead of three: the upper halves of scales are zero.
+#define NARROW(a, b, c, t, S, ACC) \
+	VPDPWSSD Z24, S, ACC
+
+// CODES4 multiplies with four registers of codes, HIGH4 with the four behind them, CODES8 with all.
 #define CODES4(EACH, n) \
 	VMOVDQU32 (R8), Z0; \
 	VMOVDQU32 64(R8), Z1; \
@@ -84,16 +88,18 @@ fetched:
 	EACH(DOT, Z1, 4, n); \
 	EACH(DOT, Z2, 8, n); \
 	EACH(DOT, Z3, 12, n)
-#define CODES8(EACH, n) \
+#define HIGH4(EACH, n) \
 	VMOVDQU32 256(R8), Z4; \
 	VMOVDQU32 320(R8), Z5; \
 	VMOVDQU32 384(R8), Z6; \
 	VMOVDQU32 448(R8), Z7; \
-	CODES4(EACH, n); \
 	EACH(DOT, Z4, 16, n); \
 	EACH(DOT, Z5, 20, n); \
 	EACH(DOT, Z6, 24, n); \
 	EACH(DOT, Z7, 28, n)
+#define CODES8(EACH, n) \
+	CODES4(EACH, n); \
+	HIGH4(EACH, n)
 
 // TILE is for blocks of 32; aSum is Activations.start.
 #define START(a, b, c, t, S, ACC) \
@@ -130,7 +136,22 @@ loop: \
 	VMOVUPS (64*t)(DI), S; \
 	VFMADD231PS.BCST (4*t)(R12), ACC, S; \
 	VMOVUPS S, (64*t)(DI)
-#define TILEMIN(EACH, rows) \
+#define SUB32(EACH) \
+	EACH(ZERO, 0, 0, 0); \
+	CODES8(EACH, 256); \
+	VMOVDQU32 (R10), Z24; \
+	EACH(SCALED, 0, 0, 0)
+
+// SUB16 is SUB32 for codes of four bits, in two halves: the sum of sixteen products is at most 16*15*127, which fits in 16 bits.
+#define SUB16(EACH) \
+	VMOVDQU32 (R10), Z24; \
+	EACH(ZERO, 0, 0, 0); \
+	CODES4(EACH, 256); \
+	EACH(NARROW, 0, 0, 0); \
+	EACH(ZERO, 0, 0, 0); \
+	HIGH4(EACH, 256); \
+	EACH(NARROW, 0, 0, 0)
+#define TILEMIN(EACH, rows, SUB) \
 	ARGS; \
 	AHEAD; \
 loop: \
@@ -138,10 +159,7 @@ loop: \
 	MOVQ $8, BX; \
 sub: \
 	FETCH \
-	EACH(ZERO, 0, 0, 0); \
-	CODES8(EACH, 256); \
-	VMOVDQU32 (R10), Z24; \
-	EACH(SCALED, 0, 0, 0); \
+	SUB(EACH); \
 	ADDQ $512, R8; \
 	ADDQ $32, SI; \
 	ADDQ $64, R10; \
@@ -237,23 +255,43 @@ TEXT ·tile8(SB), NOSPLIT, $0-112
 
 // func tileMin1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 TEXT ·tileMin1(SB), NOSPLIT, $0-112
-	TILEMIN(EACH1, 1)
+	TILEMIN(EACH1, 1, SUB32)
 
 // func tileMin2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 TEXT ·tileMin2(SB), NOSPLIT, $0-112
-	TILEMIN(EACH2, 2)
+	TILEMIN(EACH2, 2, SUB32)
 
 // func tileMin3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 TEXT ·tileMin3(SB), NOSPLIT, $0-112
-	TILEMIN(EACH3, 3)
+	TILEMIN(EACH3, 3, SUB32)
 
 // func tileMin4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 TEXT ·tileMin4(SB), NOSPLIT, $0-112
-	TILEMIN(EACH4, 4)
+	TILEMIN(EACH4, 4, SUB32)
 
 // func tileMin8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 TEXT ·tileMin8(SB), NOSPLIT, $0-112
-	TILEMIN(EACH8, 8)
+	TILEMIN(EACH8, 8, SUB32)
+
+// func tileNibble1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileNibble1(SB), NOSPLIT, $0-112
+	TILEMIN(EACH1, 1, SUB16)
+
+// func tileNibble2(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileNibble2(SB), NOSPLIT, $0-112
+	TILEMIN(EACH2, 2, SUB16)
+
+// func tileNibble3(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileNibble3(SB), NOSPLIT, $0-112
+	TILEMIN(EACH3, 3, SUB16)
+
+// func tileNibble4(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileNibble4(SB), NOSPLIT, $0-112
+	TILEMIN(EACH4, 4, SUB16)
+
+// func tileNibble8(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
+TEXT ·tileNibble8(SB), NOSPLIT, $0-112
+	TILEMIN(EACH8, 8, SUB16)
 
 // func tileSub1(out *float32, blocks int, code *uint8, d, dMin *float32, scale *int32, pair *int16, aCode *int8, aScale *float32, aSum unsafe.Pointer, w *byte, ahead, stream, step int)
 TEXT ·tileSub1(SB), NOSPLIT, $0-112

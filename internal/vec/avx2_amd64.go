@@ -119,3 +119,6 @@ func mulI8AVX2(y []float32, x []int8, s []float32)
 
 //go:noescape
 func f32FromQ8AVX2(y []float32, x []byte)
+
+//go:noescape
+func f32From4AVX2(y []float32, x []byte, table *[16]float32)

@@ -23,3 +23,6 @@ func softmaxTileAVX512(p *float32, ld, width int, seen *int32, top, sum *float32
 
 //go:noescape
 func softmaxTileGradAVX512(p, ds *float32, ld, width int, seen *int32, lse, delta *float32, rows int)
+
+//go:noescape
+func f32From4AVX512(y []float32, x []byte, table *[16]float32)

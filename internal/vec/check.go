@@ -129,5 +129,13 @@ func probe(v *variant) (list []probed) {
 	v.mulI8(y8, codes, a)
 	v.f32FromQ8(z8, blocks)
 	keep("mulI8 or f32FromQ8", y8, z8)
+
+	four, y4 := make([]byte, 36), make([]float32, 64)
+	for i := range four {
+		four[i] = byte(7 * i)
+	}
+	four[3] = 0x40 // a scale near 2
+	v.f32From4(y4, four, (*[16]float32)(x))
+	keep("f32From4", y4)
 	return list
 }

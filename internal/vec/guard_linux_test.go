@@ -13,6 +13,7 @@ func TestNoAccessPastTheEnd(t *testing.T) {
 	for range 6 {
 		memory = append(memory, testkit.Guarded(t, make([]float32, maxLen)))
 	}
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(memory[0]))), 4*maxLen)
 	eachVariant(t, func(t *testing.T) {
 		for n := range maxLen + 1 {
 			var args [][]float32
@@ -37,6 +38,8 @@ func TestNoAccessPastTheEnd(t *testing.T) {
 			F32FromF16(args[1], half)
 			BF16FromF32(half, args[1])
 			F32FromBF16(args[1], half)
+			blocks := n / 64
+			F32From4(memory[1][maxLen-64*blocks:], bytes[maxLen*4-36*blocks:], new([16]float32))
 		}
 	})
 }

@@ -44,6 +44,7 @@ type variant struct {
 
 	mulI8     func(y []float32, x []int8, s []float32)
 	f32FromQ8 func(y []float32, x []byte)
+	f32From4  func(y []float32, x []byte, table *[16]float32)
 }
 
 // goVariant is the portable definition of everything.
@@ -64,7 +65,7 @@ var goVariant = variant{
 	adamW: adamWGo,
 
 	f32FromF16: f32FromF16Go, f32FromBF16: f32FromBF16Go, f16FromF32: f16FromF32Go, bf16FromF32: bf16FromF32Go, roundBF16: roundBF16Go,
-	mulI8: mulI8Go, f32FromQ8: f32FromQ8Go,
+	mulI8: mulI8Go, f32FromQ8: f32FromQ8Go, f32From4: f32From4Go,
 }
 
 // variants lists what this machine can run and what passed its self-check, slowest first; rejected, what did not pass.

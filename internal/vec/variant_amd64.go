@@ -39,7 +39,7 @@ func avx2Variant() *variant {
 		mulI8AVX2(y[:n], x, s)
 		mulI8Go(y[n:], x[n:], s[n:])
 	}
-	v.f32FromQ8 = f32FromQ8AVX2
+	v.f32FromQ8, v.f32From4 = f32FromQ8AVX2, f32From4AVX2
 	return &v
 }
 
@@ -50,5 +50,6 @@ func avx512Variant() *variant {
 	v.exp, v.expSum = expAVX512, expSumAVX512
 	v.gelu, v.geluGrad, v.geluTanh, v.geluTanhGrad = geluAVX512, geluGradAVX512, geluTanhAVX512, geluTanhGradAVX512
 	v.softmaxTile, v.softmaxTileGrad = softmaxTileAVX512, softmaxTileGradAVX512
+	v.f32From4 = f32From4AVX512
 	return v
 }

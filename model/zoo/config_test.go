@@ -17,7 +17,7 @@ func TestQuantisedRefused(t *testing.T) {
 	for keys, want := range map[string]string{
 		`"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": false}`:                "gptq, 4 bits",
 		`"quantization_config": {"quant_method": "awq", "bits": 4, "version": "gemm"}`:                                    "awq, 4 bits",
-		`"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true, "bnb_4bit_quant_type": "nf4"}`:     "bitsandbytes, 4 bits",
+		`"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": true}`:                                   "bitsandbytes, 8 bits",
 		`"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}`: "fp8, which",
 		`"compression_config": {"quant_method": "compressed-tensors", "format": "pack-quantized"}`:                        "compressed-tensors",
 		`"quantization_config": 7`: "quantization_config",

@@ -15,6 +15,7 @@ import (
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/checkpoint/gguf"
 	"github.com/plinth-ml/plinth/internal/file"
+	"github.com/plinth-ml/plinth/internal/quant"
 	"github.com/plinth-ml/plinth/model/clip"
 )
 
@@ -24,6 +25,8 @@ type DirOptions struct {
 	ShardBytes int64            // most bytes of a file of weights; 0: checkpoint.DefaultShardBytes
 	Threads    int              // most workers; 0: all CPUs
 	OpenCLIP   bool             // a CLIP's folder is one of open_clip, not of transformers
+
+	fourBit bool // see Quantize4Bit
 }
 
 // WriteDir writes the model at in, a folder or a GGUF file, to a new folder with Hugging Face's files. Of a folder, every other text beside the weights comes along as
@@ -54,7 +57,7 @@ func writeDir(ctx context.Context, in, dir string, m Stored, src checkpoint.Sour
 		return fmt.Errorf("%s is no CLIP: open_clip has no folders of such models", in)
 	}
 	if config, ok := extra[ConfigFile]; ok {
-		if extra[ConfigFile], err = withType(config, o.DType); err != nil {
+		if extra[ConfigFile], err = withType(config, o.DType, o.fourBit); err != nil {
 			return fmt.Errorf("%s: %w", in, err)
 		}
 	}
@@ -64,18 +67,29 @@ func writeDir(ctx context.Context, in, dir string, m Stored, src checkpoint.Sour
 	}
 	var tensors []checkpoint.Deferred
 	for _, t := range list {
+		as := func(d checkpoint.DType, unit int) func() ([]byte, error) {
+			return func() ([]byte, error) {
+				if ctx.Err() != nil {
+					return nil, context.Cause(ctx)
+				}
+				values, err := t.Values()
+				if err != nil {
+					return nil, err
+				}
+				return encode(d, values, unit, o.Threads)
+			}
+		}
+		if o.fourBit && isLayer(t.Info) {
+			parts, err := checkpoint.Pack4Bit(t.Name, t.Shape, torchTypes[o.DType], as(checkpoint.NF4, quant.FourBlock))
+			if err != nil {
+				return fmt.Errorf("%s: %w", in, err)
+			}
+			tensors = append(tensors, parts...)
+			continue
+		}
 		info := t.Info
 		info.DType = o.DType
-		tensors = append(tensors, checkpoint.Deferred{Info: info, Data: func() ([]byte, error) {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			values, err := t.Values()
-			if err != nil {
-				return nil, err
-			}
-			return encode(o.DType, values, 1, o.Threads)
-		}})
+		tensors = append(tensors, checkpoint.Deferred{Info: info, Data: as(o.DType, 1)})
 	}
 	return file.WriteDirAtomic(dir, func(tmp string) error {
 		for name, data := range extra {
@@ -97,8 +111,11 @@ func writeDir(ctx context.Context, in, dir string, m Stored, src checkpoint.Sour
 	})
 }
 
-// withType says in a config.json of which type the weights are.
-func withType(config []byte, d checkpoint.DType) ([]byte, error) {
+// torchTypes are the names of types in PyTorch.
+var torchTypes = map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.F16: "float16", checkpoint.BF16: "bfloat16"}
+
+// withType says in a config.json of which type the weights are, and whether linear layers are NF4 with double quantisation.
+func withType(config []byte, d checkpoint.DType, fourBit bool) ([]byte, error) {
 	var keys map[string]json.RawMessage // numbers stay as they are written: 3 is not 3.0 to every reader
 	if err := json.Unmarshal(config, &keys); err != nil {
 		return nil, err
@@ -107,11 +124,16 @@ func withType(config []byte, d checkpoint.DType) ([]byte, error) {
 	if _, ok := keys["dtype"]; ok { // the name since transformers 5
 		key = "dtype"
 	}
-	name := map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.F16: "float16", checkpoint.BF16: "bfloat16"}[d]
+	name := torchTypes[d]
 	if name == "" {
 		return nil, fmt.Errorf("weights of a folder as %q: only F32, F16 and BF16", string(d))
 	}
 	keys[key] = json.RawMessage(`"` + name + `"`)
+	delete(keys, keyQuantised)
+	if fourBit {
+		keys[keyQuantised] = json.RawMessage(`{"quant_method": "bitsandbytes", "load_in_4bit": true, "load_in_8bit": false, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": true, ` +
+			`"bnb_4bit_compute_dtype": "` + name + `", "bnb_4bit_quant_storage": "uint8"}`)
+	}
 	return json.MarshalIndent(keys, "", "  ")
 }
 
@@ -163,7 +185,7 @@ func texts(dir string) (map[string][]byte, error) {
 		}
 		for _, e := range entries {
 			name := e.Name()
-			if e.IsDir() || strings.HasSuffix(name, ".index.json") || name == file.ManifestName || !slices.Contains(textKinds, filepath.Ext(name)) {
+			if e.IsDir() || strings.HasSuffix(name, ".index.json") || slices.Contains(records, name) || !slices.Contains(textKinds, filepath.Ext(name)) {
 				continue
 			}
 			if sub != "." {
@@ -176,6 +198,9 @@ func texts(dir string) (map[string][]byte, error) {
 	}
 	return files, nil
 }
+
+// records are files that tell how a folder came about: its checksums, which are written anew, and what a run of training says of itself, by which runs are known.
+var records = []string{file.ManifestName, "train.json", "result.json"}
 
 // textKinds are the endings of files that a model's folder holds beside weights.
 var textKinds = []string{".json", ".txt", ".model", ".jinja", ".tiktoken"}

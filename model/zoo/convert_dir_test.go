@@ -41,7 +41,7 @@ func made(t *testing.T, layers, width string) string {
 // A folder goes to BF16 in shards, to F16 and to F32 again with the same values, and what else it holds comes along.
 func TestConvertDir(t *testing.T) {
 	dir, base := made(t, "2", "24"), t.TempDir()
-	for name, text := range map[string]string{"generation_config.json": `{"eos_token_id": 7}`, "additional_chat_templates/tool_use.jinja": "{{ tools }}", "README.md": "no"} {
+	for name, text := range map[string]string{"generation_config.json": `{"eos_token_id": 7}`, "additional_chat_templates/tool_use.jinja": "{{ tools }}", "README.md": "no", "train.json": "{}", "result.json": "{}"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -82,8 +82,10 @@ func TestConvertDir(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, data, err)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(f32, "README.md")); err == nil {
-		t.Error("README.md came along")
+	for _, name := range []string{"README.md", "train.json", "result.json"} {
+		if _, err := os.Stat(filepath.Join(bf16, name)); err == nil {
+			t.Errorf("%s came along", name)
+		}
 	}
 	if err := zoo.WriteDir(t.Context(), dir, filepath.Join(base, "q"), zoo.DirOptions{DType: checkpoint.Q8_0}); err == nil || !strings.Contains(err.Error(), "Q8_0") {
 		t.Errorf("Q8_0: %v", err)

@@ -43,14 +43,24 @@ func logitsOf(tape *tensor.Tape, m zoo.Model, ids []int32, lengths []int) []floa
 	return slices.Clone(m.Head().Logits(tape, model.Features(m, tape, tensor.IDs(ids), nn.NewSeqs(lengths...), nil)).F32())
 }
 
-// TestLoRAParity compares logits, loss and the gradient of every tensor of an adapter with PEFT's, on a model whose own parameters get none; and the
-// adapter saved is the one that was read, to the last bit.
+// TestLoRAParity compares logits, loss and the gradient of every tensor of an adapter with PEFT's, on a model whose own parameters get none, some of them in the 4 bits
+// of bitsandbytes; and the adapter saved is the one that was read, to the last bit.
 func TestLoRAParity(t *testing.T) {
-	for _, name := range testkit.Cases(t, "lora") {
+	var names []string
+	for _, folder := range []string{"lora", "qlora"} {
+		for _, name := range testkit.Cases(t, folder) {
+			names = append(names, folder+"/"+name)
+		}
+	}
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
-			c := testkit.Golden(t, "lora/"+name)
+			c := testkit.Golden(t, name)
 			k := cpu.New(cpu.Options{Threads: 2})
-			m, err := zoo.Open(c.Folder(), zoo.Options{Train: true})
+			base, o := c.Dir, zoo.Options{}
+			if strings.HasPrefix(name, "lora/") {
+				base, o.Train = c.Folder(), true
+			}
+			m, err := zoo.Open(base, o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,8 +4,6 @@ package zoo
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -225,7 +223,8 @@ func describe(path string, config []byte, s checkpoint.Scheme) (Stored, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: model_type %q is not implemented; implemented: %s", path, kind, strings.Join(slices.Sorted(maps.Keys(Families)), ", "))
 	}
-	if err := refuseQuantised(config); err != nil {
+	config, err = withoutBits(config)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	m, err := family(config, s)
@@ -236,41 +235,6 @@ func describe(path string, config []byte, s checkpoint.Scheme) (Stored, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
-}
-
-// refuseQuantised names the way in which a folder's weights are quantised, of which none is read.
-func refuseQuantised(config []byte) error {
-	type method struct {
-		Method string `json:"quant_method"`
-		Bits   int    `json:"bits"`
-		In4    bool   `json:"load_in_4bit"`
-		In8    bool   `json:"load_in_8bit"`
-	}
-	var c struct {
-		Quantisation *method `json:"quantization_config"`
-		Compression  *method `json:"compression_config"` // of the first versions of compressed-tensors
-	}
-	if err := json.Unmarshal(config, &c); err != nil {
-		return fmt.Errorf("quantization_config: %w", err)
-	}
-	q, key := c.Quantisation, "quantization_config"
-	if q == nil {
-		q, key = c.Compression, "compression_config"
-	}
-	if q == nil {
-		return nil
-	}
-	if q.In4 {
-		q.Bits = 4
-	} else if q.In8 {
-		q.Bits = 8
-	}
-	name, bits := cmp.Or(q.Method, "a method without a name"), ""
-	if q.Bits > 0 {
-		bits = fmt.Sprintf(", %d bits", q.Bits)
-	}
-	return fmt.Errorf("%s: the weights are quantised by %s%s, which is not read here: take the same model in BF16, F16 or F32 (plinth quantize makes it smaller), or a GGUF file of it",
-		key, name, bits)
 }
 
 // Options say how Open takes weights.
@@ -362,7 +326,14 @@ func openSource(path string) (checkpoint.Source, Stored, checkpoint.Scheme, erro
 		return nil, nil, scheme, err
 	}
 	src, err := openDir(path, scheme)
-	return src, m, scheme, err
+	if err != nil {
+		return nil, nil, scheme, err
+	}
+	unpacked, err := checkpoint.Unpack4Bit(src)
+	if err != nil {
+		return nil, nil, scheme, errors.Join(err, src.Close())
+	}
+	return unpacked, m, scheme, nil
 }
 
 // needsF32 says whether a model's matrices are [in, out] in its files, which products take as float32 only.

@@ -45,7 +45,12 @@ def write(out, case):
     cls, settings, options = CASES[case]
     torch.manual_seed(0)
     base, config, state = decoders.build(cls(**settings))
-    model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **options))
+    record(out, case, base, LoraConfig(task_type="CAUSAL_LM", **options), golden.model_meta(config, state))
+
+
+def record(out, case, base, options, meta):
+    """Write what base computes with an adapter of random values, and meta."""
+    model = get_peft_model(base, options)
     for name, p in model.named_parameters():
         if "lora_B" in name or "lora_magnitude" in name:
             p.data += 0.2 * torch.randn(p.shape)
@@ -66,7 +71,7 @@ def write(out, case):
     assert {n[5:] for n in t if n.startswith("grad.")} == set(saved), (set(saved), [n for n in t if n.startswith("grad.")])
     adapter = json.loads(text) | {"base_model_name_or_path": "base"}  # a temporary folder's name
     adapter |= {k: sorted(v) for k, v in adapter.items() if k in ("target_modules", "modules_to_save") and isinstance(v, list)}  # sets, in any order
-    meta = golden.model_meta(config, state) | {"adapter": json.dumps(adapter, indent=2, sort_keys=True)}
+    meta = meta | {"adapter": json.dumps(adapter, indent=2, sort_keys=True)}
     golden.write(os.path.join(out, case + ".safetensors"), t, meta)
     print(f"  {case}: loss {float(loss.detach()):.4f}")
 

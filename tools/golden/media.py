@@ -57,6 +57,26 @@ def gif_inside(transparent):
     return bytes(b)
 
 
+def webp_inside(alpha, **kw):
+    """A WebP of two frames, the first smaller than its canvas."""
+    def chunk(name, body):
+        return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+    def u24(*v):
+        return b"".join(struct.pack("<I", x)[:3] for x in v)
+
+    def frame(x, y, w, h, mode):
+        b = save(picture(w, h, mode), "WEBP", **kw)[12:]
+        if b[:4] == b"VP8X":
+            b = b[18:]
+        return chunk(b"ANMF", u24(x // 2, y // 2, w - 1, h - 1, 100) + b"\0" + b)
+
+    mode = "RGBA" if alpha else "RGB"
+    body = b"WEBP" + chunk(b"VP8X", struct.pack("<I", 2 | alpha << 4) + u24(30 - 1, 20 - 1)) + chunk(b"ANIM", bytes((9, 99, 199, 255, 0, 0)))
+    body += frame(6, 4, 21, 13, mode) + frame(0, 0, 30, 20, mode)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
 def exif(value, order):
     return b"Exif\0\0" + (b"II" if order == "<" else b"MM") + struct.pack(order + "HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, value, 0, 0)
 
@@ -114,6 +134,11 @@ def files():
     yield "webp lossy with alpha", save(picture(21, 13, "RGBA"), "WEBP", quality=80)
     yield "webp lossless", save(picture(21, 13), "WEBP", lossless=True)
     yield "webp lossless with alpha", save(picture(21, 13, "RGBA"), "WEBP", lossless=True, exact=True)
+    yield "webp of three frames", save(picture(21, 13), "WEBP", save_all=True, append_images=[picture(21, 13, "L"), picture(21, 13, "RGBA")])
+    yield "webp lossy, smaller than its canvas", webp_inside(False, quality=80)
+    yield "webp lossy with alpha, smaller than its canvas", webp_inside(True, quality=80)
+    yield "webp lossless, smaller than its canvas", webp_inside(False, lossless=True)
+    yield "webp lossless with alpha, smaller than its canvas", webp_inside(True, lossless=True, exact=True)
 
 
 def clip(im, side):

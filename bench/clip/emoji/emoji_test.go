@@ -39,7 +39,7 @@ func TestSplit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := splitOf(all)
+	s := splitOf(all, false)
 	if len(s.test) != gallery || len(s.kinds) < 20 || len(s.held) < 200 || len(s.dev) < 100 {
 		t.Fatalf("%d in the gallery, %d held out in %d subgroups, %d of development", len(s.test), len(s.held), len(s.kinds), len(s.dev))
 	}

@@ -32,14 +32,15 @@ func run() error {
 	out := f.String("out", "", "folder that prepare writes and the others read")
 	model := f.String("model", "", "test: folder of the model")
 	shuffle := f.Bool("shuffle", false, "prepare: give every concept the captions of another one, the control")
+	trial := f.Bool("trial", false, "prepare and test: a split without the test, by which a recipe is chosen")
 	if err := f.Parse(os.Args[2:]); err != nil {
 		return err
 	}
 	switch os.Args[1] {
 	case "prepare":
-		return prepare(*dataDir, *out, *shuffle)
+		return prepare(*dataDir, *out, *shuffle, *trial)
 	case "test":
-		return test(os.Stdout, *dataDir, *out, *model)
+		return test(os.Stdout, *dataDir, *out, *model, *trial)
 	case "pixels":
 		return pixels(os.Stdout, *dataDir, *out)
 	}

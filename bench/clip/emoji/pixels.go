@@ -16,7 +16,7 @@ func pixels(w io.Writer, dataDir, prepared string) error {
 		return err
 	}
 	present(all, prepared)
-	s := splitOf(all)
+	s := splitOf(all, false)
 	for _, side := range []int{8, 16, 32} {
 		if err := nearest(w, s, prepared, side); err != nil {
 			return err

@@ -31,8 +31,9 @@ type split struct {
 	kinds []string   // the subgroups held out
 }
 
-// splitOf holds out every fourth subgroup, in the order of the table, of those with at least five concepts and a name that names something.
-func splitOf(all []*concept) split {
+// splitOf holds out every fourth subgroup, in the order of the table, of those with at least five concepts and a name that names something. A split for trials, by
+// which a recipe is chosen, has no test: of the subgroups that are trained on it holds out a third, and leaves those of the test out altogether.
+func splitOf(all []*concept, trial bool) split {
 	sizes := map[string]int{}
 	var kinds []string
 	for _, c := range all {
@@ -52,9 +53,13 @@ func splitOf(all []*concept) split {
 	}
 	slices.SortFunc(kinds, func(a, b string) int { return order[a] - order[b] })
 	var s split
+	var tried []string
 	for i, k := range kinds {
-		if i%everyNth == 1 {
+		switch i % everyNth {
+		case 1:
 			s.kinds = append(s.kinds, k)
+		case 3:
+			tried = append(tried, k)
 		}
 	}
 	var seen []*concept
@@ -78,6 +83,16 @@ func splitOf(all []*concept) split {
 			s.dev = append(s.dev, c)
 		}
 	}
+	if trial {
+		isTried := func(c *concept) bool { return slices.Contains(tried, c.kind()) }
+		s.kinds, s.held, s.test = tried, nil, nil
+		for _, c := range s.train {
+			if isTried(c) && c.everywhere() {
+				s.held = append(s.held, c)
+			}
+		}
+		s.train, s.dev = slices.DeleteFunc(s.train, isTried), slices.DeleteFunc(s.dev, isTried)
+	}
 	return s
 }
 
@@ -89,7 +104,7 @@ type row struct {
 }
 
 // prepare writes the pictures, train.jsonl and dev.jsonl.
-func prepare(dataDir, out string, shuffle bool) error {
+func prepare(dataDir, out string, shuffle, trial bool) error {
 	all, err := readConcepts(dataDir)
 	if err != nil {
 		return err
@@ -110,7 +125,7 @@ func prepare(dataDir, out string, shuffle bool) error {
 		}
 	}
 	present(all, out)
-	s := splitOf(all)
+	s := splitOf(all, trial)
 	fmt.Printf("%d concepts, %d trained on, %d in the gallery, %d of development, %d held out in %d subgroups: %s\n", len(all), len(s.train), len(s.test), len(s.dev), len(s.held),
 		len(s.kinds), strings.Join(s.kinds, ", "))
 	var rows []row
@@ -241,8 +256,8 @@ func captionsOf(e *emoji) []string {
 	}
 	for _, of := range []string{group, kind, group + " " + kind} { // what it is a kind of, without what it is
 		if of = strings.TrimSpace(of); of != "" {
-			list = append(list, of)
+			list = append(list, of, "an emoji of "+of)
 		}
 	}
-	return list
+	return append(list, e.words[:min(12, len(e.words))]...) // words alone, as names of classes are: many emoji have them in common
 }

@@ -27,30 +27,42 @@ type tester struct {
 // templates of zero-shot classes: the words that captions begin with.
 var templates = []string{"{}", "an emoji of {}", "a picture of {}", "a kind of {}"}
 
-// test prints all that is measured of a model.
-func test(w io.Writer, dataDir, prepared, model string) error {
+// test prints all that is measured of a model. Of a trial that is what chooses a recipe: the concepts of development, and the subgroups that it held out, of which
+// the pictures in the unseen style belong to the test.
+func test(w io.Writer, dataDir, prepared, model string, trial bool) error {
 	all, err := readConcepts(dataDir)
 	if err != nil {
 		return err
 	}
 	present(all, prepared)
-	s := splitOf(all)
+	s := splitOf(all, trial)
 	d, err := embed.OpenDual(model, zoo.Options{})
 	if err != nil {
 		return err
 	}
 	d.Truncate = true
 	t := &tester{w, prepared, d}
-	for _, part := range []struct {
+	type part struct {
 		name     string
 		concepts []*concept
-	}{{"seen concepts, for choosing a recipe", s.dev}, {"seen concepts", s.test}, {"unseen concepts", s.held}} {
-		if err := t.retrieve(part.name+" in the unseen style", part.concepts); err != nil {
+	}
+	parts := []part{{"seen concepts, for choosing a recipe", s.dev}, {"seen concepts", s.test}, {"unseen concepts", s.held}}
+	if trial {
+		parts = parts[:1]
+	}
+	for _, p := range parts {
+		if err := t.retrieve(p.name+" in the unseen style", p.concepts); err != nil {
 			return err
 		}
-		if err := t.groups(part.name+" in the unseen style", part.concepts); err != nil {
+		if err := t.groups(p.name+" in the unseen style", p.concepts, []int{unseen}); err != nil {
 			return err
 		}
+	}
+	if trial {
+		if err := t.groups("concepts of held-out subgroups, the styles of training", s.held, []int{0, 1}); err != nil {
+			return err
+		}
+		return t.subgroups("held-out subgroups, the styles of training", s, []int{0, 1}, true)
 	}
 	if err := t.subgroups("held-out subgroups, unseen style", s, []int{unseen}, true); err != nil {
 		return err
@@ -134,7 +146,7 @@ func share(hits, n int) string {
 }
 
 // groups measures zero-shot classification into the groups.
-func (t *tester) groups(name string, list []*concept) error {
+func (t *tester) groups(name string, list []*concept, in []int) error {
 	var labels, names []string
 	counts := map[string]int{}
 	for _, c := range list {
@@ -146,36 +158,40 @@ func (t *tester) groups(name string, list []*concept) error {
 	for _, n := range counts {
 		most = max(most, n)
 	}
-	right, _, err := t.classify(labels, list, []int{unseen}, func(c *concept) int { return slices.Index(names, c.group) })
+	right, _, nats, err := t.classify(labels, list, in, func(c *concept) int { return slices.Index(names, c.group) })
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(t.w, "  zero-shot into %d groups: %s %%, chance %.1f %%, always the largest %.1f %%\n", len(names), share(right, len(list)), 100/float64(len(names)), 100*float64(most)/float64(len(list)))
+	n := len(list) * len(in)
+	fmt.Fprintf(t.w, "  %s: zero-shot into %d groups: %s %%, %.3f nats; chance %.1f %%, always the largest %.1f %%\n", name, len(names), share(right, n), nats, 100/float64(len(names)),
+		100*float64(most)/float64(len(list)))
 	return nil
 }
 
-// classify counts the pictures, of all the styles, that get their own label; seen[i] are the pictures of class i and how many of them are right.
-func (t *tester) classify(labels []string, list []*concept, in []int, class func(*concept) int) (right int, seen [][2]int, err error) {
+// classify counts the pictures, of all the styles, that get their own label; seen[i] are the pictures of class i and how many of them are right, nats the mean of
+// -ln of the probability that the own label gets.
+func (t *tester) classify(labels []string, list []*concept, in []int, class func(*concept) int) (right int, seen [][2]int, nats float64, err error) {
 	classes, err := t.d.Classes(ctx, labels, templates)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, 0, err
 	}
 	seen = make([][2]int, len(labels))
 	for _, style := range in {
 		pictures, err := t.pictures(list, style)
 		if err != nil {
-			return 0, nil, err
+			return 0, nil, 0, err
 		}
 		for i, p := range pictures {
 			own, probabilities := class(list[i]), classes.Probabilities(p)
 			seen[own][0]++
+			nats -= math.Log(probabilities[own]) / float64(len(list)*len(in))
 			if slices.Index(probabilities, slices.Max(probabilities)) == own {
 				seen[own][1]++
 				right++
 			}
 		}
 	}
-	return right, seen, nil
+	return right, seen, nats, nil
 }
 
 // subgroups measures zero-shot classification among the subgroups that were held out, by their names alone.
@@ -185,7 +201,7 @@ func (t *tester) subgroups(name string, s split, in []int, table bool) error {
 		_, sub, _ := strings.Cut(k, "/")
 		labels[i] = spaced(sub)
 	}
-	right, seen, err := t.classify(labels, s.held, in, func(c *concept) int { return slices.Index(s.kinds, c.kind()) })
+	right, seen, nats, err := t.classify(labels, s.held, in, func(c *concept) int { return slices.Index(s.kinds, c.kind()) })
 	if err != nil {
 		return err
 	}
@@ -194,8 +210,8 @@ func (t *tester) subgroups(name string, s split, in []int, table bool) error {
 		most = max(most, c[0])
 		balanced += float64(c[1]) / float64(c[0]) / float64(len(seen))
 	}
-	fmt.Fprintf(t.w, "\n%s: %d pictures of %d classes, %s %% right, mean of classes %.1f %%; chance %.1f %%, always the largest %.1f %%\n", name, n, len(labels), share(right, n), 100*balanced,
-		100/float64(len(labels)), 100*float64(most)/float64(n))
+	fmt.Fprintf(t.w, "\n%s: %d pictures of %d classes, %s %% right, mean of classes %.1f %%, %.3f nats; chance %.1f %%, always the largest %.1f %%\n", name, n, len(labels), share(right, n), 100*balanced,
+		nats, 100/float64(len(labels)), 100*float64(most)/float64(n))
 	if !table {
 		return nil
 	}

@@ -16,6 +16,7 @@ const (
 	keyTile   = kernel.KeyTile
 	queryTile = 64  // rows of one product: (query, head) pairs of one key head
 	queryRows = 512 // rows of one task, which shares the transposed keys between its query tiles
+	queryCost = 16  // what a query costs beside its keys, in keys
 )
 
 // attn is the attention call in progress: operands as slices, sizes resolved.
@@ -154,7 +155,7 @@ func (e *engine) attention(a *kernel.Attention) {
 			t.blocks = append(t.blocks, block{s, q0, min(q.Len, q0+step), 0, t.keys[s].Len})
 		}
 		single = single && q.Len <= step
-		elements += q.Len * t.keys[s].Len * t.heads * t.d
+		elements += q.Len * (t.keys[s].Len + queryCost) * t.heads * t.d
 	}
 	store := t.cache != nil && t.k != nil
 	if store && (!single || t.q == nil) {
@@ -244,7 +245,13 @@ const fetchFloats = 1 << 15
 // processor foresees.
 func (t *attn) fetchNext(b block, kv int) {
 	queries, keys, n := b.q1-b.q0, b.k1-b.k0, t.group*t.d
-	if kv++; kv == t.kv || t.cache != nil || queries*n+keys*t.d > fetchFloats {
+	switch kv++; {
+	case kv == t.kv:
+		return
+	case t.cache != nil:
+		t.fetchCached(b.seq, kv)
+		return
+	case queries*n+keys*t.d > fetchFloats:
 		return
 	}
 	fetch := func(x []float32, ld, at, rows, width int) {

@@ -78,6 +78,26 @@ func (t *attn) remember(w *scratch, s, kv int) {
 	}
 }
 
+// fetchCached asks for the last tile of a key head: its new keys stand in as many lines as a key has elements. A cache of blocks is small enough without.
+func (t *attn) fetchCached(s, kv int) {
+	c, last := t.cache, t.keys[s].Len-1
+	if c.DType == kernel.Q8_0 || last < 0 {
+		return
+	}
+	at := last / keyTile * keyTile
+	keys, values := c.Head(c.Tables[s][at/c.Rows], kv)
+	per := 4 / c.DType.Bytes(1) // elements in four bytes
+	n, row := (last-at+per)/per, at%c.Rows
+	vec.Fetch(floats(keys)[row/per:], c.Rows/per, t.d, n)
+	vec.Fetch(floats(values)[row*c.Width()/per:], 0, 1, (last+1-at)*c.Width()/per)
+}
+
+// floats returns the memory of b, of a number of bytes that four divides, as numbers of 32 bits.
+func floats(b kernel.Buf) []float32 {
+	x := b.Bytes()
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/4)
+}
+
 // cached returns the transposed keys [D, whole(k1-k0)] and the values [k1-k0, D] of a tile of the cache. Those of a narrower type are widened into
 // buf, whose size widened tells: the products are the same for every type.
 func (t *attn) cached(e *engine, w *scratch, buf []float32, s, kv, k0, k1 int, pack bool) (kT, v operand) {

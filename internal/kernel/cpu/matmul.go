@@ -32,7 +32,7 @@ func (e *engine) matMul(m *kernel.MatMul) {
 type productKind uint8
 
 const (
-	plainProduct   productKind = iota // as float32, or as 16-bit floats that are widened on the way
+	plainProduct   productKind = iota // as float32, or as what is widened on the way
 	blocksProduct                     // as blocks of codes
 	decodedProduct                    // decoded to float32 first
 	int8Product                       // packed in 8 bits
@@ -47,13 +47,13 @@ func kindOf(m *kernel.MatMul) productKind {
 		return plainProduct
 	case !m.TransB:
 		return decodedProduct
-	case right == kernel.F16 || right == kernel.BF16:
+	case right.ActivationBlock() == 0:
 		return plainProduct
 	}
 	return blocksProduct
 }
 
-// plainMatMul computes the products from m up to end on float32, or on 16-bit floats.
+// plainMatMul computes the products from m up to end on float32, or on what is widened to it.
 func (e *engine) plainMatMul(m, end *kernel.MatMul) {
 	e.chain, e.list = e.chain[:0], e.list[:0]
 	for ; m != end; m = m.Next {
@@ -79,7 +79,7 @@ func plain(m *kernel.MatMul) gemm.Product {
 		p.Packed = packed(m)
 	case right.Stored():
 		checkStored(m)
-		p.Half, p.Format = m.B.Bytes(), formats[right]
+		p.Stored, p.Format = m.B.Bytes(), formats[right]
 	default:
 		p.B = f32(op, m.B)
 	}

@@ -11,7 +11,7 @@ import (
 
 // formats are the storage types as package quant calls them.
 var formats = map[kernel.DType]quant.Format{
-	kernel.F16: quant.F16, kernel.BF16: quant.BF16,
+	kernel.F16: quant.F16, kernel.BF16: quant.BF16, kernel.NF4: quant.NF4, kernel.FP4: quant.FP4,
 	kernel.Q8_0: quant.Q8_0, kernel.Q4_0: quant.Q4_0, kernel.Q4_K: quant.Q4_K, kernel.Q5_K: quant.Q5_K, kernel.Q6_K: quant.Q6_K,
 }
 

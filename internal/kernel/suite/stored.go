@@ -10,8 +10,8 @@ import (
 	"github.com/plinth-ml/plinth/internal/vec"
 )
 
-// storageTypes are the types that the right side of a product may have.
-var storageTypes = []kernel.DType{kernel.BF16, kernel.F16, kernel.Q8_0, kernel.Q4_0, kernel.Q4_K, kernel.Q5_K, kernel.Q6_K}
+// storageTypes are the types that the right side of a product may have; FP4 is NF4 with another table.
+var storageTypes = []kernel.DType{kernel.BF16, kernel.F16, kernel.NF4, kernel.Q8_0, kernel.Q4_0, kernel.Q4_K, kernel.Q5_K, kernel.Q6_K}
 
 // weights returns n random numbers of unit size in a storage type, at an address that is a multiple of 2 only when odd is set.
 func (d *data) weights(dtype kernel.DType, n int, odd bool) kernel.Buf {
