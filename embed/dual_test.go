@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/plinth-ml/plinth/model/clip"
 	"github.com/plinth-ml/plinth/model/zoo"
 	"github.com/plinth-ml/plinth/nn"
+	"github.com/plinth-ml/plinth/tokenizer"
 )
 
 // dual returns a small CLIP in a folder, with the tokenizer that all of OpenAI's have.
@@ -223,5 +225,36 @@ func TestDual16(t *testing.T) {
 	}
 	if math.Abs(got[0][0]-got[1][0]) > 0.02 {
 		t.Errorf("probabilities %v, and %v with 16 bits", got[0], got[1])
+	}
+}
+
+// With a tokenizer that is not of OpenAI's kind a text has that one's marks, and loses what does not fit in front of the last.
+func TestTextIDs(t *testing.T) {
+	texts := [][]byte{[]byte("red green blue red green blue and so on")}
+	tok, err := tokenizer.TrainWordPiece(t.Context(), slices.Values(texts), tokenizer.WordOptions{VocabSize: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := func(context int) clip.Config {
+		return clip.Shape{Side: 32, Patch: 8, Width: 64, Layers: 1, TextWidth: 64, TextLayers: 1, Vocab: tok.VocabSize(), Context: context, Projection: 8}.Config()
+	}
+	text := strings.Repeat("red green blue ", 5)
+	whole, err := embed.TextIDs(config(100), tok, text, false)
+	if want := tok.AddSpecial(tok.Encode(text)); err != nil || !slices.Equal(whole, want) || len(whole) < 17 {
+		t.Fatalf("%v, %v, want %v", whole, err, want)
+	}
+	for _, context := range []int{len(whole), len(whole) - 1, 3} {
+		ids, err := embed.TextIDs(config(context), tok, text, true)
+		if want := append(slices.Clone(whole[:context-1]), whole[len(whole)-1]); err != nil || !slices.Equal(ids, want) {
+			t.Errorf("context %d: %v, %v, want %v", context, ids, err, want)
+		}
+	}
+	for context, truncate := range map[int]bool{len(whole) - 1: false, 2: true} {
+		if ids, err := embed.TextIDs(config(context), tok, text, truncate); !errors.Is(err, tokenizer.ErrContext) {
+			t.Errorf("context %d: %v, %v", context, ids, err)
+		}
+	}
+	if _, err := embed.TextIDs(config(100), tok, strings.Repeat(" ", 1<<16+1), true); !errors.Is(err, tokenizer.ErrContext) {
+		t.Errorf("a text of more than 64 KiB: %v", err)
 	}
 }

@@ -297,6 +297,15 @@ func TestNear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	most, err := x.Near(queries[:10], len(stored), lists-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, hits := range most {
+		if len(hits) >= len(stored) {
+			t.Errorf("query %d: all rows are in %d of %d lists", i, lists-1, lists)
+		}
+	}
 	for i := range all {
 		if !slices.Equal(all[i], exact[i]) {
 			t.Fatalf("query %d: all lists give %v, want %v", i, all[i], exact[i])

@@ -16,7 +16,10 @@ import (
 )
 
 // pngFile has the size w x h in its header and body as the inflated pixels.
-func pngFile(w, h uint32, body io.Reader) []byte {
+func pngFile(w, h uint32, body io.Reader) []byte { return pngOf(rgbPNG, w, h, body) }
+
+// pngOf is a pngFile of a kind, with chunks, given as pairs of name and body, in front of its pixels.
+func pngOf(kind byte, w, h uint32, body io.Reader, chunks ...string) []byte {
 	b := []byte("\x89PNG\r\n\x1a\n")
 	chunk := func(name string, data []byte) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(data)))
@@ -26,7 +29,10 @@ func pngFile(w, h uint32, body io.Reader) []byte {
 	}
 	header := binary.BigEndian.AppendUint32(nil, w)
 	header = binary.BigEndian.AppendUint32(header, h)
-	chunk("IHDR", append(header, 8, 2, 0, 0, 0)) // 8 bits, RGB
+	chunk("IHDR", append(header, 8, kind, 0, 0, 0)) // 8 bits
+	for i := 0; i < len(chunks); i += 2 {
+		chunk(chunks[i], []byte(chunks[i+1]))
+	}
 	var packed bytes.Buffer
 	z := zlib.NewWriter(&packed)
 	io.Copy(z, body)
@@ -107,7 +113,14 @@ func hostileFiles() []hostileFile {
 	)
 	exif := "\xff\xe1\xff\xff" + "Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff" + strings.Repeat("\x0f\x01\x03\x00\x01\x00\x00\x00\x09\x00\x00\x00", 5459)
 	exif += string(make([]byte, 2+0xffff-len(exif)))
+	flipped := pngFile(16, 16, zeros(16*49))
+	flipped[len(flipped)-13] ^= 1 // in the checksum of the pixels, whose own one is right
 	return []hostileFile{
+		{"PNG with a wrong checksum", bytes.NewReader(flipped), ErrFormat, `chunk "IDAT" does not have its checksum`},
+		{"PNG without its palette", bytes.NewReader(pngOf(palettePNG, 4, 4, zeros(20))), ErrFormat, "PNG"},
+		{"PNG with two palettes", bytes.NewReader(pngOf(palettePNG, 4, 4, zeros(20), "PLTE", "abc", "PLTE", "abc")), ErrFormat, "PNG"},
+		{"PNG with half a colour", bytes.NewReader(pngOf(palettePNG, 4, 4, zeros(20), "PLTE", "abcd")), ErrFormat, "PLTE"},
+		{"PNG with more alpha than colours", bytes.NewReader(pngOf(palettePNG, 4, 4, zeros(20), "PLTE", "abc", "tRNS", "ab")), ErrFormat, `chunk "tRNS"`},
 		{"nothing", strings.NewReader(""), ErrFormat, "0 bytes"},
 		{"text", strings.NewReader("data:image/png;base64,AAAA"), ErrFormat, `"data:ima"`},
 		{"PNG of 65535 x 65535", bytes.NewReader(pngFile(65535, 65535, zeros(1<<20))), ErrLimit, "PNG: picture of 65535 x 65535 pixels"},

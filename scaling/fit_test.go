@@ -56,7 +56,7 @@ func TestFitBootstrap(t *testing.T) {
 	runs := ladder(truth, 0.003)
 	var first *Fitted
 	for _, threads := range []int{1, 3} {
-		f, err := Fit(context.Background(), runs, FitOptions{Bootstrap: 200, Threads: threads, Seed: 5})
+		f, err := Fit(context.Background(), runs, FitOptions{Bootstrap: 80, Threads: threads, Seed: 5})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestFitBootstrap(t *testing.T) {
 			t.Errorf("%d threads: another result", threads)
 		}
 	}
-	if len(first.Draws)+first.Lost != 200 {
+	if len(first.Draws)+first.Lost != 80 {
 		t.Errorf("%d draws and %d lost", len(first.Draws), first.Lost)
 	}
 	for _, c := range []struct {

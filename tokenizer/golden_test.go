@@ -1,23 +1,20 @@
 package tokenizer
 
 import (
-	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/plinth-ml/plinth/internal/testkit"
 )
 
 // dataFile returns the path of a file of the shared test data; the test is skipped where there is none.
 func dataFile(t testing.TB, parts ...string) string {
 	t.Helper()
-	path := filepath.Join(append([]string{cmp.Or(os.Getenv("PLINTH_DATA"), "../../shared/data")}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("shared test data: %v", err)
-	}
-	return path
+	return testkit.Data(t, filepath.Join(parts...))
 }
 
 func readData(t testing.TB, parts ...string) []byte {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/tokenizer/split"
 )
 
@@ -91,7 +92,7 @@ func peerTokenizers(t *testing.T) map[string]peerFile {
 	}
 	files["tiny-bpe"] = peerFile{path: dataFile(t, "tokenizers", "torchtune-tiny", "tiny_bpe_tokenizer.json")}
 	dir := t.TempDir()
-	c := exec.Command(python(t), "testdata/kinds.py", dir, dataFile(t, "corpora", "wiki_demo.txt"), dataFile(t, "corpora", "zh", "hongloumeng.txt"))
+	c := exec.Command(testkit.Python(t, peers...), "testdata/kinds.py", dir, dataFile(t, "corpora", "wiki_demo.txt"), dataFile(t, "corpora", "zh", "hongloumeng.txt"))
 	c.Stderr = os.Stderr
 	if err := c.Run(); err != nil {
 		t.Fatal(err)
@@ -234,7 +235,7 @@ func comparePeer(t *testing.T, file peerFile, texts []string) {
 		}
 	}
 	reqs := requests(tok, texts)
-	c := exec.Command(python(t), "testdata/encode.py", file.path)
+	c := exec.Command(testkit.Python(t, peers...), "testdata/encode.py", file.path)
 	in, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

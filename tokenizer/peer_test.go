@@ -1,13 +1,9 @@
 package tokenizer
 
 import (
-	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,36 +11,17 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/tokenizer/split"
 )
 
-// python returns the interpreter; the test is skipped where it or a package is missing.
-func python(t testing.TB) string {
-	t.Helper()
-	name := cmp.Or(os.Getenv("PLINTH_PYTHON"), "python3")
-	if err := exec.Command(name, "-c", "import tokenizers, tiktoken").Run(); err != nil {
-		t.Skipf("%s with tokenizers and tiktoken: %v (set PLINTH_PYTHON)", name, err)
-	}
-	return name
-}
+// peers are the modules that the scripts of testdata import.
+var peers = []string{"tokenizers", "tiktoken"}
 
 // ask runs testdata/peer.py.
 func ask(t *testing.T, job map[string]any, answer any) {
 	t.Helper()
-	name := python(t)
-	in, err := json.Marshal(job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(name, "testdata/peer.py")
-	c.Stdin, c.Stderr = bytes.NewReader(in), os.Stderr
-	out, err := c.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(out, answer); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Ask(t, "testdata/peer.py", peers, job, answer)
 }
 
 // randomTexts returns n texts of random characters and of words, with the words of extra among them.
@@ -241,17 +218,13 @@ func TestPeerTrain(t *testing.T) {
 		"english": {"corpora", "wiki_demo.txt"},
 		"ja":      {"corpora", "ja"},
 	} {
-		path := filepath.Join(append([]string{cmp.Or(os.Getenv("PLINTH_DATA"), "../../shared/data")}, parts...)...)
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			files, _ := filepath.Glob(filepath.Join(path, "*.txt"))
-			if len(files) == 0 {
-				continue
-			}
+		path := dataFile(t, parts...)
+		if files, _ := filepath.Glob(filepath.Join(path, "*.txt")); len(files) > 0 {
 			path = files[0]
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
-			continue
+			t.Fatal(err)
 		}
 		data = data[:min(len(data), peerTexts*80)]
 		corpora[name] = strings.SplitAfter(strings.ToValidUTF8(string(data), ""), "\n")

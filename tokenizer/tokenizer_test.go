@@ -191,7 +191,12 @@ func TestLinear(t *testing.T) {
 			return d
 		}
 		small, big := seconds(100_000), seconds(2_000_000)
-		if big > 100*small+1 { // twenty times the text
+		for range 4 { // a machine may stand still for a moment
+			if big > 100*small+1 { // twenty times the text
+				small, big = seconds(100_000), min(big, seconds(2_000_000))
+			}
+		}
+		if big > 100*small+1 {
 			t.Errorf("%q: %.3f s for 0.1 MB, %.3f s for 2 MB", s, small, big)
 		}
 	}

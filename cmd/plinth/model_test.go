@@ -299,7 +299,7 @@ func TestTorchFile(t *testing.T) {
 }
 
 func TestBench(t *testing.T) {
-	o := object(t, "bench", "--time", "10ms")
+	o := object(t, "bench", "--time", "1ms")
 	keys(t, o, "kernels threads fma_flops_per_second_1_thread fma_flops_per_second read_bytes_per_second read_bytes_per_second_1_thread copy_bytes_per_second rows")
 	rows := o["rows"].([]any)
 	for _, r := range rows {

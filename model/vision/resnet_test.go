@@ -1,8 +1,11 @@
 package vision_test
 
 import (
+	"math"
 	"testing"
 
+	"github.com/plinth-ml/plinth/internal/kernel"
+	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/kernel/suite"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model/vision"
@@ -94,5 +97,25 @@ func TestResNetNames(t *testing.T) {
 	}
 	for name := range want {
 		t.Errorf("%s is missing", name)
+	}
+}
+
+// The arithmetic that FLOPs counts is that of the products which a picture takes.
+func TestFLOPs(t *testing.T) {
+	const pictures = 2
+	for _, layers := range [][4]int{{1, 1, 1, 1}, {1, 2, 1, 2}} {
+		c := tiny(4)
+		c.Layers = layers
+		m := vision.NewResNet(c)
+		nn.Init(nn.Params(m), 1, false)
+		set, times := kernel.Profile(cpu.New(cpu.Options{Threads: 1}))
+		m.Encode(tensor.Evaluation(set), vision.Images{Side: c.Side, Pixels: make([]float32, pictures*3*c.Side*c.Side)})
+		sum := 0.0
+		for _, op := range times.Ops() {
+			sum += op.FLOPs
+		}
+		if want := pictures * c.FLOPs(); math.Abs(sum-want) > 1e-9*want {
+			t.Errorf("%v blocks: the ops do %v FLOP, the count is %v", layers, sum, want)
+		}
 	}
 }
