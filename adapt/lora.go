@@ -164,7 +164,7 @@ type layerPart struct {
 
 // AttachLoRA freezes m and gives the layers that o names fresh adapters: A as PyTorch starts a linear layer, uniform within 1/sqrt(in) (He et al. 2015 with
 // a = sqrt(5)), B zero, so that m computes what it did. head are parameters beside those of m, of a task's head, that o.Save may name. m's
-// weights have values; they may be in any type that products take (QLoRA: Dettmers et al. 2023, with the block types of GGUF files in place of NF4), but for the
+// weights have values; they may be in any type that products take (QLoRA: Dettmers et al. 2023), but for the
 // head of a decoder without head parameters, which becomes float32.
 func AttachLoRA(k *tensor.Kernels, m Adapted, head []nn.Named, o LoRA, seed uint64) (*Adapter, error) {
 	a, err := attach(k, m, head, o, false)
@@ -301,13 +301,7 @@ func (a *Adapter) find(m Adapted) error {
 	if err != nil {
 		return err
 	}
-	var heads []*tensor.Tensor // which are no layers: losses read their weights
-	if h, ok := textHead(m); ok {
-		heads = append(heads, h.Weight)
-	}
-	if d, ok := m.(interface{ Scorer() nn.Head }); ok {
-		heads = append(heads, d.Scorer().Weight)
-	}
+	heads := heads(m)
 	byName := map[string]*module{}
 	paths := map[*nn.Param]string{} // of parameters, which a family may call otherwise than the fields that lead to them
 	for _, p := range m.Params() {
@@ -348,6 +342,17 @@ func (a *Adapter) find(m Adapted) error {
 		return fmt.Errorf("adapt: target_modules fits no linear layer of the model; it has %s", kindsOf(all))
 	}
 	return nil
+}
+
+// heads are the weights over the vocabulary, which are no layers: losses read them.
+func heads(m any) (list []*tensor.Tensor) {
+	if h, ok := textHead(m); ok {
+		list = append(list, h.Weight)
+	}
+	if d, ok := m.(interface{ Scorer() nn.Head }); ok {
+		list = append(list, d.Scorer().Weight)
+	}
+	return list
 }
 
 // kindsOf lists the last parts of names, each once.

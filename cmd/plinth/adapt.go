@@ -47,7 +47,8 @@ type adaptCmd struct {
 	RSLoRA     bool        `name:"rslora" help:"Of lora: the scale is alpha/√rank, not alpha/rank (Kalajdzievski 2023)."`
 	Targets    string      `default:"all-linear" help:"Of lora: layers by name, such as q_proj,v_proj; default ${default}." placeholder:"NAMES"`
 	Prompt     promptFlags `embed:"" prefix:"prompt-"`
-	KeepTypes  bool        `help:"Of lora and prompt: the matrices of --model stay in memory as its file has them (BF16, F16, or the block types of a GGUF file), and OUT/adapter is the result, for --adapter of plinth classify, tag, ask, summarize, embed and generate."`
+	KeepTypes  bool        `help:"Of lora and prompt: the matrices of --model stay in memory as its file has them (BF16, F16, bitsandbytes' 4 bits, or the block types of a GGUF file), and OUT/adapter is the result, for --adapter of plinth classify, tag, ask, summarize, embed and generate."`
+	BaseType   string      `enum:",nf4,fp4,q8_0,q4_0,q4_k,q5_k,q6_k,bf16,f16" default:"" help:"Of lora and prompt: as --keep-types, with the matrices of linear layers rounded to this type when they are read: nf4 (QLoRA), fp4, q8_0, q4_0, q4_k, q5_k, q6_k, bf16 or f16." placeholder:"TYPE"`
 	Merge      bool        `help:"Of lora with --keep-types: write the merged model too, its matrices as float32."`
 	Resume     bool        `help:"Go on with an interrupted run; do nothing on a finished one."`
 	curveFlags
@@ -123,6 +124,7 @@ func (a *adaptCmd) apart() bool { return a.Method == "prompt" || a.KeepTypes && 
 
 // checkTypes refuses flags of adapters that are no numbers for them, and --keep-types and --merge where they do not fit.
 func (a *adaptCmd) checkTypes() error {
+	a.KeepTypes = a.KeepTypes || a.BaseType != ""
 	switch {
 	case a.Rank < 1:
 		return usagef("--rank is %d: want 1 at least", a.Rank)
@@ -133,7 +135,7 @@ func (a *adaptCmd) checkTypes() error {
 	case (a.DoRA || a.RSLoRA) && a.Method != "lora":
 		return usagef("--dora and --rslora are for --method lora")
 	case a.KeepTypes && a.Method != "lora" && a.Method != "prompt":
-		return usagef("--keep-types is for --method lora and prompt: other methods train or write the matrices")
+		return usagef("--keep-types and --base-type are for --method lora and prompt: other methods train or write the matrices")
 	case a.Merge && a.Method == "prompt":
 		return usagef("--merge is for --method lora: virtual tokens stay beside the model")
 	case a.Merge && !a.KeepTypes:
@@ -154,6 +156,9 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		if err := t.askTeacher(ctx, c); err != nil {
 			return err
 		}
+	}
+	if err := a.roundBase(c, s); err != nil {
+		return err
 	}
 	trained, adapter, err := a.choose(k, s, c.Seed)
 	if err != nil {
@@ -239,6 +244,27 @@ func (a *adaptCmd) tune(ctx context.Context, c *common, path string, task adaptT
 		return err
 	}
 	return c.finish(report, text)
+}
+
+// roundBase makes the base's matrices what --base-type says.
+func (a *adaptCmd) roundBase(c *common, s *subject) error {
+	if a.BaseType == "" {
+		return nil
+	}
+	d, _ := adapt.StorageType(a.BaseType)
+	body := s.model
+	if t, ok := body.(zoo.TaskModel); ok {
+		body, _ = zoo.Parts(t)
+	}
+	n, all, err := adapt.StoreBase(body, s.head, d)
+	if err != nil {
+		return fmt.Errorf("--base-type %s: %w", a.BaseType, err)
+	}
+	if n < all {
+		elements, _ := d.Block()
+		c.say("note: %d of the base's %d matrices are %s, the others stay as they are: their rows are not whole blocks of %d, or they have few bits already", n, all, d, elements)
+	}
+	return nil
 }
 
 // merge puts the adapter, where there is one, into the model's matrices, which become float32. Those that are float32 may be memory of a mapped file,

@@ -155,6 +155,29 @@ func TestAdaptKeepTypes(t *testing.T) {
 	}
 }
 
+// --base-type rounds the base when it is read; beside the file's own numbers the adapter says nearly the same.
+func TestAdaptBaseType(t *testing.T) {
+	base(t)
+	reviews(t, "train.csv", 90, "good", "bad", "odd")
+	reviews(t, "test.csv", 30, "odd", "good", "bad")
+	ok(t, args("convert --model base --out float.gguf")...)
+	const run = "adapt --task classify --model float.gguf --data train.csv --test test.csv --method lora --lr 5e-3 --dropout 0 "
+	r := object(t, args(run+"--epochs 40 --base-type q8_0 --out out")...)
+	if a := r["results"].([]any)[0].(map[string]any)["accuracy"].(float64); a < 0.8 {
+		t.Errorf("accuracy %v", a)
+	}
+	if _, wrong := said(t, "out", "--model", "float.gguf", "--adapter", "out/adapter"); wrong > 1 {
+		t.Errorf("%d of 30 answers beside the base in float32 are not the report's", wrong)
+	}
+	fails(t, 1, "--base-type q4_k: adapt: no matrix of the model becomes q4_k: their rows are not whole blocks of 256", args(run+"--base-type q4_k --out no")...)
+	if code, _, said := plinth(args(run + "--base-type nf4 --steps 1 --out some")...); code != 0 || !strings.Contains(said, "matrices are nf4, the others stay") {
+		t.Errorf("rows of 32: exit code %d, %q", code, said)
+	}
+	fails(t, 1, "stand transposed", args("adapt --task classify --model base --data train.csv --method lora --base-type q8_0 --out no")...)
+	fails(t, 2, "--base-type are for --method lora", args("adapt --task classify --model base --data train.csv --base-type nf4 --out no")...)
+	fails(t, 2, "--base-type", args(run+"--base-type q3 --out no")...)
+}
+
 func TestAdaptSeveralLabels(t *testing.T) {
 	base(t)
 	var b strings.Builder

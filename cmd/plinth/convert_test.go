@@ -38,6 +38,7 @@ func TestConvertOverItself(t *testing.T) {
 	}
 	fails(t, 2, "--shard", "convert", "--model", shared.model, "--shard", "0", "--out", filepath.Join(dir, "x"))
 	fails(t, 2, "--type q5_0 is none of", "quantize", "--model", path, "--type", "q5_0", "--out", path)
+	fails(t, 2, "GGUF files have no nf4", "quantize", "--model", path, "--type", "nf4", "--out", filepath.Join(dir, "x.gguf"))
 	ok(t, "quantize", "--model", path, "--type", "Q8_0", "--out", filepath.Join(dir, "q.gguf"))
 	none := filepath.Join(dir, "vocabulary.gguf")
 	write(t, none, "GGUF\x03\x00\x00\x00"+strings.Repeat("\x00", 16))

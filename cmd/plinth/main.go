@@ -32,12 +32,12 @@ type cli struct {
 	Train      trainCmd      `cmd:"" help:"Pre-train a model."`
 	Scale      scaleCmd      `cmd:"" help:"Scaling laws: train a ladder of models, fit, plan, draw."`
 	Adapt      adaptCmd      `cmd:"" help:"Turn a pre-trained model into one for a task, from labelled examples."`
-	Classify   classifyCmd   `cmd:"" help:"Label texts with an adapted model."`
+	Classify   classifyCmd   `cmd:"" help:"Label texts with an adapted model, and texts or pictures by labels of your own."`
 	Tag        tagCmd        `cmd:"" help:"Find names and other entities in texts with an adapted model."`
 	Ask        askCmd        `cmd:"" help:"Find the answers to questions in a text with an adapted model."`
 	Summarize  summarizeCmd  `cmd:"" help:"Write summaries of texts, and score them."`
-	Search     searchCmd     `cmd:"" help:"Find pictures of a folder by words, or by a picture."`
-	Embed      embedCmd      `cmd:"" help:"Vectors of texts, and search by them."`
+	Search     searchCmd     `cmd:"" help:"Find pictures by words or by a picture, and passages of texts by what they mean."`
+	Embed      embedCmd      `cmd:"" help:"Vectors of texts, and of pictures."`
 	Generate   generateCmd   `cmd:"" help:"Write text with a model."`
 	Chat       chatCmd       `cmd:"" help:"Talk with a model."`
 	Serve      serveCmd      `cmd:"" help:"Serve models over HTTP, as OpenAI's servers do."`

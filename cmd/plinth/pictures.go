@@ -148,7 +148,7 @@ func (f *decodeFlags) decoding() (o decoding, err error) {
 		return o, usagef("--max-pixels %d is not within 1 to %d", f.MaxPixels, 1<<28)
 	}
 	o.dropped = new(atomic.Int64)
-	o.limits = media.Limits{Pixels: f.MaxPixels, Bytes: max(16<<20, f.MaxPixels/2)}
+	o.limits = media.Limits{Pixels: f.MaxPixels, Bytes: max(16<<20, f.MaxPixels/2), Side: max(1<<14, f.MaxPixels>>11)} // as for 1<<25 pixels, and more in proportion
 	if f.Ground == "" {
 		return o, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/plinth-ml/plinth/internal/testkit"
+	"github.com/plinth-ml/plinth/media"
 )
 
 // Labels are lists with quotes as in CSV, that add up, and lines of a file; what is empty or stands twice is named.
@@ -100,11 +101,12 @@ func TestPictureOutputs(t *testing.T) {
 	}
 }
 
-// --max-pixels bounds the pixels, and with them the bytes of a file.
+// --max-pixels bounds the pixels, and with them the bytes of a file and its sides.
 func TestMaxPixels(t *testing.T) {
-	for pixels, bytes := range map[int]int{1: 16 << 20, 1 << 25: 16 << 20, 50e6: 25e6} {
+	for pixels, want := range map[int]media.Limits{1: {Bytes: 16 << 20, Side: 16384}, 1 << 25: {Bytes: 16 << 20, Side: 16384}, 50e6: {Bytes: 25e6, Side: 24414}} {
 		f := decodeFlags{MaxPixels: pixels}
-		if o, err := f.decoding(); err != nil || o.limits.Pixels != pixels || o.limits.Bytes != bytes {
+		want.Pixels = pixels
+		if o, err := f.decoding(); err != nil || o.limits != want {
 			t.Errorf("%d: %+v, %v", pixels, o, err)
 		}
 	}

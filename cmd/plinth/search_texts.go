@@ -128,6 +128,9 @@ func (s *searchCmd) passages(ctx context.Context) (list []passage, files []strin
 		}
 		return list, []string{s.Dir}, []badFile{}, err
 	}
+	if s.Text != "text" || s.NoHeader || s.Format != "" {
+		return nil, nil, nil, usagef("--text, --format and --no-header are for a table: %s is none", s.Dir)
+	}
 	files, bad, err = filesIn(ctx, "DIR", []string{s.Dir}, func(path string) bool { return slices.Contains(textNames, strings.ToLower(filepath.Ext(path))) })
 	if err == nil && len(files)+len(bad) == 0 {
 		err = fmt.Errorf("no text (%s) in %s; pictures want a CLIP, and %s is none", strings.Join(textNames, ", "), s.Dir, s.Model)

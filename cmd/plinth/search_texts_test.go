@@ -99,6 +99,7 @@ func TestSearchTexts(t *testing.T) {
 	fails(t, 1, `"text"`, args("search --model base more.csv cat")...)
 	fails(t, 2, "--by", args("search --model base more.csv cat --text body --by line")...)
 	fails(t, 2, "--image", args("search --model base notes --image x.png")...)
+	fails(t, 2, "are for a table", args("search --model base notes cat --text body")...)
 	fails(t, 2, "would be lost", "search", "--model", "base", "notes", "cat", "--index", "notes/a b.txt")
 }
 

@@ -39,7 +39,7 @@ type clipFlags struct {
 	Truncate  bool     `group:"Pictures and texts (--family clip)" help:"Cut captions that are longer than the model's context, instead of an error."`
 
 	Loss       string   `group:"Contrast (--family clip)" enum:"softmax,sigmoid" default:"softmax" help:"softmax as CLIP, or sigmoid as SigLIP; the folder of a sigmoid model is open_clip's."`
-	Positives  string   `group:"Contrast (--family clip)" enum:"captions,pairs" default:"captions" help:"What is right for a picture of a batch: captions, all texts that are among its captions; or pairs, its own text alone, as published."`
+	Positives  string   `group:"Contrast (--family clip)" enum:",captions,pairs" default:"" placeholder:"WHAT" help:"What is right for a picture of a batch: captions, all texts that are among its captions (softmax without the flag); or pairs, its own text alone, as published (sigmoid)."`
 	CropArea   float64  `group:"Contrast (--family clip)" default:"0.9" help:"Random crops have this share of a picture at least; 1 means no crop." placeholder:"F"`
 	Flip       float64  `group:"Contrast (--family clip)" default:"0" help:"Share of the pictures that are mirrored." placeholder:"F"`
 	Jitter     float64  `group:"Contrast (--family clip)" default:"0" help:"How much brightness, contrast and saturation change, and hue by a quarter of that." placeholder:"F"`
@@ -148,6 +148,12 @@ func (t *trainCmd) clip(ctx context.Context, line *kong.Context, c *common, size
 	}
 	set := imagetext.Options{Batch: o.Batch, Prepare: prepare, Encode: encoder(m.Config, tok, t.Truncate), Augment: t.augment(prepare), Grounds: grounds,
 		Skip: t.OnBad == "skip", Threads: c.Threads, Seed: c.Seed}
+	if t.Positives == "" {
+		t.Positives = "captions"
+		if m.Bias != nil { // see docs/LOG.md: short runs learn less with all captions
+			t.Positives = "pairs"
+		}
+	}
 	obj := &pretrain.CLIP{Model: m, Drop: t.PatchDrop, Seed: c.Seed, OwnOnly: t.Positives == "pairs"}
 	if obj.Pairs, err = imagetext.New(items, set); err != nil {
 		return err

@@ -174,6 +174,9 @@ func TestTrainCLIPKinds(t *testing.T) {
 		return o
 	}
 	run(sigmoid, "--size nano --lr 2e-3 --loss sigmoid --data", table)
+	if text := read(t, sigmoid+"/recipe.yaml"); !strings.Contains(text, "positives: pairs") {
+		t.Errorf("recipe.yaml: %s", text)
+	}
 	if text := read(t, sigmoid+"/open_clip_config.json"); !strings.Contains(text, "init_logit_bias") {
 		t.Errorf("open_clip_config.json: %s", text)
 	}

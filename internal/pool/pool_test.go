@@ -43,6 +43,9 @@ func TestRunReusedFuncAllocatesNothing(t *testing.T) {
 
 // TestYield: on one processor, a goroutine for which something has come runs during a yield; at times another thread was about to bring it.
 func TestYield(t *testing.T) {
+	if newEcho() == nil {
+		t.Skip("this system does not tell whether the network poller has something to bring")
+	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -23,7 +23,10 @@ type four struct {
 	table  [16]float32
 	order  [16]uint8   // codes by their number, ascending
 	bounds [15]float32 // halfway between a number and the next
+	below  [cells]int8 // how many bounds are surely below each of so many equal parts of [-1, 1]
 }
+
+const cells = 64
 
 func newFour(table [16]float32) *four {
 	f := &four{table: table}
@@ -41,6 +44,10 @@ func newFour(table [16]float32) *four {
 	})
 	for i := range f.bounds {
 		f.bounds[i] = (table[f.order[i]] + table[f.order[i+1]]) / 2
+	}
+	for i := range f.below {
+		for edge := float32(i)*2/cells - 1.001; int(f.below[i]) < len(f.bounds) && f.bounds[f.below[i]] < edge; f.below[i]++ {
+		}
 	}
 	return f
 }
@@ -71,13 +78,14 @@ func (f *four) encode(dst []byte, src []float32) {
 	}
 }
 
-// code returns the code of the number nearest to x.
+// code returns the code of the number nearest to x, which is in [-1, 1], but for roundings, or NaN.
 func (f *four) code(x float32) uint8 {
-	at := 0 // how many bounds are below x
-	for step := 8; step > 0; step /= 2 {
-		if !(x <= f.bounds[at+step-1]) {
-			at += step
-		}
+	if x != x {
+		return f.order[15]
+	}
+	at := int(f.below[min(max(int((x+1)*(cells/2)), 0), cells-1)])
+	for at < len(f.bounds) && f.bounds[at] < x {
+		at++
 	}
 	return f.order[at]
 }

@@ -30,6 +30,7 @@ type content struct {
 	tensors []checkpoint.Info
 	read    func(i int) ([]float32, error)
 	close   func() error
+	packed  *checkpoint.Info // a tensor of the source in few bits, where tensors does not say so; or nil
 }
 
 // WriteGGUF writes the model at in, a folder or a GGUF file, with its tokenizer and chat template, to the GGUF file out. pick chooses each tensor's type; fileType is
@@ -145,6 +146,11 @@ func contentFrom(dir string, m Stored, src checkpoint.Source) (*content, error) 
 	c := &content{meta: meta, close: src.Close, read: func(i int) ([]float32, error) { return list[i].Values() }}
 	for _, t := range list {
 		c.tensors = append(c.tensors, t.Info)
+	}
+	for _, t := range src.Infos() {
+		if elements, _ := t.DType.Block(); elements > 1 {
+			c.packed = &t
+		}
 	}
 	return c, nil
 }

@@ -88,7 +88,7 @@ func plainType(src checkpoint.Source) (checkpoint.DType, error) {
 			continue
 		}
 		if torchTypes[t.DType] == "" {
-			return d, fmt.Errorf("tensor %s is %s already: quantise the F32, F16 or BF16 model that it was made from", t.Name, t.DType)
+			return d, already(t)
 		}
 		if t.DType.Size() > d.Size() {
 			d = t.DType

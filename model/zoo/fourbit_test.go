@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plinth-ml/plinth/adapt"
 	"github.com/plinth-ml/plinth/checkpoint"
 	"github.com/plinth-ml/plinth/internal/kernel/cpu"
 	"github.com/plinth-ml/plinth/internal/quant"
 	"github.com/plinth-ml/plinth/internal/testkit"
 	"github.com/plinth-ml/plinth/model/zoo"
+	"github.com/plinth-ml/plinth/nn"
 	"github.com/plinth-ml/plinth/tensor"
 )
 
@@ -98,6 +100,9 @@ func TestQuantize4Bit(t *testing.T) {
 			}
 		}
 	}
+	if _, err := zoo.Quantize(t.Context(), out, filepath.Join(t.TempDir(), "x.gguf"), "q8_0", 1); err == nil || !strings.Contains(err.Error(), "NF4 already") {
+		t.Errorf("q8_0 of nf4: %v", err)
+	}
 	for _, bad := range []struct{ in, want string }{{out, "NF4 already"}, {testkit.Golden(t, "lora/gpt2").Folder(), "GPT-2"}, {testkit.Golden(t, "decoders/mixtral").Folder(), "experts"}} {
 		dir := filepath.Join(t.TempDir(), "bad")
 		if _, err := zoo.Quantize4Bit(t.Context(), bad.in, dir, 1); err == nil || !strings.Contains(err.Error(), bad.want) {
@@ -111,4 +116,34 @@ func TestQuantize4Bit(t *testing.T) {
 	var want []float32
 	testkit.Ask(t, filepath.Join(testkit.Root(), "tools", "golden", "qlora.py"), []string{"torch", "transformers", "peft", "bitsandbytes"}, map[string]any{"model": out, "ids": ids}, &want)
 	testkit.Close(t, "logits", logitsOf(tensor.Evaluation(k), m, ids, []int{len(ids)}), want, 1e-4, 0)
+}
+
+// StoreBase makes of the float32 numbers of a model of 4 bits the blocks that they came from; what is to be trained and the head stay as they are.
+func TestStoreBase(t *testing.T) {
+	dir := testkit.Golden(t, "qlora/nf4").Dir
+	stored, err := zoo.Open(dir, zoo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := zoo.Open(dir, zoo.Options{F32: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := m.Params()[slices.IndexFunc(m.Params(), func(p nn.Named) bool { return p.Name == "model.layers.1.mlp.up_proj.weight" })]
+	n, all, err := adapt.StoreBase(m, []nn.Named{kept}, tensor.NF4)
+	if err != nil || n != 13 || all != 13 {
+		t.Fatalf("%d matrices of %d: %v", n, all, err)
+	}
+	for i, p := range m.Params() {
+		want := stored.Params()[i].T().Data
+		if got := p.T().Data; p.Name == kept.Name && got.DType() != tensor.F32 || p.Name != kept.Name && (got.DType() != want.DType() || !bytes.Equal(got.Bytes(), want.Bytes())) {
+			t.Errorf("%s: %s, or other numbers", p.Name, got.DType())
+		}
+	}
+	if _, _, err := adapt.StoreBase(m, nil, tensor.Q4_K); err == nil || !strings.Contains(err.Error(), "blocks of 256") {
+		t.Errorf("a model of 4 bits: %v", err)
+	}
+	if _, _, err := adapt.StoreBase(m, nil, tensor.F32); err == nil {
+		t.Error("float32 is no storage type")
+	}
 }

@@ -40,6 +40,9 @@ func Quantize(ctx context.Context, in, out, kind string, threads int) ([]Written
 	if err != nil {
 		return nil, err
 	}
+	if c.packed != nil {
+		return nil, errors.Join(already(*c.packed), c.close())
+	}
 	r := recipe{mixture: mix, tied: true}
 	name, _, err := gguf.Lookup[string](c.meta, "general.architecture")
 	if err != nil {
@@ -59,6 +62,11 @@ func Quantize(ctx context.Context, in, out, kind string, threads int) ([]Written
 	return c.write(ctx, out, mix.fileType, threads, r.pick)
 }
 
+// already says that a model has few bits.
+func already(t checkpoint.Info) error {
+	return fmt.Errorf("tensor %s is %s already: quantise the F32, F16 or BF16 model that it was made from, or this one once it is plinth convert --dtype f16, with the errors of both steps", t.Name, t.DType)
+}
+
 // recipe is what the types depend on.
 type recipe struct {
 	mixture
@@ -76,7 +84,7 @@ func (r *recipe) pick(t checkpoint.Info) (checkpoint.DType, error) {
 		return t.DType, nil
 	}
 	if !slices.Contains([]checkpoint.DType{checkpoint.F32, checkpoint.F16, checkpoint.BF16}, t.DType) {
-		return "", fmt.Errorf("tensor %s is %s already: quantise the F32, F16 or BF16 model that it was made from, or this one once it is plinth convert --dtype f16, with the errors of both steps", t.Name, t.DType)
+		return "", already(t)
 	}
 	d, layer := r.base, 0
 	fmt.Sscanf(t.Name, "blk.%d.", &layer)

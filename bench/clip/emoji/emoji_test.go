@@ -70,3 +70,25 @@ func TestSplit(t *testing.T) {
 		}
 	}
 }
+
+// A recipe is chosen without the test: a trial trains on and looks at no concept of a held-out subgroup, and holds others out that the run itself trains on.
+func TestTrialSplit(t *testing.T) {
+	all, err := readConcepts(testkit.Data(t, "images"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, trial := splitOf(all, false), splitOf(all, true)
+	if len(trial.test) != 0 || len(trial.kinds) < 20 || len(trial.held) < 200 || len(trial.dev) < 50 {
+		t.Fatalf("%d in the gallery, %d held out in %d subgroups, %d of development", len(trial.test), len(trial.held), len(trial.kinds), len(trial.dev))
+	}
+	for _, c := range slices.Concat(trial.train, trial.held, trial.dev) {
+		if slices.Contains(s.kinds, c.kind()) || slices.Contains(trial.train, c) == slices.Contains(trial.kinds, c.kind()) {
+			t.Errorf("%s of %s", c.key, c.kind())
+		}
+	}
+	for _, c := range trial.dev {
+		if !slices.Contains(s.dev, c) {
+			t.Errorf("%s is of the test's gallery", c.key)
+		}
+	}
+}
