@@ -190,6 +190,12 @@ func TestDualRefuses(t *testing.T) {
 	if _, err := d.Images(ctx, 3, func(int) (*media.Image, error) { return nil, broken }); !errors.Is(err, broken) {
 		t.Error(err)
 	}
+	for _, size := range []int{16, 64} {
+		d.Prepare.Size = size
+		if _, err := d.Images(ctx, 1, func(int) (*media.Image, error) { return media.NewImage(40, 40), nil }); err == nil || !strings.Contains(err.Error(), "the model takes 32") {
+			t.Errorf("pictures prepared at %d pixels: %v", size, err)
+		}
+	}
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := d.Texts(stopped, []string{"dog"}); !errors.Is(err, context.Canceled) {
