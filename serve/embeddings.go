@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -37,7 +36,11 @@ func (q *embeddingRequest) room(name string) func([]byte) error {
 	case "messages":
 		return func(b []byte) error {
 			if b[0] != '[' {
-				return json.Unmarshal(b, &q.Messages)
+				if string(b) != "null" {
+					return badRequest("messages", "want a list")
+				}
+				q.Messages = nil
+				return nil
 			}
 			q.Messages = []embedMessage{}
 			return elements(b, func(i int, b []byte) error {

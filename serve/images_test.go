@@ -220,6 +220,7 @@ func TestImagesRefused(t *testing.T) {
 		{"embeddings", `"input":[` + one + strings.Repeat(`,"a"`, 2048) + `]`, "input", "more than 2048"},
 		{"embeddings", `"input":"a","messages":[{"role":"user","content":"a"}]`, "messages", "in the place"},
 		{"embeddings", `"messages":[]`, "messages", "one message"},
+		{"embeddings", `"messages":"a"`, "messages", "want a list"},
 		{"embeddings", `"messages":[{"role":"user","content":[]}]`, "messages", "one message"},
 		{"embeddings", `"messages":[{"role":"system","content":"a"}]`, "messages", "one message"},
 		{"embeddings", `"messages":[{"role":"user","content":[{"type":"text","text":"a"},` + one + `]}]`, "messages[0].content", "more than 1"},

@@ -91,8 +91,8 @@ func (a *adaptCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 			return usagef("--out %s is also --model: a folder of its own is needed", a.Out)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(a.Out, train.StateDir)); err == nil && !a.Resume {
-		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", a.Out)
+	if err := checkRunDir(a.Out, a.Resume); err != nil {
+		return err
 	}
 	tok, err := zoo.Tokenizer(path, nil)
 	if err != nil {

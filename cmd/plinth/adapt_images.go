@@ -123,6 +123,9 @@ func (a *adaptCmd) runImages(ctx context.Context, given map[string]bool, c *comm
 	if adapt.IsLinear(a.Out) {
 		return fmt.Errorf("--out %s holds a probe already: choose another folder, or delete it", a.Out)
 	}
+	if err := checkRunDir(a.Out, false); err != nil {
+		return err
+	}
 	train, held, err := a.readPictures(ctx, c.Seed)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ type quantizeCmd struct {
 	Model string `required:"" help:"Model folder, GGUF file of f32, f16 or bf16, or model of the store." placeholder:"DIR|FILE|NAME"`
 	Out   string `required:"" help:"GGUF file to write; of nf4 a new folder." placeholder:"FILE.gguf|DIR"`
 	Type  string `required:"" help:"Type, or mixture of types, in any case: q8_0, q4_0, q4_k (llama-quantize's Q4_K_S), q6_k, q4_k_m, q5_k_m; nf4, the 4 bits of bitsandbytes in a folder that transformers reads." placeholder:"TYPE"`
-	Force bool   `help:"Replace a file that is there."`
+	Force bool   `help:"Replace a file that is there (a folder never)."`
 }
 
 func (*quantizeCmd) Help() string {

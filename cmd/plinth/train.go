@@ -104,8 +104,8 @@ func (t *trainCmd) Run(ctx context.Context, line *kong.Context, c *common) error
 			}
 		}
 	}
-	if _, err := os.Stat(filepath.Join(t.Out, train.StateDir)); err == nil && !t.Resume {
-		return fmt.Errorf("%s holds a run already: add --resume to go on with it, or choose another --out", t.Out)
+	if err := checkRunDir(t.Out, t.Resume); err != nil {
+		return err
 	}
 	if t.Family == "clip" {
 		return t.clip(ctx, line, c, size)
@@ -177,7 +177,10 @@ func (t *trainCmd) do(ctx context.Context, line *kong.Context, c *common, job tr
 		return err
 	}
 	finished := loop.Step() == o.Steps
-	t.Steps, t.Batch, t.Micro, t.Seq, t.LR, t.Warmup = o.Steps, o.Batch, o.Micro, o.Seq, o.LR, o.Warmup
+	t.Steps, t.Batch, t.Micro, t.LR, t.Warmup = o.Steps, o.Batch, o.Micro, o.LR, o.Warmup
+	if t.Model == "" { // a model has its context
+		t.Seq = o.Seq
+	}
 	t.SaveEvery, t.ValEvery, t.SampleEvery, t.AlarmSteps = o.SaveEvery, o.ValEvery, o.SampleEvery, o.AlarmSteps
 	if err := saveRecipe(line, t.Out, t.Family); err != nil {
 		return err

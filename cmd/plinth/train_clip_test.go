@@ -150,6 +150,19 @@ func TestTrainCLIPPositives(t *testing.T) {
 		t.Error("recipe or metrics do not tell what is right")
 	}
 	fails(t, 1, "fingerprint", args("train --steps 8 --resume --config "+halves+"/recipe.yaml --positives pairs --out "+halves)...)
+
+	tuned, again, model := filepath.Join(dir, "tuned"), filepath.Join(dir, "again"), filepath.Join(dir, "model")
+	ok(t, args("train --family clip --batch 4 --steps 2 --validation 0 --crop-area 1 --data "+filepath.Join(dir, "classes")+" --model "+whole+" --out "+tuned)...)
+	ok(t, args("train --config "+tuned+"/recipe.yaml --out "+again)...) // a model's own shape is not in the recipe
+	if read(t, tuned+"/model.safetensors") != read(t, again+"/model.safetensors") {
+		t.Error("the recipe of a model that is trained on gives another one")
+	}
+	if err := os.Mkdir(model, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, model+"/config.json", "{}") // of no run
+	fails(t, 1, "holds a model already", args("train --config "+tuned+"/recipe.yaml --out "+model)...)
+	fails(t, 1, "holds a model already", args("adapt --task images --model "+whole+" --data "+table+" --out "+model)...)
 }
 
 // The sigmoid loss, shards and a ResNet each go from data to a folder that embeds.

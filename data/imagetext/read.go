@@ -170,6 +170,9 @@ func (g *gathered) table(ctx context.Context, path string, o ReadOptions) error 
 			return err
 		}
 		name := row.Fields[0]
+		if name == "" {
+			return fmt.Errorf("%s: no picture: column %q is empty", row.Name, o.Image)
+		}
 		at, err := file.Folder(dir).Within(name)
 		if err != nil {
 			return fmt.Errorf("%s: picture %w", row.Name, err)

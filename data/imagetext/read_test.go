@@ -145,6 +145,7 @@ func TestReadRefuses(t *testing.T) {
 	}{
 		"out of the folder":    {map[string]string{"p.csv": "image,text\nred.png,red\n../red.png,red\n"}, "p.csv", ReadOptions{}, `p.csv:3: picture "../red.png"`},
 		"an absolute path":     {map[string]string{"p.csv": "image,text\n/etc/passwd,red\n"}, "p.csv", ReadOptions{}, `p.csv:2: picture "/etc/passwd"`},
+		"an empty path":        {map[string]string{"p.csv": "image,text\n,red\n"}, "p.csv", ReadOptions{}, `p.csv:2: no picture: column "image" is empty`},
 		"no column":            {map[string]string{"p.csv": "file,text\nred.png,red\n"}, "p.csv", ReadOptions{}, `no column "image"`},
 		"an empty caption":     {map[string]string{"p.csv": "image,text\nred.png, \n"}, "p.csv", ReadOptions{}, "p.csv:2"},
 		"a caption of numbers": {map[string]string{"p.jsonl": `{"image":"a","text":[1]}`}, "p.jsonl", ReadOptions{}, `p.jsonl:1: column "text"`},
