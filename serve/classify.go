@@ -19,6 +19,7 @@ type OwnLabels struct {
 	Templates []string // what is said of a picture, {} in the label's place, several to be averaged; none: the default
 	Multi     bool     // any number of them may be true of a text
 	Calibrate bool     // divide by what the model says of texts without content
+	Scope     string   // of the request's key: what is kept of labels is not for other keys, who would learn from the time that another asked for them
 }
 
 // Classes are what a model says of texts.
@@ -119,6 +120,9 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if own != nil {
+		own.Scope = s.scope(r)
+	}
 	a := classifyAnswer{ID: s.id("classify"), Object: "list", Created: time.Now().Unix(), Model: m.Name}
 	var c *Classes
 	if len(pictures) > 0 {
@@ -186,7 +190,7 @@ func (q *classifyRequest) own(m *Model, pictures bool) (*OwnLabels, error) {
 			return nil, badRequest(fmt.Sprintf("labels[%d]", i), "%q is empty or there twice", clip(l, 40))
 		}
 	}
-	o := &OwnLabels{q.Labels, q.Template, q.Templates, q.Multi, q.Calibrate}
+	o := &OwnLabels{Names: q.Labels, Template: q.Template, Templates: q.Templates, Multi: q.Multi, Calibrate: q.Calibrate}
 	switch {
 	case !pictures && q.Templates != nil:
 		return nil, badRequest("templates", "they are for pictures; there is template for texts")

@@ -139,16 +139,26 @@ func (s *searchCmd) runPictures(ctx context.Context, c *common) error {
 		}
 	}
 	err = c.finish(struct {
-		Model string `json:"model"`
-		Dir   string `json:"dir"`
-		Index string `json:"index"`
-		Count int    `json:"pictures"`
+		searchPlace
+		Count int `json:"pictures"`
 		folderChanges
-		Seconds float64        `json:"index_seconds"`
-		Search  float64        `json:"search_seconds"`
-		Answers []searchAnswer `json:"answers"`
-	}{s.Model, s.Dir, f.path, f.index.Len(), f.folderChanges, updated, searched, answers}, text)
+		searchDone
+	}{searchPlace{s.Model, s.Dir, f.path}, f.index.Len(), f.folderChanges, searchDone{updated, searched, answers}}, text)
 	return cmp.Or(err, unread(f.Bad))
+}
+
+// searchPlace says what was searched.
+type searchPlace struct {
+	Model string `json:"model"`
+	Dir   string `json:"dir"`
+	Index string `json:"index"`
+}
+
+// searchDone says how long that took, and what was found.
+type searchDone struct {
+	Seconds float64        `json:"index_seconds"`
+	Search  float64        `json:"search_seconds"`
+	Answers []searchAnswer `json:"answers"`
 }
 
 // answersOf puts what each query found into an object, and into lines.

@@ -86,15 +86,11 @@ func (s *searchCmd) runTexts(ctx context.Context, c *common) error {
 	answers, text := answersOf(s.Texts, found)
 	c.say("%s in %s: %d new, %d deleted, %s not read, in %.1f s; searched in %.1f ms", plural(x.index.Len(), "text"), x.path, x.New, x.Deleted, plural(len(x.Bad), "file"), updated, 1e3*searched)
 	err = c.finish(struct {
-		Model string `json:"model"`
-		Dir   string `json:"dir"`
-		Index string `json:"index"`
-		Count int    `json:"texts"`
+		searchPlace
+		Count int `json:"texts"`
 		textChanges
-		Seconds float64        `json:"index_seconds"`
-		Search  float64        `json:"search_seconds"`
-		Answers []searchAnswer `json:"answers"`
-	}{s.Model, s.Dir, x.path, x.index.Len(), x.textChanges, updated, searched, answers}, text)
+		searchDone
+	}{searchPlace{s.Model, s.Dir, x.path}, x.index.Len(), x.textChanges, searchDone{updated, searched, answers}}, text)
 	return cmp.Or(err, unread(x.Bad))
 }
 

@@ -68,7 +68,7 @@ type keptClass struct {
 	classes *embed.Classes
 }
 
-// keptClasses are those of earlier requests, the latest first: clients send the same labels for many pictures.
+// keptClasses are those of earlier requests of the same key, the latest first: clients send the same labels for many pictures.
 type keptClasses []keptClass
 
 // maxKeptClasses bounds them: 1,024 vectors of 512 numbers each take 17 MB.
@@ -78,7 +78,7 @@ const maxKeptClasses = 8
 func (k *keptClasses) of(ctx context.Context, d *embed.Dual, own *serve.OwnLabels) (*embed.Classes, error) {
 	var one keptClass
 	if at := slices.IndexFunc(*k, func(x keptClass) bool {
-		return slices.Equal(own.Names, x.own.Names) && slices.Equal(own.Templates, x.own.Templates)
+		return own.Scope == x.own.Scope && slices.Equal(own.Names, x.own.Names) && slices.Equal(own.Templates, x.own.Templates)
 	}); at >= 0 {
 		one = (*k)[at]
 		*k = slices.Delete(*k, at, at+1)

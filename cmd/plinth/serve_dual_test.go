@@ -164,6 +164,10 @@ func TestKeptClasses(t *testing.T) {
 	if of("cat dog", "a{}") != first || of("cat dog", "the{}") == first || of("dog cat", "a{}") == first {
 		t.Error("labels are not kept, or taken for others")
 	}
+	other, err := kept.of(t.Context(), d, &serve.OwnLabels{Names: args("cat dog"), Templates: args("a{}"), Scope: "another key"})
+	if err != nil || other == first {
+		t.Error("another key gets what is kept", err)
+	}
 	if of("cat dog", "a{}") != first || len(kept) != maxKeptClasses {
 		t.Errorf("%d are kept", len(kept))
 	}

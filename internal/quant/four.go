@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -33,15 +34,7 @@ func newFour(table [16]float32) *four {
 	for i := range f.order {
 		f.order[i] = uint8(i)
 	}
-	slices.SortStableFunc(f.order[:], func(a, b uint8) int {
-		switch {
-		case table[a] < table[b]:
-			return -1
-		case table[a] > table[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(f.order[:], func(a, b uint8) int { return cmp.Compare(table[a], table[b]) })
 	for i := range f.bounds {
 		f.bounds[i] = (table[f.order[i]] + table[f.order[i+1]]) / 2
 	}
