@@ -75,7 +75,7 @@ func openBrowser(t testing.TB) *browser {
 	cmd := exec.Command(path, args...)
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // the pipes are its files 3 and 4
 	if err := cmd.Start(); err != nil {
-		t.Skipf("Chromium does not start: %v", err)
+		t.Fatalf("%s does not start: %v", path, err)
 	}
 	theirIn.Close()
 	theirOut.Close()
